@@ -51,8 +51,8 @@ _MULTIFIELD_COLUMNS: tuple[tuple[str, ColumnType], ...] = (
     ("type_id", "text"), ("value_type", "text"), ("fm_id", "bigint"),
 )  # fmt: skip
 
-# Columns that an item table has of its own accord: no field may sit on them.
-RESERVED_COLUMNS = frozenset({"deleted_at", "_dlt_load_id", "_dlt_id"})
+# Columns that an item table has of its own accord: no field may sit on them, but for the id itself.
+RESERVED_COLUMNS = frozenset({"id", "deleted_at", "_dlt_load_id", "_dlt_id"})
 
 # searchContent is a blob of scrambled personal data; `contacts` says in objects what contactIds says in numbers.
 _NEVER_LOADED = frozenset({"SEARCH_CONTENT", "CONTACTS"})
@@ -124,6 +124,8 @@ class Field:
     @property
     def kind(self) -> Kind:
         """The family of types whose values are read alike; what nobody documented is `unknown`, and no error."""
+        if self.name == "id":
+            return "integer"
         if self.upper_name == "WEBFORM_ID":  # declared an integer, but 0 says that no form made the item
             return "link"
         if self.type.startswith("rest_"):
@@ -184,7 +186,9 @@ def placements(fields: Sequence[Field], items_table: str) -> dict[str, Placement
     """
     loaded = sorted((field for field in fields if field.is_loaded), key=lambda field: (field.upper_name, field.name))
     taken = set(RESERVED_COLUMNS)
-    names = {field.name: _claim(_column_name(field.upper_name), taken) for field in loaded}
+    names = {
+        field.name: "id" if field.name == "id" else _claim(_column_name(field.upper_name), taken) for field in loaded
+    }
     placed: dict[str, Placement | None] = dict.fromkeys((field.name for field in fields), None)
     for field in loaded:
         placed[field.name] = _placement(field, names[field.name], items_table, taken)
@@ -198,7 +202,7 @@ def _placement(field: Field, name: str, items_table: str, taken: set[str]) -> Pl
         extra = tuple(Column(*column) for column in _MULTIFIELD_COLUMNS)
         return Placement(Column("value", main), extra, f"{items_table}__{name}")
     suffixes = _EXTRA_COLUMNS.get(kind, ())
-    if field.is_multiple:
+    if field.is_multiple and name != "id":
         extra = tuple(Column(f"value_{suffix}", type_) for suffix, type_ in suffixes)
         return Placement(Column("value", main), extra, f"{items_table}__{name}")
     extra = tuple(Column(_claim(f"{name}_{suffix}", taken), type_) for suffix, type_ in suffixes)
