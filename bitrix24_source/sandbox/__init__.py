@@ -1,0 +1,45 @@
+"""A Bitrix24 portal on loopback, to point this connector, a script or any other client at.
+
+In the same process, without a socket::
+
+    import requests
+    from bitrix24_source.sandbox import Portal, SandboxAdapter
+
+    portal = Portal(scenario="demo", seed=1)
+    session = requests.Session()
+    session.mount("https://demo.bitrix24.test/", SandboxAdapter(portal))
+    url = portal.credentials("https://demo.bitrix24.test")["webhook"]["webhook_url"]
+    session.post(url + "crm.type.list", json={}).json()["result"]["types"]
+
+Over a real one::
+
+    with SandboxServer(portal) as server:
+        requests.post(server.webhook_url + "profile", json={})
+
+It imports nothing from the rest of the connector: what both shared, both could get wrong alike.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .clock import Clock, WallClock
+from .faults import Fault
+from .portal import Portal
+from .readings import Readings
+from .reply import Reply, Seen
+from .server import SandboxServer
+
+if TYPE_CHECKING:
+    from .adapter import SandboxAdapter
+
+__all__ = ["Clock", "Fault", "Portal", "Readings", "Reply", "SandboxAdapter", "SandboxServer", "Seen", "WallClock"]
+
+
+def __getattr__(name: str) -> Any:
+    """Only the adapter needs `requests`, so only who asks for it pays for the import."""
+    if name == "SandboxAdapter":
+        from .adapter import SandboxAdapter
+
+        return SandboxAdapter
+    raise AttributeError(name)

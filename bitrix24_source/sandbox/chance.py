@@ -1,0 +1,50 @@
+"""Answers what the value of a column is for item number n: the same for the same seed, without any memory.
+
+It refuses to know what the columns mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta, timezone, tzinfo
+from typing import Any
+from zlib import crc32
+
+Column = Callable[[int], Any]
+
+# All of the company's past lies in these two and a half years, whatever the wall clock says: the same seed
+# gives the same dates for ever, and nothing is dated later than today.
+SERVER_ZONE = timezone(timedelta(hours=3))
+STORY_START = int(datetime(2023, 1, 9, 9, 0, tzinfo=SERVER_ZONE).timestamp())
+STORY_END = int(datetime(2025, 6, 30, 18, 0, tzinfo=SERVER_ZONE).timestamp())
+DAY = 86400
+
+
+def salt(*parts: object) -> int:
+    return crc32("/".join(map(str, parts)).encode())
+
+
+def mix(number: int, salted: int) -> int:
+    """24 bits that look random."""
+    return ((number * 0x9E3779B1 + salted) * 0x85EBCA6B >> 13) & 0xFFFFFF
+
+
+def drawn(pool: Sequence[Any], salted: int) -> Column:
+    """Each item draws one value of the pool. The product is written out: a million rows pass here."""
+    size = len(pool)
+    return lambda number: pool[((number * 0x9E3779B1 + salted) * 0x85EBCA6B >> 13) % size]
+
+
+def constant(value: Any) -> Column:
+    return lambda number: value
+
+
+def iso(timestamp: int, zone: tzinfo) -> str:
+    return datetime.fromtimestamp(timestamp, zone).isoformat()
+
+
+def iso_date(timestamp: int, zone: tzinfo) -> str:
+    """A date as crm.item.* really spells it: an ISO moment whose clock shows the server's offset, e.g. 03:00+03:00."""
+    day = datetime.fromtimestamp(timestamp, zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    offset = day.utcoffset() or timedelta()
+    return (day + max(offset, timedelta())).isoformat()

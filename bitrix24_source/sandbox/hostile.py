@@ -1,0 +1,4 @@
+"""placeholder"""
+from .world import World
+def build_hostile(world: World, items: int) -> None:
+    pass

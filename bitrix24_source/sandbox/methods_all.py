@@ -1,0 +1,27 @@
+"""Imports every family of methods, which enters them into the registry."""
+
+from . import (
+    methods_activities,
+    methods_basic,
+    methods_crm,
+    methods_items,
+    methods_people,
+    methods_products,
+    methods_statuses,
+    methods_types,
+    methods_userfields,
+    methods_workflows,
+)
+
+__all__ = [
+    "methods_activities",
+    "methods_basic",
+    "methods_crm",
+    "methods_items",
+    "methods_people",
+    "methods_products",
+    "methods_statuses",
+    "methods_types",
+    "methods_userfields",
+    "methods_workflows",
+]

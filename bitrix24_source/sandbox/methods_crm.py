@@ -1,0 +1,47 @@
+"""Currencies, the CRM mode and the stage history."""
+
+from __future__ import annotations
+
+from .conditions import Grammar
+from .history import HISTORY_KINDS, history_page
+from .listing import page, pick, sort_rows
+from .refusal import Refused, access_denied
+from .registry import Answer, Call, method
+
+WITH_HISTORY = {1, 2, 5, 31}
+
+
+@method("crm.currency.list")
+def currency_list(call: Call) -> Answer:
+    """`total` is always 0: so says the vendor's page, and clients that count on it get nothing."""
+    kinds = dict.fromkeys(("CURRENCY", "FULL_NAME", "LID"), "text") | {"SORT": "number"}
+    order = {name.upper(): way for name, way in call.mapping("order").items()} or {"SORT": "ASC"}
+    rows = sort_rows(call.world.currencies, order, Grammar(kinds, call.world.zone))
+    answer = page(rows, call.start())
+    return Answer(answer.result, total=0, next=answer.next, rows=answer.rows)
+
+
+@method("crm.currency.base.get")
+def currency_base(call: Call) -> Answer:
+    return Answer(next((row["CURRENCY"] for row in call.world.currencies if row["BASE"] == "Y"), None))
+
+
+@method("crm.settings.mode.get")
+def settings_mode(call: Call) -> Answer:
+    return Answer(call.world.crm_mode)
+
+
+@method("crm.stagehistory.list")
+def stagehistory_list(call: Call) -> Answer:
+    number = call.integer("entityTypeId")
+    store = call.world.objects.get(number)
+    if store is None or not (number in WITH_HISTORY or number >= 128):
+        raise Refused(400, 0, f"{number} entity is not supported")
+    if number in call.world.denied:
+        raise access_denied()
+    grammar = Grammar(HISTORY_KINDS, call.world.zone, "ID", call.readings.garbage_id)
+    rows, total = history_page(call.world, store, call.mapping("filter"), call.mapping("order"), grammar, call.start())
+    rows = pick(rows, call.param("select"))
+    fast = call.start() < 0
+    more = call.start() + 50 if not fast and call.start() + 50 < total else None
+    return Answer({"items": rows}, total=0 if fast else total, next=more, rows=len(rows))

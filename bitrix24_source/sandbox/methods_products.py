@@ -1,0 +1,86 @@
+"""crm.item.productrow.list: what was sold, row by row, computed for each owner."""
+
+from __future__ import annotations
+
+from .chance import mix, salt
+from .conditions import Grammar, split_key
+from .listing import Row, page, select_rows
+from .refusal import access_denied, parameter_missing
+from .registry import Answer, Call, method, php_int
+from .world import World, short_code
+
+GOODS = (
+    ("Ноутбук 14\"", 89_990.0, 796, "pcs"), ("Office chair", 12_400.5, 796, "pcs"), ("Монтаж, час", 2_500.0, 356, "h"),
+    ("Printer paper A4", 349.9, 796, "pcs"), ("Лицензия на год", 36_000.0, 796, "pcs"),
+)  # fmt: skip
+COLUMNS = ("ownerId", "productId", "price", "quantity", "discountTypeId", "discountRate", "discountSum", "taxRate",
+           "measureCode", "sort", "type", "storeId")  # fmt: skip
+# The built-in objects that can hold products; a smart process has a switch for it.
+WITH_PRODUCTS = {1, 2, 7, 31}
+
+
+@method("crm.item.productrow.list")
+def productrow_list(call: Call) -> Answer:
+    """`=ownerType` and `=ownerId` are both required; `=` takes a list of owners."""
+    conditions = call.mapping("filter")
+    named = {split_key(key)[1]: value for key, value in conditions.items()}
+    for name in ("ownerType", "ownerId"):
+        if name not in named:
+            raise parameter_missing(name)
+    entity_type_id = _entity_type(call, str(named["ownerType"]))
+    rows = [row for owner in _numbers(named["ownerId"]) for row in product_rows(call.world, entity_type_id, owner)]
+    kinds = dict.fromkeys(COLUMNS, "number") | dict.fromkeys(("ownerType", "productName", "xmlId"), "text") | {"id": "number"}
+    found = select_rows(rows, conditions, call.mapping("order"), Grammar(kinds, call.world.zone))
+    return page(found, call.start(), wrap="productRows")
+
+
+def _entity_type(call: Call, code: str) -> int:
+    found = next((number for number in call.world.objects if short_code(number) == code), 0)
+    if not found or found in call.world.denied:
+        raise access_denied()
+    return found
+
+
+def _numbers(value: object) -> list[int]:
+    return sorted({php_int(one) for one in (value if isinstance(value, list) else [value])})
+
+
+def product_rows(world: World, entity_type_id: int, owner: int) -> list[Row]:
+    """None to three rows for each owner, the same every time."""
+    switched = world.types.get(entity_type_id, {}).get("isLinkWithProductsEnabled", "N") == "Y"
+    store = world.objects[entity_type_id]
+    if not (switched or entity_type_id in WITH_PRODUCTS) or not store.exists(owner) or owner > store.id_at(store.computed):
+        return []
+    chance = mix(owner, salt(world.seed, entity_type_id, "products"))
+    return [_row(entity_type_id, owner, place, chance >> place) for place in range(chance % 4)]
+
+
+def _row(entity_type_id: int, owner: int, place: int, chance: int) -> Row:
+    name, price, measure, unit = GOODS[chance % len(GOODS)]
+    discount = (0, 0, 10)[chance % 3]
+    net = round(price / 1.2, 2)
+    return {
+        "id": (entity_type_id * 10_000_000 + owner) * 4 + place,
+        "ownerId": owner,
+        "ownerType": short_code(entity_type_id),
+        "productId": 9000 + chance % len(GOODS) if chance % 5 else 0,
+        "productName": name,
+        "price": round(price * (100 - discount) / 100, 2),
+        "priceAccount": round(price * (100 - discount) / 100, 2),
+        "priceExclusive": net,
+        "priceNetto": net,
+        "priceBrutto": price,
+        "quantity": 1 + chance % 9,
+        "discountTypeId": 2,
+        "discountRate": discount,
+        "discountSum": round(price * discount / 100, 2),
+        "taxRate": (20, None)[chance % 2],
+        "taxIncluded": "Y",
+        "customized": "Y",
+        "measureCode": measure,
+        "measureName": unit,
+        "sort": (place + 1) * 10,
+        "xmlId": f"sale_basket_{owner * 4 + place}",
+        "type": 4,
+        "storeId": 1,
+    }

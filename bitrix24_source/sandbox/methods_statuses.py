@@ -1,0 +1,74 @@
+"""crm.category.list and crm.status.*: pipelines, stages and the other directories."""
+
+from __future__ import annotations
+
+from .conditions import Grammar
+from .listing import Row, everything, page, select_rows
+from .refusal import Refused, type_not_found, type_not_supported
+from .registry import Answer, Call, method
+
+# Leads have no pipelines at all; by the vendor's table neither have quotes.
+WITHOUT_CATEGORIES = {1, 5, 7, 8}
+STATUS_FIELDS = ("ENTITY_ID", "STATUS_ID", "NAME", "NAME_INIT", "SYSTEM", "CATEGORY_ID", "COLOR", "SEMANTICS")
+
+
+@method("crm.category.list")
+def category_list(call: Call) -> Answer:
+    number = call.integer("entityTypeId")
+    if number in WITHOUT_CATEGORIES:
+        raise type_not_supported(number)
+    if number not in call.world.objects:
+        raise type_not_found()
+    one_only = call.world.types.get(number, {}).get("isCategoriesEnabled") == "N"
+    if one_only and call.readings.one_category_types == "refused":
+        raise type_not_supported(number)
+    rows = [] if number in call.world.denied else call.world.categories.get(number, [])
+    grammar = Grammar(dict.fromkeys(("name", "code", "isDefault", "isSystem"), "text") | {"id": "number", "sort": "number"},
+                      call.world.zone)  # fmt: skip
+    found = select_rows(rows, call.mapping("filter"), call.mapping("order"), grammar)
+    return page(found, call.start(), wrap="categories")
+
+
+@method("crm.status.list")
+def status_list(call: Call) -> Answer:
+    """`select` is ignored, an unknown directory is an empty list, and `ENTITY_ID` must be one string."""
+    conditions = call.mapping("filter", "FILTER")
+    if isinstance(conditions.get("ENTITY_ID"), (list, dict)):
+        raise Refused(400, "Invalid parameters.", "Filter by ENTITY_ID must be a string")
+    hidden = _hidden_directories(call)
+    rows = [row for row in call.world.statuses if row["ENTITY_ID"] not in hidden]
+    if not conditions and call.readings.statuses_without_filter == "none":
+        rows = []
+    kinds = dict.fromkeys(STATUS_FIELDS, "text") | {"ID": "number", "SORT": "number"}
+    found = select_rows(rows, conditions, call.mapping("order", "ORDER"), Grammar(kinds, call.world.zone, "ID"))
+    return page(found, call.start())
+
+
+def _hidden_directories(call: Call) -> set[str]:
+    """The stages of types that this user may not read."""
+    return {row["ID"] for row in call.world.directories if row.get("ENTITY_TYPE_ID") in call.world.denied}
+
+
+@method("crm.status.entity.types")
+def status_entity_types(call: Call) -> Answer:
+    return everything(row for row in call.world.directories if row.get("ENTITY_TYPE_ID") not in call.world.denied)
+
+
+@method("crm.status.entity.items")
+def status_entity_items(call: Call) -> Answer:
+    directory, hidden = str(call.param("entityId") or ""), _hidden_directories(call)
+    rows = [row for row in call.world.statuses if row["ENTITY_ID"] == directory and directory not in hidden]
+    return everything(_short(row) for row in sorted(rows, key=lambda row: int(row["SORT"])))
+
+
+def _short(row: Row) -> Row:
+    return {"NAME": row["NAME"], "SORT": int(row["SORT"]), "STATUS_ID": row["STATUS_ID"]}
+
+
+@method("crm.status.get")
+def status_get(call: Call) -> Answer:
+    number = str(call.integer("id"))
+    found = next((row for row in call.world.statuses if row["ID"] == number), None)
+    if found is None:
+        raise Refused(400, "", "Status is not found.")
+    return Answer(found)

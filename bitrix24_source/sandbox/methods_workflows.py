@@ -1,0 +1,35 @@
+"""bizproc.* and the automation methods; most of them answer to applications only."""
+
+from __future__ import annotations
+
+from .conditions import Grammar
+from .listing import page, select_rows
+from .refusal import access_denied
+from .registry import Answer, Call, method
+
+TEXTS = ("MODULE_ID", "ENTITY", "DOCUMENT_TYPE", "NAME", "IS_MODIFIED", "SYSTEM_CODE")
+
+
+@method("bizproc.workflow.template.list", scope="bizproc")
+def template_list(call: Call) -> Answer:
+    """Without SELECT only the ID comes; keys may be written in any case."""
+    if not call.rights.portal_admin:
+        raise access_denied("Access denied!")
+    kinds = dict.fromkeys(TEXTS, "text") | {"ID": "number", "AUTO_EXECUTE": "number", "USER_ID": "number", "MODIFIED": "datetime"}
+    grammar = Grammar(kinds, call.world.zone, "ID", aliases={name.lower(): name for name in kinds})
+    conditions = {key.upper(): value for key, value in call.mapping("FILTER", "filter").items()}
+    order = {key.upper(): way for key, way in call.mapping("ORDER", "order").items()} or {"ID": "ASC"}
+    answer = page(select_rows(call.world.templates, conditions, order, grammar), call.start("start", "START"))
+    names = [str(name).upper() for name in call.mapping("SELECT", "select").values()] or ["ID"]
+    rows = [{key: value for key, value in row.items() if key in names} for row in answer.result]
+    return Answer(rows, answer.total, answer.next, answer.rows)
+
+
+@method("bizproc.robot.list", "bizproc.activity.list", scope="bizproc", app_only=True)
+def own_codes(call: Call) -> Answer:
+    return Answer([])
+
+
+@method("crm.automation.trigger.list", app_only=True)
+def own_triggers(call: Call) -> Answer:
+    return Answer([])

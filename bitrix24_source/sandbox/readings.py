@@ -1,0 +1,31 @@
+"""Holds how this portal reads the points that the vendor's documents leave open (OPEN-nn of the reference).
+
+It refuses to decide: the defaults are the "assume" readings, each can be switched for a test.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass
+class Readings:
+    method_names: Literal["documented", "any_case"] = "documented"  # OPEN-01
+    auth_in_header: bool = False  # OPEN-02
+    batch_billing: Literal["nested", "batch", "both"] = "nested"  # OPEN-05
+    batch_overflow: Literal["request", "commands"] = "request"  # OPEN-08
+    fast_total: Literal["zero", "absent"] = "zero"  # OPEN-11
+    old_refresh_token: Literal["dies", "lives"] = "dies"  # OPEN-16
+    oauth_error_status: int = 400  # OPEN-17
+    empty_file: Literal["null", "false", "list"] = "null"  # OPEN-23
+    enum_values: Literal["int", "str"] = "int"  # OPEN-24
+    enum_in_userfield_list: bool = False  # OPEN-30
+    one_category_types: Literal["answered", "refused"] = "answered"  # OPEN-33
+    statuses_without_filter: Literal["all", "none"] = "all"  # OPEN-34
+    naive_dates: Literal["server", "utc"] = "server"  # OPEN-47
+    document_type: Literal["string", "array", "mixed"] = "mixed"  # OPEN-40
+    # An id bound that is no number, as an unresolved `$result[...]` leaves behind: PHP's cast to 0, or a refusal.
+    garbage_id: Literal["zero", "error"] = "zero"
+    # FIELD-02: portals that ignore an ISO-8601 bound on a time, and understand only `YYYY-MM-DD HH:MM:SS`.
+    time_filter: Literal["honoured", "ignored", "iso_ignored"] = "honoured"

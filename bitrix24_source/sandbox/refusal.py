@@ -1,0 +1,78 @@
+"""Names the ways in which a portal says no: status, code and text as the vendor's pages print them.
+
+It refuses to know who asked and for what.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Refused(Exception):  # noqa: N818 - a refusal is an answer of the portal, not an error of this program
+    """An answer with an `error` key. `code` is any JSON value: the vendor uses 0, "" and whole sentences too."""
+
+    def __init__(self, status: int, code: Any, description: str) -> None:
+        super().__init__(f"{code}: {description}")
+        self.status = status
+        self.code = code
+        self.description = description
+
+    def body(self) -> dict[str, Any]:
+        return {"error": self.code, "error_description": self.description}
+
+
+def access_denied(description: str = "Access denied", status: int = 400) -> Refused:
+    return Refused(status, "ACCESS_DENIED", description)
+
+
+def app_context_required() -> Refused:
+    return Refused(403, "ACCESS_DENIED", "Access denied! Application context required")
+
+
+def type_not_found() -> Refused:
+    return Refused(400, "NOT_FOUND", "Smart process not found")
+
+
+def item_not_found() -> Refused:
+    return Refused(400, "NOT_FOUND", "Element not found")
+
+
+def parameter_missing(name: str) -> Refused:
+    return Refused(400, "100", f"Could not find value for parameter {{{name}}}")
+
+
+def field_not_allowed(place: str, field: str) -> Refused:
+    return Refused(400, "INVALID_ARG_VALUE", f"Invalid {place}: field '{field}' is not allowed in {place}")
+
+
+def type_not_supported(entity_type_id: int) -> Refused:
+    return Refused(400, "ENTITY_TYPE_NOT_SUPPORTED", f"Entity type {entity_type_id} is not supported")
+
+
+def no_auth() -> Refused:
+    return Refused(401, "NO_AUTH_FOUND", "Wrong authorization data")
+
+
+def expired_token() -> Refused:
+    return Refused(401, "expired_token", "The access token provided has expired.")
+
+
+def method_not_found() -> Refused:
+    return Refused(404, "ERROR_METHOD_NOT_FOUND", "Method not found!")
+
+
+def query_limit() -> Refused:
+    return Refused(503, "QUERY_LIMIT_EXCEEDED", "Too many requests")
+
+
+def operation_time_limit() -> Refused:
+    return Refused(429, "OPERATION_TIME_LIMIT", "Method is blocked due to operation time limit.")
+
+
+def overload() -> Refused:
+    return Refused(503, "OVERLOAD_LIMIT", "REST API is blocked due to overload")
+
+
+def insufficient_scope() -> Refused:
+    text = "The request requires higher privileges than provided by the webhook token"
+    return Refused(403, "insufficient_scope", text)

@@ -1,0 +1,107 @@
+"""The list of methods this portal knows: name, scope, whether an application is needed, and the function.
+
+It refuses to know how a call got here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .refusal import parameter_missing
+
+if TYPE_CHECKING:
+    from .access import Caller
+    from .readings import Readings
+    from .world import World
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a method returns: `result`, and for lists `total`, `next` and the number of rows (they cost time)."""
+
+    result: Any
+    total: int | None = None
+    next: int | None = None
+    rows: int = 0
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of one method, already authorised."""
+
+    method: str
+    params: Mapping[str, Any]
+    caller: Caller
+    world: World
+    rights: Rights
+    readings: Readings
+    base_url: str
+
+    def param(self, *names: str) -> Any:
+        """The first of the spellings that was sent."""
+        return next((self.params[name] for name in names if name in self.params), None)
+
+    def integer(self, name: str) -> int:
+        value = self.params.get(name)
+        if value is None or value == "":
+            raise parameter_missing(name)
+        return php_int(value)
+
+    def start(self, *names: str) -> int:
+        value = self.param(*(names or ("start",)))
+        return 0 if value in (None, "") else php_int(value)
+
+    def mapping(self, *names: str) -> dict[str, Any]:
+        """A map parameter; PHP reads `[a, b]` as the map 0: a, 1: b."""
+        value = self.param(*names)
+        if isinstance(value, list):
+            return {str(place): item for place, item in enumerate(value)}
+        return value if isinstance(value, dict) else {}
+
+
+@dataclass(frozen=True)
+class Rights:
+    """What the acting user may do, and the portal's facts that a method can be asked for."""
+
+    scopes: frozenset[str]
+    crm_admin: bool
+    portal_admin: bool
+    now: str
+
+
+@dataclass(frozen=True)
+class Method:
+    name: str
+    scopes: tuple[str, ...]
+    app_only: bool
+    run: Callable[[Call], Answer]
+
+
+METHODS: dict[str, Method] = {}
+
+
+def method(
+    *names: str, scope: str | tuple[str, ...] = "crm", app_only: bool = False
+) -> Callable[[Callable[[Call], Answer]], Callable[[Call], Answer]]:
+    """Enters a function under its REST names. Several scopes mean: any of them. "" is the basic scope."""
+    scopes = (scope,) if isinstance(scope, str) else scope
+
+    def enter(run: Callable[[Call], Answer]) -> Callable[[Call], Answer]:
+        for name in names:
+            METHODS[name] = Method(name, tuple(filter(None, scopes)), app_only, run)
+        return run
+
+    return enter
+
+
+def php_int(value: Any) -> int:
+    """PHP's cast: the leading digits count, anything else is 0."""
+    if isinstance(value, (int, float)):
+        return int(value)
+    text = str(value).strip()
+    end = 1 if text[:1] in "+-" else 0
+    while text[end : end + 1].isdigit():
+        end += 1
+    return int(text[:end]) if text[:end].lstrip("+-") else 0

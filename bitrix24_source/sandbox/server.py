@@ -1,0 +1,162 @@
+"""Serves a portal over loopback HTTP, and acts out on a real socket what the portal was told to spoil.
+
+It refuses to know the API, and never writes a path to a log: the path holds the webhook code.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import struct
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event, Thread
+from types import TracebackType
+from typing import Any
+from urllib.parse import urlsplit
+
+from .portal import Portal
+from .reply import Reply
+
+DRIPS = 20
+LOOPBACK = "127.0.0.1"
+
+
+class SandboxServer:
+    """A portal behind `http://127.0.0.1:<port>`; port 0 takes a free one. With `tls` it speaks https."""
+
+    def __init__(self, portal: Portal, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
+        self.portal = portal
+        self._closing = Event()
+        try:
+            self._http = _Http((LOOPBACK, port), _handler(portal, self._closing, "https" if tls else "http"))
+        except OSError as error:
+            raise OSError(f"Port {port} on {LOOPBACK} cannot be used: {error.strerror}. Choose another one.") from None
+        if tls is not None:
+            self._http.socket = tls.wrap_socket(self._http.socket, server_side=True)
+        self._scheme = "https" if tls else "http"
+        self._thread = Thread(target=self._http.serve_forever, args=(0.05,), name="bitrix24-sandbox", daemon=True)
+
+    @property
+    def port(self) -> int:
+        return int(self._http.server_address[1])
+
+    @property
+    def base_url(self) -> str:
+        return f"{self._scheme}://{LOOPBACK}:{self.port}"
+
+    @property
+    def webhook_url(self) -> str:
+        return self.base_url + self.portal.webhook_path
+
+    def credentials(self) -> dict[str, dict[str, str]]:
+        return self.portal.credentials(self.base_url)
+
+    def start(self) -> SandboxServer:
+        self._thread.start()
+        return self
+
+    def close(self) -> None:
+        self._closing.set()
+        if self._thread.is_alive():
+            self._http.shutdown()
+            self._thread.join()
+        self._http.server_close()
+
+    def __enter__(self) -> SandboxServer:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class _Http(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away is no news, and a traceback could print what it asked for."""
+
+
+def _handler(portal: Portal, closing: Event, scheme: str) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        server_version = "Bitrix24Sandbox"
+        sys_version = ""
+        disable_nagle_algorithm = True
+        wbufsize = -1
+
+        def do_GET(self) -> None:  # noqa: N802 - the standard library's spelling
+            self._serve()
+
+        do_POST = do_HEAD = do_PUT = do_GET  # noqa: N815
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+            """Nothing: every path here holds a credential."""
+
+        def _serve(self) -> None:
+            body = self._body()
+            here = urlsplit(self.path)
+            base = f"{scheme}://{self.headers.get('Host', LOOPBACK)}"
+            reply = portal.handle(self.command, here.path, here.query, dict(self.headers.items()), body, base)
+            self._send(reply)
+
+        def _body(self) -> bytes:
+            if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
+                return self._chunks()
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+
+        def _chunks(self) -> bytes:
+            parts = []
+            while size := int(self.rfile.readline().split(b";")[0] or b"0", 16):
+                parts.append(self.rfile.read(size))
+                self.rfile.readline()
+            self.rfile.readline()
+            return b"".join(parts)
+
+        def _send(self, reply: Reply) -> None:
+            if reply.hangs:
+                closing.wait()
+            if reply.waits_seconds:
+                portal.clock.sleep(reply.waits_seconds)
+            if reply.hangs or reply.reset_at == "before":
+                return self._reset()
+            self.send_response(reply.status)
+            if reply.reset_at == "headers":
+                self.flush_headers()
+                return self._reset()
+            for name, value in reply.headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(reply.body)))
+            self.end_headers()
+            self._send_body(reply)
+            return None
+
+        def _send_body(self, reply: Reply) -> None:
+            if self.command == "HEAD":
+                return
+            if reply.reset_at == "body":
+                self.wfile.write(reply.body[: len(reply.body) // 2])
+                self._reset()
+            elif reply.drips_seconds:
+                size = max(1, -(-len(reply.body) // DRIPS))
+                for start in range(0, len(reply.body), size):
+                    self.wfile.write(reply.body[start : start + size])
+                    self.wfile.flush()
+                    portal.clock.sleep(reply.drips_seconds / DRIPS)
+            else:
+                self.wfile.write(reply.body)
+
+        def _reset(self) -> None:
+            """Closes the connection the hard way: the client sees a reset, not an orderly end."""
+            self.close_connection = True
+            try:
+                self.wfile.flush()
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.connection.close()
+            except OSError:
+                pass  # the client was faster
+
+    return Handler
