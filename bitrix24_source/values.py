@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
+from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperation
 from itertools import chain, repeat
 from typing import Any, NamedTuple
 
@@ -268,7 +269,11 @@ def _fast_money(values: Sequence[Any], types: set[type]) -> list[pa.Array]:
     amounts, bars, currencies = zip(*parts, strict=True)
     if "" in bars:
         _odd()
-    return [pa.array(amounts, _TEXT).cast(_AMOUNT), *_fast_text(currencies, {str})]
+    digits = pa.array(amounts, _TEXT)
+    # Arrow reads exponents and long numbers modulo 2**128, without a word.
+    if not pc.all(pc.match_substring_regex(digits, r"^-?[0-9]{1,20}(\.[0-9]{1,9})?$")).as_py():
+        _odd()
+    return [digits.cast(_AMOUNT), *_fast_text(currencies, {str})]
 
 
 def _fast_multifield(values: Sequence[Any], types: set[type]) -> list[pa.Array]:
@@ -379,6 +384,7 @@ def _real(value: Any) -> float:
     raise _UnfitError("beyond a double's range")
 
 
+_EXACT = Context(prec=38, traps=[Inexact, InvalidOperation])
 _NUMBER = r"\s*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,6})?\s*"
 
 
@@ -421,13 +427,16 @@ def _money(value: Any, _field: Field) -> _Cells:
     return (_amount(amount), currency or None) if bar else (_amount(currency), None)
 
 
-def _amount(value: Any) -> Any:
+def _amount(value: Any) -> Decimal | None:
     if isinstance(value, float) and not abs(value) < 2**53:
         raise _UnfitError("a decoder lost digits of this number")
     text = (_string(value) or "").strip()
-    with suppress(ValueError):
-        return pa.array([text], _TEXT).cast(_AMOUNT)[0].as_py() if text else None
-    raise _UnfitError("not an amount of at most 29 digits and 9 decimals")
+    with suppress(DecimalException):
+        if re.fullmatch(_NUMBER, text):
+            return Decimal(text).quantize(Decimal("1e-9"), context=_EXACT)
+    if text:
+        raise _UnfitError("not an amount of at most 29 digits and 9 decimals")
+    return None
 
 
 def _address(value: Any, _field: Field) -> _Cells:
