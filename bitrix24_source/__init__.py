@@ -1,0 +1,55 @@
+"""Bitrix24 smart processes and CRM as typed tables: a dlt source.
+
+The river, one file per station, in the order in which data meets them; imports only look up this list:
+
+    errors     what went wrong, and who acts
+    wire       what a call looks like on the wire, and what an answer means
+    limits     may I call now, and if not, when?
+    hosts      to which hosts may a credential be sent?
+    tokens     where is the latest OAuth token pair kept?
+    auth       how is a call signed, and what happens when it is refused?
+    transport  one exchange over the network
+    client     one call: retries around limits around authentication around redirects
+    batching   many calls in few requests, each accounted for
+    paging     all rows of a list, each once
+    fields     which columns does a Bitrix24 field become?
+    values     rows to typed columns, or a rejected value
+    catalog    what smart processes does this portal have, and which did somebody mean?
+    details    what is one smart process made of?
+    discovery  how is the catalogue found out?
+    tables     the catalogue as rows and typed columns
+    source     the dlt source
+    checks     does the connection work, and what would be missing?
+    describe   the catalogue for people and scripts
+    cli        the commands
+    sandbox/   a portal to try things against; shares no code with the rest
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .auth import Bitrix24Credentials
+    from .errors import Bitrix24Error
+    from .source import bitrix24
+    from .tokens import FileTokenStore, TokenPair, TokenStore
+
+__all__ = ["Bitrix24Credentials", "Bitrix24Error", "FileTokenStore", "TokenPair", "TokenStore", "bitrix24"]
+
+_HOMES = {
+    "Bitrix24Credentials": "auth",
+    "Bitrix24Error": "errors",
+    "FileTokenStore": "tokens",
+    "TokenPair": "tokens",
+    "TokenStore": "tokens",
+    "bitrix24": "source",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Loads a public name when it is first used: the sandbox and `--help` need not wait for dlt."""
+    if name in _HOMES:
+        return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,145 @@
+"""Many calls in few requests, every one of them accounted for: answered, sent again, or failed by name.
+
+It knows why calls travel together, and leaves to `wire` what a batch looks like and to `client` how one is sent.
+Facts: https://apidocs.bitrix24.com/settings/how-to-call-rest-api/batch.html
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator, Sequence
+from typing import Any, TypeVar
+
+from .client import Client
+from .errors import Action, Bitrix24Error, ConfigError, CredentialError, UnavailableError
+from .transport import TimedOutError
+from .wire import BATCH_SIZE, Answer, Call, batch_call, read_batch
+
+log = logging.getLogger("bitrix24_source")
+
+T = TypeVar("T")
+
+Outcome = Answer | Bitrix24Error
+
+Reader = Generator[Sequence[Call], Sequence[Outcome], T]
+"""Asks by yielding calls, is sent their outcomes in the same order, and returns what it read."""
+
+
+def together(client: Client, readers: Sequence[Reader[T]]) -> list[T]:
+    """Runs readers side by side in rounds: what all of them ask for next travels in the same batches."""
+    conversation = side_by_side(readers)
+    outcomes: Any = None
+    while True:
+        try:
+            calls = conversation.send(outcomes)
+        except StopIteration as end:
+            return list(end.value)
+        outcomes = run(client, calls)
+
+
+def side_by_side(readers: Sequence[Reader[T]]) -> Reader[list[T]]:
+    """Many readers as one."""
+    results: dict[int, T] = {}
+    asked = _advance({i: (reader, None) for i, reader in enumerate(readers)}, results)
+    while asked:
+        outcomes = iter((yield [call for calls in asked.values() for call in calls]))
+        answers = {i: [next(outcomes) for _ in calls] for i, calls in asked.items()}
+        asked = _advance({i: (readers[i], answers[i]) for i in asked}, results)
+    return [results[i] for i in range(len(readers))]
+
+
+def _advance(readers: dict[int, tuple[Reader[T], Any]], results: dict[int, T]) -> dict[int, Sequence[Call]]:
+    asked: dict[int, Sequence[Call]] = {}
+    for i, (reader, answers) in readers.items():
+        try:
+            asked[i] = reader.send(answers)
+        except StopIteration as end:
+            results[i] = end.value
+    return asked
+
+
+def run(client: Client, calls: Sequence[Call]) -> list[Outcome]:
+    """One outcome for each call, in order: its answer, or the error that it failed with.
+
+    Fifty travel in one request. Raises only what concerns all calls alike: the credential, the network, a limit that
+    does not end.
+    """
+    outcomes: list[Outcome] = []
+    for start in range(0, len(calls), BATCH_SIZE):
+        outcomes += _settled(client, calls[start : start + BATCH_SIZE])
+    return outcomes
+
+
+def _settled(client: Client, calls: Sequence[Call]) -> list[Outcome]:
+    """Sends until every call has its outcome; only those that failed for a passing reason are sent again."""
+    outcomes: dict[int, Outcome] = {}
+    patience, started = client.settings.patience, client.clock.monotonic()
+    for attempt, pause in enumerate(patience.pauses(), start=1):
+        open_ = [i for i in range(len(calls)) if i not in outcomes]
+        token = client.auth.token()
+        outcomes |= dict(zip(open_, _sent(client, [calls[i] for i in open_]), strict=True))
+        passing = _passing(client, outcomes, token)
+        limited = any(error.action is Action.WAIT for error in passing.values())
+        allowed = patience.operating_seconds if limited else patience.seconds
+        if not passing or attempt >= patience.attempts or client.clock.monotonic() - started >= allowed:
+            break
+        _pause(client, passing, calls, pause)
+        outcomes = {i: outcome for i, outcome in outcomes.items() if i not in passing}
+    return [outcomes[i] for i in range(len(calls))]
+
+
+def _passing(client: Client, outcomes: dict[int, Outcome], token: str | None) -> dict[int, Bitrix24Error]:
+    """The errors that another try may cure. `token` is what the commands were signed with: it is renewed once for all."""
+    errors = {i: outcome for i, outcome in outcomes.items() if isinstance(outcome, Bitrix24Error)}
+    expired = any(error.action is Action.RENEW for error in errors.values())
+    renewed = expired and client.renewed(token)
+    for error in errors.values():
+        if isinstance(error, CredentialError) and not (renewed and error.action is Action.RENEW):
+            raise error
+    return {i: error for i, error in errors.items() if error.action is not Action.FAIL}
+
+
+def _pause(client: Client, passing: dict[int, Bitrix24Error], calls: Sequence[Call], pause: float) -> None:
+    waits = {i: client.pause_before_retry(error, [calls[i].method], pause) for i, error in passing.items()}
+    longest = max(waits, key=waits.__getitem__)
+    if passing[longest].action is not Action.RENEW:
+        client.wait(waits[longest], passing[longest])
+
+
+def _sent(client: Client, calls: Sequence[Call]) -> list[Outcome]:
+    """One request, or two halves of it where the portal cannot finish it in its 60 seconds."""
+    if len(calls) == 1:
+        return [_alone(client, calls[0])]
+    try:
+        answer = client.persist(batch_call(calls), commands=[call.method for call in calls], hurried=True)
+    except TimedOutError:
+        answer = None
+    if answer is None:
+        log.info("%s did not finish a batch of %d in time: trying halves", client.portal, len(calls))
+        middle = len(calls) // 2
+        return [*_sent(client, calls[:middle]), *_sent(client, calls[middle:])]
+    outcomes = []
+    for call, outcome in zip(calls, read_batch(calls, answer, client.where, client.scrub), strict=True):
+        if isinstance(outcome, Answer):
+            client.budget.note(call.method, outcome.operating)
+        outcomes.append(outcome or _unanswered(client, call))
+    return outcomes
+
+
+def _alone(client: Client, call: Call) -> Outcome:
+    try:
+        return client.call(call.method, call.params)
+    except (CredentialError, ConfigError):
+        raise
+    except UnavailableError as error:
+        if not error.code:  # the network, not this call
+            raise
+        return error
+    except Bitrix24Error as error:
+        return error
+
+
+def _unanswered(client: Client, call: Call) -> Bitrix24Error:
+    return UnavailableError(
+        "the portal left this command of a batch unanswered", client.where(call.method), "try again later"
+    )

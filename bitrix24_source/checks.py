@@ -1,0 +1,117 @@
+"""Does the connection work, and what would be missing from a load? Asks in one batch, and answers in lines for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from . import batching
+from .batching import Outcome
+from .client import Client
+from .errors import Bitrix24Error, DeniedError, ScopeError
+from .wire import Answer, Call
+
+# What each scope is used for, and what its absence costs. https://apidocs.bitrix24.com/api-reference/scopes/permissions.html
+SCOPES: Mapping[str, str] = {
+    "crm": "nothing can be loaded without it",
+    "userfieldconfig": "sort, xml_id and is_default of spa_field_options stay empty",
+    "bizproc": "spa_automations stays empty",
+}
+REQUIRED = "crm"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line: a topic, what was found, and whether a load would work with it."""
+
+    topic: str
+    text: str
+    ok: bool = True
+
+
+def check(client: Client) -> list[Finding]:
+    """What the portal says of this credential, in the order in which a person would ask.
+
+    Raises:
+        Bitrix24Error: the portal cannot be reached, or does not accept the credential.
+    """
+    calls = {
+        "profile": Call("profile"),
+        "scope": Call("scope"),
+        "clock": Call("server.time"),
+        "types": Call("crm.type.list", {"order": {"id": "ASC"}}),
+        "owners": Call("crm.enum.ownertype"),
+    }
+    outcomes = dict(zip(calls, batching.run(client, list(calls.values())), strict=True))
+    return [
+        Finding("portal", client.portal),
+        Finding("auth", client.auth.name),
+        _user(outcomes["profile"]),
+        *_scopes(outcomes["scope"]),
+        _types(outcomes["types"], outcomes["owners"]),
+        _clock(outcomes["clock"], client),
+    ]
+
+
+def _user(outcome: Outcome) -> Finding:
+    """https://apidocs.bitrix24.com/api-reference/common/users/profile.html"""
+    if isinstance(outcome, Bitrix24Error):
+        return Finding("user", f"unknown ({outcome.what})")
+    profile: Any = outcome.result
+    if not isinstance(profile, dict) or "ID" not in profile:
+        return Finding("user", "unknown: the user behind the credential may be dismissed")
+    name = " ".join(str(profile[key]) for key in ("NAME", "LAST_NAME") if profile.get(key)) or "without a name"
+    rights = (
+        "administrator"
+        if profile.get("ADMIN") is True
+        else "no administrator: items hidden from this user are not loaded"
+    )
+    return Finding("user", f"{name} (id {profile['ID']}), {rights}")
+
+
+def _scopes(outcome: Outcome) -> Iterator[Finding]:
+    if isinstance(outcome, Bitrix24Error) or not isinstance(outcome.result, list):
+        reason = outcome.what if isinstance(outcome, Bitrix24Error) else "the portal does not say"
+        yield Finding("scopes", f"unknown ({reason})")
+        return
+    present = {str(scope) for scope in outcome.result}
+    yield Finding("scopes", ", ".join(sorted(present)) or "none")
+    for scope, cost in SCOPES.items():
+        if scope not in present:
+            yield Finding("missing", f"scope {scope}: {cost}", ok=scope != REQUIRED)
+
+
+def _types(listed: Outcome, owners: Outcome) -> Finding:
+    if isinstance(listed, Answer):
+        rows: Any = listed.result.get("types") if isinstance(listed.result, dict) else None
+        count = listed.total if listed.total is not None else len(rows or ())
+        return Finding("SPA types", f"{count} can be listed")
+    if isinstance(listed, DeniedError) and isinstance(owners, Answer) and isinstance(owners.result, list):
+        count = sum(
+            str(row.get("SYMBOL_CODE")).startswith("DYNAMIC_") for row in owners.result if isinstance(row, dict)
+        )
+        return Finding(
+            "SPA types",
+            f"{count} exist; without administrative rights in CRM each is asked for by itself, and what may not be read is "
+            "listed in load_issues",
+        )
+    missing_scope = isinstance(listed, ScopeError)
+    hint = "add the scope crm to the webhook or application in Bitrix24" if missing_scope else listed.hint
+    return Finding("SPA types", f"cannot be listed: {listed.what} - {hint}", ok=False)
+
+
+def _clock(outcome: Outcome, client: Client) -> Finding:
+    if isinstance(outcome, Bitrix24Error):
+        return Finding("clock", f"unknown ({outcome.what})")
+    try:
+        drift = (datetime.fromisoformat(str(outcome.result)) - client.clock.now()).total_seconds()
+    except (TypeError, ValueError):
+        return Finding("clock", "unknown: the portal's answer is no time")
+    relation = (
+        "as this machine's"
+        if abs(drift) < 2
+        else f"{abs(drift):.0f} s {'ahead of' if drift > 0 else 'behind'} this machine's"
+    )
+    return Finding("clock", f"{outcome.result}, {relation}")

@@ -1,0 +1,223 @@
+"""The commands. Each says on stderr what it does and what went wrong, and on stdout what was asked for.
+
+Exit codes: 0 all loaded; 1 nothing usable; 2 usage; 3 loaded, but something is listed in `load_issues`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from .client import Client
+
+NOTHING_USABLE, INCOMPLETE = 1, 3
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="dlt-source-bitrix24", prog_name="bitrix24")
+def cli() -> None:
+    """Bitrix24's smart processes as typed tables in DuckDB or a warehouse.
+
+    Example: bitrix24 load --sandbox
+    """
+
+
+def main() -> None:
+    """Entry point of the console script: foreseeable problems are one line, never a traceback."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
+    from .errors import Bitrix24Error  # noqa: PLC0415 - errors are light, and only needed here
+
+    failure = None
+    try:
+        cli.main(standalone_mode=True)
+    except Bitrix24Error as error:
+        failure = error
+    if failure is not None:
+        click.echo(f"bitrix24: {failure}", err=True)
+        sys.exit(NOTHING_USABLE)
+
+
+sandbox_option = click.option("--sandbox", is_flag=True, help="Start a portal on this machine and use it.")
+
+
+# --- commands -------------------------------------------------------------------------------------------------------
+
+
+@cli.command(short_help="Test the connection.")
+@sandbox_option
+def check(sandbox: bool) -> None:
+    """Test the connection: portal, method, user, scopes, smart processes, clock.
+
+    Example: bitrix24 check
+    """
+    from .checks import check as findings_of  # noqa: PLC0415 - `--help` should not wait for dlt
+
+    with _client(sandbox) as client:
+        findings = findings_of(client)
+    for finding in findings:
+        click.echo(f"{finding.topic:<10} {finding.text}")
+    sys.exit(0 if all(finding.ok for finding in findings) else NOTHING_USABLE)
+
+
+@cli.command("spa-info", short_help="Show the smart processes, their fields and automation.")
+@click.option("--type", "types", multiple=True, metavar="T", help="entityTypeId, title or code; may be repeated.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document, for forms and scripts.")
+@sandbox_option
+def spa_info(types: tuple[str, ...], as_json: bool, sandbox: bool) -> None:
+    """Show every smart process with its flags, fields and automation, without loading anything.
+
+    Example: bitrix24 spa-info --type 177 --json
+    """
+    from . import describe  # noqa: PLC0415 - as above
+    from .discovery import read_catalog  # noqa: PLC0415
+
+    with _client(sandbox) as client, _counting(client, "Reading the catalogue"):
+        catalog = read_catalog(client)
+        chosen = [spa.entity_type_id for spa in catalog.select(types)] if types else None
+        document = describe.document(catalog, client.portal, client.clock.now(), chosen)
+    if as_json:
+        click.echo(describe.as_json(document))
+    else:
+        for line in describe.as_text(document):
+            click.echo(line)
+    sys.exit(INCOMPLETE if catalog.issues else 0)
+
+
+@cli.command(short_help="One scheduled run: load what is on by default.")
+@click.option("--destination", default="duckdb", show_default=True, metavar="D", help="dlt's name of the destination.")
+@click.option("--dataset", default="bitrix24", show_default=True, metavar="N", help="Dataset or schema to load into.")
+@click.option("--resource", "resources", multiple=True, metavar="R", help="Load only this; may be repeated.")
+@click.option("--type", "types", multiple=True, metavar="T", help="Only this smart process; may be repeated.")
+@click.option("--full-refresh", is_flag=True, help="Drop what was loaded before and start over.")
+@click.option("--progress", type=click.Choice(["tqdm", "log", "none"]), help="[default: tqdm on a terminal, else log]")
+@sandbox_option
+def load(
+    destination: str,
+    dataset: str,
+    resources: tuple[str, ...],
+    types: tuple[str, ...],
+    full_refresh: bool,
+    progress: str | None,
+    sandbox: bool,
+) -> None:
+    """Load what is on by default, once. Safe to run from a scheduler.
+
+    Example: bitrix24 load --destination postgres --dataset crm
+    """
+    from .run import run  # noqa: PLC0415 - as above
+    from .source import bitrix24  # noqa: PLC0415
+
+    with _sandbox_credentials(sandbox) as credentials:
+        given: Any = {"credentials": credentials} if credentials else {}
+        source = bitrix24(spa_types=list(types) or None, **given)
+        _known(resources, source.resources)
+        loaded = run(
+            source,
+            pipeline_name="bitrix24_sandbox" if sandbox else "bitrix24",
+            destination=destination,
+            dataset=dataset,
+            resources=resources,
+            full_refresh=full_refresh,
+            progress=_progress(progress),
+        )
+    for table, rows in sorted(loaded.rows.items()):
+        click.echo(f"{table:<28} {rows:>10,}")
+    if loaded.issues:
+        click.echo(f"bitrix24: {loaded.issues} things could not be loaded; see the table load_issues", err=True)
+    sys.exit(INCOMPLETE if loaded.issues else 0)
+
+
+@cli.command(short_help="A portal on this machine to try things against.")
+@click.option("--port", default=8024, show_default=True, metavar="P", help="0 takes any free one.")
+@click.option("--items", type=int, metavar="N", help="Items in all.  [default: the scenario's own]")
+@click.option("--seed", default=1, show_default=True, metavar="S", help="The same seed makes the same portal.")
+@click.option("--scenario", type=click.Choice(["demo", "hostile"]), default="demo", show_default=True)
+@click.option("--latency-ms", type=float, default=0, show_default=True, metavar="L", help="Time that every page takes.")
+def sandbox(port: int, items: int | None, seed: int, scenario: str, latency_ms: float) -> None:
+    """Serve a portal on loopback, until Ctrl-C; prints a webhook, an OAuth and an API-key credential for it.
+
+    Example: bitrix24 sandbox --port 8024 --scenario hostile
+    """
+    from .errors import ConfigError  # noqa: PLC0415
+    from .sandbox.serve import serve_forever  # noqa: PLC0415
+
+    reason = ""
+    try:
+        serve_forever(port, scenario, seed, items, latency_ms, out=click.echo)
+    except OSError as error:
+        reason = error.strerror or str(error)
+    if reason:
+        raise ConfigError(
+            f"the sandbox cannot listen ({reason})", f"port {port}", "choose another --port, or 0 for any"
+        )
+
+
+# --- what commands share --------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _client(use_sandbox: bool) -> Iterator[Client]:
+    """A client with the configured credentials, or with those of a sandbox that lives as long."""
+    from .source import connect  # noqa: PLC0415
+
+    with _sandbox_credentials(use_sandbox) as credentials:
+        client = connect(credentials) if credentials else connect()
+        try:
+            yield client
+        finally:
+            client.close()
+
+
+@contextlib.contextmanager
+def _sandbox_credentials(use_sandbox: bool) -> Iterator[Any]:
+    if not use_sandbox:
+        yield None
+        return
+    from .sandbox import Portal, SandboxServer  # noqa: PLC0415
+
+    with SandboxServer(Portal(scenario="demo", seed=1), port=0) as server:
+        yield server.credentials()["webhook"]
+
+
+@contextlib.contextmanager
+def _counting(client: Client, what: str) -> Iterator[None]:
+    """Requests, on a terminal, for what takes longer than a second."""
+    from tqdm import tqdm  # noqa: PLC0415
+
+    with tqdm(desc=what, unit=" requests", delay=1, leave=False, file=sys.stderr, disable=None) as bar:
+        client.on_request = _stepping(bar)
+        yield
+
+
+def _stepping(bar: Any) -> Callable[[], None]:
+    def step() -> None:
+        bar.update()
+
+    return step
+
+
+def _known(resources: tuple[str, ...], existing: Mapping[str, Any]) -> None:
+    unknown = [name for name in resources if name not in existing]
+    if unknown:
+        raise click.UsageError(f"No such resource: {', '.join(unknown)}. There are: {', '.join(existing)}.")
+
+
+def _progress(name: str | None) -> Any:
+    from dlt.common.runtime.collector import LogCollector, TqdmCollector  # noqa: PLC0415
+
+    chosen = name or ("tqdm" if sys.stderr.isatty() else "log")
+    if chosen == "none":
+        return None
+    return (
+        TqdmCollector(file=sys.stderr) if chosen == "tqdm" else LogCollector(5.0, sys.stderr, dump_system_stats=False)
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""All rows of a list, each once. It knows pages and nothing of what the rows mean.
+
+Dictionaries (types, stages, user fields) are short and are read by offset, all pages after the first side by side.
+Facts: https://apidocs.bitrix24.com/settings/how-to-call-rest-api/list-methods-pecularities.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .batching import Outcome, Reader
+from .errors import Bitrix24Error, PortalError
+from .wire import PAGE_SIZE, Answer, Call
+
+Row = Mapping[str, Any]
+
+_MOST_PAGES = 2000  # of a dictionary; more is a portal that never ends its list
+
+
+@dataclass(frozen=True)
+class ListMethod:
+    """A list method: where its rows lie in `result`, and what tells one row from another."""
+
+    method: str
+    rows_at: str
+    """key below `result`; "" where `result` is the list itself"""
+    key: Callable[[Row], Hashable]
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def page(self, start: int) -> Call:
+        """The call for the page at an offset; the first page is asked for without one, which every list method takes."""
+        return Call(self.method, {**self.params, "start": start} if start else self.params)
+
+    def rows_in(self, answer: Answer) -> list[Row]:
+        found = answer.result
+        if self.rows_at:
+            found = found.get(self.rows_at) if isinstance(found, Mapping) else []
+        if isinstance(found, Mapping):  # PHP turns a list with gaps into a map
+            found = list(found.values())
+        return [row for row in found if isinstance(row, Mapping)] if isinstance(found, list) else []
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a list held; `error` says why rows may be missing, and None that none is."""
+
+    rows: Sequence[Row] = ()
+    error: Bitrix24Error | None = None
+
+
+def all_rows(listed: ListMethod, first: Outcome | None = None) -> Reader[Listing]:
+    """Every row of a list, without those that two pages share; `first` is its first page where that was asked before."""
+    seen: dict[Hashable, Row] = {}
+    starts: Sequence[int] = [0]
+    for _ in range(_MOST_PAGES):
+        outcomes = [first] if first is not None else (yield [listed.page(start) for start in starts])
+        first = None
+        error = _collect(listed, starts, outcomes, seen)
+        if error:
+            return Listing(list(seen.values()), error)
+        starts = _starts_after(listed, starts[-1], outcomes[-1], len(seen))
+        if not starts:
+            return Listing(list(seen.values()))
+    return Listing(list(seen.values()), _endless(listed))
+
+
+def _collect(
+    listed: ListMethod, starts: Sequence[int], outcomes: Sequence[Outcome], seen: dict[Hashable, Row]
+) -> Bitrix24Error | None:
+    for start, outcome in zip(starts, outcomes, strict=True):
+        if not isinstance(outcome, Answer):
+            return outcome
+        rows = {listed.key(row): row for row in listed.rows_in(outcome)}
+        if start and rows and rows.keys() <= seen.keys():
+            return _endless(listed)
+        seen.update(rows)
+    return None
+
+
+def _starts_after(listed: ListMethod, start: int, last: Outcome, held: int) -> Sequence[int]:
+    """The offsets still to ask: all that `total` promises at once, else one page at a time while pages are full.
+
+    `next` is a signal by its presence, and a list that came whole has none. `total` is 0 or missing for some lists.
+    """
+    if not isinstance(last, Answer) or (last.next is None and last.total and held >= last.total):
+        return []
+    reached = start + PAGE_SIZE
+    full = len(listed.rows_in(last)) >= PAGE_SIZE
+    if last.total and last.total > reached and (full or last.next is not None):
+        return range(reached, last.total, PAGE_SIZE)
+    if last.next is not None and last.next > start:
+        return [last.next]
+    return [reached] if full else []
+
+
+def _endless(listed: ListMethod) -> Bitrix24Error:
+    return PortalError(
+        "the portal repeats a page of a list, so that its end cannot be reached",
+        listed.method,
+        "report it to the portal's administrator; rows beyond the first pages may be missing",
+    )

@@ -1,0 +1,135 @@
+"""One scheduled run: is the destination free, what is asked of the portal, and how did it end?
+
+It knows dlt's pipelines and nothing of Bitrix24's wire. The destination is tried before the portal is asked for anything: a
+locked database should not cost a whole extraction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import dlt
+from dlt.common.configuration.exceptions import ConfigurationException
+from dlt.common.destination.exceptions import DestinationException, UnknownDestinationModule
+from dlt.common.exceptions import DltException
+from dlt.destinations.exceptions import DatabaseException, DestinationConnectionError
+from dlt.pipeline.exceptions import PipelineStepFailed
+
+from .errors import Bitrix24Error, ConfigError
+from .tables import ISSUES
+from .transport import redacted
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """How a run ended: rows by table, and how many things were left out."""
+
+    rows: Mapping[str, int] = field(default_factory=dict)
+    destination: str = ""
+    dataset: str = ""
+
+    @property
+    def issues(self) -> int:
+        return self.rows.get(ISSUES.name, 0)
+
+
+def run(
+    source: Any,
+    *,
+    pipeline_name: str = "bitrix24",
+    destination: str = "duckdb",
+    dataset: str = "bitrix24",
+    resources: Sequence[str] = (),
+    full_refresh: bool = False,
+    progress: Any = None,
+) -> Loaded:
+    """Loads a `bitrix24()` source and says what came of it.
+
+    Raises:
+        Bitrix24Error: nothing usable; one sentence that says what to do.
+    """
+    failure: Bitrix24Error
+    try:
+        pipeline = dlt.pipeline(pipeline_name, destination=destination, dataset_name=dataset, progress=progress)
+        _try_destination(pipeline)
+        if resources:
+            source = source.with_resources(*resources)
+        if pipeline.has_pending_data:  # of a run that was cut off: dlt loads these first, and alone
+            pipeline.run()
+        pipeline.run(source, **({"refresh": "drop_resources"} if full_refresh else {}))
+        return Loaded(_row_counts(pipeline), destination, dataset)
+    except Bitrix24Error:
+        raise
+    except DltException as error:
+        failure = explained(error, destination)
+    raise failure
+
+
+def _try_destination(pipeline: dlt.Pipeline) -> None:
+    """Opens the destination and closes it again, where it can be opened."""
+    with pipeline.destination_client() as client:
+        client.is_storage_initialized()
+
+
+def _row_counts(pipeline: dlt.Pipeline) -> dict[str, int]:
+    info = pipeline.last_trace.last_normalize_info if pipeline.last_trace else None
+    counts = info.row_counts if info else {}
+    return {table: rows for table, rows in counts.items() if not table.startswith("_dlt")}
+
+
+def explained(error: BaseException, destination: str) -> Bitrix24Error:
+    """One sentence for an error of dlt; ours where one of ours is the cause."""
+    chain = list(_causes(error))
+    for cause in chain:
+        if isinstance(cause, Bitrix24Error):
+            return cause
+    text = _brief(chain)
+    if any(isinstance(cause, UnknownDestinationModule) for cause in chain):
+        return ConfigError(
+            f"there is no destination {destination!r}", "--destination", "e.g. duckdb, postgres, bigquery"
+        )
+    if "Could not set lock on file" in text or "because it is being used by another process" in text:
+        return ConfigError(
+            "the DuckDB file is locked by another program",
+            _locked_file(text),
+            "close the program that has it open (a SQL client, a notebook, another run), then run again",
+        )
+    if any(isinstance(cause, DestinationConnectionError) for cause in chain):
+        return ConfigError(
+            f"the destination cannot be reached ({text})",
+            f"destination {destination}",
+            f"check its address and credentials: DESTINATION__{destination.upper()}__CREDENTIALS or .dlt/secrets.toml",
+        )
+    if any(isinstance(cause, ConfigurationException) for cause in chain):
+        return ConfigError(
+            f"the configuration is not complete ({text})", f"destination {destination}", "see .dlt/example.secrets.toml"
+        )
+    if any(isinstance(cause, (DatabaseException, DestinationException)) for cause in chain):
+        return ConfigError(
+            f"the destination refused the load ({text})", f"destination {destination}", "run again when mended"
+        )
+    step = next((cause.step for cause in chain if isinstance(cause, PipelineStepFailed)), "")
+    return Bitrix24Error(
+        f"the load failed ({text})", f"step {step}" if step else "", "run again; if it stays, report it"
+    )
+
+
+def _causes(error: BaseException | None) -> Any:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        wrapped = getattr(error, "exception", None)
+        error = error.__cause__ or error.__context__ or (wrapped if isinstance(wrapped, BaseException) else None)
+
+
+def _brief(chain: Sequence[BaseException]) -> str:
+    """The innermost message, in one line: outer ones repeat it at length."""
+    return redacted(" ".join(str(chain[-1]).split()))[:400]
+
+
+def _locked_file(text: str) -> str:
+    start = text.find('file "')
+    return text[start : text.find('"', start + 6) + 1] if start >= 0 else "the database file"

@@ -1,0 +1,170 @@
+"""One exchange over the network: bytes out, bytes or an error in. The only file that opens a socket.
+
+It knows nothing of methods, tokens or retries. `requests` names the URL in its exceptions, and urllib3 in its log; ours is
+a password, so neither leaves this file as it is.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.cookiejar import DefaultCookiePolicy
+from importlib.metadata import PackageNotFoundError, version
+
+import requests
+
+from .errors import Bitrix24Error, ConfigError, UnavailableError
+
+try:
+    _VERSION = version("dlt-source-bitrix24")
+except PackageNotFoundError:  # copied into a project instead of installed
+    _VERSION = "0"
+
+
+@dataclass(frozen=True)
+class Response:
+    """What came back, whatever its status."""
+
+    status: int
+    body: bytes = field(repr=False)
+    location: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """Seconds. The cloud cuts a request after 60, and a batch may need them all."""
+
+    connect: float = 10
+    read: float = 75
+    whole_answer: float = 300
+
+
+class TimedOutError(UnavailableError):
+    """The portal was reached and did not finish in time: a smaller request might."""
+
+
+class Transport:
+    """A keep-alive session. Proxies and certificate authorities come from the usual environment variables."""
+
+    def __init__(self, session: requests.Session | None = None, timeouts: Timeouts | None = None) -> None:
+        self._session = _guarded(session or requests.Session())
+        self._timeouts = timeouts or Timeouts()
+
+    def post(self, url: str, body: bytes, where: str) -> Response:
+        """Raises UnavailableError or ConfigError when no answer came back."""
+        return self._exchange("POST", url, where, body=body)
+
+    def get(self, url: str, query: Mapping[str, str], where: str) -> Response:
+        """As `post`; only token servers are asked this way."""
+        return self._exchange("GET", url, where, query=query)
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _exchange(
+        self, verb: str, url: str, where: str, body: bytes | None = None, query: Mapping[str, str] | None = None
+    ) -> Response:
+        failure: Bitrix24Error
+        try:
+            with self._session.request(
+                verb,
+                url,
+                data=body,
+                params=query,
+                timeout=(self._timeouts.connect, self._timeouts.read),
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                whole = _body(response, self._timeouts.whole_answer)
+                return Response(response.status_code, whole, response.headers.get("Location", ""))
+        except requests.RequestException as error:
+            failure = _network_error(error, where)
+        except (OSError, ValueError) as error:  # e.g. a host name that cannot be encoded
+            failure = ConfigError(
+                f"the request cannot be sent ({type(error).__name__})",
+                where,
+                "check the address and the proxy settings",
+            )
+        raise failure  # outside the handlers: an exception's context is printed too
+
+
+def _body(response: requests.Response, seconds: float) -> bytes:
+    """The whole answer; a time limit for a read only bounds the silence between two bytes."""
+    ends_at = time.monotonic() + seconds
+    chunks = []
+    for chunk in response.iter_content(1 << 18):
+        chunks.append(chunk)
+        if time.monotonic() > ends_at:
+            raise requests.exceptions.ReadTimeout
+    return b"".join(chunks)
+
+
+def _network_error(error: requests.RequestException, where: str) -> Bitrix24Error:
+    text = f"{type(error).__name__} {error}"
+    if isinstance(error, requests.exceptions.SSLError):
+        return ConfigError(
+            "the TLS connection could not be verified",
+            where,
+            "check the portal's certificate; for a private authority set REQUESTS_CA_BUNDLE to its certificate file",
+        )
+    if isinstance(error, requests.exceptions.ProxyError):
+        return UnavailableError("the proxy cannot be used", where, "check HTTPS_PROXY and NO_PROXY")
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return UnavailableError("the portal could not be reached in time", where, "check address, firewall and proxy")
+    if isinstance(error, requests.exceptions.Timeout) or "ReadTimeoutError" in text:
+        return TimedOutError("the portal did not answer in time", where, "try again later")
+    if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema)):
+        return ConfigError("this address cannot be used", where, "check the portal's address")
+    if "NameResolutionError" in text or "getaddrinfo" in text:
+        return UnavailableError("the portal's host name was not found", where, "check it for typing errors; check DNS")
+    if "Connection refused" in text or "NewConnectionError" in text:
+        return UnavailableError("the portal refused the connection", where, "check host and port, firewall and proxy")
+    return UnavailableError("the connection broke before the answer was complete", where, "try again later")
+
+
+# --- what other libraries would do or show -------------------------------------------------------------------------
+
+
+def _guarded(session: requests.Session) -> requests.Session:
+    """Every call stands alone: no cookies, and no password from ~/.netrc beside the configured credential."""
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.auth = _as_it_is
+    session.headers.update(
+        {
+            "User-Agent": f"dlt-source-bitrix24/{_VERSION}",
+            "Accept": "application/json",
+            "Content-Type": "application/json",
+        }
+    )
+    for name in ("urllib3.connectionpool", "urllib3.util.retry"):
+        logger = logging.getLogger(name)
+        if _REDACTING not in logger.filters:
+            logger.addFilter(_REDACTING)
+    return session
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+_REST_PATH = re.compile(r"(/rest/(?:api/)?\d+/)[^/\s\"'?]+")
+_QUERY = re.compile(r"([?&](?:auth|access_token|refresh_token|client_secret|code|token)=)[^&\s\"']+", re.IGNORECASE)
+
+
+def redacted(text: str) -> str:
+    """Text without webhook codes and tokens, wherever they stand in an address."""
+    return _QUERY.sub(r"\1***", _REST_PATH.sub(r"\1***", text))
+
+
+class _RedactingFilter(logging.Filter):
+    """urllib3 logs every request's path at DEBUG."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = redacted(record.getMessage()), ()
+        return True
+
+
+_REDACTING = _RedactingFilter()
