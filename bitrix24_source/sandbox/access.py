@@ -22,7 +22,7 @@ OWNER_ID = 1
 
 @dataclass(frozen=True)
 class Caller:
-    """One authorised credential. `key` is what the limits count by, `file_query` what its file links carry."""
+    """One authorised credential. `key` is what the limits count by; path and `auth` go into the links of its files."""
 
     key: str
     user_id: int
@@ -62,7 +62,11 @@ class Access:
     def webhook_caller(self, user_id: str, code: str) -> Caller:
         if not self.webhook_alive or code != self.webhook_code or user_id != str(OWNER_ID):
             raise no_auth()
-        return Caller("webhook", OWNER_ID, False, f"/rest/{OWNER_ID}/{code}/")
+        return self.owner()
+
+    def owner(self) -> Caller:
+        """The employee who made the webhook, as seen through it."""
+        return Caller("webhook", OWNER_ID, is_app=False, rest_path=f"/rest/{OWNER_ID}/{self.webhook_code}/")
 
     def token_caller(self, token: str) -> Caller:
         with self._lock:
@@ -71,7 +75,7 @@ class Access:
             raise no_auth()
         if self.clock.now().timestamp() >= expires:
             raise expired_token()
-        return Caller("app", OWNER_ID, True, "/rest/", token)
+        return Caller("app", OWNER_ID, is_app=True, rest_path="/rest/", auth=token)
 
     def issue(self) -> TokenPair:
         """A new pair; the refresh token of the pair before is not touched here."""

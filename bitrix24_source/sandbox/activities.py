@@ -17,7 +17,7 @@ def add_activities(world: World) -> None:
     owners = [number for number in (2, 3, 177, 1034) if number in world.objects and world.objects[number].total()]
     for place in range(COUNT if owners else 0):
         chance = mix(place, salt(world.seed, "activities"))
-        pairs = [(kind, _item(world, kind, chance + shift)) for shift, kind in enumerate(owners)]
+        pairs: list[tuple[int, int]] = [(kind, _item(world, kind, chance + shift)) for shift, kind in enumerate(owners)]
         pairs = pairs[chance % len(pairs) :][: 1 + chance % 2]
         number = str(20 + place * 2)
         world.bindings[number] = pairs

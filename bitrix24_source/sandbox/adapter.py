@@ -27,13 +27,18 @@ class SandboxAdapter(BaseAdapter):
         self.portal = portal
 
     def send(
-        self, request: requests.PreparedRequest, stream: bool = False, timeout: Any = None, verify: Any = True,
-        cert: Any = None, proxies: Mapping[str, str] | None = None,
-    ) -> requests.Response:  # fmt: skip
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: Any = True,  # noqa: ARG002 - there is no socket: no certificate, no proxy
+        cert: Any = None,  # noqa: ARG002
+        proxies: Mapping[str, str] | None = None,  # noqa: ARG002
+    ) -> requests.Response:
         here = urlsplit(request.url or "")
         reply = self.portal.handle(
             request.method or "GET", str(here.path), str(here.query), {str(k): str(v) for k, v in request.headers.items()},
-            _body(request), f"{here.scheme}://{here.netloc}",
+            _body(request), base_url=f"{here.scheme}://{here.netloc}",
         )  # fmt: skip
         self._act_out(reply, request, timeout)
         return self._response(reply, request, stream=stream)
@@ -61,7 +66,7 @@ class SandboxAdapter(BaseAdapter):
         response.raw = HTTPResponse(BytesIO(reply.body), headers=dict(response.headers), status=reply.status,
                                     preload_content=False)  # fmt: skip
         response.url, response.request = request.url or "", request
-        response.connection = self  # type: ignore[attr-defined]
+        response.connection = self  # type: ignore[assignment]  # requests types it as its own adapter
         if not stream:
             _ = response.content
         return response

@@ -3,6 +3,8 @@
 It refuses to know smart processes; the lists of fields follow the vendor's page on CRM object fields.
 """
 
+# ruff: noqa: RUF001 - the company speaks Russian and English
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -12,8 +14,8 @@ from .chance import Column, constant, drawn, iso, iso_date, mix, salt
 from .items import ItemStore
 from .people import STAFF
 from .schema import Field
+from .spa_fields import UTM, ContactLinks
 from .stages import SPA_STAGES, add_category, add_stages, built_in_directory_row
-from .types import UTM, ContactLinks
 from .world import World
 
 COUNTS = {4: 120, 3: 300, 1: 60, 2: 400, 7: 40, 31: 50}
@@ -44,10 +46,17 @@ FIELDS = {
     3: COMMON + PERSON + CHANNELS + SOURCE + ORIGIN + "photo:file typeId:crm_status comments:text export:boolean "
     "companyId:crm_company companyIds:crm_company* leadId:crm_lead categoryId:crm_category originVersion:string observers:user* "
     "lastCommunicationTime:string!",
-    4: COMMON + CHANNELS + ORIGIN + "title:string typeId:crm_status industry:crm_status employees:crm_status revenue:double "
+    4: COMMON
+    + CHANNELS
+    + ORIGIN
+    + "title:string typeId:crm_status industry:crm_status employees:crm_status revenue:double "
     "currencyId:crm_currency logo:file isMyCompany:boolean bankingDetails:text comments:text leadId:crm_lead "
     "contactIds:crm_contact* categoryId:crm_category originVersion:string observers:user*",
-    7: COMMON + CLIENT + MONEY + DATES + "stageId:crm_status quoteNumber:string title:string closed:boolean dealId:crm_deal "
+    7: COMMON
+    + CLIENT
+    + MONEY
+    + DATES
+    + "stageId:crm_status quoteNumber:string title:string closed:boolean dealId:crm_deal "
     "leadId:crm_lead mycompanyId:crm_company taxValue:double comments:text actualDate:date content:text terms:text "
     "locationId:location personTypeId:integer",
     31: COMMON + CLIENT + MONEY + SOURCE + MOVED + DATES + "accountNumber:string xmlId:string title:string "
@@ -58,7 +67,8 @@ FIELDS = {
 SHORT = "dateCreateShort dateModifyShort "
 ALWAYS_NULL = {
     1: SHORT + "isConvert productId shortName address login",
-    2: SHORT + "productId begindateShort closedateShort eventDateShort isWork isWon isLose receivedAmount lostAmount hasProducts",
+    2: SHORT
+    + "productId begindateShort closedateShort eventDateShort isWork isWon isLose receivedAmount lostAmount hasProducts",
     3: SHORT + "shortName address login",
     4: SHORT + "address",
     7: "",
@@ -67,15 +77,25 @@ ALWAYS_NULL = {
 STATUS_TYPES = {"sourceId": "SOURCE", "honorific": "HONORIFIC", "industry": "INDUSTRY", "employees": "EMPLOYEES"}
 TYPE_DIRECTORY = {2: "DEAL_TYPE", 3: "CONTACT_TYPE", 4: "COMPANY_TYPE"}
 FIRST_NAMES, LAST_NAMES = [row[0] for row in STAFF], [row[1] for row in STAFF]
-COMPANIES = ["ООО «Ромашка»", "Müller GmbH", "АО «Север»", "Acme \"Tools\" Ltd", "ИП Сидоров", "Blue O'Cean, Inc."]
+COMPANIES = ["ООО «Ромашка»", "Müller GmbH", "АО «Север»", 'Acme "Tools" Ltd', "ИП Сидоров", "Blue O'Cean, Inc."]
 TITLES = {1: "Lead", 2: "Deal", 7: "Quote", 31: "Счёт"}
-LEAD_STAGES = (("NEW", "Not processed", "P"), ("IN_PROCESS", "In progress", "P"), ("CONVERTED", "Converted", "S"), ("JUNK", "Junk", "F"))
+LEAD_STAGES = (
+    ("NEW", "Not processed", "P"),
+    ("IN_PROCESS", "In progress", "P"),
+    ("CONVERTED", "Converted", "S"),
+    ("JUNK", "Junk", "F"),
+)
 DEAL_STAGES = (
     ("NEW", "New", "P"), ("PREPARATION", "Document preparation", "P"), ("PREPAYMENT_INVOICE", "Prepayment invoice", "P"),
     ("EXECUTING", "In progress", "P"), ("FINAL_INVOICE", "Final invoice", "P"), ("WON", "Deal successful", "S"),
     ("LOSE", "Deal failed", "F"), ("APOLOGY", "Failure reason analysis", "A"),
 )  # fmt: skip
-QUOTE_STAGES = (("DRAFT", "Draft", "P"), ("SENT", "Sent", "P"), ("APPROVED", "Approved", "S"), ("DECLAINED", "Declined", "F"))
+QUOTE_STAGES = (
+    ("DRAFT", "Draft", "P"),
+    ("SENT", "Sent", "P"),
+    ("APPROVED", "Approved", "S"),
+    ("DECLAINED", "Declined", "F"),
+)
 
 
 def add_built_in(world: World, share: float = 1.0) -> None:
@@ -84,16 +104,19 @@ def add_built_in(world: World, share: float = 1.0) -> None:
         store = world.make_store(entity_type_id, round(count * share))
         columns = BuiltInColumns(world, store)
         for word in FIELDS[entity_type_id].split():
-            _add_field(world, store, word, columns)
+            _add_field(store, word, columns)
         nothing = dict.fromkeys([*ALWAYS_NULL[entity_type_id].split(), *UTM], constant(None))
-        store.schema.hidden.update(nothing | {"searchContent": columns.search, "entityTypeId": constant(entity_type_id)})
+        store.schema.hidden.update(
+            nothing | {"searchContent": columns.search, "entityTypeId": constant(entity_type_id)}
+        )
         if entity_type_id in (1, 3, 4):
             store.schema.multifields = columns.multifields
 
 
 def _pipelines(world: World) -> None:
-    for entity_type_id, name, stages in ((1, "Lead stages", LEAD_STAGES), (7, "Quote stages", QUOTE_STAGES)):
-        add_stages(world, entity_type_id, 0, stages)
+    without_categories = ((1, "Lead stages", LEAD_STAGES), (7, "Quote stages", QUOTE_STAGES))
+    for entity_type_id, name, lead_or_quote in without_categories:
+        add_stages(world, entity_type_id, 0, lead_or_quote)
         world.directories.append(built_in_directory_row(world, entity_type_id, None, name))
     categories = ((2, 0, "General", DEAL_STAGES), (2, 1, "Тендеры", DEAL_STAGES), (31, 5, "General", SPA_STAGES))
     for entity_type_id, category_id, name, stages in categories:
@@ -107,7 +130,7 @@ def _pipelines(world: World) -> None:
         world.categories[entity_type_id][-1] |= {"code": code, "isSystem": "Y"}
 
 
-def _add_field(world: World, store: ItemStore, word: str, columns: BuiltInColumns) -> None:
+def _add_field(store: ItemStore, word: str, columns: BuiltInColumns) -> None:
     name, _, kind = word.partition(":")
     upper = "".join(f"_{sign}" if sign.isupper() else sign.upper() for sign in name)
     entity_type_id = store.schema.entity_type_id
@@ -155,8 +178,8 @@ class BuiltInColumns:
             "quoteNumber": str,
             "accountNumber": lambda number: f"{number:05d}",
             "birthdate": lambda number: iso_date(mix(number, 3) * 60, zone) if number % 3 else None,
-            **{name: self.phone for name in ("phone", "phoneWork")},
-            **{name: self.email for name in ("email", "emailWork")},
+            **dict.fromkeys(("phone", "phoneWork"), self.phone),
+            **dict.fromkeys(("email", "emailWork"), self.email),
         }
         self._pools: dict[str, list[Any]] = {
             "name": FIRST_NAMES, "lastName": [*LAST_NAMES, None], "companyTitle": COMPANIES, "secondName": ["", None],
@@ -181,7 +204,8 @@ class BuiltInColumns:
             return [int(user["ID"]) for user in self.world.users]
         if directory:
             return [row["STATUS_ID"] for row in self.world.statuses if row["ENTITY_ID"] == directory] + [None]
-        return {"boolean": ["N"], "string": [None, ""]}.get(kind, [None])
+        usual: dict[str, list[Any]] = {"boolean": ["N"], "string": [None, ""]}
+        return usual.get(kind, [None])
 
     def _stage(self, place: int, part: str) -> Callable[[int], Any]:
         def column(number: int) -> Any:

@@ -36,7 +36,7 @@ def drawn(pool: Sequence[Any], salted: int) -> Column:
 
 
 def constant(value: Any) -> Column:
-    return lambda number: value
+    return lambda _: value
 
 
 def iso(timestamp: int, zone: tzinfo) -> str:

@@ -30,7 +30,9 @@ def add_item(world: World, store: ItemStore, fields: Mapping[str, Any]) -> int:
     row |= _first_stage(world, store, fields)
     number = store.add(row | dict(fields))
     if not fields.get("title") and "title" in store.schema.fields:
-        store.change(number, {"title": f"{world.types.get(store.schema.entity_type_id, {}).get('title', 'Item')} #{number}"})
+        store.change(
+            number, {"title": f"{world.types.get(store.schema.entity_type_id, {}).get('title', 'Item')} #{number}"}
+        )
     _remember(world, store, number, CREATED)
     return number
 

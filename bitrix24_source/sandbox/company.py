@@ -3,6 +3,8 @@
 Deterministic by seed; all dates lie before 2025-06-30 whatever day it is today (see `chance`).
 """
 
+# ruff: noqa: RUF001 - the company speaks Russian and English
+
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -21,6 +21,7 @@ Condition = Callable[[Read], bool]
 # Longest first: `!=%` must not be read as `!=`.
 OPERATORS = ("!=%", "!%=", "!@", "!=", "!%", ">=", "<=", "=%", "%=", "><", "!", ">", "<", "=", "@", "%")
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
+OWN_FORMAT = re.compile(r"(\d\d)\.(\d\d)\.(\d{4}) (\d\d:\d\d:\d\d)")
 LAST = 1 << 62
 
 
@@ -176,7 +177,7 @@ def _compared(operator: str, name: str, bound: Any, kind: str, zone: tzinfo) -> 
         ">=": lambda value: _ordered(value, bound) and value >= bound,
         "<": lambda value: _ordered(value, bound) and value < bound,
         "<=": lambda value: _ordered(value, bound) and value <= bound,
-    }.get(operator, lambda value: False)
+    }.get(operator, lambda _: False)
     return lambda read: any(test(comparable(item, kind, zone)) for item in _each(read(name)))
 
 
@@ -208,10 +209,11 @@ def comparable(value: Any, kind: str, zone: tzinfo, *, literal: bool = False) ->
 def to_timestamp(text: Any, zone: tzinfo) -> float | None:
     """An ISO moment, a naive one in the given zone, or the portal's own `24.08.2023 13:19:39`; None otherwise."""
     written = str(text).strip().replace("Z", "+00:00")
-    for read in (datetime.fromisoformat, lambda day: datetime.strptime(day, "%d.%m.%Y %H:%M:%S")):
-        try:
-            moment = read(written)
-        except ValueError:
-            continue
-        return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp()
-    return None
+    if (local := OWN_FORMAT.fullmatch(written)) is not None:
+        day, month, year, time = local.groups()
+        written = f"{year}-{month}-{day} {time}"
+    try:
+        moment = datetime.fromisoformat(written)
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp()

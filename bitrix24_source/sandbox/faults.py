@@ -131,4 +131,3 @@ class Faults:
             return None
         with self._lock:
             return next((fault for fault in self._faults if fault.strikes(method, where, params)), None)
-

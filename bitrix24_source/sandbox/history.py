@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from .changes import CREATED, FINAL, INTERMEDIATE
 from .chance import iso
+from .changes import CREATED, FINAL, INTERMEDIATE
 from .conditions import Grammar, Where, parse
 from .items import ItemStore
 from .journey import MOST_EVENTS
@@ -25,7 +25,13 @@ HISTORY_KINDS = {
 
 
 def history_page(
-    world: World, store: ItemStore, conditions: Mapping[str, Any], order: Mapping[str, Any], grammar: Grammar, start: int
+    world: World,
+    store: ItemStore,
+    conditions: Mapping[str, Any],
+    order: Mapping[str, Any],
+    grammar: Grammar,
+    *,
+    start: int,
 ) -> tuple[list[Row], int]:
     """One page and the number of all; the fast mode stops as soon as the page is full."""
     where = parse(conditions, grammar)

@@ -1,4 +1,7 @@
 """placeholder"""
+
 from .world import World
+
+
 def build_hostile(world: World, items: int) -> None:
     pass

@@ -6,6 +6,7 @@ It refuses to know which items were asked for.
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -16,28 +17,47 @@ from .schema import Schema
 Row = dict[str, Any]
 
 
-def dress(store: ItemStore, rows: list[Row], caller: Caller, base_url: str, *, original_names: bool = False) -> list[Row]:
+def dress(
+    store: ItemStore, rows: list[Row], caller: Caller, base_url: str, *, original_names: bool = False
+) -> list[Row]:
     """The last touch, which depends on who asks."""
     for name in store.schema.files:
+        links = FileLinks(store.schema, name, caller, base_url)
         for row in rows:
             if row.get(name):
-                row[name] = _links(row[name], store.schema, name, int(row.get("id", 0)), caller, base_url)
+                row[name] = links.of(row[name], int(row.get("id", 0)))
     return [rename(store.schema, row) for row in rows] if original_names else rows
 
 
-def _links(value: Any, schema: Schema, name: str, number: int, caller: Caller, base_url: str) -> Any:
-    """The vendor's `urlMachine` carries the live credential, so ours does."""
-    if isinstance(value, list):
-        return [_links(one, schema, name, number, caller, base_url) for one in value]
-    if not isinstance(value, dict) or "id" not in value:
-        return value
-    field = schema.fields[name].upper
-    where = f"entityTypeId={schema.entity_type_id}&id={number}&fieldName={field}&fileId={value['id']}"
-    page = "/bitrix/services/main/ajax.php?action=crm.controller.item.getFile&SITE_ID=s1&"
-    token = quote(f"crm|{number}.{value['id']}", safe="")
-    auth = f"auth={caller.auth}&" if caller.auth else ""
-    machine = f"{base_url}{caller.rest_path}crm.controller.item.getFile.json?{auth}token={token}"
-    return {"id": value["id"], "url": f"{base_url}{page}{where}", "urlMachine": machine}
+@dataclass(frozen=True)
+class FileLinks:
+    """The vendor's `urlMachine` carries the live credential of whoever asked, so ours does."""
+
+    schema: Schema
+    name: str
+    caller: Caller
+    base_url: str
+
+    def of(self, value: Any, number: int) -> Any:
+        if isinstance(value, list):
+            return [self.of(one, number) for one in value]
+        if not isinstance(value, dict) or "id" not in value:
+            return value
+        return {
+            "id": value["id"],
+            "url": self._page(number, value["id"]),
+            "urlMachine": self._machine(number, value["id"]),
+        }
+
+    def _page(self, number: int, file_id: int) -> str:
+        what = f"entityTypeId={self.schema.entity_type_id}&id={number}&fieldName={self.schema.fields[self.name].upper}"
+        action = "action=crm.controller.item.getFile&SITE_ID=s1"
+        return f"{self.base_url}/bitrix/services/main/ajax.php?{action}&{what}&fileId={file_id}"
+
+    def _machine(self, number: int, file_id: int) -> str:
+        auth = f"auth={self.caller.auth}&" if self.caller.auth else ""
+        token = quote(f"crm|{number}.{file_id}", safe="")
+        return f"{self.base_url}{self.caller.rest_path}crm.controller.item.getFile.json?{auth}token={token}"
 
 
 def rename(schema: Schema, row: Row) -> Row:

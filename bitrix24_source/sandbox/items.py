@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from threading import RLock
 from typing import Any
 
 from .chance import mix, salt
 from .conditions import LAST, Where
-from .journey import LONGEST_LIFE, Journeys, Trip
+from .journey import LONGEST_LIFE, Journeys, Lane
 from .schema import Schema
 
 Row = dict[str, Any]
@@ -23,9 +23,12 @@ Row = dict[str, Any]
 class ItemStore:
     """`count` items whose ids start at `first` and lie `step` apart (with jitter where step > 1)."""
 
-    def __init__(self, schema: Schema, journeys: Journeys, count: int, first: int = 1, step: int = 1) -> None:
+    def __init__(
+        self, schema: Schema, lanes: Sequence[Lane], salted: int, count: int, *, first: int = 1, step: int = 1
+    ) -> None:
         self.schema = schema
-        self.journeys = journeys
+        self.journeys = Journeys(lanes, salted, count, self.index_of)
+        self.trip = self.journeys.trip
         self.lock = RLock()
         self._count, self._first, self._step = count, first, step
         self._salt = salt("ids", schema.entity_type_id, step)
@@ -121,9 +124,8 @@ class ItemStore:
         """All ids in ascending order; with a condition, those that meet it."""
         where = where or Where()
         for number in self._candidates(where):
-            if where.ids is None or number in where.ids:
-                if not where.rest or where.admits(self.reader(number)):
-                    yield number
+            if not where.rest or where.admits(self.reader(number)):
+                yield number
 
     def _candidates(self, where: Where) -> Iterator[int]:
         if where.ids is not None:
@@ -137,9 +139,6 @@ class ItemStore:
         computed = (number for number in map(self.id_at, range(start, end)) if number not in hidden)
         own = self._own_ids[bisect_left(self._own_ids, where.low) : bisect_right(self._own_ids, where.high)]
         yield from heapq.merge(computed, own)
-
-    def trip(self, number: int) -> Trip:
-        return self.journeys.trip(number, self.index_of(number))
 
     # -- what they hold ------------------------------------------------------------------------------------------
 
@@ -184,7 +183,7 @@ class ItemStore:
         with self.lock:
             self._last += 1
             number = self._last
-            empty = {name: [] if one.multiple else None for name, one in self.schema.fields.items()}
+            empty: Row = {name: [] if one.multiple else None for name, one in self.schema.fields.items()}
             self._keep(number, {**empty, **dict.fromkeys(self.schema.hidden), **row, "id": number})
             return number
 

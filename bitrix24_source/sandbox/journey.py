@@ -5,7 +5,7 @@ It refuses to know the other columns; items and the stage history both ask here,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -50,19 +50,21 @@ class Trip:
 class Journeys:
     """All trips of one type: created in the order of the ids, evenly over the company's past."""
 
-    def __init__(self, lanes: Sequence[Lane], salted: int, count: int) -> None:
+    def __init__(self, lanes: Sequence[Lane], salted: int, count: int, place_of: Callable[[int], int]) -> None:
         self._lanes = tuple(lanes) or (Lane(0, ()),)
         self._salt = salted
         self._count = max(1, count)
+        self._place_of = place_of
+        # Several columns of a row ask for the same trip, one after the other.
         self.trip = lru_cache(maxsize=8192)(self._trip)
 
-    def created_at(self, index: int) -> int:
-        return STORY_START + (STORY_END - STORY_START) * index // self._count
+    def created_at(self, place: int) -> int:
+        return STORY_START + (STORY_END - STORY_START) * place // self._count
 
-    def _trip(self, number: int, index: int) -> Trip:
+    def _trip(self, number: int) -> Trip:
         chance = mix(number, self._salt)
         lane = self._lanes[chance % len(self._lanes)]
-        created = self.created_at(index)
+        created = self.created_at(self._place_of(number))
         events = _events(lane, created, mix(number, self._salt + 1))
         touched = events[-1].at + mix(number, self._salt + 2) % (3 * DAY)
         return Trip(lane.category_id, events, min(touched, STORY_END))

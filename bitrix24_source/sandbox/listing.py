@@ -32,7 +32,7 @@ def sort_rows(rows: list[Row], order: Mapping[str, Any], grammar: Grammar) -> li
     for written, direction in reversed(list(order.items())):
         name = grammar.name("order", written)
         keys = {id(row): sort_key(row.get(name), grammar.kinds[name], grammar) for row in rows}
-        rows = sorted(rows, key=lambda row: keys[id(row)], reverse=str(direction).upper() == "DESC")  # noqa: B023
+        rows = sorted(rows, key=lambda row: keys[id(row)], reverse=str(direction).upper() == "DESC")
     return rows
 
 

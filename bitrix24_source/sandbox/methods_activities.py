@@ -20,7 +20,11 @@ def activity_list(call: Call) -> Answer:
     conditions = call.mapping("filter", "FILTER")
     bindings = conditions.pop("BINDINGS", None) if "BINDINGS" in conditions else None
     rows = [row for row in call.world.activities if php_int(row["OWNER_TYPE_ID"]) not in call.world.denied]
-    kinds = {key: "text" for row in rows[:1] for key in row} | dict.fromkeys(NUMBERS, "number") | dict.fromkeys(TIMES, "datetime")
+    kinds = (
+        {key: "text" for row in rows[:1] for key in row}
+        | dict.fromkeys(NUMBERS, "number")
+        | dict.fromkeys(TIMES, "datetime")
+    )
     order = call.mapping("order", "ORDER") or {"START_TIME": "ASC"}
     found = select_rows(rows, conditions, order, Grammar(kinds, call.world.zone, "ID", call.readings.garbage_id))
     answer = page(_bound(call, found, bindings), call.start(), fast_total=call.readings.fast_total)

@@ -57,7 +57,7 @@ def feature_get(call: Call) -> Answer:
 
 
 @method("app.info", scope="", app_only=True)
-def app_info(call: Call) -> Answer:
+def app_info(_: Call) -> Answer:
     return Answer({
         "ID": 5, "CODE": "local.sandbox", "VERSION": 1, "STATUS": "L", "INSTALLED": True, "PAYMENT_EXPIRED": "N",
         "DAYS": None, "LANGUAGE_ID": "en", "LICENSE": "en_ent250", "LICENSE_TYPE": "ent250", "LICENSE_FAMILY": "ent",
@@ -71,10 +71,10 @@ def no_rows(call: Call) -> Answer:
 
 
 @method("event.offline.get", scope="", app_only=True)
-def event_offline_get(call: Call) -> Answer:
+def event_offline_get(_: Call) -> Answer:
     return Answer({"process_id": None, "events": []})
 
 
 @method("event.bind", "event.unbind", "event.offline.clear", "event.offline.error", scope="", app_only=True)
-def event_write(call: Call) -> Answer:
+def event_write(_: Call) -> Answer:
     return Answer(result=True)

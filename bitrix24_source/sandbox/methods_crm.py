@@ -40,7 +40,9 @@ def stagehistory_list(call: Call) -> Answer:
     if number in call.world.denied:
         raise access_denied()
     grammar = Grammar(HISTORY_KINDS, call.world.zone, "ID", call.readings.garbage_id)
-    rows, total = history_page(call.world, store, call.mapping("filter"), call.mapping("order"), grammar, call.start())
+    rows, total = history_page(
+        call.world, store, call.mapping("filter"), call.mapping("order"), grammar, start=call.start()
+    )
     rows = pick(rows, call.param("select"))
     fast = call.start() < 0
     more = call.start() + 50 if not fast and call.start() + 50 < total else None

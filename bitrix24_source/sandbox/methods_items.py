@@ -61,9 +61,7 @@ def item_list(call: Call) -> Answer:
     return Answer({"items": rows}, total=shown, next=more, rows=len(rows))
 
 
-def _page_of_ids(
-    store: ItemStore, where: Where, order: Row, grammar: Grammar, start: int
-) -> tuple[list[int], int]:
+def _page_of_ids(store: ItemStore, where: Where, order: Row, grammar: Grammar, start: int) -> tuple[list[int], int]:
     """The ids of one page, and how many there are in all (which the fast mode does not count)."""
     by = [(grammar.name("order", name), str(way).upper() == "DESC") for name, way in order.items()] or [("id", False)]
     first, fast, descending = max(0, start), start < 0, by[0][1]
@@ -147,6 +145,4 @@ def _written(call: Call, schema: Schema) -> Row:
     """The fields that may be written; unknown and read-only ones are passed over."""
     codes = {one.upper: name for name, one in schema.fields.items()}
     named = {codes.get(name, name): value for name, value in call.mapping("fields").items()}
-    return {
-        name: value for name, value in named.items() if name in schema.fields and not schema.fields[name].read_only
-    }
+    return {name: value for name, value in named.items() if name in schema.fields and not schema.fields[name].read_only}

@@ -50,12 +50,18 @@ def user_search(call: Call) -> Answer:
 
 def _conditions(call: Call) -> dict[str, Any]:
     """`FILTER`, `filter`, or fields beside the other parameters: the vendor's examples show all three."""
-    loose = {key: value for key, value in call.params.items() if key.isupper() and key not in ("FILTER", "ADMIN_MODE", "START")}
+    loose = {
+        key: value
+        for key, value in call.params.items()
+        if key.isupper() and key not in ("FILTER", "ADMIN_MODE", "START")
+    }
     return loose | call.mapping("FILTER", "filter")
 
 
 def _users(call: Call, conditions: dict[str, Any], text: str = "") -> Answer:
-    rows = [row for row in _visible(call) if text in f"{row['NAME']} {row['LAST_NAME']} {row['WORK_POSITION']}".casefold()]
+    rows = [
+        row for row in _visible(call) if text in f"{row['NAME']} {row['LAST_NAME']} {row['WORK_POSITION']}".casefold()
+    ]
     kinds = {key: "text" for row in rows for key in row} | {"ID": "number", "TIMESTAMP_X": "datetime", "ACTIVE": "text"}
     conditions = {key: _flag(value) for key, value in conditions.items()}
     by = str(call.param("sort", "SORT") or "ID")
@@ -66,7 +72,11 @@ def _users(call: Call, conditions: dict[str, Any], text: str = "") -> Answer:
 
 
 def _flag(value: Any) -> Any:
-    return {True: "Y", "true": "Y", False: "N", "false": "N"}.get(value, value) if not isinstance(value, (list, dict)) else value
+    return (
+        {True: "Y", "true": "Y", False: "N", "false": "N"}.get(value, value)
+        if not isinstance(value, (list, dict))
+        else value
+    )
 
 
 def _columns(rows: list[Row], select: Any) -> list[Row]:
@@ -75,7 +85,11 @@ def _columns(rows: list[Row], select: Any) -> list[Row]:
     if not names or "*" in names:
         return rows
     return [
-        {key: value for key, value in row.items() if key == "ID" or key in names or ("UF_*" in names and key[:3] == "UF_")}
+        {
+            key: value
+            for key, value in row.items()
+            if key == "ID" or key in names or ("UF_*" in names and key[:3] == "UF_")
+        }
         for row in rows
     ]
 

@@ -10,7 +10,7 @@ from .registry import Answer, Call, method, php_int
 from .world import World, short_code
 
 GOODS = (
-    ("Ноутбук 14\"", 89_990.0, 796, "pcs"), ("Office chair", 12_400.5, 796, "pcs"), ("Монтаж, час", 2_500.0, 356, "h"),
+    ('Ноутбук 14"', 89_990.0, 796, "pcs"), ("Office chair", 12_400.5, 796, "pcs"), ("Монтаж, час", 2_500.0, 356, "h"),
     ("Printer paper A4", 349.9, 796, "pcs"), ("Лицензия на год", 36_000.0, 796, "pcs"),
 )  # fmt: skip
 COLUMNS = ("ownerId", "productId", "price", "quantity", "discountTypeId", "discountRate", "discountSum", "taxRate",
@@ -29,7 +29,11 @@ def productrow_list(call: Call) -> Answer:
             raise parameter_missing(name)
     entity_type_id = _entity_type(call, str(named["ownerType"]))
     rows = [row for owner in _numbers(named["ownerId"]) for row in product_rows(call.world, entity_type_id, owner)]
-    kinds = dict.fromkeys(COLUMNS, "number") | dict.fromkeys(("ownerType", "productName", "xmlId"), "text") | {"id": "number"}
+    kinds = (
+        dict.fromkeys(COLUMNS, "number")
+        | dict.fromkeys(("ownerType", "productName", "xmlId"), "text")
+        | {"id": "number"}
+    )
     found = select_rows(rows, conditions, call.mapping("order"), Grammar(kinds, call.world.zone))
     return page(found, call.start(), wrap="productRows")
 
@@ -49,7 +53,11 @@ def product_rows(world: World, entity_type_id: int, owner: int) -> list[Row]:
     """None to three rows for each owner, the same every time."""
     switched = world.types.get(entity_type_id, {}).get("isLinkWithProductsEnabled", "N") == "Y"
     store = world.objects[entity_type_id]
-    if not (switched or entity_type_id in WITH_PRODUCTS) or not store.exists(owner) or owner > store.id_at(store.computed):
+    if (
+        not (switched or entity_type_id in WITH_PRODUCTS)
+        or not store.exists(owner)
+        or owner > store.id_at(store.computed)
+    ):
         return []
     chance = mix(owner, salt(world.seed, entity_type_id, "products"))
     return [_row(entity_type_id, owner, place, chance >> place) for place in range(chance % 4)]

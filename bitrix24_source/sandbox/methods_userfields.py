@@ -40,7 +40,9 @@ def userfieldconfig_list(call: Call) -> Answer:
     kinds = dict.fromkeys(FILTERS, "text") | {"id": "number", "sort": "number"}
     conditions = call.mapping("filter")
     _refuse_denied(call, conditions)
-    found = select_rows(rows, conditions, call.mapping("order") or {"sort": "ASC", "id": "ASC"}, Grammar(kinds, call.world.zone))
+    found = select_rows(
+        rows, conditions, call.mapping("order") or {"sort": "ASC", "id": "ASC"}, Grammar(kinds, call.world.zone)
+    )
     answer = page(found, call.start(), wrap="fields")
     return answer if call.readings.enum_in_userfield_list else _without_enum(answer)
 

@@ -15,7 +15,12 @@ def template_list(call: Call) -> Answer:
     """Without SELECT only the ID comes; keys may be written in any case."""
     if not call.rights.portal_admin:
         raise access_denied("Access denied!")
-    kinds = dict.fromkeys(TEXTS, "text") | {"ID": "number", "AUTO_EXECUTE": "number", "USER_ID": "number", "MODIFIED": "datetime"}
+    kinds = dict.fromkeys(TEXTS, "text") | {
+        "ID": "number",
+        "AUTO_EXECUTE": "number",
+        "USER_ID": "number",
+        "MODIFIED": "datetime",
+    }
     grammar = Grammar(kinds, call.world.zone, "ID", aliases={name.lower(): name for name in kinds})
     conditions = {key.upper(): value for key, value in call.mapping("FILTER", "filter").items()}
     order = {key.upper(): way for key, way in call.mapping("ORDER", "order").items()} or {"ID": "ASC"}
@@ -26,10 +31,10 @@ def template_list(call: Call) -> Answer:
 
 
 @method("bizproc.robot.list", "bizproc.activity.list", scope="bizproc", app_only=True)
-def own_codes(call: Call) -> Answer:
+def own_codes(_: Call) -> Answer:
     return Answer([])
 
 
 @method("crm.automation.trigger.list", app_only=True)
-def own_triggers(call: Call) -> Answer:
+def own_triggers(_: Call) -> Answer:
     return Answer([])

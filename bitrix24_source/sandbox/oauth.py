@@ -44,7 +44,7 @@ def _pair_for_refresh_token(access: Access, readings: Readings, params: Mapping[
     token = params.get("refresh_token")
     if not token:
         raise _refused(readings, "invalid_request", "refresh_token is missing")
-    pair = access.redeem(str(token), keep=readings.old_refresh_token == "lives")
+    pair = access.redeem(str(token), keep=readings.after_refresh == "old_pair_lives")
     if pair is None:
         raise _refused(readings, "invalid_grant", "The refresh token is invalid or has been replaced")
     return pair

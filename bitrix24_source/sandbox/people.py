@@ -3,6 +3,8 @@
 It refuses to know smart processes.
 """
 
+# ruff: noqa: RUF001 - the company speaks Russian and English
+
 from __future__ import annotations
 
 from typing import Any
@@ -45,18 +47,17 @@ DIRECTORIES = {
 
 
 def add_people(world: World) -> None:
-    world.users += [_user(world, place + 1, *person) for place, person in enumerate(STAFF)]
+    world.users += [_user(world, place + 1, person) for place, person in enumerate(STAFF)]
     for number, name, parent, head in DEPARTMENTS:
         row: dict[str, Any] = {"ID": number, "NAME": name, "SORT": 500}
         world.departments.append(row | ({"PARENT": parent} if parent else {}) | {"UF_HEAD": head})
-    world.currencies += [_currency(world, *row) for row in CURRENCIES]
+    world.currencies += [_currency(world, row) for row in CURRENCIES]
     for code, (name, values) in DIRECTORIES.items():
         add_directory(world, code, name, values)
 
 
-def _user(
-    world: World, number: int, name: str, last_name: str, gender: str, position: str, department: int, active: bool
-) -> dict[str, Any]:
+def _user(world: World, number: int, person: tuple[str, str, str, str, int, bool]) -> dict[str, Any]:
+    name, last_name, gender, position, department, active = person
     joined = STORY_START + number * 11 * DAY
     return {
         "ID": str(number), "ACTIVE": active, "NAME": name, "LAST_NAME": last_name, "SECOND_NAME": "",
@@ -70,11 +71,8 @@ def _user(
     }  # fmt: skip
 
 
-def _currency(
-    world: World, code: str, count: str, amount: str, sort: str, base: str, name: str, pattern: str
-) -> dict[str, Any]:
-    return {
-        "CURRENCY": code, "AMOUNT_CNT": count, "AMOUNT": amount, "SORT": sort, "BASE": base, "FULL_NAME": name, "LID": "en",
-        "FORMAT_STRING": pattern, "DEC_POINT": ".", "THOUSANDS_SEP": "&nbsp;", "DECIMALS": "2",
-        "DATE_UPDATE": iso(STORY_START, world.zone),
+def _currency(world: World, row: tuple[str, ...]) -> dict[str, Any]:
+    names = ("CURRENCY", "AMOUNT_CNT", "AMOUNT", "SORT", "BASE", "FULL_NAME", "FORMAT_STRING")
+    return dict(zip(names, row, strict=True)) | {
+        "LID": "en", "DEC_POINT": ".", "THOUSANDS_SEP": "&nbsp;", "DECIMALS": "2", "DATE_UPDATE": iso(STORY_START, world.zone),
     }  # fmt: skip

@@ -33,12 +33,12 @@ def query_to_params(query: str) -> dict[str, Any]:
 
 def _plant(tree: dict[str, Any], name: str, value: str) -> None:
     keys = name_to_keys(name)
-    for key in keys[:-1]:
-        key = _next_index(tree) if key == "" else key
+    for written in keys[:-1]:
+        key = written or _next_index(tree)
         if not isinstance(tree.get(key), dict):
             tree[key] = {}
         tree = tree[key]
-    last = _next_index(tree) if keys[-1] == "" else keys[-1]
+    last = keys[-1] or _next_index(tree)
     tree[last] = value
 
 

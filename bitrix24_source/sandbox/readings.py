@@ -16,7 +16,7 @@ class Readings:
     batch_billing: Literal["nested", "batch", "both"] = "nested"  # OPEN-05
     batch_overflow: Literal["request", "commands"] = "request"  # OPEN-08
     fast_total: Literal["zero", "absent"] = "zero"  # OPEN-11
-    old_refresh_token: Literal["dies", "lives"] = "dies"  # OPEN-16
+    after_refresh: Literal["old_pair_dies", "old_pair_lives"] = "old_pair_dies"  # OPEN-16
     oauth_error_status: int = 400  # OPEN-17
     empty_file: Literal["null", "false", "list"] = "null"  # OPEN-23
     enum_values: Literal["int", "str"] = "int"  # OPEN-24

@@ -50,4 +50,3 @@ def _dump(document: Any) -> bytes:
 def page_reply(status: int, text: str) -> Reply:
     page = f"<!DOCTYPE html><html><body>{text}</body></html>"
     return Reply(status, {"Content-Type": "text/html; charset=UTF-8"}, page.encode())
-

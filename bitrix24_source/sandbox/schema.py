@@ -16,6 +16,7 @@ from .naming import user_field_name
 
 NUMBERS = {"integer", "double", "user", "crm_category", "crm_entity", "crm_company", "crm_contact", "crm_lead"}
 Row = dict[str, Any]
+NOTHING = constant(None)
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Field:
     type: str
     upper: str
     title: str
-    column: Column = constant(None)
+    column: Column = NOTHING
     multiple: bool = False
     read_only: bool = False
     required: bool = False
@@ -75,8 +76,11 @@ class Field:
 
 @dataclass
 class Schema:
-    """The fields of one object. `hidden` columns come in rows though crm.item.fields does not list them;
-    `on_request` ones are listed but come only when `select` names them."""
+    """The fields of one object.
+
+    `hidden` columns come in rows though crm.item.fields does not list them; `on_request` ones are listed but come
+    only when `select` names them.
+    """
 
     entity_type_id: int
     fields: dict[str, Field] = field(default_factory=dict)

@@ -8,14 +8,19 @@ from __future__ import annotations
 import socket
 import ssl
 import struct
+from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from .portal import Portal
 from .reply import Reply
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 DRIPS = 20
 LOOPBACK = "127.0.0.1"
@@ -27,13 +32,13 @@ class SandboxServer:
     def __init__(self, portal: Portal, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self.portal = portal
         self._closing = Event()
+        self._scheme = "https" if tls else "http"
         try:
-            self._http = _Http((LOOPBACK, port), _handler(portal, self._closing, "https" if tls else "http"))
+            self._http = _Http(port, portal, self._closing, self._scheme)
         except OSError as error:
             raise OSError(f"Port {port} on {LOOPBACK} cannot be used: {error.strerror}. Choose another one.") from None
         if tls is not None:
             self._http.socket = tls.wrap_socket(self._http.socket, server_side=True)
-        self._scheme = "https" if tls else "http"
         self._thread = Thread(target=self._http.serve_forever, args=(0.05,), name="bitrix24-sandbox", daemon=True)
 
     @property
@@ -51,7 +56,7 @@ class SandboxServer:
     def credentials(self) -> dict[str, dict[str, str]]:
         return self.portal.credentials(self.base_url)
 
-    def start(self) -> SandboxServer:
+    def start(self) -> Self:
         self._thread.start()
         return self
 
@@ -62,7 +67,7 @@ class SandboxServer:
             self._thread.join()
         self._http.server_close()
 
-    def __enter__(self) -> SandboxServer:
+    def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(
@@ -76,87 +81,87 @@ class _Http(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 128
 
+    def __init__(self, port: int, portal: Portal, closing: Event, scheme: str) -> None:
+        self.portal, self.closing, self.scheme = portal, closing, scheme
+        super().__init__((LOOPBACK, port), _Handler)
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that went away is no news, and a traceback could print what it asked for."""
 
 
-def _handler(portal: Portal, closing: Event, scheme: str) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        server_version = "Bitrix24Sandbox"
-        sys_version = ""
-        disable_nagle_algorithm = True
-        wbufsize = -1
+class _Handler(BaseHTTPRequestHandler):
+    """One connection, kept alive for as many requests as the client likes."""
 
-        def do_GET(self) -> None:  # noqa: N802 - the standard library's spelling
-            self._serve()
+    server: _Http
+    protocol_version = "HTTP/1.1"
+    server_version = "Bitrix24Sandbox"
+    sys_version = ""
+    disable_nagle_algorithm = True
+    wbufsize = -1
 
-        do_POST = do_HEAD = do_PUT = do_GET  # noqa: N815
+    def do_GET(self) -> None:
+        body = self._body()
+        here = urlsplit(self.path)
+        base = f"{self.server.scheme}://{self.headers.get('Host', LOOPBACK)}"
+        headers = dict(self.headers.items())
+        self._send(self.server.portal.handle(self.command, here.path, here.query, headers, body, base_url=base))
 
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-            """Nothing: every path here holds a credential."""
+    do_POST = do_HEAD = do_PUT = do_GET  # noqa: N815 - the standard library looks for these names
 
-        def _serve(self) -> None:
-            body = self._body()
-            here = urlsplit(self.path)
-            base = f"{scheme}://{self.headers.get('Host', LOOPBACK)}"
-            reply = portal.handle(self.command, here.path, here.query, dict(self.headers.items()), body, base)
-            self._send(reply)
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the standard library's name
+        """Nothing: every path here holds a credential."""
 
-        def _body(self) -> bytes:
-            if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
-                return self._chunks()
-            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
+            return b"".join(self._chunks())
+        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
-        def _chunks(self) -> bytes:
-            parts = []
-            while size := int(self.rfile.readline().split(b";")[0] or b"0", 16):
-                parts.append(self.rfile.read(size))
-                self.rfile.readline()
+    def _chunks(self) -> Iterator[bytes]:
+        while size := int(self.rfile.readline().split(b";")[0].strip() or b"0", 16):
+            yield self.rfile.read(size)
             self.rfile.readline()
-            return b"".join(parts)
+        self.rfile.readline()
 
-        def _send(self, reply: Reply) -> None:
-            if reply.hangs:
-                closing.wait()
-            if reply.waits_seconds:
-                portal.clock.sleep(reply.waits_seconds)
-            if reply.hangs or reply.reset_at == "before":
-                return self._reset()
-            self.send_response(reply.status)
-            if reply.reset_at == "headers":
-                self.flush_headers()
-                return self._reset()
-            for name, value in reply.headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(reply.body)))
-            self.end_headers()
+    def _send(self, reply: Reply) -> None:
+        if reply.hangs:
+            self.server.closing.wait()
+        if reply.waits_seconds:
+            self.server.portal.clock.sleep(reply.waits_seconds)
+        if reply.hangs or reply.reset_at == "before":
+            self._reset()
+            return
+        self.send_response(reply.status)
+        if reply.reset_at == "headers":
+            self.flush_headers()
+            self._reset()
+            return
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(reply.body)))
+        self.end_headers()
+        if self.command != "HEAD":
             self._send_body(reply)
-            return None
 
-        def _send_body(self, reply: Reply) -> None:
-            if self.command == "HEAD":
-                return
-            if reply.reset_at == "body":
-                self.wfile.write(reply.body[: len(reply.body) // 2])
-                self._reset()
-            elif reply.drips_seconds:
-                size = max(1, -(-len(reply.body) // DRIPS))
-                for start in range(0, len(reply.body), size):
-                    self.wfile.write(reply.body[start : start + size])
-                    self.wfile.flush()
-                    portal.clock.sleep(reply.drips_seconds / DRIPS)
-            else:
-                self.wfile.write(reply.body)
+    def _send_body(self, reply: Reply) -> None:
+        if reply.reset_at == "body":
+            self.wfile.write(reply.body[: len(reply.body) // 2])
+            self._reset()
+        elif reply.drips_seconds:
+            self._drip(reply.body, reply.drips_seconds)
+        else:
+            self.wfile.write(reply.body)
 
-        def _reset(self) -> None:
-            """Closes the connection the hard way: the client sees a reset, not an orderly end."""
-            self.close_connection = True
-            try:
-                self.wfile.flush()
-                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                self.connection.close()
-            except OSError:
-                pass  # the client was faster
+    def _drip(self, body: bytes, seconds: float) -> None:
+        size = max(1, -(-len(body) // DRIPS))
+        for start in range(0, len(body), size):
+            self.wfile.write(body[start : start + size])
+            self.wfile.flush()
+            self.server.portal.clock.sleep(seconds / DRIPS)
 
-    return Handler
+    def _reset(self) -> None:
+        """Closes the connection the hard way: the client sees a reset, not an orderly end."""
+        self.close_connection = True
+        with suppress(OSError):  # the client may have been faster
+            self.wfile.flush()
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()

@@ -89,7 +89,7 @@ def add_directory(world: World, code: str, name: str, values: Sequence[tuple[str
     world.statuses += [status_row(world, code, key, text, (place + 1) * 10) for place, (key, text) in enumerate(values)]
 
 
-def directory_row(world: World, entity_type_id: int, category: dict[str, Any], title: str) -> dict[str, Any]:
+def directory_row(entity_type_id: int, category: dict[str, Any], title: str) -> dict[str, Any]:
     """The row of crm.status.entity.types for the stages of one category of a smart process."""
     category_id = category["id"]
     return {
@@ -107,14 +107,21 @@ def directory_row(world: World, entity_type_id: int, category: dict[str, Any], t
     }
 
 
-def built_in_directory_row(world: World, entity_type_id: int, category: dict[str, Any] | None, name: str) -> dict[str, Any]:
+def built_in_directory_row(
+    world: World, entity_type_id: int, category: dict[str, Any] | None, name: str
+) -> dict[str, Any]:
     """The same for leads, deals, quotes and invoices, each with the keys the vendor's page shows."""
     category_id = category["id"] if category else 0
     code = directory_of(entity_type_id, category_id)
     row: dict[str, Any] = {"ID": code, "NAME": name}
     if entity_type_id == 31:
         prefix = {"PREFIX": f"DT31_{category_id}", "FIELD_ATTRIBUTE_SCOPE": f"category_{category_id}"}
-        return row | {"SEMANTIC_INFO": []} | prefix | {"ENTITY_TYPE_ID": 31, "IS_ENABLED": True, "CATEGORY_ID": category_id}
+        return (
+            row
+            | {"SEMANTIC_INFO": []}
+            | prefix
+            | {"ENTITY_TYPE_ID": 31, "IS_ENABLED": True, "CATEGORY_ID": category_id}
+        )
     if category_id:
         row["PARENT_ID"] = "DEAL_STAGE"
     row["SEMANTIC_INFO"] = _semantic_info(world, entity_type_id, category_id)

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .chance import Column, drawn, iso, iso_date, mix, salt
 from .chance import STORY_START as START
+from .chance import Column, drawn, iso, iso_date, mix, salt
 from .schema import Field, Option, UserField
 from .world import World
 
@@ -68,7 +68,9 @@ def add_user_field(
 
 def make_options(world: World, values: Sequence[str]) -> tuple[Option, ...]:
     return tuple(
-        Option(world.next_id("option", 3601), value, f"{salt('option', place, value):08x}", place == 0, (place + 1) * 100)
+        Option(
+            world.next_id("option", 3601), value, f"{salt('option', place, value):08x}", place == 0, (place + 1) * 100
+        )
         for place, value in enumerate(values)
     )
 
@@ -78,7 +80,9 @@ def usual_column(world: World, config: UserField, salted: int) -> Column:
         spell = iso_date if config.user_type == "date" else iso
         single: Column = lambda number: spell(START + mix(number, salted) * 5, world.zone) if number % 5 else None  # noqa: E731
     else:
-        pool = [option.id for option in config.options] + [None] if config.options else POOLS.get(config.user_type, [None])
+        pool = (
+            [option.id for option in config.options] + [None] if config.options else POOLS.get(config.user_type, [None])
+        )
         single = drawn(pool, salted)
     return _several(single, salted) if config.multiple else single
 

@@ -13,7 +13,7 @@ from typing import Any
 from .chance import SERVER_ZONE, salt
 from .clock import Clock
 from .items import ItemStore
-from .journey import Journeys, Lane, Stage
+from .journey import Lane, Stage
 from .schema import Schema, UserField
 
 Row = dict[str, Any]
@@ -117,7 +117,7 @@ class World:
 
     def make_store(self, entity_type_id: int, count: int, *, first: int = 1, step: int = 1) -> ItemStore:
         """An item table without columns yet; the journey of its items follows the stages known by now."""
-        journeys = Journeys(self.lanes(entity_type_id), salt(self.seed, entity_type_id, "journey"), count)
-        store = ItemStore(Schema(entity_type_id), journeys, count, first, step)
+        salted = salt(self.seed, entity_type_id, "journey")
+        store = ItemStore(Schema(entity_type_id), self.lanes(entity_type_id), salted, count, first=first, step=step)
         self.objects[entity_type_id] = store
         return store
