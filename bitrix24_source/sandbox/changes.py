@@ -26,7 +26,7 @@ def add_item(world: World, store: ItemStore, fields: Mapping[str, Any]) -> int:
         "entityTypeId": store.schema.entity_type_id,
     }  # fmt: skip
     known = store.schema.fields.keys() | store.schema.hidden.keys()
-    row = {name: value for name, value in row.items() if name in known}
+    row = _switches(store) | {name: value for name, value in row.items() if name in known}
     row |= _first_stage(world, store, fields)
     number = store.add(row | dict(fields))
     if not fields.get("title") and "title" in store.schema.fields:
@@ -37,6 +37,12 @@ def add_item(world: World, store: ItemStore, fields: Mapping[str, Any]) -> int:
     return number
 
 
+def _switches(store: ItemStore) -> Row:
+    """A system yes/no field that nobody set is "N", not empty."""
+    fields = store.schema.fields.values()
+    return {one.name: "N" for one in fields if one.type == "boolean" and one.user_field is None}
+
+
 def _first_stage(world: World, store: ItemStore, fields: Mapping[str, Any]) -> Row:
     lanes = world.lanes(store.schema.entity_type_id)
     wanted = fields.get("categoryId")
@@ -44,7 +50,14 @@ def _first_stage(world: World, store: ItemStore, fields: Mapping[str, Any]) -> R
     first: Row = {"categoryId": lane.category_id} if "categoryId" in store.schema.fields else {}
     if "stageId" in store.schema.fields and lane.stages:
         first["stageId"] = lane.stages[0].code
-    return first
+    return first | _meaning(world, store, fields.get("stageId", first.get("stageId")))
+
+
+def _meaning(world: World, store: ItemStore, stage_id: Any) -> Row:
+    """Leads and deals carry the meaning of their stage with them."""
+    if "stageSemanticId" not in store.schema.fields or not stage_id:
+        return {}
+    return {"stageSemanticId": stage_semantics(world, store.schema.entity_type_id, str(stage_id))}
 
 
 def change_item(world: World, store: ItemStore, number: int, fields: Mapping[str, Any]) -> None:
@@ -54,6 +67,7 @@ def change_item(world: World, store: ItemStore, number: int, fields: Mapping[str
     moved = fields.get("stageId", before.get("stageId")) != before.get("stageId")
     if moved:
         changes |= {"previousStageId": before.get("stageId"), "movedTime": now, "movedBy": OWNER_ID}
+        changes |= _meaning(world, store, fields["stageId"])
     changes = {name: value for name, value in changes.items() if name in store.schema.fields}
     store.change(number, changes | dict(fields))
     if moved:

@@ -13,6 +13,7 @@ from typing import Any
 
 from .activities import add_activities
 from .chance import STORY_START, iso
+from .relations import link_types
 from .stages import StageSpec
 from .types import add_type, type_row
 from .user_values import add_user_field
@@ -101,11 +102,11 @@ PROCESSES = (
                 ("1739433402", "boolean", "Auto-renewal", "Автопродление", {}),
                 ("1739433403", "date", "Expires", "Действует до", {}),
                 ("1739433404", "crm_status", "Channel", "Канал", {}),
-            ), parents=(2, 7), children=(1038,)),
+            ), parents=(1, 2, 7), children=(1038,)),
     Process(20, 1038, "Проекты", "", ((23, "Общая", PROJECT), (25, "Внутренние", PROJECT)), 8, (
                 ("1739433501", "integer", "Team size", "Размер команды", {}),
                 ("1739433502", "address", "Site", "Площадка", {"multiple": True, "pool": [[], ["Казань|;|31"]]}),
-            ), off=("isMycompanyEnabled", "isSourceEnabled"), parents=(1036,)),
+            ), off=("isMycompanyEnabled", "isSourceEnabled"), parents=(1036,), children=(2,)),
 )  # fmt: skip
 
 
@@ -117,6 +118,7 @@ def build_demo(world: World, items: int, id_step: int = 1) -> None:
         count = left if last else items * process.share // whole
         left -= count
         _add_process(world, process, count, id_step)
+    link_types(world)
     _solutions(world)
     _templates(world)
     add_activities(world)

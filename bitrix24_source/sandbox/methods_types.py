@@ -8,6 +8,7 @@ from .conditions import Grammar
 from .listing import Row, page, select_rows
 from .refusal import Refused, access_denied, field_not_allowed
 from .registry import Answer, Call, method, php_int
+from .relations import link_types
 from .types import SWITCHES, add_type, relation, type_row
 from .world import BUILT_IN, short_code, symbol_code
 
@@ -113,6 +114,7 @@ def type_add(call: Call) -> Answer:
     row["relations"]["parent"] += [relation(parent) for parent in _related(fields, "parent")]
     row["relations"]["child"] += [relation(child) for child in _related(fields, "child")]
     add_type(world, row)
+    link_types(world)
     return Answer({"type": row})
 
 

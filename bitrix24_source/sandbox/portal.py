@@ -47,7 +47,7 @@ class Portal:
         self.access = Access(seed, self.clock)
         self.limits = Limits(self.clock)
         self.costs = Costs(self.clock, (latency, 0.0) if isinstance(latency, (int, float)) else latency)
-        self.readings = Readings()
+        self.readings = Readings(one_category_types="refused" if scenario == "hostile" else "answered")
         self.faults = Faults()
         self.requests: list[Seen] = []
         self._moved: tuple[str, int] | None = None

@@ -146,24 +146,8 @@ class SystemFields:
     def _parents(self) -> None:
         for parent in self.row["relations"]["parent"]:
             if parent["isPredefined"] == "N":
-                number = int(parent["entityTypeId"])
-                self._add(f"parentId{number}", "crm_entity", f"PARENT_ID_{number}", self._name(number), self._parent(number),
-                          extra={"settings": {"parentEntityTypeId": number}})  # fmt: skip
-
-    def _name(self, entity_type_id: int) -> str:
-        return BUILT_IN[entity_type_id][0] if entity_type_id in BUILT_IN else title_of(self.world, entity_type_id)
-
-    def _parent(self, entity_type_id: int) -> Callable[[int], Any]:
-        """Two items in three hang under a parent; the parent's table is looked at when it is needed, not before."""
-        salted, objects = self._salt(f"parent{entity_type_id}"), self.world.objects
-
-        def column(number: int) -> Any:
-            store = objects.get(entity_type_id)
-            if store is None or not store.computed or mix(number, salted) % 3 == 0:
-                return None
-            return store.id_at(mix(number, salted + 1) % store.computed)
-
-        return column
+                made = parent_field(self.world, self.store.schema.entity_type_id, int(parent["entityTypeId"]))
+                self.store.schema.add(made)
 
     def _hidden(self) -> dict[str, Callable[[int], Any]]:
         title = str(self.row["title"])
@@ -174,6 +158,21 @@ class SystemFields:
             **utm,
             "entityTypeId": constant(self.store.schema.entity_type_id),
         }
+
+
+def parent_field(world: World, child: int, parent: int) -> Field:
+    """`parentId<n>`: two items in three hang under a parent, which is looked up when it is needed, not before."""
+    salted, objects = salt(world.seed, child, "parent", parent), world.objects
+
+    def column(number: int) -> Any:
+        store = objects.get(parent)
+        if store is None or not store.computed or mix(number, salted) % 3 == 0:
+            return None
+        return store.id_at(mix(number, salted + 1) % store.computed)
+
+    name = BUILT_IN[parent][0] if parent in BUILT_IN else title_of(world, parent)
+    settings = {"settings": {"parentEntityTypeId": parent}}
+    return Field(f"parentId{parent}", "crm_entity", f"PARENT_ID_{parent}", name, column, extra=settings)
 
 
 class ContactLinks:
