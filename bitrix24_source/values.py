@@ -37,7 +37,10 @@ _IGNORED = frozenset({"entityTypeId", "searchContent"})  # the first names the t
 _ABSENT = object()  # where a row does not mention a list, nothing is known of it, so nothing is emptied
 _RAW_LENGTH = 10_000
 
+_FEW = 64
+
 _Cells = tuple[Any, ...]
+_Reading = tuple[_Cells, "str | None"]  # why the cells are not all of the value
 _Page = Mapping[str, Sequence[Any]]
 
 
@@ -141,24 +144,33 @@ class _Lane(NamedTuple):
     def table(self) -> str:
         return self.placement.child_table or self.items_table
 
-    def read(self, values: Sequence[Any]) -> tuple[list[pa.Array], Mapping[int, str]]:
+    def read(self, values: Sequence[Any]) -> tuple[list[pa.Array], dict[int, str]]:
         """An array for each column, and for each value that did not fit, by its index, the reason."""
-        types = [_ARROW[column.type] for column in self.placement.columns]
-        kinds_of_value = set(map(type, values))
-        if kinds_of_value <= {type(None)}:
-            return [pa.nulls(len(values), type_) for type_ in types], {}
+        types = set(map(type, values))
+        if types <= {type(None)}:
+            return [pa.nulls(len(values), _ARROW[column.type]) for column in self.placement.columns], {}
         if fast := _FAST.get(self.field.kind):
-            with suppress(ValueError, TypeError, LookupError, AttributeError, OverflowError, pa.ArrowException):
-                return fast(values, kinds_of_value), {}
-        return self._read_each(values, types)
+            with suppress(ValueError, TypeError, LookupError, OverflowError, pa.ArrowException):
+                return fast(values, types), {}
+            if len(values) > _FEW:
+                return self._read_in_halves(values)
+        return self._read_each(values)
 
-    def _read_each(self, values: Sequence[Any], types: list[pa.DataType]) -> tuple[list[pa.Array], Mapping[int, str]]:
-        read = functools.partial(_reading, self.field, self.field.kind, len(types))
-        nothing = (None,) * len(types), None
+    def _read_in_halves(self, values: Sequence[Any]) -> tuple[list[pa.Array], dict[int, str]]:
+        """Oddities are few as a rule: most of the column is read at a stroke yet."""
+        middle = len(values) // 2
+        (before, reasons), (after, more) = self.read(values[:middle]), self.read(values[middle:])
+        arrays = [pa.concat_arrays(halves) for halves in zip(before, after, strict=True)]
+        return arrays, reasons | {middle + index: reason for index, reason in more.items()}
+
+    def _read_each(self, values: Sequence[Any]) -> tuple[list[pa.Array], dict[int, str]]:
+        nothing: _Reading = (None,) * len(self.placement.columns), None
+        read = functools.partial(_reading, self.field, _READ[self.field.kind], nothing)
         readings = [nothing if value is None or value == "" else read(value) for value in values]
-        columns = zip(*(cells for cells, _ in readings), strict=True) if readings else repeat((), len(types))
-        arrays = [pa.array(column, type_) for column, type_ in zip(columns, types, strict=True)]
-        return arrays, {index: reason for index, (_, reason) in enumerate(readings) if reason}
+        reasons = {index: reason for index, (_, reason) in enumerate(readings) if reason}
+        cells = zip(*(cells for cells, _ in readings), strict=True) if readings else repeat(())
+        columns = zip(self.placement.columns, cells, strict=False)
+        return [pa.array(_storable(cells, reasons), _ARROW[column.type]) for column, cells in columns], reasons
 
     def rejected(self, owners: Sequence[int], values: Sequence[Any], reasons: Mapping[int, str]) -> list[Rejected]:
         column, field = self.placement.column.name, self.field
@@ -174,15 +186,20 @@ def _schema(required: Iterable[str], columns: Iterable[Column]) -> pa.Schema:
 
 
 def _transposed(rows: Sequence[Mapping[str, Any]], lists: frozenset[str]) -> _Page:
-    """The values of each key. The rows of one page mostly have the same keys, and then turn at one stroke."""
+    """The values of each key. The rows of a page mostly have the same keys, and then turn at one stroke."""
     if set(map(type, rows)) != {dict} and not all(isinstance(row, Mapping) for row in rows):
         raise UnusableIdError("A row of the page is no object.")
     names = tuple(rows[0]) if rows else ()
-    if len(names) > 1 and set(map(len, rows)) == {len(names)}:
+    if set(map(len, rows)) == {len(names)}:
         with suppress(KeyError):
-            return dict(zip(names, zip(*map(operator.itemgetter(*names), rows), strict=True), strict=True))
-    every_name = dict.fromkeys(chain.from_iterable(rows))
-    return {name: [row.get(name, _ABSENT if name in lists else None) for row in rows] for name in every_name}
+            return _turned(rows, names)
+    blank = {name: _ABSENT if name in lists else None for name in set().union(*rows)}
+    return _turned([row if len(row) == len(blank) else {**blank, **row} for row in rows], tuple(blank))
+
+
+def _turned(rows: Sequence[Mapping[str, Any]], names: tuple[str, ...]) -> _Page:
+    values = map(operator.itemgetter(*names, *names[:1]), rows) if names else ()  # twice the first: always a tuple
+    return dict(zip(names, zip(*values, strict=True), strict=False))
 
 
 def _ids(values: Sequence[Any]) -> list[int]:
@@ -225,7 +242,10 @@ def _without_empty(child: pa.Table, reasons: Mapping[int, str]) -> pa.Table:
 
 
 def _fast_integer(values: Sequence[Any], types: set[type]) -> list[pa.Array]:
-    return [pa.array(values, _INTEGER)] if types <= {int, type(None)} else _odd()
+    if str not in types:
+        return [pa.array(values, _INTEGER)] if types <= {int, type(None)} else _odd()
+    (text,) = _fast_text(values, types)
+    return [_like(r"^-?[0-9]{1,18}$", text).cast(_INTEGER)]
 
 
 def _fast_link(values: Sequence[Any], types: set[type]) -> list[pa.Array]:
@@ -269,10 +289,8 @@ def _fast_money(values: Sequence[Any], types: set[type]) -> list[pa.Array]:
     amounts, bars, currencies = zip(*parts, strict=True)
     if "" in bars:
         _odd()
-    digits = pa.array(amounts, _TEXT)
-    # Arrow reads exponents and long numbers modulo 2**128, without a word.
-    if not pc.all(pc.match_substring_regex(digits, r"^-?[0-9]{1,20}(\.[0-9]{1,9})?$")).as_py():
-        _odd()
+    # Arrow would read exponents and long numbers modulo 2**128, without a word.
+    digits = _like(r"^-?[0-9]{1,20}(\.[0-9]{1,9})?$", pa.array(amounts, _TEXT))
     return [digits.cast(_AMOUNT), *_fast_text(currencies, {str})]
 
 
@@ -287,6 +305,10 @@ def _fast_multifield(values: Sequence[Any], types: set[type]) -> list[pa.Array]:
 def _without(array: pa.Array, empty: Any) -> pa.Array:
     is_empty = pc.equal(array, empty)
     return pc.if_else(is_empty, pa.scalar(None, array.type), array) if pc.any(is_empty).as_py() else array
+
+
+def _like(pattern: str, text: pa.Array) -> pa.Array:
+    return text if pc.all(pc.match_substring_regex(text, pattern)).as_py() is not False else _odd()
 
 
 def _from_year_one(array: pa.Array, integer: pa.DataType, bounds: range) -> pa.Array:
@@ -323,19 +345,15 @@ class _UnfitError(ValueError):
         self.reason, self.cells = reason, cells
 
 
-def _reading(field: Field, kind: Kind, width: int, value: Any) -> tuple[_Cells, str | None]:
-    """The cells of one value, each fit for its column, and why they are not all of it."""
-    cells, reason = (None,) * width, None
+def _reading(field: Field, read: Callable[[Any, Field], _Cells], nothing: _Reading, value: Any) -> _Reading:
     try:
-        value = _single(value) if isinstance(value, (list, dict)) and kind != "unknown" else value
-        if not (_is_empty(value) or (value is False and kind not in {"boolean", "unknown"})):
-            cells = _READ[kind](value, field)
+        if isinstance(value, (list, dict)) and read is not _json:
+            value = _single(value)
+        if _is_empty(value) or (value is False and field.kind not in {"boolean", "unknown"}):
+            return nothing
+        return read(value, field), None
     except _UnfitError as unfit:
-        cells, reason = unfit.cells or cells, unfit.reason
-    if any(isinstance(cell, str) and _clean(cell) != cell for cell in cells):
-        cells = tuple(_clean(cell) or None if isinstance(cell, str) else cell for cell in cells)
-        reason = reason or "holds characters that databases refuse"
-    return cells, reason
+        return unfit.cells or nothing[0], unfit.reason
 
 
 def _single(value: Any) -> Any:
@@ -347,14 +365,20 @@ def _single(value: Any) -> Any:
     return value
 
 
-def _clean(text: str) -> str:
-    """Without NUL, which PostgreSQL refuses, and with a sign for half a surrogate pair, which UTF-8 has not."""
-    text = text.replace("\0", "")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
+def _storable(cells: Sequence[Any], reasons: dict[int, str]) -> Sequence[Any]:
+    """The cells without NUL, which PostgreSQL refuses, and without half surrogate pairs, which UTF-8 has not."""
+    with suppress(TypeError, UnicodeEncodeError):
+        if b"\0" not in "".join(filter(None, cells)).encode():
+            return cells
+    clean = [_clean(cell) if isinstance(cell, str) else cell for cell in cells]
+    for index, (before, after) in enumerate(zip(cells, clean, strict=True)):
+        if before != after:
+            reasons.setdefault(index, "holds characters that databases refuse")
+    return clean
+
+
+def _clean(text: str) -> str | None:
+    return text.replace("\0", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace") or None
 
 
 def _whole(value: Any) -> int:
@@ -389,7 +413,7 @@ _NUMBER = r"\s*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,6})?\s*"
 
 
 def _string(value: Any) -> str | None:
-    if _is_empty(value) or isinstance(value, str):
+    if isinstance(value, str) or _is_empty(value):
         return value or None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not -1e300 < value < 1e300:
         raise _UnfitError("neither text nor number")
@@ -441,11 +465,14 @@ def _amount(value: Any) -> Decimal | None:
 
 def _address(value: Any, _field: Field) -> _Cells:
     text = _string(value) or ""
-    number = r"([+-]?[0-9]{1,20}(?:\.[0-9]{1,40})?)?"
-    parts = re.fullmatch(rf"(.*)\|{number};{number}(?:\|[^|]*)?", text, re.DOTALL)
-    if not parts:
+    if not (parts := _LOCATED.fullmatch(text)):
         return text, None, None
-    return parts[1] or None, *(float(part) if part else None for part in parts.groups()[1:])
+    where, latitude, longitude = parts.groups()
+    return where or None, float(latitude) if latitude else None, float(longitude) if longitude else None
+
+
+_DEGREES = r"([+-]?[0-9]{1,20}(?:\.[0-9]{1,40})?)?"
+_LOCATED = re.compile(rf"(.*)\|{_DEGREES};{_DEGREES}(?:\|[^|]*)?", re.DOTALL)
 
 
 def _file(value: Any, _field: Field) -> _Cells:
@@ -469,14 +496,16 @@ def _binding(value: Any, field: Field) -> _Cells:
     text = _string(value) or ""
     if not text.strip(" 0"):
         return None, None, None
-    parts = re.fullmatch(r"(?:(?:T([0-9a-fA-F]{1,8})|([A-Z]{1,3}))_)?([0-9]{1,18})", text.strip())
-    if not parts:
+    if not (parts := _BOUND.fullmatch(text.strip())):
         raise _UnfitError("not a type and an id", text, None, None)
     hexadecimal, code, id_ = parts.groups()
     type_ = int(hexadecimal, 16) if hexadecimal else _OWNER_TYPES.get(code) if code else _only_type(field.settings)
     if type_ is None:
         raise _UnfitError("an id whose type is not known", text, None, None)
     return text, type_, int(id_) or None
+
+
+_BOUND = re.compile(r"(?:(?:T([0-9a-fA-F]{1,8})|([A-Z]{1,3}))_)?([0-9]{1,18})")
 
 
 def _only_type(settings: Mapping[str, Any]) -> int | None:

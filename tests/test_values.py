@@ -481,10 +481,9 @@ def test_both_readings_agree(column):
     """A value is read alike in a plain column and beside an oddity that makes the column be read one by one."""
     type_, given_values = column
     lane = values._Lane(x(type_), values.placements([x(type_)], TABLE)["x"], TABLE)
-    arrow_types = [values._ARROW[col.type] for col in lane.placement.columns]
 
     arrays, reasons = lane.read(given_values)
-    arrays_of_each, reasons_of_each = lane._read_each(given_values, arrow_types)
+    arrays_of_each, reasons_of_each = lane._read_each(given_values)
 
     assert reasons == reasons_of_each
     assert [array.equals(of_each) for array, of_each in zip(arrays, arrays_of_each, strict=True)] == [True] * len(
