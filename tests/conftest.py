@@ -1,0 +1,137 @@
+"""What every test stands on: a portal in this process, a clock that only tests move, and no way out of this machine.
+
+Fixtures to ask for:
+
+    clock      a Clock that stands still until somebody sleeps on it
+    portal     the demo portal with 200 items, on that clock
+    session    a requests session in which that portal and its token server are mounted, without a socket
+    connect    makes a Client of that portal: connect(), connect("oauth2"), connect("api_key", settings=..., store=...)
+    client     connect() by webhook
+    sockets    the addresses that this test has connected to, in order
+
+Two more work for everybody without being asked for: `alone` gives each test its own folders and an environment without
+configuration, and `sockets` lets nothing out but to loopback.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from dlt.common.configuration.container import Container
+from dlt.common.pipeline import PipelineContext
+from dlt.common.runtime.run_context import RunContext, switched_run_context
+
+from bitrix24_source.auth import Bitrix24Credentials, auth_from
+from bitrix24_source.client import Client, Settings
+from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter
+from bitrix24_source.tokens import TokenStore
+
+Connect = Callable[..., Client]
+
+# Where tests may be told of a real portal and of the vendor's examples.
+_KEPT = {"BITRIX24_SAMPLES", "BITRIX24_WEBHOOK_URL"}
+_REQUESTS_READS = {"CURL_CA_BUNDLE", "NETRC", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR", "SSL_CERT_FILE"}
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Noon of a day in July 2025, until somebody sleeps on it or advances it."""
+    return Clock(datetime(2025, 7, 1, 12, tzinfo=timezone.utc))
+
+
+@pytest.fixture
+def portal(clock: Clock) -> Portal:
+    """The believable company, small."""
+    return Portal(scenario="demo", items=200, clock=clock)
+
+
+@pytest.fixture
+def session(portal: Portal) -> Iterator[requests.Session]:
+    """Everything under https:// is the portal, whatever the host: a renamed one and the token server too."""
+    with requests.Session() as session:
+        session.mount("https://", SandboxAdapter(portal))
+        yield session
+
+
+@pytest.fixture
+def connect(portal: Portal, session: requests.Session, clock: Clock) -> Connect:
+    """Makes clients of `portal`; keywords beside `settings` and `store` replace single credentials."""
+
+    def make(
+        auth: str = "webhook", *, settings: Settings | None = None, store: TokenStore | None = None, **changed: Any
+    ) -> Client:
+        ready: dict[str, Any] = {**portal.credentials(portal.base_url)[auth], **changed}
+        return Client(auth_from(Bitrix24Credentials(**ready), store), settings, clock=clock, session=session)
+
+    return make
+
+
+@pytest.fixture
+def client(connect: Connect) -> Client:
+    """Speaks to `portal` by webhook, on `clock`."""
+    return connect()
+
+
+@pytest.fixture(autouse=True)
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Own folders, and no configuration from outside: neither dlt's nor ours, no proxy, no certificates, no ~/.netrc."""
+    for name in os.environ:
+        if _configures(name):
+            monkeypatch.delenv(name)
+    for name, folder in {"HOME": "home", "DLT_DATA_DIR": "dlt", "DLT_PROJECT_DIR": ".", "DLT_LOCAL_DIR": "."}.items():
+        (tmp_path / folder).mkdir(exist_ok=True)
+        monkeypatch.setenv(name, str(tmp_path / folder))
+    monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
+    monkeypatch.chdir(tmp_path)
+    context = RunContext(str(tmp_path))
+    context._global_dir = str(tmp_path / "home")  # root's would be one for the whole machine
+    with switched_run_context(context):
+        yield
+        Container()[PipelineContext].deactivate()
+
+
+def _configures(name: str) -> bool:
+    if name in _KEPT:
+        return False
+    ours = name.startswith(("BITRIX24_", "DLT_", "XDG_")) or "__" in name
+    return ours or name in _REQUESTS_READS or name.lower().endswith("_proxy")
+
+
+@pytest.fixture(autouse=True)
+def sockets(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The addresses connected to. Any but loopback fails the test; a name that cannot exist is simply not found."""
+    connected: list[Any] = []
+    connect, look_up = socket.socket.connect, socket.getaddrinfo
+
+    def connect_here(self: socket.socket, address: Any) -> None:
+        if self.family != getattr(socket, "AF_UNIX", None) and not _is_here(address[0]):
+            pytest.fail(f"This test tried to reach {address}: tests stay on this machine.")
+        connected.append(address)
+        connect(self, address)
+
+    def look_up_here(host: Any, *args: Any, **kwargs: Any) -> Any:
+        name = host.decode() if isinstance(host, bytes) else str(host or "")
+        if name.endswith(".invalid"):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        if name and not _is_here(name):
+            pytest.fail(f"This test tried to look up {name}: tests stay on this machine.")
+        return look_up(host, *args, **kwargs)
+
+    monkeypatch.setattr(socket.socket, "connect", connect_here)
+    monkeypatch.setattr(socket, "getaddrinfo", look_up_here)
+    return connected
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
