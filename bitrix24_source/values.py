@@ -169,8 +169,10 @@ class _Lane(NamedTuple):
         readings = [nothing if value is None or value == "" else read(value) for value in values]
         reasons = {index: reason for index, (_, reason) in enumerate(readings) if reason}
         cells = zip(*(cells for cells, _ in readings), strict=True) if readings else repeat(())
-        columns = zip(self.placement.columns, cells, strict=False)
-        return [pa.array(_storable(cells, reasons), _ARROW[column.type]) for column, cells in columns], reasons
+        columns = zip((_ARROW[column.type] for column in self.placement.columns), cells, strict=False)
+        return [
+            pa.array(_storable(cells, reasons) if type_ is _TEXT else cells, type_) for type_, cells in columns
+        ], reasons
 
     def rejected(self, owners: Sequence[int], values: Sequence[Any], reasons: Mapping[int, str]) -> list[Rejected]:
         column, field = self.placement.column.name, self.field
@@ -367,10 +369,10 @@ def _single(value: Any) -> Any:
 
 def _storable(cells: Sequence[Any], reasons: dict[int, str]) -> Sequence[Any]:
     """The cells without NUL, which PostgreSQL refuses, and without half surrogate pairs, which UTF-8 has not."""
-    with suppress(TypeError, UnicodeEncodeError):
+    with suppress(UnicodeEncodeError):
         if b"\0" not in "".join(filter(None, cells)).encode():
             return cells
-    clean = [_clean(cell) if isinstance(cell, str) else cell for cell in cells]
+    clean = [cell and _clean(cell) for cell in cells]
     for index, (before, after) in enumerate(zip(cells, clean, strict=True)):
         if before != after:
             reasons.setdefault(index, "holds characters that databases refuse")
