@@ -1,0 +1,160 @@
+"""What the end-to-end tests share: a portal loaded into a real database, and ways to read it back.
+
+Fixtures to ask for, beside those of the whole suite:
+
+    warehouse   makes a Warehouse: warehouse(), warehouse(portal=other), warehouse(destination=...)
+    loaded      a Warehouse of a demo portal after one whole run; one for all tests of a file, to look at only
+    ask         asks the portal itself, past the connector: ask("crm.item.fields", entityTypeId=177)
+    many_types  fills a portal up to so many smart processes
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import dlt
+import duckdb
+import pytest
+import requests
+from dlt.common.runtime.run_context import RunContext, switched_run_context
+
+from bitrix24_source import bitrix24
+from bitrix24_source.auth import Bitrix24Credentials, auth_from
+from bitrix24_source.client import Client
+from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter
+from bitrix24_source.sandbox.types import add_type, type_row
+from bitrix24_source.sandbox.user_values import add_user_field
+
+Row = dict[str, Any]
+
+
+@dataclass
+class Warehouse:
+    """A portal, and a database that it is loaded into."""
+
+    portal: Portal
+    clock: Clock
+    file: Path
+    pipeline: dlt.Pipeline
+
+    def client(self) -> Client:
+        session = requests.Session()
+        session.mount("https://", SandboxAdapter(self.portal))
+        credentials = Bitrix24Credentials(**self.portal.credentials(self.portal.base_url)["webhook"])
+        return Client(auth_from(credentials), clock=self.clock, session=session)
+
+    def source(self, **arguments: Any) -> Any:
+        credentials = self.portal.credentials(self.portal.base_url)["webhook"]
+        return bitrix24(credentials=credentials, client=self.client(), **arguments)
+
+    def run(self, *resources: str) -> Any:
+        """One run; returns dlt's load info."""
+        source = self.source()
+        return self.pipeline.run(source.with_resources(*resources) if resources else source)
+
+    def rows(self, table: str, *columns: str) -> list[Row]:
+        """Rows through plain duckdb, past dlt, without dlt's own columns unless asked for; sorted to be compared."""
+        with duckdb.connect(str(self.file)) as connection:
+            relation = connection.table(f"catalogue.{table}")
+            names = relation.columns
+            rows = [dict(zip(names, row, strict=True)) for row in relation.fetchall()]
+        wanted = columns or [name for name in names if not name.startswith("_dlt")]
+        return in_order({name: row[name] for name in wanted} for row in rows)
+
+    def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(self.file)) as connection:
+            return connection.execute(sql, values).fetchall()
+
+    def column_types(self, table: str) -> dict[str, str]:
+        found = self.query(
+            "select column_name, data_type from information_schema.columns "
+            "where table_schema = 'catalogue' and table_name = ?",
+            table,
+        )
+        return {name: type_ for name, type_ in found if not name.startswith("_dlt")}
+
+    def issues(self) -> list[Row]:
+        return self.rows("load_issues")
+
+
+def in_order(rows: Any) -> list[Row]:
+    """Rows in an order that only depends on what they hold."""
+    return sorted(rows, key=lambda row: json.dumps(row, default=str, sort_keys=True))
+
+
+def make_warehouse(
+    folder: Path, portal: Portal, clock: Clock, destination: Any = None, dataset: str = "catalogue"
+) -> Warehouse:
+    """A pipeline and a DuckDB file in a folder of their own."""
+    folder.mkdir()
+    file = folder / "warehouse.duckdb"
+    pipeline = dlt.pipeline(
+        folder.name,
+        pipelines_dir=str(folder / "pipelines"),
+        destination=destination or dlt.destinations.duckdb(str(file)),
+        dataset_name=dataset,
+    )
+    return Warehouse(portal, clock, file, pipeline)
+
+
+@pytest.fixture
+def warehouse(portal: Portal, clock: Clock, tmp_path: Path) -> Callable[..., Warehouse]:
+    """Makes warehouses, each with a pipeline and a DuckDB file of its own."""
+    number = itertools.count()
+
+    def make(portal: Portal = portal, **arguments: Any) -> Warehouse:
+        return make_warehouse(tmp_path / f"warehouse{next(number)}", portal, clock, **arguments)
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    """A demo portal of its own after one whole run; for tests that only look."""
+    clock = Clock(datetime(2025, 7, 1, 12, tzinfo=timezone.utc))
+    folder = tmp_path_factory.mktemp("loaded")
+    with switched_run_context(RunContext(str(folder))):
+        made = make_warehouse(folder / "warehouse", Portal(scenario="demo", items=200, clock=clock), clock)
+        made.run()
+    return made
+
+
+@pytest.fixture
+def ask(portal: Portal) -> Callable[..., Any]:
+    """Asks a portal with nothing of the connector in between; what it was asked is not counted."""
+
+    def asking(method: str, of: Portal = portal, **params: Any) -> Any:
+        counted = len(of.requests)
+        headers = {"Content-Type": "application/json"}
+        reply = of.handle("POST", of.webhook_path + method, headers=headers, body=json.dumps(params).encode())
+        del of.requests[counted:]
+        return json.loads(reply.body)
+
+    return asking
+
+
+@pytest.fixture
+def many_types() -> Callable[..., None]:
+    """Fills a portal with smart processes, each with pipelines and fields of its own."""
+
+    def fill(
+        portal: Portal, count: int, *, pipelines: int = 1, enumerations: Sequence[Mapping[str, Any]] = ({},)
+    ) -> None:
+        from bitrix24_source.sandbox.stages import SPA_STAGES
+
+        while len(portal.types()) < count:
+            number = 1100 + 2 * len(portal.types())
+            row = type_row(number - 1000, number, f"Process {number}", "2025-01-09T09:00:00+03:00", code=f"P{number}")
+            own = [(number * 10 + place, f"Pipeline {place}", SPA_STAGES) for place in range(pipelines)]
+            add_type(portal.world, row, categories=own)
+            for place, more in enumerate(enumerations):
+                given = {"options": ["Low", "High"], **more}
+                add_user_field(portal.world, number, f"GRADE{place}", "enumeration", f"Grade {place}", **given)
+
+    return fill
