@@ -34,11 +34,9 @@ class SandboxServer:
         self._closing = Event()
         self._scheme = "https" if tls else "http"
         try:
-            self._http = _Http(port, portal, self._closing, self._scheme)
+            self._http = _Http(port, portal, self._closing, tls)
         except OSError as error:
             raise OSError(f"Port {port} on {LOOPBACK} cannot be used: {error.strerror}. Choose another one.") from None
-        if tls is not None:
-            self._http.socket = tls.wrap_socket(self._http.socket, server_side=True)
         self._thread = Thread(target=self._http.serve_forever, args=(0.05,), name="bitrix24-sandbox", daemon=True)
 
     @property
@@ -81,9 +79,18 @@ class _Http(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 128
 
-    def __init__(self, port: int, portal: Portal, closing: Event, scheme: str) -> None:
-        self.portal, self.closing, self.scheme = portal, closing, scheme
+    def __init__(self, port: int, portal: Portal, closing: Event, tls: ssl.SSLContext | None) -> None:
+        self.portal, self.closing, self.tls = portal, closing, tls
+        self.scheme = "https" if tls else "http"
         super().__init__((LOOPBACK, port), _Handler)
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """The handshake belongs to the connection's own thread: a client that stalls in it stalls nobody else."""
+        if self.tls is None:
+            super().finish_request(request, client_address)
+            return
+        with self.tls.wrap_socket(request, server_side=True) as secured:
+            super().finish_request(secured, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that went away is no news, and a traceback could print what it asked for."""
