@@ -1,0 +1,133 @@
+"""What Bitrix24's codes mean, however they are spelled, and what a person reads of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from bitrix24_source import errors
+from bitrix24_source.errors import Action, Bitrix24Error, normal_code, refusal
+
+
+@pytest.mark.parametrize(
+    ("meant", "code", "description"),
+    [
+        ("NOT_FOUND", "NOT_FOUND", ""),
+        ("EXPIRED_TOKEN", "expired_token", "The access token provided has expired."),
+        ("ERROR_UNEXPECTED_ANSWER", " ERROR_UNEXPECTED_ANSWER ", ""),
+        ("ACCESS_DENIED", "Access denied.", ""),
+        ("ACCESS_DENIED", "Access denied!", ""),
+        ("ACCESS_DENIED", "ACCESS_DENIED", "Zugriff verweigert"),
+        ("NOT_FOUND", 0, "Smart process not found"),
+        ("NOT_FOUND", "0", "Smart process not found"),
+        ("ACCESS_DENIED", "", "Access denied"),
+        ("ACCESS_DENIED", "", "You do not have permission to read"),
+        ("INSUFFICIENT_SCOPE", "", "The request requires higher privileges than provided by the webhook token"),
+        ("ENTITY_TYPE_NOT_SUPPORTED", "", "Entity is not supported"),
+        ("INVALID PARAMETERS.", "Invalid parameters.", ""),
+        ("200040300010", 200040300010, "Access Denied"),
+        ("100", "100", "Could not find value for parameter {entityTypeId}"),
+        ("0", 0, "Ein Satz in der Sprache des Portals"),
+        ("", "", ""),
+        ("", None, ""),
+    ],
+)
+def test_code_in_one_spelling(meant, code, description):
+    """A code is understood whether it is 0, "", lower case, padded or a sentence; text counts only where the code is silent."""
+    assert meant == normal_code(code, description)
+
+
+def test_description_never_overrules_a_code():
+    """A code that says something is not reinterpreted by words that happen to stand in its description."""
+    assert normal_code("INVALID_ARG_VALUE", "access denied, not found") == "INVALID_ARG_VALUE"
+
+
+@pytest.mark.parametrize(
+    ("kind", "action", "status", "code"),
+    [
+        ("LimitError", Action.RETRY, 503, "QUERY_LIMIT_EXCEEDED"),
+        ("OperatingLimitError", Action.WAIT, 429, "OPERATION_TIME_LIMIT"),
+        ("PortalError", Action.FAIL, 503, "OVERLOAD_LIMIT"),
+        ("UnavailableError", Action.RETRY, 500, "INTERNAL_SERVER_ERROR"),
+        ("UnavailableError", Action.RETRY, 500, "ERROR_UNEXPECTED_ANSWER"),
+        ("PortalError", Action.FAIL, 500, "PORTAL_DELETED"),
+        ("ExpiredTokenError", Action.RENEW, 401, "expired_token"),
+        ("CredentialError", Action.FAIL, 401, "NO_AUTH_FOUND"),
+        ("ExpiredTokenError", Action.RENEW, 401, "invalid_token"),
+        ("AccessError", Action.FAIL, 401, "METHOD_CONFIRM_WAITING"),
+        ("AccessError", Action.FAIL, 403, "METHOD_CONFIRM_DENIED"),
+        ("ScopeError", Action.FAIL, 403, "insufficient_scope"),
+        ("DeniedError", Action.FAIL, 403, "INVALID_CREDENTIALS"),
+        ("AccessError", Action.FAIL, 403, "user_access_error"),
+        ("DeniedError", Action.FAIL, 400, "ACCESS_DENIED"),
+        ("DeniedError", Action.FAIL, 403, "allowed_only_intranet_user"),
+        ("PortalError", Action.FAIL, 400, "INVALID_REQUEST"),
+        ("PortalError", Action.FAIL, 400, "INVALID_ARG_VALUE"),
+        ("PortalError", Action.FAIL, 400, "NOT_FOUND"),
+        ("PortalError", Action.FAIL, 400, "ENTITY_TYPE_NOT_SUPPORTED"),
+        ("PortalError", Action.FAIL, 400, "100"),
+        ("PortalError", Action.FAIL, 400, "ERROR_CORE"),
+        ("PortalError", Action.FAIL, 404, "ERROR_METHOD_NOT_FOUND"),
+        ("PortalError", Action.FAIL, 404, "ERROR_MANIFEST_IS_NOT_AVAILABLE"),
+        ("PortalError", Action.FAIL, 405, "ERROR_BATCH_METHOD_NOT_ALLOWED"),
+        ("PortalError", Action.FAIL, 400, "ERROR_BATCH_LENGTH_EXCEEDED"),
+        ("UnavailableError", Action.RETRY, 503, "A_CODE_THAT_NOBODY_DOCUMENTED"),
+        ("PortalError", Action.FAIL, 400, "A_CODE_THAT_NOBODY_DOCUMENTED"),
+    ],
+)
+def test_who_acts(kind, action, status, code):
+    """Every documented code has its class and its action; an unknown one is judged by its status alone."""
+    error = refusal(code, "", "crm.type.list at demo", status)
+
+    assert (kind, action) == (type(error).__name__, error.action)
+
+
+@pytest.mark.parametrize("status", [200, 400, 403, 500, 503])
+@pytest.mark.parametrize("code", ["QUERY_LIMIT_EXCEEDED", "OVERLOAD_LIMIT", "ACCESS_DENIED", "expired_token"])
+def test_code_decides_not_status(code, status):
+    """The same code means the same under every HTTP status: 503 has two opposite meanings."""
+    assert type(refusal(code, "", "x", 200)) is type(refusal(code, "", "x", status))
+
+
+def test_plan_without_rest_is_told_from_missing_rights():
+    """ACCESS_DENIED on account of the plan blames the plan and not the user."""
+    error = refusal("ACCESS_DENIED", "REST API is available only on commercial plans", "profile at demo", 403)
+
+    assert str(error).startswith("REST is not part of this portal's plan - profile at demo - ")
+    assert not isinstance(error, errors.DeniedError)
+
+
+def test_methods_for_applications_say_so():
+    """`Application context required` advises oauth2 and not more rights."""
+    error = refusal("ACCESS_DENIED", "Access denied! Application context required", "app.info at demo", 403)
+
+    assert error.hint == 'use auth = "oauth2"'
+
+
+def test_one_line_of_what_where_and_what_next():
+    """An error is one line of three parts, and empty parts leave no dash behind."""
+    assert str(Bitrix24Error("it broke", "here", "mend it")) == "it broke - here - mend it"
+    assert str(Bitrix24Error("it broke", hint="mend it")) == "it broke - mend it"
+    assert str(Bitrix24Error("it broke")) == "it broke"
+
+
+def test_descriptions_are_folded_and_bounded():
+    """A description of many lines or pages stays one short line."""
+    text = str(refusal("ERROR_CORE", "first\nsecond\r\n\tthird " + "x" * 10_000, "here"))
+
+    assert "(first second third xxx" in text
+    assert len(text.splitlines()) == 1
+    assert len(text) < 500
+
+
+@pytest.mark.parametrize("code", sorted(errors._MEANINGS))
+def test_every_documented_code_reads_as_a_sentence(code):
+    """No documented code reaches a person as a bare code: each has words of its own, and names where it happened."""
+    text = str(refusal(code, "", "crm.type.list at demo"))
+
+    assert "crm.type.list at demo" in text
+    assert "answered with error" not in text
+
+
+def test_codes_are_kept_in_one_spelling():
+    """What callers compare is upper case, whatever the portal wrote."""
+    assert refusal("expired_token", "", "x").code == "EXPIRED_TOKEN"
