@@ -469,12 +469,14 @@ def _address(value: Any, _field: Field) -> _Cells:
     text = _string(value) or ""
     if not (parts := _LOCATED.fullmatch(text)):
         return text, None, None
-    where, latitude, longitude = parts.groups()
+    where, latitude, longitude, location_id = parts.groups()
+    if not (where or latitude or longitude) and (location_id or "").strip(" 0"):
+        raise _UnfitError("a location's id without words or coordinates")
     return where or None, float(latitude) if latitude else None, float(longitude) if longitude else None
 
 
 _DEGREES = r"([+-]?[0-9]{1,20}(?:\.[0-9]{1,40})?)?"
-_LOCATED = re.compile(rf"(.*)\|{_DEGREES};{_DEGREES}(?:\|[^|]*)?", re.DOTALL)
+_LOCATED = re.compile(rf"(.*)\|{_DEGREES};{_DEGREES}(?:\|([^|]*))?", re.DOTALL)
 
 
 def _file(value: Any, _field: Field) -> _Cells:

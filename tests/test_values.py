@@ -213,6 +213,7 @@ def test_spellings(type_, value, expected):
         ("money", "1.1e-39|EUR"),
         ("money", True),
         ("address", True),
+        ("address", "|;|77"),
         ("crm", True),
     ],
 )
@@ -432,8 +433,9 @@ def says_nothing(value, type_):
         return True
     if type_ in ("user", "file", "crm") and str(value).strip() in ("0", "0.0", "-0.0", "00"):
         return True
-    return (value is False and type_ not in ("hlblock", "boolean")) or (
-        type_ in ("money", "address") and not str(value).strip("|; ")
+    written = {"money": r"\s*\|?", "address": r"\|;(\|[ 0]*)?"}.get(type_)
+    return (value is False and type_ not in ("hlblock", "boolean")) or bool(
+        written and re.fullmatch(written, str(value))
     )
 
 
