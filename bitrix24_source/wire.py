@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -98,7 +99,7 @@ def error_in(envelope: Mapping[str, Any], where: str, status: int = 200, scrub: 
     code, description = envelope["error"], envelope.get("error_description")
     if isinstance(code, Mapping):
         code, description = code.get("code"), code.get("message")
-    return refusal(scrub(str(code)), scrub(str(description or "")), where, status)
+    return refusal(scrub("" if code is None else str(code)), scrub(str(description or "")), where, status)
 
 
 def not_an_answer(status: int, body: bytes, where: str) -> Bitrix24Error:
@@ -160,15 +161,17 @@ def _outcome(
     if key in parts["error"]:
         error = parts["error"][key]
         envelope = error if isinstance(error, Mapping) and "error" in error else {"error": error}
-        return error_in(envelope, where(call.method), scrub=scrub)
+        refused = error_in(envelope, where(call.method), scrub=scrub)
+        told = operating_in(envelope.get("time") or parts["time"].get(key))
+        refused.reset_at = told.reset_at if told else None
+        return refused
     if key not in parts["result"]:
         return None
-    time = parts["time"].get(key)
     return Answer(
         parts["result"][key],
         _whole(parts["total"].get(key)),
         _whole(parts["next"].get(key)),
-        operating_in(time),
+        operating_in(parts["time"].get(key)),
     )
 
 
@@ -200,11 +203,12 @@ def _scalar(value: Any) -> str:
     return "" if value is None else str(value)
 
 
+_REFERENCE = re.compile(r"\$result(?:\[\w+\])+", re.ASCII)
+
+
 def _quoted(value: str) -> str:
     """References stay bare, as in the vendor's examples: whether they may be encoded is not documented."""
-    if value.startswith("$result["):
-        return value
-    return quote(value, safe="")
+    return value if _REFERENCE.fullmatch(value) else quote(value, safe="")
 
 
 # --- JSON ---------------------------------------------------------------------------------------------------------
