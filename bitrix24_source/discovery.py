@@ -80,8 +80,8 @@ class _Existing:
 
 
 _TYPES = ListMethod("crm.type.list", "types", lambda row: row.get("id"), {"order": {"id": "ASC"}})
-_OWNER_TYPES = ListMethod("crm.enum.ownertype", "", lambda row: row.get("ID"))
-_DIRECTORIES = ListMethod("crm.status.entity.types", "", lambda row: row.get("ID"))
+_OWNER_TYPES = ListMethod("crm.enum.ownertype", "", lambda row: row.get("ID"), whole=True)
+_DIRECTORIES = ListMethod("crm.status.entity.types", "", lambda row: row.get("ID"), whole=True)
 _SOLUTIONS = ListMethod(
     "crm.automatedsolution.list", "automatedSolutions", lambda row: row.get("id"), {"order": {"id": "ASC"}}
 )

@@ -28,6 +28,8 @@ class ListMethod:
     """key below `result`; "" where `result` is the list itself"""
     key: Callable[[Row], Hashable]
     params: Mapping[str, Any] = field(default_factory=dict)
+    whole: bool = False
+    """documented to come all at once: a full page is no sign that there is another, only `next` is"""
 
     def page(self, start: int) -> Call:
         """The call for the page at an offset; the first page is asked for without one, which every list method takes."""
@@ -85,6 +87,8 @@ def _starts_after(listed: ListMethod, start: int, last: Outcome, held: int) -> S
     `next` is a signal by its presence, and a list that came whole has none. `total` is 0 or missing for some lists.
     """
     if not isinstance(last, Answer) or (last.next is None and last.total and held >= last.total):
+        return []
+    if listed.whole and last.next is None:
         return []
     reached = start + PAGE_SIZE
     full = len(listed.rows_in(last)) >= PAGE_SIZE
