@@ -18,7 +18,7 @@ def add_activities(world: World) -> None:
     for place in range(COUNT if owners else 0):
         chance = mix(place, salt(world.seed, "activities"))
         pairs: list[tuple[int, int]] = [(kind, _item(world, kind, chance + shift)) for shift, kind in enumerate(owners)]
-        pairs = pairs[chance % len(pairs) :][: 1 + chance % 2]
+        pairs = pairs[chance % len(pairs) :][: 1 + (chance >> 5) % 2]
         number = str(20 + place * 2)
         world.bindings[number] = pairs
         world.activities.append(_row(world, number, *pairs[0], chance))
@@ -43,8 +43,14 @@ def _row(world: World, number: str, kind: int, owner: int, chance: int) -> dict[
         "ORIGIN_ID": None, "AUTHOR_ID": who, "EDITOR_ID": who, "PROVIDER_PARAMS": [], "PROVIDER_DATA": None,
         "RESULT_MARK": "0", "RESULT_VALUE": None, "RESULT_SUM": None, "RESULT_CURRENCY_ID": None, "RESULT_STATUS": "0",
         "RESULT_STREAM": "0", "RESULT_SOURCE_ID": None, "AUTOCOMPLETE_RULE": "0",
-        "COMMUNICATIONS": [_communication(number)] if type_id == "2" else [], "FILES": [],
+        "COMMUNICATIONS": [_communication(number)] if type_id == "2" else [], "FILES": [_file(number)] if type_id == "4" else [],
     }  # fmt: skip
+
+
+def _file(number: str) -> dict[str, Any]:
+    """A link with the place for a credential, as the vendor prints it."""
+    what = f"fileId={3_100_000 + int(number)}&ownerTypeId=6&ownerId={number}&auth="
+    return {"id": 3_100_000 + int(number), "url": f"https://demo.bitrix24.test/bitrix/tools/crm_show_file.php?{what}"}
 
 
 def _communication(number: str) -> dict[str, Any]:

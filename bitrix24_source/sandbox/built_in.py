@@ -114,10 +114,10 @@ def add_built_in(world: World, share: float = 1.0) -> None:
 
 
 def _pipelines(world: World) -> None:
-    without_categories = ((1, "Lead stages", LEAD_STAGES), (7, "Quote stages", QUOTE_STAGES))
+    without_categories = ((7, "Quote stages", QUOTE_STAGES), (1, "Lead stages", LEAD_STAGES))
     for entity_type_id, name, lead_or_quote in without_categories:
         add_stages(world, entity_type_id, 0, lead_or_quote)
-        world.directories.append(built_in_directory_row(world, entity_type_id, None, name))
+        world.directories.insert(0, built_in_directory_row(world, entity_type_id, None, name))
     categories = ((2, 0, "General", DEAL_STAGES), (2, 1, "Тендеры", DEAL_STAGES), (31, 5, "General", SPA_STAGES))
     for entity_type_id, category_id, name, stages in categories:
         add_category(world, entity_type_id, category_id, name, sort=300 - category_id, default=category_id != 1)

@@ -17,7 +17,7 @@ from .faults import Fault, Faults
 from .limits import Limits
 from .readings import Readings
 from .refusal import access_denied, app_context_required, insufficient_scope, method_not_found, no_auth
-from .registry import METHODS, Answer, Call, Method, Rights
+from .registry import METHODS, Answer, Call, Method, Rights, documented
 from .reply import Reply, json_reply, page_reply
 from .timing import LONGEST_REQUEST_SECONDS, Costs, Stopwatch
 from .world import World
@@ -63,6 +63,7 @@ class Dispatch:
             nonlocal processing
             if self.world.clock.monotonic() - before > LONGEST_REQUEST_SECONDS:
                 raise _CutOff
+            method = self.spelled(method)
             self._strike_command(method, inner)
             answer, time = self._run(method, inner, caller, base, nested=True)
             processing += time["processing"]
@@ -73,6 +74,9 @@ class Dispatch:
         except _CutOff:
             return page_reply(504, "Gateway Time-out")
         return json_reply(200, _envelope(answer, watch.time(processing, self.limits, caller.key, "batch")))
+
+    def spelled(self, method: str) -> str:
+        return documented(method) if self.readings.method_names == "any_case" else method
 
     def _strike_command(self, method: str, params: Mapping[str, Any]) -> None:
         fault: Fault | None = self.faults.strike(method, "command", params)
@@ -105,8 +109,6 @@ class Dispatch:
 
     def _method(self, name: str, caller: Caller) -> Method:
         known = METHODS.get(name)
-        if known is None and self.readings.method_names == "any_case":
-            known = next((one for key, one in METHODS.items() if key.lower() == name.lower()), None)
         if known is None:
             raise method_not_found()
         if known.scopes and not self.access.scopes.intersection(known.scopes):

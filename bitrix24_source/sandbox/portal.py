@@ -6,6 +6,7 @@ It is the handle on everything a test or a person may turn; it refuses to know w
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from threading import RLock
 from typing import Any
 from urllib.parse import urlsplit
@@ -115,11 +116,13 @@ class Portal:
         body: bytes = b"", *, base_url: str = "",
     ) -> Reply:  # fmt: skip
         """One request. `base_url` is the address under which the portal was reached, for links and redirects."""
-        address, headers = read_path(path), {name.lower(): value for name, value in (headers or {}).items()}
+        address, dispatch = read_path(path), self._dispatch()
+        address = replace(address, method=dispatch.spelled(address.method))
+        headers = {name.lower(): value for name, value in (headers or {}).items()}
         params = request_to_params(query, headers.get("content-type", ""), body)
         base = base_url or self.base_url
         reply = self._redirected(address, path, query, base) or self._faulted(address, params, headers, base)
-        commands = method_names(params) if address.method == "batch" else ()
+        commands = tuple(map(dispatch.spelled, method_names(params))) if address.method == "batch" else ()
         seen = Seen(http_method, address.safe_path, address.method, commands, len(body), len(reply.body), reply.status)
         with self._lock:
             self.requests.append(seen)

@@ -11,7 +11,8 @@ from typing import Literal
 
 @dataclass
 class Readings:
-    method_names: Literal["documented", "any_case"] = "documented"  # OPEN-01
+    # OPEN-01. Any case by default: the vendor's own client for Python asks for `crm.item.List`.
+    method_names: Literal["any_case", "documented"] = "any_case"
     auth_in_header: bool = False  # OPEN-02
     batch_billing: Literal["nested", "batch", "both"] = "nested"  # OPEN-05
     batch_overflow: Literal["request", "commands"] = "request"  # OPEN-08

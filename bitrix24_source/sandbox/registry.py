@@ -80,6 +80,12 @@ class Method:
 
 
 METHODS: dict[str, Method] = {}
+_SPELLINGS: dict[str, str] = {"batch": "batch"}
+
+
+def documented(name: str) -> str:
+    """The vendor's spelling of a method: b24pysdk, the official client, asks for `crm.item.List`."""
+    return _SPELLINGS.get(name.lower(), name)
 
 
 def method(
@@ -91,6 +97,7 @@ def method(
     def enter(run: Callable[[Call], Answer]) -> Callable[[Call], Answer]:
         for name in names:
             METHODS[name] = Method(name, tuple(filter(None, scopes)), app_only, run)
+            _SPELLINGS[name.lower()] = name
         return run
 
     return enter

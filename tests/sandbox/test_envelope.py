@@ -77,7 +77,11 @@ def test_every_request_is_remembered_without_the_code(portal, ask):
     portal.handle("GET", "/oauth/token/", "grant_type=x")
 
     batch, token = portal.requests
-    assert (batch.method, batch.commands, batch.path_without_code) == ("batch", ("profile", "crm.type.list"), "/rest/1/batch")
+    assert (batch.method, batch.commands, batch.path_without_code) == (
+        "batch",
+        ("profile", "crm.type.list"),
+        "/rest/1/batch",
+    )
     assert (token.method, token.status) == ("oauth.token", 400)
     assert portal.webhook_code not in repr(portal.requests)
 

@@ -18,7 +18,9 @@ def ids(ask):
     """The ids of one page for a filter."""
     return lambda start=0, **filters: [
         row["id"]
-        for row in ask("crm.item.list", entityTypeId=TYPE, start=start, filter=filters, select=["id"])["result"]["items"]
+        for row in ask("crm.item.list", entityTypeId=TYPE, start=start, filter=filters, select=["id"])["result"][
+            "items"
+        ]
     ]
 
 
@@ -94,7 +96,9 @@ def test_numbers_are_equal_to_their_strings(ask):
 
 def test_custom_yes_no_fields_take_one_and_zero_only(ask):
     """A filter with "Y" on a custom boolean finds nothing; 1 and 0 divide all items between them."""
-    totals = {value: ask("crm.item.list", entityTypeId=TYPE, filter={"ufCrm13Approved": value})["total"] for value in "Y10"}
+    totals = {
+        value: ask("crm.item.list", entityTypeId=TYPE, filter={"ufCrm13Approved": value})["total"] for value in "Y10"
+    }
 
     assert totals["Y"] == 0
     assert totals["1"] + totals["0"] == 180
@@ -140,7 +144,9 @@ def test_unknown_fields_in_select_are_passed_over(ask):
 def test_order_by_any_field_and_backwards(ask):
     """Descending ids, and two keys of which the first counts more."""
     down = ask("crm.item.list", entityTypeId=TYPE, order={"id": "DESC"}, select=["id"])["result"]["items"]
-    two = ask("crm.item.list", entityTypeId=TYPE, order={"assignedById": "ASC", "id": "DESC"}, select=["id", "assignedById"])
+    two = ask(
+        "crm.item.list", entityTypeId=TYPE, order={"assignedById": "ASC", "id": "DESC"}, select=["id", "assignedById"]
+    )
     keys = [(row["assignedById"], -row["id"]) for row in two["result"]["items"]]
 
     assert [row["id"] for row in down[:2]] == [180, 179]
@@ -160,6 +166,7 @@ def test_rows_hold_more_than_the_field_list(ask):
 
 def test_fm_only_on_people_and_companies_without_a_narrow_select(ask):
     """`fm` comes with everything or `*`, never by name, and not on smart processes."""
+
     def keys(**more):
         return set(ask("crm.item.list", **more)["result"]["items"][0])
 
@@ -185,7 +192,9 @@ def test_original_names_of_custom_fields(ask):
     """`useOriginalUfNames=Y` turns them in the field list, rows, select and filter."""
     asked = {"entityTypeId": TYPE, "useOriginalUfNames": "Y"}
     fields = ask("crm.item.fields", **asked)["result"]["fields"]
-    rows = ask("crm.item.list", **asked, select=["id", "UF_CRM_13_APPROVED"], filter={"UF_CRM_13_APPROVED": 1})["result"]
+    rows = ask("crm.item.list", **asked, select=["id", "UF_CRM_13_APPROVED"], filter={"UF_CRM_13_APPROVED": 1})[
+        "result"
+    ]
 
     assert "UF_CRM_13_APPROVED" in fields
     assert "ufCrm13Approved" not in fields
@@ -195,11 +204,17 @@ def test_original_names_of_custom_fields(ask):
 def test_writing_through_the_api(ask):
     """add, update, get and delete make a round trip; read-only fields stay."""
     number = ask("crm.item.add", entityTypeId=TYPE, fields={"title": "Станок", "id": 5})["result"]["item"]["id"]
-    changed = ask("crm.item.update", entityTypeId=TYPE, id=number, fields={"stageId": "DT177_7:CLIENT"})["result"]["item"]
+    changed = ask("crm.item.update", entityTypeId=TYPE, id=number, fields={"stageId": "DT177_7:CLIENT"})["result"][
+        "item"
+    ]
     deleted = ask("crm.item.delete", entityTypeId=TYPE, id=number)
 
     assert number == 181
-    assert (changed["title"], changed["stageId"], changed["previousStageId"]) == ("Станок", "DT177_7:CLIENT", "DT177_7:NEW")
+    assert (changed["title"], changed["stageId"], changed["previousStageId"]) == (
+        "Станок",
+        "DT177_7:CLIENT",
+        "DT177_7:NEW",
+    )
     assert deleted["result"] == []
     assert ask("crm.item.get", entityTypeId=TYPE, id=number)["error"] == "NOT_FOUND"
 
@@ -216,12 +231,13 @@ def test_a_change_moves_updated_time_and_is_found_by_it(ids, portal, clock):
 
 def test_stage_history_follows_the_items(ask, portal):
     """The last line of an item's history is the stage it stands in; a move adds a line, a delete takes all."""
+
     def history():
         return ask("crm.stagehistory.list", entityTypeId=TYPE, filter={"OWNER_ID": 4})["result"]["items"]
 
     before = history()
     assert before[-1]["STAGE_ID"] == portal.items(TYPE).get(4)["stageId"]
-    assert [row["TYPE_ID"] for row in before][0] == 1
+    assert next(row["TYPE_ID"] for row in before) == 1
     portal.items(TYPE).update(4, stageId="DT177_7:FAIL")
     moved = history()
     assert [row["STAGE_SEMANTIC_ID"] for row in moved][len(before) :] == ["F"]
@@ -272,6 +288,7 @@ def test_a_million_items_cost_nothing_until_they_are_asked_for():
 
 def test_the_same_seed_gives_the_same_answers(clock):
     """Items, fields and people are a function of the seed; another seed gives other values."""
+
     def answers(seed: int) -> list[bytes]:
         portal = Portal(items=600, seed=seed, clock=clock)
         queries = (("crm.item.list", "entityTypeId=177"), ("crm.item.fields", "entityTypeId=1034"), ("user.get", ""))
