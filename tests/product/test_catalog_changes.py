@@ -1,0 +1,106 @@
+"""The next run: what changed in the portal is what the tables say."""
+
+# ruff: noqa: SIM300 - the expected value comes first
+
+from __future__ import annotations
+
+CATALOG = (
+    "spa_types", "spa_type_relations", "spa_type_linked_fields", "spa_fields", "spa_field_options", "spa_categories",
+    "spa_stages", "spa_automations", "automated_solutions", "automated_solution_types",
+)  # fmt: skip
+
+
+def counts(warehouse):
+    return {table: len(warehouse.rows(table)) for table in CATALOG}
+
+
+def test_a_second_run_of_an_unchanged_portal_changes_nothing(warehouse):
+    """Rows are replaced, not added: the same rows after two runs as after one."""
+    twice = warehouse()
+    twice.run()
+    first = {table: twice.rows(table) for table in CATALOG}
+    twice.run()
+
+    assert first == {table: twice.rows(table) for table in CATALOG}
+
+
+def test_a_deleted_type_disappears_with_all_that_belonged_to_it(warehouse, portal):
+    """No table keeps rows of a smart process that is gone."""
+    house = warehouse()
+    house.run()
+    assert 1032 in {row["entity_type_id"] for row in house.rows("spa_stages")}
+
+    portal.world.forget_type(1032)
+    house.run()
+
+    of_a_type = [table for table in CATALOG if "entity_type_id" in house.column_types(table)]
+    assert len(of_a_type) == 8
+    assert {table: [] for table in of_a_type} == {
+        table: [row for row in house.rows(table) if row["entity_type_id"] == 1032] for table in of_a_type
+    }
+
+
+def test_a_renamed_type_keeps_its_key_and_its_item_table(warehouse, portal):
+    """A title is a value: the row, its key and the name of the item table stay."""
+    house = warehouse()
+    house.run()
+    portal.world.types[1030]["title"] = "Assets"
+    house.run()
+
+    found = [row for row in house.rows("spa_types") if row["entity_type_id"] == 1030]
+    assert [("Assets", "spa_items_1030")] == [(row["title"], row["items_table"]) for row in found]
+    assert 6 == len(house.rows("spa_types"))
+
+
+def test_a_new_type_is_loaded_without_a_change_of_anything(warehouse, portal, many_types):
+    """A smart process that was made since the last run is there after the next one."""
+    house = warehouse()
+    house.run()
+    many_types(portal, 7)
+    house.run()
+
+    assert "Process 1112" in {row["title"] for row in house.rows("spa_types")}
+    assert {"process", "success", "failure"} == {
+        row["semantics"] for row in house.rows("spa_stages") if row["entity_type_id"] == 1112
+    }
+
+
+def test_a_removed_option_disappears(warehouse, portal):
+    """`spa_field_options` holds what the field offers now."""
+    house = warehouse()
+    house.run()
+    field = portal.world.objects[1030].schema.fields["ufCrm14_1739433102"]
+    gone = field.extra["items"].pop()
+    house.run()
+
+    left = {row["value"] for row in house.rows("spa_field_options") if row["entity_type_id"] == 1030}
+    assert "Broken" == gone["VALUE"]
+    assert {"New", "Good", "Worn"} == left
+
+
+def test_issues_are_kept_from_run_to_run(warehouse, portal):
+    """`load_issues` is a log: each run adds its rows under its own load_id."""
+    house = warehouse()
+    portal.set_scopes({"crm", "userfieldconfig"})
+    house.run()
+    house.run()
+    portal.set_scopes({"crm", "userfieldconfig", "bizproc"})
+    house.run()
+
+    issues = house.issues()
+    assert 2 == len(issues)
+    assert 2 == len({row["load_id"] for row in issues})
+
+
+def test_tables_that_become_empty_are_emptied(warehouse, portal):
+    """A part that is empty in the portal now leaves no rows of yesterday."""
+    house = warehouse()
+    house.run()
+    assert all(counts(house).values())
+
+    portal.world.types.clear()
+    portal.world.solutions.clear()
+    portal.world.templates.clear()
+    house.run()
+
+    assert dict.fromkeys(CATALOG, 0) == counts(house)
