@@ -101,7 +101,7 @@ class _Buckets:
         if clock is not None:
             return LeakyBucket(capacity, leak_per_second, clock)
         with self._lock:
-            bucket = self._buckets.setdefault(portal, LeakyBucket(capacity, leak_per_second))
+            bucket = self._buckets.setdefault(portal.lower(), LeakyBucket(capacity, leak_per_second))
         bucket.tighten(capacity, leak_per_second)
         return bucket
 
