@@ -175,7 +175,7 @@ def test_operators_survive_phps_first_equals_sign():
     written = command(Call("crm.item.list", {"filter": {">=updatedTime": "2025-07-01T00:00:00+03:00"}}))
 
     assert written == "crm.item.list?filter[%3E%3DupdatedTime]=2025-07-01T00%3A00%3A00%2B03%3A00"
-    assert {"filter": {">=updatedTime": "2025-07-01T00:00:00+03:00"}} == query_to_params(written.partition("?")[2])
+    assert query_to_params(written.partition("?")[2]) == {"filter": {">=updatedTime": "2025-07-01T00:00:00+03:00"}}
 
 
 def test_booleans_and_nothing():
@@ -259,7 +259,7 @@ def test_paging_of_commands():
 @pytest.mark.parametrize("result", [[], None, False, "", {"result": []}, {"result": [], "result_error": []}, {}])
 def test_phps_empty_map(result):
     """[] in place of a map, or no map at all, leaves every command unanswered and nothing broken."""
-    assert [None, None, None] == read_batch(CALLS, Answer(result))
+    assert read_batch(CALLS, Answer(result)) == [None, None, None]
 
 
 @pytest.mark.parametrize("empty", [None, False, 0, "", [], {}])
