@@ -240,9 +240,6 @@ def _without_empty(child: pa.Table, reasons: Mapping[int, str]) -> pa.Table:
     return child.filter(pa.array([is_filled or index in reasons for index, is_filled in enumerate(filled)]))
 
 
-# --- one column at a stroke: raises at whatever is not plainly what the portal documents ---
-
-
 def _fast_integer(values: Sequence[Any], types: set[type]) -> list[pa.Array]:
     if str not in types:
         return [pa.array(values, _INTEGER)] if types <= {int, type(None)} else _odd()
@@ -334,9 +331,6 @@ _BOOLEANS: Mapping[Any, bool | None] = {
 }  # fmt: skip
 _DAYS = range(-719_162, 2_932_897)
 _MICROSECONDS = range(-719_162 * 86_400_000_000, 2_932_897 * 86_400_000_000)
-
-
-# --- value by value ---
 
 
 class _UnfitError(ValueError):
@@ -545,9 +539,6 @@ _READ: Mapping[Kind, Callable[[Any, Field], _Cells]] = {
     "boolean": _alone(_boolean), "date": _alone(_day), "datetime": _alone(_microseconds), "money": _money,
     "address": _address, "file": _file, "crm": _binding, "multifield": _multifield, "unknown": _json,
 }  # fmt: skip
-
-
-# --- what is kept of a value that does not fit ---
 
 
 def _raw(value: Any, kind: Kind) -> str:

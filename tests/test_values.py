@@ -382,8 +382,6 @@ def test_deep_nesting():
     assert len(converted.rejected) == 1
 
 
-# --- properties ---
-
 scalars = (
     st.none() | st.booleans() | st.integers() | st.integers(-(10**30), 10**30) | st.floats() | st.text()
     | st.sampled_from(["", "0", "Y", "N", "5|EUR", "2024-01-01", "2024-01-01T10:00:00+03:00", "T80_1", "a|1;2|3"])
