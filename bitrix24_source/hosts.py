@@ -13,6 +13,8 @@ _CLOUD = re.compile(
     r"|bitrix\.info)"
 )
 
+_NAME = re.compile(r"[a-z0-9._-]+")
+
 
 def is_loopback(host: str) -> bool:
     """Whether a host is this machine itself, the only place where plain http is accepted."""
@@ -29,5 +31,7 @@ def may_follow(portal: str, host: str, allowed: Sequence[str] = ()) -> bool:
     host, portal = host.lower().removesuffix("."), portal.lower().removesuffix(".")
     if is_loopback(portal) and is_loopback(host):  # two names of one machine
         return True
+    if not _NAME.fullmatch(host):  # signs over which two readers of an address could disagree
+        return False
     own = [portal, *(name.lower().strip(".") for name in allowed if name.strip("."))]
     return bool(_CLOUD.fullmatch(host)) or any(host == name or host.endswith(f".{name}") for name in own)
