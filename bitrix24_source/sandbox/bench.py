@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from .chance import STORY_START, iso
 from .types import add_type, type_row
 from .user_values import add_user_field
 from .world import World
 
 COLUMNS = 45
 # Everything that brings system fields beyond the simplest is off, so that the rest can be counted out exactly.
-OFF = ("isClientEnabled", "isObserversEnabled", "isSourceEnabled", "isMycompanyEnabled", "isBeginCloseDatesEnabled")
+OFF = (
+    "isClientEnabled",
+    "isObserversEnabled",
+    "isSourceEnabled",
+    "isMycompanyEnabled",
+    "isBeginCloseDatesEnabled",
+    "isStagesEnabled",
+)
 KINDS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("string", {"multiple": True, "pool": [[], ["a"], ["a", "b"], ["склад", "b", "c"]]}),
     ("integer", {"multiple": True, "pool": [[], [1], [2, 3], [4, 5, 6]]}),
@@ -20,7 +28,7 @@ KINDS: tuple[tuple[str, dict[str, Any]], ...] = (
 
 
 def build_bench(world: World, items: int, id_step: int) -> None:
-    row = type_row(13, 177, "Benchmark", world.now(), off=OFF)
+    row = type_row(13, 177, "Benchmark", iso(STORY_START, world.zone), off=OFF)
     store = add_type(world, row, items, step=id_step)
     place = 0
     while len(store.schema.fields) < COLUMNS:

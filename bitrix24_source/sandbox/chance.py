@@ -18,6 +18,8 @@ SERVER_ZONE = timezone(timedelta(hours=3))
 STORY_START = int(datetime(2023, 1, 9, 9, 0, tzinfo=SERVER_ZONE).timestamp())
 STORY_END = int(datetime(2025, 6, 30, 18, 0, tzinfo=SERVER_ZONE).timestamp())
 DAY = 86400
+# A prime, so that sparse ids meet all of it.
+PERIOD = 4093
 
 
 def salt(*parts: object) -> int:
@@ -29,14 +31,27 @@ def mix(number: int, salted: int) -> int:
     return ((number * 0x9E3779B1 + salted) * 0x85EBCA6B >> 13) & 0xFFFFFF
 
 
-def drawn(pool: Sequence[Any], salted: int) -> Column:
-    """Each item draws one value of the pool. The product is written out: a million rows pass here."""
-    size = len(pool)
-    return lambda number: pool[((number * 0x9E3779B1 + salted) * 0x85EBCA6B >> 13) % size]
+class Drawn:
+    """A column whose items each draw one value of a pool.
+
+    The draw repeats after PERIOD items, so that all drawn columns of a row can be copied at a stroke (see `rows`).
+    """
+
+    __slots__ = ("_pool", "_salt")
+
+    def __init__(self, pool: Sequence[Any], salted: int) -> None:
+        self._pool, self._salt = pool, salted
+
+    def __call__(self, number: int) -> Any:
+        return self._pool[mix(number % PERIOD, self._salt) % len(self._pool)]
 
 
-def constant(value: Any) -> Column:
-    return lambda _: value
+def drawn(pool: Sequence[Any], salted: int) -> Drawn:
+    return Drawn(pool, salted)
+
+
+def constant(value: Any) -> Drawn:
+    return Drawn((value,), 0)
 
 
 def iso(timestamp: int, zone: tzinfo) -> str:

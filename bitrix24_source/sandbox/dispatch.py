@@ -90,13 +90,13 @@ class Dispatch:
         self, name: str, params: Mapping[str, Any], caller: Caller, base: str, *, nested: bool = False
     ) -> tuple[Answer, dict[str, Any]]:
         """One call of one method: allowed, timed and billed."""
-        watch = Stopwatch(self.world.clock, self.world.zone)
+        watch, since = Stopwatch(self.world.clock, self.world.zone), self.world.clock.monotonic()
         known = self._method(name, caller)
         bills = self._bills(name, nested=nested)
         if name in bills:
             self.limits.check(caller.key, name)
         answer = known.run(self._call(name, params, caller, base))
-        seconds = self.costs.spend(answer.rows)
+        seconds = self.costs.spend(answer.rows, since)
         for bill in bills:
             self.limits.charge(caller.key, bill, seconds)
         return answer, watch.time(seconds, self.limits, caller.key, bills[-1])

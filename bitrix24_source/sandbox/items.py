@@ -15,6 +15,7 @@ from typing import Any
 from .chance import mix, salt
 from .conditions import LAST, Where
 from .journey import LONGEST_LIFE, Journeys, Lane
+from .rows import RowMaker
 from .schema import Schema
 
 Row = dict[str, Any]
@@ -30,6 +31,7 @@ class ItemStore:
         self.journeys = Journeys(lanes, salted, count, self.index_of)
         self.trip = self.journeys.trip
         self.lock = RLock()
+        self._maker = RowMaker(schema)
         self._count, self._first, self._step = count, first, step
         self._salt = salt("ids", schema.entity_type_id, step)
         self._own: dict[int, Row] = {}  # changed and added items, whole rows
@@ -150,32 +152,20 @@ class ItemStore:
 
     def row(self, number: int, names: list[str] | None = None) -> Row:
         """One item with the named columns, or with all that come unasked."""
-        own = self._own.get(number)
-        columns = self.schema.columns()
-        if names is None:
-            return self._own_row(own, list(columns)) if own else {name: fill(number) for name, fill in columns.items()}
-        if own:
-            return self._own_row(own, names)
-        known = {name: column for name in names if (column := self.schema.column(name)) is not None}
-        return {name: fill(number) for name, fill in known.items()}
+        return self.rows([number], names)[0]
 
     def rows(self, numbers: list[int], names: list[str] | None = None) -> list[Row]:
-        """Many items: the loop that a million rows pass through."""
-        picked = self._picked(names)
-        own = self._own
-        return [
-            {name: fill(number) for name, fill in picked} if number not in own else self.row(number, names)
-            for number in numbers
-        ]
+        """Many items, in the order of their ids as given."""
+        rows = self._maker.rows(numbers, names)
+        if self._own:
+            for place, number in enumerate(numbers):
+                if (own := self._own.get(number)) is not None:
+                    rows[place] = self._own_row(own, names)
+        return rows
 
-    def _picked(self, names: list[str] | None) -> list[tuple[str, Callable[[int], Any]]]:
-        if names is None:
-            return list(self.schema.columns().items())
-        return [(name, column) for name in names if (column := self.schema.column(name)) is not None]
-
-    def _own_row(self, own: Row, names: list[str]) -> Row:
-        known = self.schema.fields.keys() | self.schema.hidden.keys()
-        return {name: own.get(name) for name in names if name in known}
+    def _own_row(self, own: Row, names: list[str] | None) -> Row:
+        columns = self.schema.columns() if names is None else dict.fromkeys(names)
+        return {name: own.get(name) for name in columns if self.schema.column(name) is not None}
 
     # -- changes -------------------------------------------------------------------------------------------------
 

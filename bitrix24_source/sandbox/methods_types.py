@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .conditions import Grammar
+from .editing import free_entity_type
 from .listing import Row, page, select_rows
 from .refusal import Refused, access_denied, field_not_allowed
 from .registry import Answer, Call, method, php_int
@@ -20,7 +21,6 @@ FLAG_TITLES = {
     "isLinkWithProductsEnabled": "Link with catalog products",
 }
 NUMERIC = {"id", "entityTypeId", "createdBy", "updatedBy", "customSectionId"}
-FIRST_FREE_ENTITY_TYPE = 1030
 
 
 def _need_crm_admin(call: Call, text: str = "Access denied") -> None:
@@ -105,7 +105,7 @@ def type_add(call: Call) -> Answer:
     """A new smart process with one category and the usual stages."""
     _need_crm_admin(call)
     world, fields = call.world, call.mapping("fields")
-    number = php_int(fields.get("entityTypeId") or _free_entity_type(world.types))
+    number = php_int(fields.get("entityTypeId") or free_entity_type(world))
     if not fields.get("title") or number in world.types or number in BUILT_IN:
         raise Refused(400, "100", "Required fields: title; entityTypeId must be free")
     off = [flag for flag in SWITCHES if str(fields.get(flag, "N")).upper() not in ("Y", "TRUE", "1")]
@@ -116,10 +116,6 @@ def type_add(call: Call) -> Answer:
     add_type(world, row)
     link_types(world)
     return Answer({"type": row})
-
-
-def _free_entity_type(taken: dict[int, Row]) -> int:
-    return max([FIRST_FREE_ENTITY_TYPE - 2, *taken]) + 2
 
 
 def _related(fields: Row, side: str) -> list[int]:

@@ -11,6 +11,7 @@ from threading import RLock
 from typing import Any
 from urllib.parse import urlsplit
 
+from . import editing
 from .access import Access
 from .address import Address, read_path
 from .batch import method_names
@@ -105,6 +106,26 @@ class Portal:
     def types(self) -> list[dict[str, Any]]:
         return list(self.world.types.values())
 
+    def add_type(self, title: str, **more: Any) -> dict[str, Any]:
+        """A new smart process; `more` may name entity_type_id, items, off (switches) and code."""
+        return editing.new_type(self.world, title, **more)
+
+    def delete_type(self, entity_type_id: int) -> None:
+        self.world.forget_type(entity_type_id)
+
+    def add_field(self, entity_type_id: int, tail: str, user_type: str, label: str, **more: Any) -> str:
+        """A new custom field `UF_CRM_<type id>_<tail>`; `more` may name multiple, mandatory, options, pool, settings."""
+        return editing.new_field(self.world, entity_type_id, tail, user_type, label, **more)
+
+    def remove_field(self, entity_type_id: int, name: str) -> None:
+        editing.drop_field(self.world, entity_type_id, name)
+
+    def rename_option(self, option_id: int, value: str) -> None:
+        editing.rename_option(self.world, option_id, value)
+
+    def rename_stage(self, status_id: str, name: str) -> None:
+        editing.rename_stage(self.world, status_id, name)
+
     @property
     def base_url(self) -> str:
         return f"https://{self.host}"
@@ -132,12 +153,15 @@ class Portal:
         if self._moved is None or address.kind == "token":
             return None
         target, status = self._moved
-        here = urlsplit(base)
-        target = target if "://" in target else f"{here.scheme}://{target}"
-        if urlsplit(target).netloc == here.netloc:
+        target = self._address_of(target, base)
+        if urlsplit(target).netloc == urlsplit(base).netloc:
             return None
         location = target + path + (f"?{query}" if query else "")
         return Reply(status, {"Location": location, "Content-Type": "text/html"}, b"")
+
+    @staticmethod
+    def _address_of(target: str, base: str) -> str:
+        return target if "://" in target else f"{urlsplit(base).scheme}://{target}"
 
     def _faulted(self, address: Address, params: Mapping[str, Any], headers: Mapping[str, str], base: str) -> Reply:
         fault = self.faults.strike(address.method, "outer", params)
@@ -161,6 +185,8 @@ class Portal:
 
     def _token(self, params: Mapping[str, Any], base: str) -> dict[str, Any]:
         portal = self.base_url if urlsplit(base).hostname == AUTH_SERVER else base
+        if self._moved is not None:
+            portal = self._address_of(self._moved[0], portal)
         return token_answer(self.access, self.readings, params, portal + "/rest/", paid=self.access.commercial_plan)
 
     def _dispatch(self) -> Dispatch:

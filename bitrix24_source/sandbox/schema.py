@@ -88,8 +88,11 @@ class Schema:
     on_request: set[str] = field(default_factory=set)
     files: set[str] = field(default_factory=set)
     multifields: Column | None = None
+    # Grows with every change, so that whoever remembers rows of an earlier shape forgets them.
+    version: int = 0
 
     def add(self, *fields: Field) -> None:
+        self.version += 1
         for one in fields:
             self.fields[one.name] = one
             if one.type == "file" and one.user_field is not None:
@@ -110,6 +113,7 @@ class Schema:
 
     def remove(self, code: str) -> None:
         """Takes a field away, by its code or its name."""
+        self.version += 1
         for name in [name for name, one in self.fields.items() if code in (name, one.upper)]:
             del self.fields[name]
             self.files.discard(name)

@@ -26,12 +26,13 @@ class Costs:
     latency: tuple[float, float] | None = None
     spent: float = 0.0
 
-    def spend(self, rows: int) -> float:
+    def spend(self, rows: int, since: float) -> float:
+        """What the call cost. What computing it really took, since then, is part of the latency and not on top of it."""
         per_page, per_row = self.latency or (FREE_PER_PAGE, FREE_PER_ROW)
         seconds = per_page + per_row * rows
         self.spent += seconds
         if self.latency is not None:
-            self.clock.sleep(seconds)
+            self.clock.sleep(since + seconds - self.clock.monotonic())
         return seconds
 
 

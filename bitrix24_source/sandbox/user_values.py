@@ -78,12 +78,13 @@ def make_options(world: World, values: Sequence[str]) -> tuple[Option, ...]:
 def usual_column(world: World, config: UserField, salted: int) -> Column:
     if config.user_type in ("date", "datetime"):
         spell = iso_date if config.user_type == "date" else iso
-        single: Column = lambda number: spell(START + mix(number, salted) * 5, world.zone) if number % 5 else None  # noqa: E731
+        moments = [START + mix(place, salted) * 5 for place in range(400)]
+        pool: list[Any] = [spell(moment, world.zone) if place % 5 else None for place, moment in enumerate(moments)]
     else:
         pool = (
             [option.id for option in config.options] + [None] if config.options else POOLS.get(config.user_type, [None])
         )
-        single = drawn(pool, salted)
+    single = drawn(pool, salted)
     return _several(single, salted) if config.multiple else single
 
 

@@ -243,3 +243,23 @@ def test_hostile_values(hostile):
     assert any(isinstance(value, str) and "\x00" in value for value in values)
     for nothing in (None, "", False, [], {}):
         assert any(value == nothing and type(value) is type(nothing) for value in values)
+
+
+def test_a_portal_changes_between_two_runs(portal, ask):
+    """Fields and types come and go, options and stages are renamed; items keep their ids and values."""
+    name = portal.add_field(177, "LATER", "enumeration", "Позже", options=["раз", "два"])
+    field = ask("crm.item.fields", entityTypeId=177)["result"]["fields"][name]
+    portal.rename_option(int(field["items"][0]["ID"]), "один")
+    portal.rename_stage("DT177_7:NEW", "Заявка подана")
+    portal.remove_field(177, "UF_CRM_13_APPROVED")
+    row = portal.add_type("Инциденты", items=3)
+    fields = ask("crm.item.fields", entityTypeId=177)["result"]["fields"]
+    stages = ask("crm.status.list", filter={"ENTITY_ID": "DYNAMIC_177_STAGE_7"})["result"]
+
+    assert (name, fields[name]["items"][0]["VALUE"]) == ("ufCrm13Later", "один")
+    assert "ufCrm13Approved" not in fields
+    assert {"ufCrm13Approved", "ufCrm13Later"} & set(portal.items(177).get(1)) == {"ufCrm13Later"}
+    assert stages[0]["NAME"] == "Заявка подана"
+    assert ask("crm.item.list", entityTypeId=row["entityTypeId"])["total"] == 3
+    portal.delete_type(row["entityTypeId"])
+    assert ask("crm.item.list", entityTypeId=row["entityTypeId"])["error"] == "NOT_FOUND"
