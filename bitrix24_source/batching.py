@@ -111,14 +111,23 @@ def _sent(client: Client, calls: Sequence[Call]) -> list[Outcome]:
     if len(calls) == 1:
         return [_alone(client, calls[0])]
     try:
-        answer = client.persist(batch_call(calls), commands=[call.method for call in calls], hurried=True)
+        return once(client, calls)
     except TimedOutError:
-        answer = None
-    if answer is None:
         log.info("%s did not finish a batch of %d in time: trying halves", client.portal, len(calls))
-        middle = len(calls) // 2
-        return [*_sent(client, calls[:middle]), *_sent(client, calls[middle:])]
-    outcomes = []
+    middle = len(calls) // 2
+    return [*_sent(client, calls[:middle]), *_sent(client, calls[middle:])]
+
+
+def once(client: Client, calls: Sequence[Call]) -> list[Outcome]:
+    """One request of at most fifty calls and what came of each; none is sent again, so that calls may refer to others.
+
+    The call at position n is `$result[cn]` to those after it.
+
+    Raises:
+        TimedOutError: the portal did not finish in time; fewer calls might.
+    """
+    answer = client.persist(batch_call(calls), commands=[call.method for call in calls], hurried=True)
+    outcomes: list[Outcome] = []
     for call, outcome in zip(calls, read_batch(calls, answer, client.where, client.scrub), strict=True):
         if isinstance(outcome, Answer):
             client.budget.note(call.method, outcome.operating)

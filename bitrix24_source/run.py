@@ -58,7 +58,8 @@ def run(
             source = source.with_resources(*resources)
         if pipeline.has_pending_data:  # of a run that was cut off: dlt loads these first, and alone
             pipeline.run()
-        pipeline.run(source, **({"refresh": "drop_resources"} if full_refresh else {}))
+        again: Any = "drop_resources" if full_refresh else None
+        pipeline.run(source, refresh=again)
         return Loaded(_row_counts(pipeline), destination, dataset)
     except Bitrix24Error:
         raise

@@ -83,8 +83,8 @@ def decipher(status: int, body: bytes, where: str, scrub: Scrub = str) -> Answer
         raise error
     if "result" not in envelope:
         raise not_an_answer(status, body, where)
-    time: Any = envelope.get("time")
-    began = time.get("date_start") if isinstance(time, dict) else None
+    time = envelope.get("time")
+    began = time.get("date_start") if isinstance(time, Mapping) else None
     return Answer(
         envelope["result"],
         _whole(envelope.get("total")),
@@ -96,7 +96,8 @@ def decipher(status: int, body: bytes, where: str, scrub: Scrub = str) -> Answer
 
 def error_in(envelope: Mapping[str, Any], where: str, status: int = 200, scrub: Scrub = str) -> Bitrix24Error:
     """The error in an envelope: flat strings in REST v2, a nested object in v3."""
-    code, description = envelope["error"], envelope.get("error_description")
+    code: Any = envelope["error"]
+    description = envelope.get("error_description")
     if isinstance(code, Mapping):
         code, description = code.get("code"), code.get("message")
     return refusal(scrub("" if code is None else str(code)), scrub(str(description or "")), where, status)

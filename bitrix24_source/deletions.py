@@ -1,0 +1,52 @@
+"""Which items are gone from the portal, and how is that said without losing what they held?
+
+A row stays, with `deleted_at` set. dlt's merge replaces whole rows, so a row that is to be marked is read back from the
+destination first. An item that comes back arrives as any other, and its new row has no `deleted_at`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+import dlt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from .destination import living_ids, rows_of
+from .errors import PortalError
+
+FEW = 10
+"""rows that may always go"""
+
+
+def deleted_rows(
+    pipeline: dlt.Pipeline, schema: str, table: str, seen: Sequence[pa.Array], now: datetime, max_share: float
+) -> Iterator[pa.Table]:
+    """The rows of items that the destination has and the portal no longer shows, marked.
+
+    Args:
+        pipeline: of the running load.
+        schema: name of the source's schema.
+        table: an item table whose items were all read.
+        seen: their ids.
+        now: the time that `deleted_at` takes.
+        max_share: of the table's living rows, at most, 0 to 1.
+
+    Raises:
+        PortalError: more would go than `max_share`: more likely a lost right than so many deletions.
+    """
+    living = living_ids(pipeline, schema, table)
+    present = pa.chunked_array(list(seen), pa.int64())
+    gone = living.filter(pc.invert(pc.is_in(living, value_set=present)))
+    if len(gone) > FEW and len(gone) > max_share * len(living):
+        raise PortalError(
+            f"{len(gone):,} of {len(living):,} items are gone from the portal, which looks more like a lost right than like "
+            "deletions; none was marked",
+            table,
+            "check the rights of the credential; if they were deleted, run once with "
+            "SOURCES__BITRIX24__MAX_DELETED_SHARE=1",
+        )
+    for rows in rows_of(pipeline, schema, table, gone.to_pylist()) if len(gone) else ():
+        marks = pa.array([now] * len(rows), pa.timestamp("us", tz="UTC"))
+        yield rows.set_column(rows.schema.get_field_index("deleted_at"), "deleted_at", marks)

@@ -1,0 +1,80 @@
+"""What the resources of one load share: the catalogue, read once, and the words in which dlt is told of columns.
+
+It knows dlt's current load; not which resources there are.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import dlt
+from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
+from dlt.extract.exceptions import CurrentSourceNotAvailable
+
+from .catalog import Catalog, Issue
+from .client import Client
+from .destination import require_free
+from .discovery import TABLES, read_catalog
+from .fields import Column
+
+ITEM_RESOURCES = frozenset({"spa_items"})
+
+
+class CatalogReader:
+    """Reads the catalogue once for every load package, and only what the selected resources need."""
+
+    def __init__(self, client: Client, spa_types: Sequence[int | str] | None = None) -> None:
+        self._client = client
+        self._spa_types = spa_types
+        self._lock = threading.Lock()
+        self._read: tuple[str, Catalog] | None = None
+
+    def catalog(self, name: str) -> Catalog:
+        """The catalogue for the resource `name`, as of this load; the destination is tried before the portal is asked."""
+        load_id = current_load_id()
+        with self._lock:
+            if self._read is None or not load_id or self._read[0] != load_id:
+                if load_id:
+                    require_free(dlt.current.pipeline())
+                self._client.on_request = _count_request if load_id else None
+                catalog = read_catalog(self._client, _needed_tables(name))
+                catalog.select(self._spa_types or ())
+                self._read = (load_id, catalog)
+            return self._read[1]
+
+
+def current_load_id() -> str:
+    """The load package that is being extracted; empty outside a pipeline."""
+    try:
+        return str(dlt.current.load_package_state()["load_id"])
+    except CurrentLoadPackageStateNotAvailable:
+        return ""
+
+
+def _needed_tables(name: str) -> frozenset[str]:
+    try:
+        selected = frozenset(dlt.current.source().selected_resources)
+    except CurrentSourceNotAvailable:
+        selected = frozenset({name})
+    return (selected & TABLES) | ({"spa_types"} if selected & ITEM_RESOURCES else frozenset())
+
+
+def _count_request() -> None:
+    """Shows requests beside dlt's own counters, in whatever progress the user chose."""
+    dlt.current.pipeline().collector.update("Bitrix24 requests")
+
+
+def hints(columns: Iterable[Column]) -> Any:
+    """Columns as dlt wants them described."""
+    return {
+        column.name: {"data_type": column.type, **({"timezone": True} if column.type == "timestamp" else {})}
+        for column in columns
+    }
+
+
+def issue_rows(issues: Iterable[Issue]) -> list[dict[str, Any]]:
+    """Rows of `load_issues` for the current load."""
+    load_id = current_load_id()
+    return [{**vars(issue), "load_id": load_id} for issue in issues]

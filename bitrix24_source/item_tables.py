@@ -1,0 +1,173 @@
+"""Items as tables: the portal's rows of each type become Arrow tables under their names, with what did not fit beside them.
+
+It knows dlt's hints and Arrow, and nothing of HTTP. Every item is merged by id; an item's lists are merged as a whole, so that
+a list that became shorter or empty loses its old rows.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import dlt
+import pyarrow as pa
+
+from .fields import Field, placements
+from .segments import Row
+from .values import Converted, Converter, Rejected
+
+log = logging.getLogger("bitrix24_source")
+
+MERGE: Any = {"disposition": "merge", "strategy": "delete-insert"}
+REMOVED = pa.field("is_removed", pa.bool_())
+"""true on a row that stands for an emptied list: dlt deletes the old rows and does not keep this one"""
+
+REJECTED_TABLE = "rejected_values"
+REJECTED_SCHEMA = pa.schema(
+    [
+        pa.field("table_name", pa.string(), nullable=False),
+        pa.field("item_id", pa.int64(), nullable=False),
+        pa.field("column_name", pa.string(), nullable=False),
+        pa.field("field_type", pa.string()),
+        pa.field("raw_value", pa.string()),
+        pa.field("reason", pa.string()),
+        pa.field("loaded_at", pa.timestamp("us", tz="UTC")),
+    ]
+)
+
+
+@dataclass
+class ItemTable:
+    """One item table and its child tables, for one run.
+
+    Attributes:
+        name: of the item table.
+        fields: what the portal lists, or the selected ones of it.
+        reread: asks the portal for its field list again.
+        selected: wire names; empty for all.
+        rows: how many items came.
+        ids: of these items, to find out later what is gone.
+    """
+
+    name: str
+    fields: Sequence[Field]
+    reread: Callable[[], Sequence[Field]]
+    selected: frozenset[str] = frozenset()
+    rows: int = 0
+    ids: list[pa.Array] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._reread = False
+        self._use(self.fields)
+
+    def begin(self) -> Iterator[Any]:
+        """Hints, and empty tables: a type without items is a table without rows."""
+        yield from self._hints()
+        yield from self._tables(self._converter.convert([]))
+
+    def take(self, rows: Sequence[Row], now: datetime) -> Iterator[Any]:
+        """Rows of one page or several, as tables for dlt."""
+        converted = self._converter.convert(rows)
+        if converted.unlisted:
+            self._learn(converted.unlisted)
+            yield from self._hints()
+            converted = self._converter.convert(rows)
+        self.rows += len(rows)
+        self.ids.append(converted.items.column("id").combine_chunks())
+        yield from self._tables(converted)
+        if converted.rejected:
+            yield rejected_table(converted.rejected, now)
+
+    def mark_deleted(self, rows: pa.Table) -> Any:
+        """Rows read back from the destination, `deleted_at` set, in this run's columns."""
+        return dlt.mark.with_table_name(rows, self.name)
+
+    @property
+    def schema(self) -> pa.Schema:
+        return self._converter.items_schema
+
+    def _use(self, fields: Sequence[Field]) -> None:
+        chosen = [f for f in fields if not self.selected or f.name in self.selected or f.name == "id"]
+        self.fields = chosen
+        self._converter = Converter(chosen, self.name)
+
+    def _learn(self, unlisted: frozenset[str]) -> None:
+        """A key that no field explains: the field may be new since the list was read, or one that the list never shows.
+
+        The latter is kept as JSON text rather than dropped.
+        """
+        known = list(self.fields)
+        if not self._reread:
+            self._reread = True
+            names = {f.name for f in known}
+            known += [f for f in self.reread() if f.name in unlisted and f.name not in names]
+        names = {f.name for f in known}
+        hidden = sorted(unlisted - names)
+        if hidden:
+            log.info(
+                "%s: rows hold %s, which the field list does not explain; kept as text", self.name, ", ".join(hidden)
+            )
+        known += [Field.from_wire(name, {"type": "unlisted"}, len(known) + i) for i, name in enumerate(hidden)]
+        self.selected |= unlisted if self.selected else frozenset()
+        self._use(known)
+
+    def _hints(self) -> Iterator[Any]:
+        yield _hint(self.name, primary_key="id")
+        for child in self._converter.child_schemas:
+            columns = {"item_id": {"nullable": False}, "position": {"nullable": False}}
+            yield _hint(
+                child,
+                primary_key=["item_id", "position"],
+                merge_key="item_id",
+                columns={**columns, REMOVED.name: {"data_type": "bool", "hard_delete": True}},
+            )
+
+    def _tables(self, converted: Converted) -> Iterator[Any]:
+        yield dlt.mark.with_table_name(converted.items, self.name)
+        for child, table in converted.children.items():
+            yield dlt.mark.with_table_name(_with_removed(table, converted.emptied.get(child, [])), child)
+
+
+def _with_removed(table: pa.Table, emptied: Sequence[int]) -> pa.Table:
+    """The child rows, and for each emptied list one row that makes the merge delete its old ones."""
+    whole = table.append_column(REMOVED, pa.nulls(len(table), REMOVED.type))
+    if not emptied:
+        return whole
+    nothing = {
+        "item_id": pa.array(emptied, pa.int64()),
+        "position": pa.array([-1] * len(emptied), pa.int64()),
+        REMOVED.name: pa.array([True] * len(emptied)),
+    }
+    columns = [nothing.get(column.name, pa.nulls(len(emptied), column.type)) for column in whole.schema]
+    return pa.concat_tables([whole, pa.Table.from_arrays(columns, schema=whole.schema)])
+
+
+def rejected_hints() -> Any:
+    """One row for each value that did not fit; rejected again, it replaces its row."""
+    return _hint(REJECTED_TABLE, merge_key=["table_name", "item_id", "column_name"])
+
+
+def rejected_table(rejected: Sequence[Rejected], now: datetime) -> Any:
+    """Rejected values as a table for dlt."""
+    rows = [{**vars(value), "loaded_at": now} for value in rejected]
+    return dlt.mark.with_table_name(pa.Table.from_pylist(rows, schema=REJECTED_SCHEMA), REJECTED_TABLE)
+
+
+def _hint(table: str, **hints: Any) -> Any:
+    """A table's hints, once: on every page they would cost more than the rows."""
+    made = dlt.mark.make_hints(table_name=table, write_disposition=MERGE, **hints)
+    return dlt.mark.with_hints([], made, create_table_variant=True)
+
+
+def wire_names(fields: Sequence[Field], chosen: Sequence[str], table: str) -> tuple[frozenset[str], list[str]]:
+    """The fields that somebody named by wire name, Bitrix24's upper-case name or column; and the names that fit none."""
+    by_name: dict[str, str] = {}
+    places: Mapping[str, Any] = placements(fields, table)
+    for f in fields:
+        place = places[f.name]
+        names = (f.name, f.upper_name, place.column.name if place and not place.child_table else f.upper_name.lower())
+        by_name |= dict.fromkeys(names, f.name)
+    return frozenset(by_name[name] for name in chosen if name in by_name), [n for n in chosen if n not in by_name]

@@ -1,0 +1,269 @@
+"""All items of many types, each once, over a few connections: who asks for what next, and what has come.
+
+It knows threads; which pages come next is `segments`', and how many at once is `pace`'s. Rows come out as the portal wrote
+them. A type that cannot be read to its end is named with the reason; none ends short in silence.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import batching
+from .batching import Outcome
+from .client import Client
+from .errors import Action, Bitrix24Error, CredentialError, UnavailableError
+from .pace import Pace
+from .segments import ItemList, Row, Segment, advance
+from .transport import TimedOutError
+from .wire import BATCH_SIZE, PAGE_SIZE, Answer, Call
+
+log = logging.getLogger("bitrix24_source")
+
+WORTH_A_CONNECTION = 2 * BATCH_SIZE * PAGE_SIZE
+"""rows"""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Some rows of one list; `left` estimates how many are still to come."""
+
+    items: ItemList
+    rows: Sequence[Row]
+    left: int = 0
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A list was read to its end, or as far as `error` let us."""
+
+    items: ItemList
+    error: Bitrix24Error | None = None
+
+
+def read_items(client: Client, lists: Sequence[ItemList], connections: int = 4) -> Iterator[Rows | Ended]:
+    """Every item of every list; one `Ended` for each list, after its last rows.
+
+    Requests go on in the background while the caller works on what came, a few batches ahead of it.
+
+    Raises:
+        Bitrix24Error: what concerns all lists alike: credential, network, a limit that does not end.
+    """
+    arrived: queue.Queue[Rows | Ended | Exception | None] = queue.Queue(maxsize=max(2, connections))
+    gone = threading.Event()
+    reading = _Reading(client, lists, max(1, connections))
+    thread = threading.Thread(target=_conduct, args=(reading, arrived, gone), name="bitrix24-items", daemon=True)
+    thread.start()
+    try:
+        while (what := arrived.get()) is not None:
+            if isinstance(what, Exception):
+                raise what
+            yield what
+    finally:
+        gone.set()
+        while thread.is_alive():  # it may wait for room in a queue that nobody reads any more
+            with arrived.mutex:
+                arrived.queue.clear()
+                arrived.not_full.notify_all()
+            thread.join(0.05)
+
+
+def _conduct(reading: _Reading, arrived: queue.Queue[Any], gone: threading.Event) -> None:
+    end: Exception | None = None
+    try:
+        for what in reading.run(gone):
+            arrived.put(what)
+    except Exception as error:  # noqa: BLE001 - whatever ends the thread is for the caller to see
+        end = error
+    if end is not None:
+        arrived.put(end)
+    arrived.put(None)
+
+
+@dataclass
+class _Errand:
+    """One request: looks for the newest id of lists, then chains of pages."""
+
+    newest: list[Segment] = field(default_factory=list)
+    chains: list[tuple[Segment, int]] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+    token: str | None = None
+    seconds: float = 0.0
+
+    def look_for_newest(self, segment: Segment) -> None:
+        self.calls.append(segment.items.newest())
+        self.newest.append(segment)
+
+    def read(self, segment: Segment, most: int) -> None:
+        links = segment.pages_wanted(most)
+        self.calls += segment.chain(links, len(self.calls))
+        self.chains.append((segment, links))
+
+
+class _Reading:
+    """What is still to be read. Lives in one thread; only `_send` runs in others."""
+
+    def __init__(self, client: Client, lists: Sequence[ItemList], connections: int) -> None:
+        self._client = client
+        self._connections = connections
+        self._pace = Pace(client.budget, client.clock, ("batch", ItemList.method))
+        self._ready = deque(Segment(items) for items in lists)
+        self._unmeasured: deque[Segment] = deque()
+        """segments behind a full first page, whose newest id is not known yet"""
+        self._open = {id(segment.items): {id(segment): segment} for segment in self._ready}
+        self._failures: dict[int, int] = {}
+        self._longest_chain = BATCH_SIZE
+        self._quiet_until = 0.0
+        self._running: dict[Future[list[Outcome] | None], _Errand] = {}
+
+    def run(self, gone: threading.Event) -> Iterator[Rows | Ended]:
+        with ThreadPoolExecutor(self._connections, thread_name_prefix="bitrix24") as pool:
+            try:
+                while (self._ready or self._unmeasured or self._running) and not gone.is_set():
+                    self._dispatch(pool)
+                    if not self._running:
+                        self._wait_for_portal()
+                        continue
+                    done, _ = wait(self._running, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        yield from self._settle(self._running.pop(future), future.result())
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+
+    # --- asking -------------------------------------------------------------------------------------------------------
+
+    def _dispatch(self, pool: ThreadPoolExecutor) -> None:
+        if self._client.clock.monotonic() < self._quiet_until:
+            return
+        while len(self._running) < self._connections and (self._ready or self._unmeasured):
+            room = self._pace.room()
+            if room < 1:
+                return
+            errand = self._errand(room)
+            self._pace.sent(len(errand.calls))
+            self._running[pool.submit(self._send, errand)] = errand
+
+    def _errand(self, room: int) -> _Errand:
+        errand = _Errand(token=self._client.auth.token())
+        while self._unmeasured and len(errand.calls) < room:
+            errand.look_for_newest(self._unmeasured.popleft())
+        while self._ready and len(errand.calls) < room:
+            errand.read(self._ready.popleft(), min(self._longest_chain, room - len(errand.calls)))
+        return errand
+
+    def _send(self, errand: _Errand) -> list[Outcome] | None:
+        """What came of the commands; None when they were too many for the portal's time."""
+        started = self._client.clock.monotonic()
+        try:
+            outcomes = batching.once(self._client, errand.calls)
+        except TimedOutError:
+            if len(errand.calls) > 1:
+                return None
+            raise
+        errand.seconds = self._client.clock.monotonic() - started
+        return outcomes
+
+    def _wait_for_portal(self) -> None:
+        seconds = max(self._quiet_until - self._client.clock.monotonic(), 0.0)
+        if not seconds:
+            seconds = self._pace.seconds_to_wait()
+            reason = UnavailableError("the portal's time budget for reading items is nearly used up")
+            self._client.wait(seconds, reason)
+        else:
+            self._client.clock.sleep(seconds)
+
+    # --- taking in ----------------------------------------------------------------------------------------------------
+
+    def _settle(self, errand: _Errand, outcomes: list[Outcome] | None) -> Iterator[Rows | Ended]:
+        if outcomes is None:
+            self._pace.too_slow(len(errand.calls))
+            self._unmeasured.extend(errand.newest)
+            self._ready.extend(segment for segment, _ in errand.chains)
+            return
+        self._pace.came(len(errand.calls), errand.seconds)
+        self._renew(errand, outcomes)
+        ahead = iter(outcomes)
+        for segment in errand.newest:
+            yield from self._measured(segment, next(ahead))
+        for segment, links in errand.chains:
+            yield from self._read(segment, [next(ahead) for _ in range(links)])
+
+    def _renew(self, errand: _Errand, outcomes: Sequence[Outcome]) -> None:
+        """A token that expired between two commands of a batch is renewed once for all of them."""
+        expired = [error for error in outcomes if isinstance(error, CredentialError)]
+        if expired and not (expired[0].action is Action.RENEW and self._client.renewed(errand.token)):
+            raise expired[0]
+
+    def _measured(self, segment: Segment, outcome: Outcome) -> Iterator[Rows | Ended]:
+        """The newest id bounds the estimate, and lets a long list be read in several places at once."""
+        if isinstance(outcome, Answer):
+            found: Any = outcome.result.get("items") if isinstance(outcome.result, dict) else None
+            ids = [int(row["id"]) for row in found or () if isinstance(row, dict) and str(row.get("id")).isdigit()]
+            segment.goal = max(ids, default=segment.after)
+            if segment.goal > segment.after:
+                self._queue(segment)
+            else:
+                self._open[id(segment.items)].clear()
+                yield Ended(segment.items)
+        else:
+            yield from self._failed(segment, outcome, self._unmeasured)
+
+    def _read(self, segment: Segment, outcomes: Sequence[Outcome]) -> Iterator[Rows | Ended]:
+        if id(segment) not in self._open[id(segment.items)]:
+            return  # its list has failed meanwhile
+        was_first = segment.goal is None and not segment.ids_per_row
+        progress = advance(segment, outcomes)
+        if progress.broken_chain and self._longest_chain > 1:
+            self._longest_chain = 1
+            log.info("%s does not fill in references within a batch: reading in windows", self._client.portal)
+        if progress.pages:
+            self._failures.pop(id(segment), None)
+        if progress.finished:
+            self._open[id(segment.items)].pop(id(segment))
+        if progress.rows:
+            left = sum(part.rows_left() for part in self._open[id(segment.items)].values())
+            yield Rows(segment.items, progress.rows, int(left))
+        if progress.finished:
+            if not self._open[id(segment.items)]:
+                yield Ended(segment.items)
+        elif progress.error is not None:
+            yield from self._failed(segment, progress.error, self._ready)
+        elif was_first:
+            self._unmeasured.append(segment)
+        else:
+            self._queue(segment)
+
+    def _queue(self, segment: Segment) -> None:
+        """Back into the queue, in parts where connections are free and the stretch is long."""
+        worth = WORTH_A_CONNECTION if self._longest_chain > 1 else PAGE_SIZE
+        most = self._connections if self._longest_chain > 1 else BATCH_SIZE
+        free = most - len(self._running) - len(self._ready) - len(self._unmeasured)
+        parts = segment.split(min(free, int(segment.rows_left() // worth)))
+        open_ = self._open[id(segment.items)]
+        open_.pop(id(segment))
+        open_.update((id(part), part) for part in parts)
+        self._ready.extend(parts)
+
+    def _failed(self, segment: Segment, error: Bitrix24Error, retry: deque[Segment]) -> Iterator[Rows | Ended]:
+        """Again after a pause where that may help; else the list is given up as a whole."""
+        failures = self._failures[id(segment)] = self._failures.get(id(segment), 0) + 1
+        patience = self._client.settings.patience
+        most = {Action.FAIL: 0, Action.WAIT: int(patience.operating_seconds / 60)}.get(error.action, patience.attempts)
+        if failures <= most:
+            pause = min(patience.longest, patience.shortest * 2.0**failures)
+            pause = self._client.pause_before_retry(error, ("batch", ItemList.method), pause)
+            self._quiet_until = max(self._quiet_until, self._client.clock.monotonic() + pause)
+            log.log(logging.WARNING if pause >= 5 else logging.DEBUG, "Pausing for %.0f s: %s", pause, error.what)
+            retry.append(segment)
+            return
+        dropped = self._open[id(segment.items)]
+        self._ready = deque(part for part in self._ready if id(part) not in dropped)
+        self._unmeasured = deque(part for part in self._unmeasured if id(part) not in dropped)
+        dropped.clear()
+        yield Ended(segment.items, error)

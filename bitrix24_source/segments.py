@@ -1,0 +1,200 @@
+"""Which pages of a long list come next, and what does a page that came tell? Pure: it sends nothing and keeps no time.
+
+A list is read by id, never by offset: rows that others add or delete meanwhile move offsets, and counting costs the portal
+dearly. A segment is a stretch of ids; its pages hang together in a chain, each asking for the ids after the last of the page
+before it, which the portal fills in while it works through a batch. Segments do not depend on each other, so that several can
+be read at once. Facts: https://apidocs.bitrix24.com/settings/performance/huge-data.html
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .batching import Outcome
+from .errors import Bitrix24Error, PortalError
+from .wire import PAGE_SIZE, Answer, Call
+
+Row = Mapping[str, Any]
+
+_SAFETY = 0.95
+"""of the pages that an estimate promises are asked for at once; the pages of even ids are known exactly"""
+
+
+@dataclass(frozen=True, eq=False)
+class ItemList:
+    """The items of one entity type, or some of them.
+
+    Attributes:
+        entity_type_id: which type.
+        filter: passed on as it is; our own bounds on `id` come on top.
+        select: field names; empty for all of them.
+    """
+
+    entity_type_id: int
+    filter: Mapping[str, Any] = field(default_factory=dict)
+    select: tuple[str, ...] = ()
+
+    method = "crm.item.list"
+
+    def page(self, after: int | str, upper: int | None = None) -> Call:
+        """The fifty items after an id (or a reference to one), up to an id where one is given."""
+        bounds = {">id": after, **({} if upper is None else {"<=id": upper})}
+        return self._call({**self.filter, **bounds}, "ASC", self.select)
+
+    def newest(self) -> Call:
+        """The items with the highest ids, ids only."""
+        return self._call(self.filter, "DESC", ("id",))
+
+    def _call(self, filter_: Mapping[str, Any], direction: str, select: Sequence[str]) -> Call:
+        params: dict[str, Any] = {"entityTypeId": self.entity_type_id, "order": {"id": direction}, "start": -1}
+        if filter_:
+            params["filter"] = filter_
+        if select:
+            params["select"] = list(dict.fromkeys(("id", *select)))
+        return Call(self.method, params)
+
+
+@dataclass
+class Segment:
+    """A stretch of ids that is still to be read.
+
+    Attributes:
+        items: the list that it is a part of.
+        after: the last id that was read, or the bound before the first.
+        upper: the last id of the stretch; None for what reaches to the end, wherever that will be.
+        goal: the highest id that is known to be there; estimates go by it.
+        ids_per_row: how far apart ids lie, by the latest pages; 0 while nothing is known.
+        is_even: they lie equally far apart, so that estimates are exact.
+    """
+
+    items: ItemList
+    after: int = 0
+    upper: int | None = None
+    goal: int | None = None
+    ids_per_row: float = 0.0
+    is_even: bool = False
+
+    def rows_left(self) -> float:
+        """An estimate; 0 when nothing is known or nothing is left."""
+        if self.goal is None or not self.ids_per_row:
+            return 0.0
+        return max(0.0, (self.goal - self.after) / self.ids_per_row)
+
+    def pages_wanted(self, most: int) -> int:
+        """Links of the next chain: what comes after the end would be garbage that costs the portal time."""
+        pages = self.rows_left() / PAGE_SIZE
+        exact = math.ceil(pages) if self.is_even else math.floor(pages * _SAFETY)
+        return max(1, min(most, exact))
+
+    def chain(self, links: int, first_command: int) -> list[Call]:
+        """The next pages as commands of a batch, of which the first is command number `first_command`."""
+        bounds: list[int | str] = [self.after]
+        bounds += [f"$result[c{first_command + link}][items][{PAGE_SIZE - 1}][id]" for link in range(links - 1)]
+        return [self.items.page(bound, self.upper) for bound in bounds]
+
+    def split(self, parts: int) -> list[Segment]:
+        """The same stretch in equal parts; the last one keeps the open end."""
+        if self.goal is None or parts < 2 or self.goal - self.after < parts * PAGE_SIZE:
+            return [self]
+        step = (self.goal - self.after) / parts
+        borders = [self.after, *(self.after + round(step * part) for part in range(1, parts))]
+        uppers: list[int | None] = [*borders[1:], self.upper]
+        return [
+            Segment(self.items, after, upper, upper if upper is not None else self.goal, self.ids_per_row, self.is_even)
+            for after, upper in zip(borders, uppers, strict=True)
+        ]
+
+
+@dataclass
+class Progress:
+    """What a chain brought.
+
+    Attributes:
+        rows: new rows, ids growing.
+        pages: answers that were used.
+        finished: the segment has no more.
+        broken_chain: a full page was not followed by the next one: this portal does not fill in our references.
+        error: why the segment could not go on from where it is now.
+    """
+
+    rows: list[Row] = field(default_factory=list)
+    pages: int = 0
+    finished: bool = False
+    broken_chain: bool = False
+    error: Bitrix24Error | None = None
+
+
+def advance(segment: Segment, outcomes: Sequence[Outcome]) -> Progress:
+    """Moves a segment over the pages of a chain. A page is a page only if its ids follow those before it."""
+    progress = Progress()
+    spans: list[float] = []
+    for link, outcome in enumerate(outcomes):
+        if not isinstance(outcome, Answer):
+            progress.error = outcome if link == 0 else None  # else the next chain begins with this page
+            break
+        rows, ids = _rows(outcome)
+        if not _follows(segment, ids):
+            progress.broken_chain = link > 0
+            progress.error = _ignored(segment) if link == 0 else None
+            break
+        start, segment.after = segment.after, ids[-1] if ids else segment.after
+        progress.rows += rows
+        progress.pages += 1
+        if len(rows) < PAGE_SIZE:
+            progress.finished = _is_end(segment, len(rows))
+            break
+        if segment.after == segment.goal and segment.upper is None:  # the newest there was; newer ones would show
+            progress.finished = True
+            break
+        spans.append(ids[-1] - start if link else (ids[-1] - ids[0]) * PAGE_SIZE / (PAGE_SIZE - 1))
+    _learn(segment, spans)
+    return progress
+
+
+def _rows(answer: Answer) -> tuple[list[Row], list[int]]:
+    found = answer.result.get("items") if isinstance(answer.result, Mapping) else None
+    if isinstance(found, Mapping):  # PHP turns a list with gaps into a map
+        found = list(found.values())
+    rows = [row for row in found if isinstance(row, Mapping)] if isinstance(found, list) else []
+    return rows, [_id(row) for row in rows]
+
+
+def _id(row: Row) -> int:
+    try:
+        return int(row.get("id") or 0)
+    except (TypeError, ValueError):
+        return 0
+
+
+def _follows(segment: Segment, ids: Sequence[int]) -> bool:
+    before = segment.after
+    for id_ in ids:
+        if id_ <= before:
+            return False
+        before = id_
+    return segment.upper is None or before <= segment.upper or not ids
+
+
+def _is_end(segment: Segment, held: int) -> bool:
+    """A short page is the end. Where it stops before an id that is known to exist, another look makes sure, once."""
+    if segment.goal is None or segment.after >= segment.goal or held == 0:
+        return True
+    segment.goal = segment.after
+    return False
+
+
+def _learn(segment: Segment, spans: Sequence[float]) -> None:
+    if spans:
+        segment.ids_per_row = sum(spans) / len(spans) / PAGE_SIZE
+        segment.is_even = max(spans) - min(spans) <= 0.01 * max(spans) and (len(spans) > 1 or segment.ids_per_row == 1)
+
+
+def _ignored(segment: Segment) -> Bitrix24Error:
+    return PortalError(
+        "the portal ignores the filter or the order on id, so that reading on would lose or repeat rows",
+        f"crm.item.list, entityTypeId {segment.items.entity_type_id}",
+        "report it to the portal's administrator: a customised REST method may be in the way",
+    )
