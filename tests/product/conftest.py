@@ -6,13 +6,18 @@ Fixtures to ask for, beside those of the whole suite:
     loaded      a Warehouse of a demo portal after one whole run; one for all tests of a file, to look at only
     ask         asks the portal itself, past the connector: ask("crm.item.fields", entityTypeId=177)
     many_types  fills a portal up to so many smart processes
+    server      the portal behind a socket on loopback
+    bitrix24    runs the console command in a process of its own: bitrix24("load", credentials={...})
 """
 
 from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Mapping, Sequence
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -24,10 +29,10 @@ import pytest
 import requests
 from dlt.common.runtime.run_context import RunContext, switched_run_context
 
-from bitrix24_source import bitrix24
+from bitrix24_source import bitrix24 as bitrix24_source
 from bitrix24_source.auth import Bitrix24Credentials, auth_from
 from bitrix24_source.client import Client
-from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter
+from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter, SandboxServer
 from bitrix24_source.sandbox.types import add_type, type_row
 from bitrix24_source.sandbox.user_values import add_user_field
 
@@ -51,7 +56,7 @@ class Warehouse:
 
     def source(self, **arguments: Any) -> Any:
         credentials = self.portal.credentials(self.portal.base_url)["webhook"]
-        return bitrix24(credentials=credentials, client=self.client(), **arguments)
+        return bitrix24_source(credentials=credentials, client=self.client(), **arguments)
 
     def run(self, *resources: str) -> Any:
         """One run; returns dlt's load info."""
@@ -158,3 +163,39 @@ def many_types() -> Callable[..., None]:
                 add_user_field(portal.world, number, f"GRADE{place}", "enumeration", f"Grade {place}", **given)
 
     return fill
+
+
+@pytest.fixture
+def server(portal: Portal) -> Iterator[SandboxServer]:
+    """The portal over real HTTP."""
+    with SandboxServer(portal) as server:
+        yield server
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+def environment(credentials: Mapping[str, str] | None, **more: str) -> dict[str, str]:
+    """The cleaned environment of this test, with credentials as dlt looks for them."""
+    keys = {f"SOURCES__BITRIX24__CREDENTIALS__{key.upper()}": value for key, value in (credentials or {}).items()}
+    return {**os.environ, "PYTHONWARNINGS": "ignore", **keys, **more}
+
+
+@pytest.fixture
+def bitrix24() -> Callable[..., Done]:
+    """Runs the console command as a person's shell does, in this test's own folder."""
+
+    def run(*arguments: str, credentials: Mapping[str, str] | None = None, **more: str) -> Done:
+        done = subprocess.run(
+            [sys.executable, "-m", "bitrix24_source.cli", *arguments],
+            env=environment(credentials, **more), capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    return run
