@@ -73,12 +73,13 @@ def run(client: Client, calls: Sequence[Call]) -> list[Outcome]:
 def _settled(client: Client, calls: Sequence[Call]) -> list[Outcome]:
     """Sends until every call has its outcome; only those that failed for a passing reason are sent again."""
     outcomes: dict[int, Outcome] = {}
-    patience, started = client.settings.patience, client.clock.monotonic()
+    patience, started, may_renew = client.settings.patience, client.clock.monotonic(), True
     for attempt, pause in enumerate(patience.pauses(), start=1):
         open_ = [i for i in range(len(calls)) if i not in outcomes]
         token = client.auth.token()
         outcomes |= dict(zip(open_, _sent(client, [calls[i] for i in open_]), strict=True))
-        passing = _passing(client, outcomes, token)
+        passing = _passing(client, outcomes, token, may_renew=may_renew)
+        may_renew = may_renew and not any(error.action is Action.RENEW for error in passing.values())
         limited = any(error.action is Action.WAIT for error in passing.values())
         allowed = patience.operating_seconds if limited else patience.seconds
         if not passing or attempt >= patience.attempts or client.clock.monotonic() - started >= allowed:
@@ -88,11 +89,13 @@ def _settled(client: Client, calls: Sequence[Call]) -> list[Outcome]:
     return [outcomes[i] for i in range(len(calls))]
 
 
-def _passing(client: Client, outcomes: dict[int, Outcome], token: str | None) -> dict[int, Bitrix24Error]:
+def _passing(
+    client: Client, outcomes: dict[int, Outcome], token: str | None, *, may_renew: bool
+) -> dict[int, Bitrix24Error]:
     """The errors that another try may cure. `token` is what the commands were signed with: it is renewed once for all."""
     errors = {i: outcome for i, outcome in outcomes.items() if isinstance(outcome, Bitrix24Error)}
     expired = any(error.action is Action.RENEW for error in errors.values())
-    renewed = expired and client.renewed(token)
+    renewed = expired and may_renew and client.renewed(token)
     for error in errors.values():
         if isinstance(error, CredentialError) and not (renewed and error.action is Action.RENEW):
             raise error
@@ -140,11 +143,10 @@ def _alone(client: Client, call: Call) -> Outcome:
         return client.call(call.method, call.params)
     except (CredentialError, ConfigError):
         raise
-    except UnavailableError as error:
-        if not error.code:  # the network, not this call
-            raise
-        return error
     except Bitrix24Error as error:
+        if isinstance(error, UnavailableError) and not error.code:  # the network, not this call
+            raise
+        error.action = Action.FAIL  # the client has tried whatever could help
         return error
 
 
