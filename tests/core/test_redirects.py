@@ -160,7 +160,7 @@ def test_a_circle_ends(told, mocker):
 def test_a_long_way_does_not_lead_off_the_domain(told):
     """Each step is judged against the configured portal, not against the step before: trust is not handed on."""
     steps = [moved(f"https://new.bitrix24.com/rest/1/{CODE}/profile"), moved("https://sub.new.partner.net/")]
-    with pytest.raises(PortalError, match="foreign host sub.new.partner.net"):
+    with pytest.raises(PortalError, match="foreign host sub"):
         told(*steps, GOOD).call("profile")
 
 
