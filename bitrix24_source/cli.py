@@ -91,7 +91,7 @@ def spa_info(types: tuple[str, ...], as_json: bool, sandbox: bool) -> None:
 
 @cli.command(short_help="One scheduled run: load what is on by default.")
 @click.option("--destination", default="duckdb", show_default=True, metavar="D", help="dlt's name of the destination.")
-@click.option("--dataset", default="bitrix24", show_default=True, metavar="N", help="Dataset or schema to load into.")
+@click.option("--dataset", metavar="N", help="Dataset or schema to load into.  [default: bitrix24]")
 @click.option("--resource", "resources", multiple=True, metavar="R", help="Load only this; may be repeated.")
 @click.option("--type", "types", multiple=True, metavar="T", help="Only this smart process; may be repeated.")
 @click.option("--full-refresh", is_flag=True, help="Drop what was loaded before and start over.")
@@ -99,7 +99,7 @@ def spa_info(types: tuple[str, ...], as_json: bool, sandbox: bool) -> None:
 @sandbox_option
 def load(
     destination: str,
-    dataset: str,
+    dataset: str | None,
     resources: tuple[str, ...],
     types: tuple[str, ...],
     full_refresh: bool,
@@ -119,9 +119,7 @@ def load(
         _known(resources, source.resources)
         loaded = run(
             source,
-            pipeline_name="bitrix24_sandbox" if sandbox else "bitrix24",
-            destination=destination,
-            dataset=dataset,
+            **_target(destination, dataset, sandbox=sandbox),
             resources=resources,
             full_refresh=full_refresh,
             progress=_progress(progress),
@@ -200,6 +198,20 @@ def _stepping(bar: Any) -> Callable[[], None]:
         bar.update()
 
     return step
+
+
+def _target(destination: str, dataset: str | None, *, sandbox: bool) -> dict[str, Any]:
+    """Where to load: the sandbox's invented items never go where a portal's items are."""
+    if not sandbox:
+        return {"destination": destination, "dataset": dataset or "bitrix24"}
+    from dlt.destinations import duckdb  # noqa: PLC0415 - as above
+
+    own_file = destination == "duckdb"
+    return {
+        "pipeline_name": "bitrix24_sandbox",
+        "destination": duckdb("bitrix24_sandbox.duckdb") if own_file else destination,
+        "dataset": dataset or ("bitrix24" if own_file else "bitrix24_sandbox"),
+    }
 
 
 def _known(resources: tuple[str, ...], existing: Mapping[str, Any]) -> None:

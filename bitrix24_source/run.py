@@ -17,6 +17,7 @@ from dlt.common.exceptions import DltException
 from dlt.destinations.exceptions import DatabaseException, DestinationConnectionError
 from dlt.pipeline.exceptions import PipelineStepFailed
 
+from .destination import require_free
 from .errors import Bitrix24Error, ConfigError
 from .tables import ISSUES
 from .transport import redacted
@@ -24,10 +25,9 @@ from .transport import redacted
 
 @dataclass(frozen=True)
 class Loaded:
-    """How a run ended: rows by table, and how many things were left out."""
+    """How a run ended: rows written by table (child tables left out), and how many things were left out."""
 
     rows: Mapping[str, int] = field(default_factory=dict)
-    destination: str = ""
     dataset: str = ""
 
     @property
@@ -39,45 +39,65 @@ def run(
     source: Any,
     *,
     pipeline_name: str = "bitrix24",
-    destination: str = "duckdb",
+    destination: Any = "duckdb",
     dataset: str = "bitrix24",
     resources: Sequence[str] = (),
     full_refresh: bool = False,
     progress: Any = None,
+    pipelines_dir: str | None = None,
 ) -> Loaded:
     """Loads a `bitrix24()` source and says what came of it.
+
+    Args:
+        source: what to load.
+        pipeline_name: dlt's name for the state and working directory; one for each portal.
+        destination: dlt's name of the destination, or one of its destination objects.
+        dataset: dataset or schema.
+        resources: names of resources; empty for all.
+        full_refresh: drop the tables and the state of these resources first.
+        progress: a dlt collector.
+        pipelines_dir: dlt's working directory, where it should not be the usual one.
 
     Raises:
         Bitrix24Error: nothing usable; one sentence that says what to do.
     """
     failure: Bitrix24Error
     try:
-        pipeline = dlt.pipeline(pipeline_name, destination=destination, dataset_name=dataset, progress=progress)
-        _try_destination(pipeline)
+        elsewhere: Any = {"pipelines_dir": pipelines_dir} if pipelines_dir else {}
+        pipeline = dlt.pipeline(
+            pipeline_name,
+            destination=_destination(destination, pipeline_name, dataset),
+            dataset_name=dataset,
+            progress=progress,
+            **elsewhere,
+        )
+        require_free(pipeline)
         if resources:
             source = source.with_resources(*resources)
         if pipeline.has_pending_data:  # of a run that was cut off: dlt loads these first, and alone
             pipeline.run()
         again: Any = "drop_resources" if full_refresh else None
         pipeline.run(source, refresh=again)
-        return Loaded(_row_counts(pipeline), destination, dataset)
+        return Loaded(_row_counts(pipeline), dataset)
     except Bitrix24Error:
         raise
     except DltException as error:
-        failure = explained(error, destination)
+        failure = explained(error, getattr(destination, "destination_name", destination))
     raise failure
 
 
-def _try_destination(pipeline: dlt.Pipeline) -> None:
-    """Opens the destination and closes it again, where it can be opened."""
-    with pipeline.destination_client() as client:
-        client.is_storage_initialized()
+def _destination(name: Any, pipeline_name: str, dataset: str) -> Any:
+    """The destination; a DuckDB file that nobody named gets another name than the dataset, or DuckDB mixes them up."""
+    named = any(dlt.secrets.get(f"{section}.credentials") for section in ("destination.duckdb", "destination"))
+    if name != "duckdb" or named or pipeline_name != dataset:
+        return name
+    return dlt.destinations.duckdb(f"{pipeline_name}_data.duckdb")
 
 
 def _row_counts(pipeline: dlt.Pipeline) -> dict[str, int]:
     info = pipeline.last_trace.last_normalize_info if pipeline.last_trace else None
     counts = info.row_counts if info else {}
-    return {table: rows for table, rows in counts.items() if not table.startswith("_dlt")}
+    return {table: rows for table, rows in counts.items() if "__" not in table and not table.startswith("_dlt")}
 
 
 def explained(error: BaseException, destination: str) -> Bitrix24Error:

@@ -1,0 +1,64 @@
+"""A portal on this machine, loaded into DuckDB over real HTTP, and what came out of it. Needs no Bitrix24 account:
+
+make demo
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import dlt
+import duckdb
+from dlt.common.runtime.collector import LogCollector, TqdmCollector
+
+from bitrix24_source import bitrix24
+from bitrix24_source.run import run
+from bitrix24_source.sandbox import Portal, SandboxServer
+
+DATABASE = Path("bitrix24_demo.duckdb")
+QUESTION = """
+SELECT t.title AS smart_process, s.semantics AS outcome, count(*) AS items,
+       round(sum(i.opportunity)) AS amount, max(i.updated_time)::DATE AS last_change
+FROM bitrix24.spa_items_177 i
+JOIN bitrix24.spa_stages s ON s.status_id = i.stage_id AND s.category_id = i.category_id AND s.entity_type_id = 177
+JOIN bitrix24.spa_types t ON t.entity_type_id = s.entity_type_id
+WHERE i.deleted_at IS NULL
+GROUP BY ALL
+ORDER BY items DESC
+"""
+
+
+def main() -> None:
+    DATABASE.unlink(missing_ok=True)
+    with SandboxServer(Portal(scenario="demo", seed=1)) as server, tempfile.TemporaryDirectory() as working_folder:
+        print(f"A portal listens on {server.base_url}. Loading it into {DATABASE} ...\n", flush=True)
+        run(
+            bitrix24(credentials=server.credentials()["webhook"]),
+            pipeline_name="bitrix24_demo",
+            destination=dlt.destinations.duckdb(str(DATABASE)),
+            progress=TqdmCollector() if sys.stderr.isatty() else LogCollector(5.0, dump_system_stats=False),
+            pipelines_dir=working_folder,
+        )
+    with duckdb.connect(str(DATABASE), read_only=True) as database:
+        print("\nTables\n")
+        for (table,) in database.execute(_TABLES).fetchall():
+            count = database.table(f'bitrix24."{table}"').count("*").fetchone() or (0,)
+            print(f"  {table:<40} {count[0]:>7,}")
+        print(f"\nOne question\n{QUESTION}")
+        print(database.sql(QUESTION))
+    print(_NEXT)
+
+
+_TABLES = """
+SELECT table_name FROM information_schema.tables
+WHERE table_schema = 'bitrix24' AND table_name NOT LIKE '\\_dlt%' ESCAPE '\\' ORDER BY table_name
+"""
+
+_NEXT = f"""Next
+  ask it more:     .venv/bin/python -c 'import duckdb; print(duckdb.connect("{DATABASE}").sql("FROM bitrix24.spa_types"))'
+  a real portal:   cp .dlt/example.secrets.toml .dlt/secrets.toml, put your webhook there (README, "A real portal"), then
+                   .venv/bin/bitrix24 check && .venv/bin/bitrix24 load
+"""
+
+if __name__ == "__main__":
+    main()
