@@ -91,7 +91,7 @@ def _starts_after(listed: ListMethod, start: int, last: Outcome, held: int) -> S
     if listed.whole and last.next is None:
         return []
     reached = start + PAGE_SIZE
-    full = len(listed.rows_in(last)) >= PAGE_SIZE
+    full = len(listed.rows_in(last)) == PAGE_SIZE  # more than a page holds is a list that came whole
     if last.total and last.total > reached and (full or last.next is not None):
         return range(reached, last.total, PAGE_SIZE)
     if last.next is not None and last.next > start:
