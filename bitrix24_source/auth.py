@@ -129,10 +129,11 @@ class OAuth2:
 
     def __init__(self, credentials: Bitrix24Credentials, store: TokenStore) -> None:
         self.rest_url = _portal(credentials.portal_url) + "/rest/"
-        self._client_id = str(credentials.client_id)
-        self._client_secret = str(credentials.client_secret)
-        self._token_url = credentials.token_url
-        self._first = TokenPair("", str(credentials.refresh_token), fingerprint(str(credentials.refresh_token)))
+        self._client_id = _required(credentials, "client_id")
+        self._client_secret = _required(credentials, "client_secret")
+        self._token_url = credentials.token_url.strip()
+        first = _required(credentials, "refresh_token")
+        self._first = TokenPair("", first, fingerprint(first))
         self._store = store
         self._pair: TokenPair | None = None
         self._lock = threading.Lock()
@@ -254,9 +255,8 @@ def _oauth2(credentials: Bitrix24Credentials, store: TokenStore | None) -> Auth:
         _required(credentials, key)
     _split(credentials.token_url or "", "token_url")
     host = urlsplit(_portal(credentials.portal_url)).netloc
-    return OAuth2(
-        credentials, store or FileTokenStore(credentials.token_file or _default_file(host, str(credentials.client_id)))
-    )
+    file = credentials.token_file or _default_file(host, _required(credentials, "client_id"))
+    return OAuth2(credentials, store or FileTokenStore(file))
 
 
 def _api_key(credentials: Bitrix24Credentials, _store: TokenStore | None) -> Auth:
