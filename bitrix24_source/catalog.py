@@ -119,24 +119,31 @@ class Catalog:
             or [spa for spa in self.types if text and text in (spa.title.strip(), spa.code)]
             or [spa for spa in self.types if text and text.casefold() in (spa.title.casefold(), spa.code.casefold())]
         )
-        if len(found) == 1 and found[0].entity_type_id not in self.unreadable:
-            return found[0]
         if len(found) > 1:
             raise ConfigError(
                 f"{text!r} fits {len(found)} smart processes",
                 _listed(found),
                 "name the one you mean by its entityTypeId",
             )
-        raise self._missing(text)
+        if not found:
+            raise self._missing(text)
+        if found[0].entity_type_id in self.unreadable:
+            raise self._hidden(text, found[0].entity_type_id)
+        return found[0]
+
+    def _hidden(self, text: str, type_id: int) -> ConfigError:
+        readable = [spa for spa in self.types if spa.entity_type_id not in self.unreadable]
+        return ConfigError(
+            f"the smart process {text!r} exists, and this credential may not read it",
+            f"entityTypeId {type_id}; readable are {_listed(readable)}",
+            "use a webhook or application of a user who may read it",
+        )
 
     def _missing(self, text: str) -> ConfigError:
-        hidden = [id_ for id_, title in self.unreadable.items() if text in (str(id_), title)]
-        if hidden:
-            return ConfigError(
-                f"the smart process {text!r} exists, and this credential may not read it",
-                f"entityTypeId {hidden[0]}; readable are {_listed(self.types)}",
-                "use a webhook or application of a user who may read it",
-            )
+        """Of a type that may not be read, sometimes only number and title are known."""
+        for type_id, title in self.unreadable.items():
+            if text.casefold() in (str(type_id), title.strip().casefold()):
+                return self._hidden(text, type_id)
         return ConfigError(
             f"there is no smart process {text!r}",
             f"the portal shows this credential {_listed(self.types)}",

@@ -15,6 +15,7 @@ import click
 
 if TYPE_CHECKING:
     from .client import Client
+    from .errors import Bitrix24Error
 
 NOTHING_USABLE, INCOMPLETE = 1, 3
 
@@ -38,9 +39,27 @@ def main() -> None:
         cli.main(standalone_mode=True)
     except Bitrix24Error as error:
         failure = error
+    except Exception as error:
+        failure = _unreadable_configuration(error)
+        if failure is None:
+            raise
     if failure is not None:
         click.echo(f"bitrix24: {failure}", err=True)
         sys.exit(NOTHING_USABLE)
+
+
+def _unreadable_configuration(error: Exception) -> Bitrix24Error | None:
+    """What dlt says of a file or value that it cannot read, in one sentence; None for any other error."""
+    if "dlt" not in sys.modules:
+        return None
+    from dlt.common.configuration.exceptions import ConfigurationException  # noqa: PLC0415 - `--help` should not wait
+
+    from .errors import ConfigError  # noqa: PLC0415
+
+    if not isinstance(error, ConfigurationException):
+        return None
+    what = " ".join(str(error).split())[:400]
+    return ConfigError("the configuration cannot be read", what, "compare it with .dlt/example.secrets.toml")
 
 
 sandbox_option = click.option("--sandbox", is_flag=True, help="Start a portal on this machine and use it.")

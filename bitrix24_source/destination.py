@@ -12,9 +12,12 @@ from typing import Any
 import dlt
 import pyarrow as pa
 from dlt.common.destination.exceptions import SqlClientNotAvailable
+from dlt.common.exceptions import DltException
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
+from .arrow_types import ARROW
 from .errors import ConfigError
+from .transport import redacted
 
 IDS_AT_ONCE = 1000
 """ids in one IN list"""
@@ -25,8 +28,26 @@ def require_free(pipeline: dlt.Pipeline) -> None:
 
     Raises:
         ConfigError: a DuckDB file has the dataset's name, with which DuckDB can address no table.
-        Exception: dlt's, when it cannot be opened.
+            Or a driver says that it cannot be reached.
+        DltException: it cannot be opened for another reason.
     """
+    failure: ConfigError | None = None
+    try:
+        _open(pipeline)
+    except (DltException, ConfigError):
+        raise
+    except Exception as error:  # noqa: BLE001 - dlt lets the errors of drivers through, each of a class of its own
+        name = pipeline.destination.destination_name if pipeline.destination else ""
+        failure = ConfigError(
+            f"the destination cannot be reached ({redacted(' '.join(str(error).split()))[:400]})",
+            f"destination {name}",
+            f"check its address and credentials: DESTINATION__{name.upper()}__CREDENTIALS or .dlt/secrets.toml",
+        )
+    if failure:
+        raise failure  # outside the handler: a driver's error can name what it was given
+
+
+def _open(pipeline: dlt.Pipeline) -> None:
     with pipeline.destination_client() as client:
         client.is_storage_initialized()
         sql = getattr(client, "sql_client", None)
@@ -59,7 +80,7 @@ def living_ids(pipeline: dlt.Pipeline, schema: str, table: str) -> pa.Array:
 def rows_of(pipeline: dlt.Pipeline, schema: str, table: str, ids: Sequence[int]) -> Iterator[pa.Table]:
     """Whole rows as they are in the destination, with all its columns, also those that no field fills any more."""
     columns = {
-        name: _ARROW_TYPES[str(column.get("data_type"))]
+        name: ARROW[column["data_type"]]
         for name, column in pipeline.schemas[schema].tables[table]["columns"].items()
         if not name.startswith("_dlt") and column.get("data_type")
     }
@@ -74,18 +95,6 @@ def rows_of(pipeline: dlt.Pipeline, schema: str, table: str, ids: Sequence[int])
             values = list(zip(*(found or ()), strict=True)) or [()] * len(columns)
             arrays = [pa.array(column, type_) for column, type_ in zip(values, columns.values(), strict=True)]
             yield pa.Table.from_arrays(arrays, schema=pa.schema(_arrow_field(n, t) for n, t in columns.items()))
-
-
-_ARROW_TYPES = {
-    "bigint": pa.int64(),
-    "double": pa.float64(),
-    "text": pa.string(),
-    "bool": pa.bool_(),
-    "date": pa.date32(),
-    "timestamp": pa.timestamp("us", tz="UTC"),
-    "decimal": pa.decimal128(38, 9),
-    "json": pa.string(),
-}
 
 
 def _arrow_field(name: str, type_: pa.DataType) -> pa.Field:
