@@ -2,27 +2,41 @@
 
 The river, one file per station, in the order in which data meets them; imports only look up this list:
 
-    errors     what went wrong, and who acts
-    wire       what a call looks like on the wire, and what an answer means
-    limits     may I call now, and if not, when?
-    hosts      to which hosts may a credential be sent?
-    tokens     where is the latest OAuth token pair kept?
-    auth       how is a call signed, and what happens when it is refused?
-    transport  one exchange over the network
-    client     one call: retries around limits around authentication around redirects
-    batching   many calls in few requests, each accounted for
-    paging     all rows of a list, each once
-    fields     which columns does a Bitrix24 field become?
-    values     rows to typed columns, or a rejected value
-    catalog    what smart processes does this portal have, and which did somebody mean?
-    details    what is one smart process made of?
-    discovery  how is the catalogue found out?
-    tables     the catalogue as rows and typed columns
-    source     the dlt source
-    checks     does the connection work, and what would be missing?
-    describe   the catalogue for people and scripts
-    cli        the commands
-    sandbox/   a portal to try things against; shares no code with the rest
+    errors       what went wrong, and who acts
+    wire         what a call looks like on the wire, and what an answer means
+    limits       may I call now, and if not, when?
+    hosts        to which hosts may a credential be sent?
+    tokens       where is the latest OAuth token pair kept?
+    auth         how is a call signed, and what happens when it is refused?
+    transport    one exchange over the network
+    client       one call: retries around limits around authentication around redirects
+    batching     many calls in few requests, each accounted for
+    paging       all rows of a list, each once
+    fields       which columns does a Bitrix24 field become?
+    arrow_types  how is each type of column held in Arrow?
+    scalars      what does one value mean as a number, a text, a day - or why is it none?
+    raw_values   what is kept of a value that its column lacks?
+    slow_values  what does each value of an odd column mean, one by one?
+    fast_values  what does a column of ordinary values look like, at a stroke?
+    values       rows to typed columns, or a rejected value
+    catalog      what smart processes does this portal have, and which did somebody mean?
+    details      what is one smart process made of?
+    discovery    how is the catalogue found out?
+    tables       the catalogue as rows and typed columns
+    segments     which pages of a long list come next, and what does a page tell?
+    pace         how much may be asked of the portal in the next request?
+    items        all items of many types, each once, over a few connections
+    item_tables  items as tables for dlt, with what did not fit beside them
+    destination  is the destination free, and what does it hold already?
+    deletions    which items are gone from the portal?
+    extraction   what the resources of one load share
+    spa_items    the items of all smart processes as one resource
+    source       the dlt source
+    run          one scheduled run, and how it ended
+    checks       does the connection work, and what would be missing?
+    describe     the catalogue for people and scripts
+    cli          the commands
+    sandbox/     a portal to try things against; shares no code with the rest
 """
 
 from __future__ import annotations

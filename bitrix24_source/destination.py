@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 import dlt
 import pyarrow as pa
@@ -17,6 +17,7 @@ from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from .arrow_types import ARROW
 from .errors import ConfigError
+from .fields import ColumnType
 from .transport import redacted
 
 IDS_AT_ONCE = 1000
@@ -80,7 +81,7 @@ def living_ids(pipeline: dlt.Pipeline, schema: str, table: str) -> pa.Array:
 def rows_of(pipeline: dlt.Pipeline, schema: str, table: str, ids: Sequence[int]) -> Iterator[pa.Table]:
     """Whole rows as they are in the destination, with all its columns, also those that no field fills any more."""
     columns = {
-        name: ARROW[column["data_type"]]
+        name: ARROW[cast(ColumnType, column["data_type"])]
         for name, column in pipeline.schemas[schema].tables[table]["columns"].items()
         if not name.startswith("_dlt") and column.get("data_type")
     }

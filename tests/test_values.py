@@ -15,7 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bitrix24_source import values
+from bitrix24_source.fast_values import FAST
 from bitrix24_source.fields import Field, fields_from_wire
+from bitrix24_source.slow_values import read_each
 from bitrix24_source.values import Converter, UnusableIdError
 
 TABLE = "spa_items_177"
@@ -483,7 +485,7 @@ def test_both_readings_agree(column):
     lane = values._Lane(x(type_), values.placements([x(type_)], TABLE)["x"], TABLE)
 
     arrays, reasons = lane.read(given_values)
-    arrays_of_each, reasons_of_each = lane._read_each(given_values)
+    arrays_of_each, reasons_of_each = read_each(lane.field, lane.placement.columns, given_values)
 
     assert reasons == reasons_of_each
     assert [array.equals(of_each) for array, of_each in zip(arrays, arrays_of_each, strict=True)] == [True] * len(
@@ -507,7 +509,7 @@ def test_both_readings_agree(column):
 )
 def test_documented_columns_are_read_at_a_stroke(kind, documented):
     """What the portal sends on ordinary days takes the quick way."""
-    assert len(values._FAST[kind](documented, set(map(type, documented)))[0]) == len(documented)
+    assert len(FAST[kind](documented, set(map(type, documented)))[0]) == len(documented)
 
 
 @given(moments)

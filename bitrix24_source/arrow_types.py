@@ -1,0 +1,22 @@
+"""How is each type of column held in Arrow, and how far does the calendar reach that all databases share?
+
+It refuses to know fields and values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pyarrow as pa
+
+from .fields import ColumnType
+
+ARROW: Mapping[ColumnType, pa.DataType] = {
+    "bigint": pa.int64(), "double": pa.float64(), "text": pa.string(), "bool": pa.bool_(), "date": pa.date32(),
+    "timestamp": pa.timestamp("us", tz="UTC"), "decimal": pa.decimal128(38, 9), "json": pa.string(),
+}  # fmt: skip
+INTEGER, TEXT, DATE, INSTANT, AMOUNT = (ARROW[name] for name in ("bigint", "text", "date", "timestamp", "decimal"))
+
+# From year 1 to year 9999, in days and in microseconds since 1970.
+DAYS = range(-719_162, 2_932_897)
+MICROSECONDS = range(-719_162 * 86_400_000_000, 2_932_897 * 86_400_000_000)
