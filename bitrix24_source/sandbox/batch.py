@@ -23,7 +23,7 @@ RunCommand = Callable[[str, Mapping[str, Any]], tuple[Answer, dict[str, Any]]]
 def commands_of(params: Mapping[str, Any]) -> dict[str, str]:
     """`cmd` as a map; a list is numbered as PHP numbers it."""
     written = params.get("cmd", params.get("CMD", {}))
-    pairs = enumerate(written) if isinstance(written, list) else dict(written or {}).items()
+    pairs = enumerate(written) if isinstance(written, list) else written.items() if isinstance(written, dict) else ()
     return {str(key): str(command) for key, command in pairs}
 
 

@@ -93,8 +93,8 @@ def parse(conditions: Mapping[str, Any], grammar: Grammar) -> Where:
 def _plain(where: Where, operator: str, name: str, value: Any, grammar: Grammar) -> None:
     if _time_ignored(name, value, grammar):
         return
-    if name == "updatedTime" and operator in (">", ">=") and (moment := to_timestamp(value, grammar.zone)) is not None:
-        where.updated_since = moment
+    if name == "updatedTime" and operator in (">", ">="):
+        where.updated_since = comparable(value, "datetime", grammar.zone)
     where.rest.append(_condition(operator, name, value, grammar))
 
 
@@ -109,8 +109,9 @@ def _bound(where: Where, operator: str, value: Any, grammar: Grammar) -> None:
     values = value if isinstance(value, list) else [value]
     if grammar.garbage_id == "error" and any(not NUMBER.fullmatch(str(item).strip()) for item in values):
         raise Refused(400, "INVALID_ARG_VALUE", f"Invalid filter: value of field '{grammar.id_field}' is not a number")
-    numbers = [php_int(item) for item in values]
+    numbers = [php_int(item) for item in values] or [0]
     if operator in ("=", "@"):
+        numbers = numbers if values else []
         where.ids = set(numbers) if where.ids is None else where.ids & set(numbers)
     elif operator in (">", ">="):
         where.low = max(where.low, numbers[0] + (operator == ">"))
@@ -170,7 +171,7 @@ def _empty(name: str, *, wanted: bool) -> Condition:
 
 def _compared(operator: str, name: str, bound: Any, kind: str, zone: tzinfo) -> Condition:
     test: Callable[[Any], bool] = {
-        "=": lambda value: value == bound,
+        "=": lambda value: value == bound and bound is not None,
         "!": lambda value: value != bound,
         "!=": lambda value: value != bound,
         ">": lambda value: _ordered(value, bound) and value > bound,
@@ -182,7 +183,8 @@ def _compared(operator: str, name: str, bound: Any, kind: str, zone: tzinfo) -> 
 
 
 def _ordered(value: Any, bound: Any) -> bool:
-    return value is not None and isinstance(value, str) is isinstance(bound, str)
+    """Nothing is more or less than nothing, and a text is neither more nor less than a number."""
+    return value is not None and bound is not None and isinstance(value, str) is isinstance(bound, str)
 
 
 def _each(value: Any) -> list[Any]:
@@ -191,7 +193,7 @@ def _each(value: Any) -> list[Any]:
 
 def comparable(value: Any, kind: str, zone: tzinfo, *, literal: bool = False) -> Any:
     """One spelling for values that are equal to the portal: 5 and "5", one instant in two zones, A and a."""
-    if value is None or isinstance(value, dict):
+    if value is None or isinstance(value, (dict, list)):
         return None
     if kind == "datetime":
         return to_timestamp(value, zone)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .conditions import Grammar, comparable, parse
-from .registry import Answer
+from .registry import Answer, names_of
 
 PAGE = 50
 Row = dict[str, Any]
@@ -62,7 +62,7 @@ def everything(rows: Iterable[Any], *, wrap: str = "", total: bool = False) -> A
 
 def pick(rows: Iterable[Row], select: Any, always: Iterable[str] = ()) -> list[Row]:
     """Only the columns asked for; unknown names are ignored, `*` and no selection mean all."""
-    names = [select] if isinstance(select, str) else list(select.values() if isinstance(select, dict) else select or [])
+    names = names_of(select)
     if not names or "*" in names:
         return list(rows)
     wanted = {*names, *always}

@@ -26,7 +26,7 @@ def scope(call: Call) -> Answer:
 
 @method("methods", scope="")
 def methods(call: Call) -> Answer:
-    wanted = call.param("scope")
+    wanted = str(call.param("scope") or "")
     full = str(call.param("full")).lower() in ("true", "1", "y")
     open_to = {wanted} if wanted else call.rights.scopes
     return Answer(

@@ -10,7 +10,7 @@ from .item_rows import copy_of, dress, rename, whole_rows
 from .items import ItemStore
 from .listing import PAGE, Row, sort_key
 from .refusal import access_denied, item_not_found, type_not_found, type_not_supported
-from .registry import Answer, Call, method
+from .registry import Answer, Call, method, names_of
 from .schema import Schema
 
 NOT_UNIVERSAL = {5}
@@ -95,11 +95,11 @@ def _rows(call: Call, store: ItemStore, numbers: list[int], *, original: bool) -
 
 def _selected(select: Any, schema: Schema, *, original: bool) -> list[str] | None:
     """The columns to fill; None is all of them. Unknown names are passed over without a word (OPEN-15)."""
-    names = [select] if isinstance(select, str) else list(select.values() if isinstance(select, dict) else select or [])
+    names = names_of(select)
     if not names or "*" in names:
         return None
     codes = {one.upper: name for name, one in schema.fields.items() if one.user_field is not None} if original else {}
-    return [codes.get(str(name), str(name)) for name in names]
+    return [codes.get(name, name) for name in names]
 
 
 @method("crm.item.get")

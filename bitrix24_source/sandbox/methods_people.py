@@ -7,7 +7,7 @@ from typing import Any
 from .conditions import Grammar
 from .listing import Row, page, select_rows
 from .refusal import Refused
-from .registry import Answer, Call, method
+from .registry import Answer, Call, method, names_of
 
 USER_SCOPES = ("user", "user_basic", "user_brief")
 # https://apidocs.bitrix24.com: the columns that each narrower scope leaves out.
@@ -81,7 +81,7 @@ def _flag(value: Any) -> Any:
 
 def _columns(rows: list[Row], select: Any) -> list[Row]:
     """`*` and `UF_*` are masks here; unknown names are skipped without a word."""
-    names = list(select.values() if isinstance(select, dict) else [select] if isinstance(select, str) else select or [])
+    names = names_of(select)
     if not names or "*" in names:
         return rows
     return [

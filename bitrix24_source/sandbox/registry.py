@@ -61,6 +61,14 @@ class Call:
         return value if isinstance(value, dict) else {}
 
 
+def names_of(value: Any) -> list[str]:
+    """A list of names however it was sent: a list, a numbered map, or one name alone."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    written = value if isinstance(value, list) else [value] if isinstance(value, str) and value else []
+    return [str(name) for name in written]
+
+
 @dataclass(frozen=True)
 class Rights:
     """What the acting user may do, and the portal's facts that a method can be asked for."""

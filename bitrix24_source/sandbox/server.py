@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from .portal import Portal
-from .reply import Reply
+from .reply import Reply, json_reply
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -111,7 +111,11 @@ class _Handler(BaseHTTPRequestHandler):
         here = urlsplit(self.path)
         base = f"{self.server.scheme}://{self.headers.get('Host', LOOPBACK)}"
         headers = dict(self.headers.items())
-        self._send(self.server.portal.handle(self.command, here.path, here.query, headers, body, base_url=base))
+        try:
+            reply = self.server.portal.handle(self.command, here.path, here.query, headers, body, base_url=base)
+        except Exception:  # noqa: BLE001 - whatever a client sends, it gets an answer; the adapter lets errors out
+            reply = json_reply(500, {"error": "INTERNAL_SERVER_ERROR", "error_description": "Internal server error"})
+        self._send(reply)
 
     do_POST = do_HEAD = do_PUT = do_GET  # noqa: N815 - the standard library looks for these names
 
