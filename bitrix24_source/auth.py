@@ -188,7 +188,7 @@ class OAuth2:
 
 
 # https://apidocs.bitrix24.com/settings/oauth/error-codes.html
-_REFRESH_HINTS = {
+REFRESH_HINTS = {
     "INVALID_GRANT": (
         "the refresh token is wrong, used up or older than 180 days",
         "authorise the application again and put the new refresh token into the configuration",
@@ -209,7 +209,7 @@ _REFRESH_HINTS = {
 
 def _refused_refresh(code: Any, host: str) -> CredentialError:
     known = normal_code(code)
-    why, hint = _REFRESH_HINTS.get(known, ("the token server did not return a token pair", "check token_url"))
+    why, hint = REFRESH_HINTS.get(known, ("the token server did not return a token pair", "check token_url"))
     return CredentialError(
         f"the access token could not be renewed ({(known or 'no code').lower()}): {why}",
         f"token server {host}",

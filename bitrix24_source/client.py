@@ -17,12 +17,12 @@ from urllib.parse import urljoin, urlsplit
 import orjson
 import requests
 
-from .auth import Auth
-from .errors import Action, Bitrix24Error, ConfigError, PortalError
+from .auth import REFRESH_HINTS, Auth
+from .errors import Action, Bitrix24Error, ConfigError, PortalError, normal_code
 from .hosts import is_loopback, may_follow
 from .limits import Clock, OperatingBudget, Patience, SystemClock, bucket_of
 from .transport import Response, TimedOutError, Timeouts, Transport, redacted
-from .wire import Answer, Call, decipher, not_an_answer
+from .wire import Answer, Call, decipher, error_in, not_an_answer
 
 log = logging.getLogger("bitrix24_source")
 
@@ -154,7 +154,11 @@ class Client:
 
     def renewed(self, refused: str | None) -> bool:
         """Whether there is another token to try after `refused` was refused; asks the token server where needed."""
-        return self.auth.renew(refused, self._exchange)
+        outcome = _outcome(lambda: self.auth.renew(refused, self._exchange))
+        if isinstance(outcome, Bitrix24Error):
+            outcome.action = Action.FAIL  # the exchange has had its own retries
+            raise outcome
+        return outcome
 
     def _authorised(self, call: Call) -> Answer:
         """Signs and sends; renews a refused token once and repeats."""
@@ -190,8 +194,10 @@ class Client:
             value = orjson.loads(response.body)
         except orjson.JSONDecodeError:
             value = None
-        if isinstance(value, dict) and (response.status < 500 or "error" in value):
+        if isinstance(value, dict) and (response.status < 500 or normal_code(value.get("error")) in REFRESH_HINTS):
             return value
+        if isinstance(value, dict) and "error" in value:
+            raise error_in(value, where, response.status, self.scrub)
         raise not_an_answer(response.status, response.body, where)
 
     # --- limits and redirects -----------------------------------------------------------------------------------------

@@ -14,13 +14,13 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 import filelock
 
-from .errors import ConfigError, UnavailableError
+from .errors import Bitrix24Error, ConfigError, UnavailableError
 
 LOCK_SECONDS = 180.0
 
@@ -70,18 +70,19 @@ class FileTokenStore:
     def lock(self) -> Iterator[None]:
         self._make_folder()
         lock = filelock.FileLock(f"{self.path}.lock", timeout=self._lock_seconds, mode=0o600)
+        failure: Bitrix24Error | None = None
         try:
             lock.acquire()
         except filelock.Timeout:
-            busy = True
-        else:
-            busy = False
-        if busy:
-            raise UnavailableError(
+            failure = UnavailableError(
                 "another process has been renewing the OAuth token for too long",
                 f"token file {self.path}",
                 "end the process that hangs, then run again",
             )
+        except OSError as error:
+            failure = self._unwritable(error.strerror or type(error).__name__)
+        if failure:
+            raise failure
         try:
             yield
         finally:
@@ -90,12 +91,16 @@ class FileTokenStore:
     def load(self) -> TokenPair | None:
         try:
             kept = json.loads(self.path.read_text(encoding="utf-8"))
-            return TokenPair(str(kept["access_token"]), str(kept["refresh_token"]), str(kept.get("root", "")))
+            pair = TokenPair(kept["access_token"], kept["refresh_token"], kept.get("root", ""))
         except FileNotFoundError:
             return None
         except OSError as error:
             reason = error.strerror or type(error).__name__
         except (ValueError, KeyError, TypeError):
+            reason = "it is not a token file"
+        else:
+            if all(isinstance(text, str) for text in astuple(pair)):
+                return pair
             reason = "it is not a token file"
         raise ConfigError(
             f"the stored OAuth token cannot be read ({reason})",
