@@ -22,6 +22,7 @@ The river, one file per station, in the order in which data meets them; imports 
     catalog      what smart processes does this portal have, and which did somebody mean?
     details      what is one smart process made of?
     discovery    how is the catalogue found out?
+    cells        what do single values of the catalogue mean?
     tables       the catalogue as rows and typed columns
     segments     which pages of a long list come next, and what does a page tell?
     pace         how much may be asked of the portal in the next request?

@@ -74,6 +74,19 @@ def hints(columns: Iterable[Column]) -> Any:
     }
 
 
+def as_stored(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of `spa_fields` with the names that the destination has: dlt shortens what is too long for it."""
+    if not current_load_id():
+        return row
+    naming = dlt.current.source_schema().naming
+    column, child = row["column_name"], row["child_table"]
+    return {
+        **row,
+        "column_name": column and naming.normalize_identifier(column),
+        "child_table": child and naming.normalize_tables_path(child),
+    }
+
+
 def issue_rows(issues: Iterable[Issue]) -> list[dict[str, Any]]:
     """Rows of `load_issues` for the current load."""
     load_id = current_load_id()

@@ -16,7 +16,7 @@ from dlt.extract.source import DltSource
 
 from .auth import Bitrix24Credentials, auth_from
 from .client import Client, Settings
-from .extraction import CatalogReader, hints, issue_rows
+from .extraction import CatalogReader, as_stored, hints, issue_rows
 from .spa_items import ItemChoice, spa_items
 from .tables import CATALOG_TABLES, ISSUES, Table
 
@@ -86,7 +86,8 @@ def _resource(table: Table, reader: CatalogReader) -> DltResource:
     def rows() -> Iterator[Any]:
         catalog = reader.catalog(table.name)
         yield dlt.mark.materialize_table_schema()  # a table without rows is a table
-        yield list(table.rows(catalog))
+        found = table.rows(catalog)
+        yield [as_stored(row) for row in found] if table.name == "spa_fields" else list(found)
 
     return dlt.resource(
         rows,

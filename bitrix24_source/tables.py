@@ -1,18 +1,17 @@
 """The catalogue as tables: their columns, keys, and rows made of what the portal answered. Pure, and without dlt.
 
-Column types are dlt's data types, as plain words. Flags come as "Y"/"N" or as booleans, numbers as numbers or as text: here
-they all become what the column says.
+Column types are dlt's data types, as plain words.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import Any
 
 from .catalog import Catalog, Row, SpaType
+from .cells import as_bool, as_int, as_json, as_text, as_time
 from .fields import Column, ColumnType, Field, Placement, placements
 
 Rows = Iterator[dict[str, Any]]
@@ -48,8 +47,8 @@ def _snake(name: str) -> str:
 
 def _flags(row: Row) -> dict[str, bool | None]:
     """All documented flags, and those that a newer portal adds."""
-    more = (name for name in row if re.fullmatch(r"is[A-Z][A-Za-z]*", name) and _bool(row[name]) is not None)
-    return {_snake(name): _bool(row.get(name)) for name in dict.fromkeys((*_TYPE_FLAGS, *more))}
+    more = (name for name in row if re.fullmatch(r"is[A-Z][A-Za-z]*", name) and as_bool(row[name]) is not None)
+    return {_snake(name): as_bool(row.get(name)) for name in dict.fromkeys((*_TYPE_FLAGS, *more))}
 
 
 def _types(catalog: Catalog) -> Rows:
@@ -57,15 +56,15 @@ def _types(catalog: Catalog) -> Rows:
         row = spa.row
         yield {
             "entity_type_id": spa.entity_type_id,
-            "id": _int(row.get("id")),
-            "title": _text(row.get("title")),
-            "code": _text(row.get("code")),
+            "id": as_int(row.get("id")),
+            "title": as_text(row.get("title")),
+            "code": as_text(row.get("code")),
             **_flags(row),
-            "custom_section_id": _int(row.get("customSectionId")),
-            "created_time": _time(row.get("createdTime")),
-            "updated_time": _time(row.get("updatedTime")),
-            "created_by": _int(row.get("createdBy")),
-            "updated_by": _int(row.get("updatedBy")),
+            "custom_section_id": as_int(row.get("customSectionId")),
+            "created_time": as_time(row.get("createdTime")),
+            "updated_time": as_time(row.get("updatedTime")),
+            "created_by": as_int(row.get("createdBy")),
+            "updated_by": as_int(row.get("updatedBy")),
             "items_table": None if spa.entity_type_id in catalog.unreadable else spa.items_table,
         }
 
@@ -73,15 +72,15 @@ def _types(catalog: Catalog) -> Rows:
 def _relations(catalog: Catalog) -> Rows:
     for spa in catalog.types:
         for relation in ("parent", "child"):
-            related = {_int(row.get("entityTypeId")): row for row in spa.relations.get(relation, ())}
+            related = {as_int(row.get("entityTypeId")): row for row in spa.relations.get(relation, ())}
             for type_id, row in related.items():
                 if type_id is not None:
                     yield {
                         "entity_type_id": spa.entity_type_id,
                         "relation": relation,
                         "related_entity_type_id": type_id,
-                        "is_children_list_enabled": _bool(row.get("isChildrenListEnabled")),
-                        "is_predefined": _bool(row.get("isPredefined")),
+                        "is_children_list_enabled": as_bool(row.get("isChildrenListEnabled")),
+                        "is_predefined": as_bool(row.get("isPredefined")),
                     }
 
 
@@ -91,7 +90,7 @@ def _linked_fields(catalog: Catalog) -> Rows:
             yield {
                 "entity_type_id": spa.entity_type_id,
                 "linked_field": str(linked_field),
-                "is_enabled": _bool(enabled),
+                "is_enabled": as_bool(enabled),
             }
 
 
@@ -103,19 +102,19 @@ def _fields(catalog: Catalog) -> Rows:
         loaded_inline = place is not None and place.child_table is None
         yield {
             "entity_type_id": spa.entity_type_id,
-            "upper_name": _text(field.upper_name),
-            "name": _text(field.name),
-            "title": _text(field.title),
-            "type": _text(field.type),
+            "upper_name": as_text(field.upper_name),
+            "name": as_text(field.name),
+            "title": as_text(field.title),
+            "type": as_text(field.type),
             "is_required": field.is_required,
             "is_read_only": field.is_read_only,
             "is_immutable": field.is_immutable,
             "is_multiple": field.is_multiple,
             "is_dynamic": field.is_dynamic,
             "is_deprecated": field.is_deprecated,
-            "status_type": _text(field.status_type),
-            "form_label": _text(field.form_label),
-            "settings": _json(field.settings),
+            "status_type": as_text(field.status_type),
+            "form_label": as_text(field.form_label),
+            "settings": as_json(field.settings),
             "position": field.position,
             "column_name": place.column.name if place and loaded_inline else None,
             "column_type": place.column.sql_type if place else None,
@@ -128,17 +127,17 @@ def _options(catalog: Catalog) -> Rows:
         details = catalog.options.get((spa.id or 0, field.upper_name), {})
         for position, option in enumerate({option.id: option for option in field.options}.values()):
             known = details.get(option.id, {})
-            if (option_id := _int(option.id)) is None:
+            if (option_id := as_int(option.id)) is None:
                 continue
             yield {
                 "entity_type_id": spa.entity_type_id,
-                "upper_name": _text(field.upper_name),
+                "upper_name": as_text(field.upper_name),
                 "option_id": option_id,
-                "value": _text(option.value) or "",
+                "value": as_text(option.value) or "",
                 "position": position,
-                "sort": _int(known.get("sort")),
-                "xml_id": _text(known.get("xmlId")),
-                "is_default": _bool(known.get("def")),
+                "sort": as_int(known.get("sort")),
+                "xml_id": as_text(known.get("xmlId")),
+                "is_default": as_bool(known.get("def")),
             }
 
 
@@ -157,14 +156,14 @@ def _placed(catalog: Catalog) -> Iterator[tuple[SpaType, Field, Placement | None
 def _categories(catalog: Catalog) -> Rows:
     for spa in catalog.types:
         for row in spa.categories:
-            if (category_id := _int(row.get("id"))) is not None:
+            if (category_id := as_int(row.get("id"))) is not None:
                 yield {
                     "entity_type_id": spa.entity_type_id,
                     "id": category_id,
-                    "name": _text(row.get("name")),
-                    "sort": _int(row.get("sort")),
-                    "is_default": _bool(row.get("isDefault")),
-                    "code": _text(row.get("code")),
+                    "name": as_text(row.get("name")),
+                    "sort": as_int(row.get("sort")),
+                    "is_default": as_bool(row.get("isDefault")),
+                    "code": as_text(row.get("code")),
                 }
 
 
@@ -181,10 +180,10 @@ def _stages(catalog: Catalog) -> Rows:
                 "entity_id": directory,
                 "status_id": str(row.get("STATUS_ID")),
                 "entity_type_id": spa.entity_type_id,
-                "category_id": _int(directory.rpartition("_")[2]),
-                "name": _text(row.get("NAME")),
-                "sort": _int(row.get("SORT")),
-                "color": _text(row.get("COLOR")),
+                "category_id": as_int(directory.rpartition("_")[2]),
+                "name": as_text(row.get("NAME")),
+                "sort": as_int(row.get("SORT")),
+                "color": as_text(row.get("COLOR")),
                 "semantics": _SEMANTICS.get(str(row.get("SEMANTICS") or "").upper(), "process"),
             }
 
@@ -196,19 +195,19 @@ def _automations(catalog: Catalog) -> Rows:
     """Templates of smart processes, and those whose object the portal does not name. AUTO_EXECUTE: 1 create, 2 edit, 3 both."""
     for row in catalog.templates:
         type_id, is_spa = _document_type(row.get("DOCUMENT_TYPE"))
-        if not is_spa or _int(row.get("ID")) is None:
+        if not is_spa or as_int(row.get("ID")) is None:
             continue
-        runs_on = _int(row.get("AUTO_EXECUTE"))
+        runs_on = as_int(row.get("AUTO_EXECUTE"))
         yield {
-            "id": _int(row.get("ID")),
+            "id": as_int(row.get("ID")),
             "entity_type_id": type_id,
-            "name": _text(row.get("NAME")),
+            "name": as_text(row.get("NAME")),
             "auto_execute_on_create": None if runs_on is None else bool(runs_on & 1),
             "auto_execute_on_update": None if runs_on is None else bool(runs_on & 2),
-            "modified": _time(row.get("MODIFIED")),
-            "user_id": _int(row.get("USER_ID")),
-            "is_modified": _bool(row.get("IS_MODIFIED")),
-            "system_code": _text(row.get("SYSTEM_CODE")),
+            "modified": as_time(row.get("MODIFIED")),
+            "user_id": as_int(row.get("USER_ID")),
+            "is_modified": as_bool(row.get("IS_MODIFIED")),
+            "system_code": as_text(row.get("SYSTEM_CODE")),
         }
 
 
@@ -226,17 +225,17 @@ def _document_type(value: Any) -> tuple[int | None, bool]:
 
 def _solutions(catalog: Catalog) -> Rows:
     for row in catalog.solutions:
-        if (solution_id := _int(row.get("id"))) is not None:
-            yield {"id": solution_id, "title": _text(row.get("title"))}
+        if (solution_id := as_int(row.get("id"))) is not None:
+            yield {"id": solution_id, "title": as_text(row.get("title"))}
 
 
 def _solution_types(catalog: Catalog) -> Rows:
     for row in catalog.solutions:
         listed = row.get("typeIds")
-        ids = dict.fromkeys(_int(type_id) for type_id in listed) if isinstance(listed, list) else {}
+        ids = dict.fromkeys(as_int(type_id) for type_id in listed) if isinstance(listed, list) else {}
         for type_id in ids:
             if type_id is not None:
-                yield {"automated_solution_id": _int(row.get("id")), "spa_type_id": type_id}
+                yield {"automated_solution_id": as_int(row.get("id")), "spa_type_id": type_id}
 
 
 # --- the tables -----------------------------------------------------------------------------------------------------
@@ -333,47 +332,3 @@ ISSUES = Table(
     ),
     lambda catalog: (vars(issue) for issue in catalog.issues),
 )  # fmt: skip
-
-
-# --- values ---------------------------------------------------------------------------------------------------------
-
-
-def _bool(value: Any) -> bool | None:
-    if isinstance(value, bool):
-        return value
-    return {"Y": True, "N": False, "1": True, "0": False}.get(str(value).upper())
-
-
-def _int(value: Any) -> int | None:
-    try:
-        number = int(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return number if -(2**63) <= number < 2**63 else None
-
-
-def _text(value: Any) -> str | None:
-    return None if value in (None, "", [], {}, False) else _storable(str(value))
-
-
-def _storable(text: str) -> str:
-    """Without what no database keeps: NUL, and halves of characters."""
-    return text.replace("\x00", "").encode("utf-8", "replace").decode()
-
-
-def _json(value: Any) -> Any:
-    """Settings as they came, None when empty."""
-    if isinstance(value, Mapping):
-        return {_storable(str(key)): _json(item) for key, item in value.items()} or None
-    if isinstance(value, list):
-        return [_json(item) for item in value]
-    return _storable(value) if isinstance(value, str) else value
-
-
-def _time(value: Any) -> datetime | None:
-    """An instant in UTC; a time without a zone says nothing about an instant and is left out."""
-    try:
-        moment = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    return moment.astimezone(timezone.utc) if moment.tzinfo else None
