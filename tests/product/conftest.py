@@ -3,7 +3,7 @@
 Fixtures to ask for, beside those of the whole suite:
 
     warehouse   makes a Warehouse: warehouse(), warehouse(portal=other), warehouse(destination=...)
-    loaded      a Warehouse of a demo portal after one whole run; one for all tests of a file, to look at only
+    loaded      a Warehouse of a demo portal after one run of the catalogue; one for all tests of a file, to look at only
     ask         asks the portal itself, past the connector: ask("crm.item.fields", entityTypeId=177)
     many_types  fills a portal up to so many smart processes
     server      the portal behind a socket on loopback
@@ -38,6 +38,11 @@ from bitrix24_source.sandbox.user_values import add_user_field
 
 Row = dict[str, Any]
 
+CATALOGUE = (
+    "spa_types", "spa_type_relations", "spa_type_linked_fields", "spa_fields", "spa_field_options", "spa_categories",
+    "spa_stages", "spa_automations", "automated_solutions", "automated_solution_types",
+)  # fmt: skip
+
 
 @dataclass
 class Warehouse:
@@ -59,9 +64,8 @@ class Warehouse:
         return bitrix24_source(credentials=credentials, client=self.client(), **arguments)
 
     def run(self, *resources: str) -> Any:
-        """One run; returns dlt's load info."""
-        source = self.source()
-        return self.pipeline.run(source.with_resources(*resources) if resources else source)
+        """One run of the catalogue, or of some resources; returns dlt's load info."""
+        return self.pipeline.run(self.source().with_resources(*(resources or CATALOGUE)))
 
     def rows(self, table: str, *columns: str) -> list[Row]:
         """Rows through plain duckdb, past dlt, without dlt's own columns unless asked for; sorted to be compared."""
@@ -121,7 +125,7 @@ def warehouse(portal: Portal, clock: Clock, tmp_path: Path) -> Callable[..., War
 
 @pytest.fixture(scope="module")
 def loaded(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
-    """A demo portal of its own after one whole run; for tests that only look."""
+    """A demo portal of its own after one run of the catalogue; for tests that only look."""
     clock = Clock(datetime(2025, 7, 1, 12, tzinfo=timezone.utc))
     folder = tmp_path_factory.mktemp("loaded")
     with switched_run_context(RunContext(str(folder))):

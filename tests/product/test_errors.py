@@ -14,13 +14,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import dlt
 import pytest
 import trustme
 
-from bitrix24_source import Bitrix24Error, bitrix24 as bitrix24_source
+from bitrix24_source import Bitrix24Error
+from bitrix24_source import bitrix24 as bitrix24_source
 from bitrix24_source.client import Settings
 from bitrix24_source.discovery import read_catalog
 from bitrix24_source.run import run as run_source
@@ -72,7 +74,7 @@ def fault(**arguments):
 
 
 SPA_INFO = ("spa-info",)
-LOAD = ("load", "--progress", "none")
+LOAD = ("load", "--progress", "none", "--resource", "spa_types")
 
 CASES = [
     # --- configuration ---
@@ -112,7 +114,7 @@ CASES = [
     Case("host not found", r"the portal's host name was not found - batch at no-such-portal\.invalid - .*typing errors.*",
          webhook(f"https://no-such-portal.invalid/rest/1/{CODE}/")),
     Case("connection refused", r"the portal refused the connection - batch at 127\.0\.0\.1:\d+ - check host and port.*",
-         lambda server: webhook(f"http://127.0.0.1:{closed_port()}/rest/1/{CODE}/")(server)),
+         lambda _: {"auth": "webhook", "webhook_url": f"http://127.0.0.1:{closed_port()}/rest/1/{CODE}/"}),
     Case("a web page, 404", r"the answer is a web page and not Bitrix24's REST \(HTTP 404\) - batch at .* - check the .*",
          portal=fault(kind="http", status=404)),
     Case("a web page, 200", r"the answer is a web page and not Bitrix24's REST \(HTTP 200\) - batch at .* - check the .*",
@@ -304,29 +306,26 @@ def test_a_limit_hit_for_a_while_ends_well(portal, connect, clock):
 
 def test_a_locked_duckdb_file_is_found_before_the_portal_is_asked(portal, server, bitrix24, tmp_path):
     """A database that another program has open ends the run at once: no request, and the file is named."""
-    holder = "import duckdb, sys; connection = duckdb.connect('bitrix24.duckdb'); print('held', flush=True); sys.stdin.read()"
+    load = partial(bitrix24, *LOAD, credentials=server.credentials()["webhook"])
+    assert 0 == load().code
+    portal.requests.clear()
+    (file,) = tmp_path.glob("*.duckdb")
+    holder = f"import duckdb, sys; held = duckdb.connect({file.name!r}); print('held', flush=True); sys.stdin.read()"
     with subprocess.Popen(
         [sys.executable, "-c", holder], cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as other:
         assert "held\n" == other.stdout.readline()
-        done = bitrix24(*LOAD, credentials=server.credentials()["webhook"])
+        done = load()
         other.stdin.close()
 
     assert 1 == done.code
     assert re.fullmatch(
-        r'bitrix24: the DuckDB file is locked by another program - file ".*bitrix24\.duckdb" - close the program .*\n',
+        r'bitrix24: the DuckDB file is locked by another program - file ".*\.duckdb" - close the program .*\n',
         done.err,
     ), done.err
     assert [] == portal.requests
     assert_no_secret_left(portal.access.secrets(), done, tmp_path)
-
-
-def test_after_the_lock_is_gone_the_load_works(portal, server, bitrix24):
-    """A run that found the file locked leaves nothing behind that spoils the next one."""
-    test_a_locked_duckdb_file_is_found_before_the_portal_is_asked
-    done = bitrix24(*LOAD, credentials=server.credentials()["webhook"])
-
-    assert 0 == done.code
+    assert 0 == load().code  # a locked file leaves nothing behind that spoils the next run
 
 
 def test_an_unknown_destination_is_found_before_the_portal_is_asked(portal, server, bitrix24):
@@ -386,8 +385,10 @@ def test_an_error_inside_a_pipeline_run_is_the_same_sentence(portal, connect, tm
 def test_broken_toml_is_one_sentence(bitrix24, tmp_path):
     """A file that cannot be read is named; its content, which may be a secret, is not shown."""
     (tmp_path / ".dlt").mkdir(exist_ok=True)
-    (tmp_path / ".dlt" / "secrets.toml").write_text(f'[sources.bitrix24.credentials\nauth = "{CODE}"\n')
+    broken = tmp_path / ".dlt" / "secrets.toml"
+    broken.write_text(f'[sources.bitrix24.credentials\nauth = "{CODE}"\n')
     done = bitrix24("check")
+    broken.unlink()
 
     assert 1 == done.code
     assert re.fullmatch(r"bitrix24: .*secrets\.toml.*\n", done.err), done.err

@@ -1,0 +1,380 @@
+"""The commands, run as a person's shell runs them: what they print, what they leave, and how they end."""
+
+# ruff: noqa: SIM300 - the expected value comes first
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from importlib.metadata import version
+
+import duckdb
+import pytest
+
+from bitrix24_source.sandbox import Portal, SandboxServer
+
+ITEMLESS = ("--progress", "none", "--resource", "spa_types")
+
+
+@pytest.fixture
+def webhook(server):
+    return server.credentials()["webhook"]
+
+
+def lines_of(text):
+    """`topic  text` lines of check, as pairs, in order."""
+    return [tuple(part.strip() for part in re.split(r"\s{1,}", line, maxsplit=1)) for line in text.splitlines()]
+
+
+def tables_in(folder, dataset="bitrix24"):
+    """Row counts of a dataset in the one DuckDB file of a folder."""
+    (file,) = folder.glob("*.duckdb")
+    with duckdb.connect(str(file)) as connection:
+        names = connection.execute("select table_name from duckdb_tables where schema_name = ?", [dataset]).fetchall()
+        return {
+            name: connection.table(f"{dataset}.{name}").count("*").fetchall()[0][0]
+            for (name,) in names
+            if not name.startswith("_dlt")
+        }
+
+
+# --- help and version -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", [(), ("check",), ("spa-info",), ("load",), ("sandbox",)], ids=" ".join)
+def test_help_has_an_example(bitrix24, command):
+    """`--help` of every command shows a line to copy."""
+    done = bitrix24(*command, "--help")
+
+    assert (0, "") == (done.code, done.err)
+    assert re.search(rf"Example: bitrix24 {' '.join(command)}", done.out)
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("check", {"--sandbox"}),
+        ("spa-info", {"--type", "--json", "--sandbox"}),
+        ("load", {"--destination", "--dataset", "--resource", "--type", "--full-refresh", "--progress", "--sandbox"}),
+        ("sandbox", {"--port", "--items", "--seed", "--scenario", "--latency-ms"}),
+    ],
+)
+def test_commands_have_the_documented_options(bitrix24, command, options):
+    """The options that scheduled jobs rely on are there."""
+    assert options <= set(re.findall(r"--[a-z-]+", bitrix24(command, "--help").out))
+
+
+@pytest.mark.parametrize("examples_of", ["check", "load"])
+def test_the_example_in_help_works(bitrix24, examples_of, webhook):
+    """What --help shows can be pasted."""
+    example = re.search(r"Example: bitrix24 (.*)", bitrix24(examples_of, "--help").out)[1].split()
+    arguments = [argument for argument in example if argument not in ("--destination", "postgres")]
+
+    assert 0 == bitrix24(*arguments, credentials=webhook).code
+
+
+def test_version_is_the_distributions(bitrix24):
+    """`bitrix24 --version` says which release runs."""
+    assert f"bitrix24, version {version('dlt-source-bitrix24')}\n" == bitrix24("--version").out
+
+
+# --- check ----------------------------------------------------------------------------------------------------------
+
+
+def test_check_says_every_thing_in_its_line(bitrix24, webhook, server):
+    """Portal, method, user, scopes, smart processes and clock: a line each, exit code 0."""
+    done = bitrix24("check", credentials=webhook)
+    said = dict(lines_of(done.out))
+
+    assert (0, "") == (done.code, done.err)
+    assert {"portal", "auth", "user", "scopes", "SPA", "clock"} == set(said)
+    assert server.base_url.removeprefix("http://") == said["portal"]
+    assert "webhook" == said["auth"]
+    assert "Анна Петрова (id 1), administrator" == said["user"]
+    assert "bizproc, crm, department, user, user_basic, userfieldconfig" == said["scopes"]
+    assert "types  6 can be listed" == said["SPA"]
+    assert re.fullmatch(r"2025-07-01T15:00:00\+03:00, \d+ s behind this machine's", said["clock"])
+
+
+def test_check_tells_a_clock_that_goes_right(bitrix24):
+    """A portal in another time zone with the same instant is no difference."""
+    with SandboxServer(Portal(items=0)) as server:
+        done = bitrix24("check", credentials=server.credentials()["webhook"])
+
+    assert dict(lines_of(done.out))["clock"].endswith("as this machine's")
+
+
+@pytest.mark.parametrize(
+    ("scope", "cost", "code"),
+    [
+        ("userfieldconfig", "sort, xml_id and is_default of spa_field_options stay empty", 0),
+        ("bizproc", "spa_automations stays empty", 0),
+        ("crm", "nothing can be loaded without it", 1),
+    ],
+)
+def test_check_says_what_a_missing_scope_costs(bitrix24, webhook, portal, scope, cost, code):
+    """A scope that is missing is named with its price; without crm nothing works, exit code 1."""
+    portal.set_scopes({"crm", "userfieldconfig", "bizproc"} - {scope})
+    done = bitrix24("check", credentials=webhook)
+
+    assert [("missing", f"scope {scope}: {cost}")] == [line for line in lines_of(done.out) if line[0] == "missing"]
+    assert code == done.code
+    assert "Traceback" not in done.err
+
+
+def test_check_says_what_missing_rights_cost(bitrix24, webhook, portal):
+    """Without administrative rights types can still be found, and the user line says what is not loaded."""
+    portal.set_admin(crm=False, portal=False)
+    done = bitrix24("check", credentials=webhook)
+    said = dict(lines_of(done.out))
+
+    assert 0 == done.code
+    assert "no administrator: items hidden from this user are not loaded" in said["user"]
+    assert re.search(r"6 exist; without administrative rights in CRM .* load_issues", said["SPA"])
+
+
+@pytest.mark.parametrize("method", ["oauth2", "api_key"])
+def test_check_names_the_other_methods(bitrix24, server, method):
+    """The auth line is the selector's value."""
+    done = bitrix24("check", credentials=server.credentials()[method])
+
+    assert (0, method) == (done.code, dict(lines_of(done.out))["auth"])
+
+
+def test_check_asks_once(bitrix24, webhook, portal):
+    """Everything that check wants to know is one request."""
+    bitrix24("check", credentials=webhook)
+
+    assert 1 == len(portal.requests)
+
+
+# --- spa-info -------------------------------------------------------------------------------------------------------
+
+
+def test_spa_info_shows_types_fields_stages_and_automation(bitrix24, webhook):
+    """For a person: a block for each smart process."""
+    done = bitrix24("spa-info", credentials=webhook)
+
+    assert (0, "") == (done.code, done.err)
+    assert "Закупка оборудования (entityTypeId 177, code EQUIPMENT_PURCHASE)" in done.out
+    assert re.search(r"UF_CRM_13_1739433001 +Priority +enumeration +Низкий, Средний, Высокий", done.out)
+    assert re.search(r"UF_CRM_14_SERIAL +Serial number +string +required", done.out)
+    assert re.search(r"ID +ID +integer +read-only", done.out)
+    assert (
+        "pipeline Срочные закупки: Заявка, Сбор предложений, Согласование, Оплата, Получено [won], Отказ [lost]"
+        in done.out
+    )
+    assert "workflow Согласование закупки: starts on creation and change" in done.out
+    assert re.search(r"\n6 smart processes on 127\.0\.0\.1:\d+\n$", done.out)
+
+
+@pytest.mark.parametrize("name", ["177", "Закупка оборудования", "EQUIPMENT_PURCHASE", "equipment_purchase"])
+def test_spa_info_takes_a_type_by_number_title_or_code(bitrix24, webhook, name):
+    """`--type` shows that one alone."""
+    document = json.loads(bitrix24("spa-info", "--json", "--type", name, credentials=webhook).out)
+
+    assert [177] == [row["entity_type_id"] for row in document["types"]]
+
+
+def test_spa_info_takes_several_types(bitrix24, webhook):
+    """`--type` may be repeated, and naming a type twice shows it once."""
+    arguments = ("--type", "177", "--type", "Equipment", "--type", "EQUIPMENT")
+    document = json.loads(bitrix24("spa-info", "--json", *arguments, credentials=webhook).out)
+
+    assert [177, 1030] == sorted(row["entity_type_id"] for row in document["types"])
+
+
+def test_the_json_document_has_its_documented_shape(bitrix24, webhook):
+    """One document with types, their fields, options, stages and automation; nothing else on stdout."""
+    done = bitrix24("spa-info", "--json", credentials=webhook)
+    document = json.loads(done.out)
+    spa = next(row for row in document["types"] if row["entity_type_id"] == 177)
+
+    assert (0, "") == (done.code, done.err)
+    assert {"portal", "read_at", "types", "automated_solutions", "issues"} == set(document)
+    assert "2025" not in document["read_at"]
+    assert {
+        "entity_type_id", "id", "title", "code", "custom_section_id", "created_time", "updated_time", "created_by",
+        "updated_by", "items_table", "flags", "fields", "categories", "relations", "linked_fields", "automation",
+    } == set(spa)  # fmt: skip
+    assert (True, False) == (spa["flags"]["is_stages_enabled"], spa["flags"]["is_payments_enabled"])
+    priority = next(field for field in spa["fields"] if field["upper_name"] == "UF_CRM_13_1739433001")
+    assert {
+        "upper_name", "name", "title", "type", "is_required", "is_read_only", "is_immutable", "is_multiple",
+        "is_dynamic", "is_deprecated", "status_type", "form_label", "settings", "position", "column_name",
+        "column_type", "child_table", "options",
+    } == set(priority)  # fmt: skip
+    assert ["Низкий", "Средний", "Высокий"] == [option["value"] for option in priority["options"]]
+    assert {"option_id", "value", "position", "sort", "xml_id", "is_default"} == set(priority["options"][0])
+    assert ["Общая", "Срочные закупки"] == [category["name"] for category in spa["categories"]]
+    assert 7 == len(spa["categories"][1]["stages"])
+    assert ["Согласование закупки", "Напоминание о сроке"] == [
+        template["name"] for template in spa["automation"]["workflow_templates"]
+    ]
+    assert {"relation": "parent", "related_entity_type_id": 2}.items() <= spa["relations"][2].items()
+    assert {"id": 238, "title": "HR", "type_ids": [16]} in document["automated_solutions"]
+
+
+def test_spa_info_with_issues_ends_with_3(bitrix24, webhook, portal):
+    """What could not be read is in the document and on stderr, and the exit code says so."""
+    portal.set_scopes({"crm", "userfieldconfig"})
+    done = bitrix24("spa-info", "--json", credentials=webhook)
+    (issue,) = json.loads(done.out)["issues"]
+
+    assert 3 == done.code
+    assert {"resource", "error", "message", "hint", "occurred_at", "entity_type_id"} == set(issue)
+    assert "spa_automations" == issue["resource"]
+    assert "bizproc" in done.err
+
+
+def test_spa_info_loads_nothing(bitrix24, webhook, tmp_path):
+    """No database, no pipeline: it only asks."""
+    bitrix24("spa-info", credentials=webhook)
+
+    assert [] == [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+# --- load -----------------------------------------------------------------------------------------------------------
+
+
+def test_load_writes_the_tables_and_says_how_many_rows(bitrix24, webhook, tmp_path):
+    """A whole run: exit code 0, a line for each table, and the rows are in the file."""
+    done = bitrix24("load", "--progress", "none", credentials=webhook)
+
+    assert (0, "") == (done.code, done.err)
+    said = {name: int(rows.replace(",", "")) for name, rows in (line.split() for line in done.out.splitlines())}
+    assert {"spa_types": 6, "spa_fields": 203, "spa_stages": 55, "load_issues": 0}.items() <= said.items()
+    assert said.items() <= tables_in(tmp_path).items()
+
+
+def test_load_of_some_resources(bitrix24, webhook, tmp_path):
+    """`--resource` names what to load instead of everything; what could not be loaded is always told."""
+    done = bitrix24(
+        "load", "--progress", "none", "--resource", "spa_types", "--resource", "spa_stages", credentials=webhook
+    )
+
+    assert 0 == done.code
+    assert {"spa_types", "spa_stages", "load_issues"} == set(tables_in(tmp_path))
+
+
+def test_load_into_another_dataset(bitrix24, webhook, tmp_path):
+    """`--dataset` names the schema."""
+    assert 0 == bitrix24("load", *ITEMLESS, "--dataset", "crm", credentials=webhook).code
+    assert 6 == tables_in(tmp_path, "crm")["spa_types"]
+
+
+def test_load_with_losses_ends_with_3(bitrix24, webhook, portal, tmp_path):
+    """Loaded, but something is in load_issues: exit code 3, and where to look."""
+    portal.set_scopes({"crm", "userfieldconfig"})
+    done = bitrix24("load", "--progress", "none", "--resource", "spa_automations", credentials=webhook)
+
+    assert 3 == done.code
+    assert 1 == tables_in(tmp_path)["load_issues"]
+    assert "load_issues" in done.err.splitlines()[-1]
+
+
+def test_load_of_one_type_leaves_the_catalogue_whole(bitrix24, webhook, tmp_path):
+    """`--type` restricts items, not the catalogue."""
+    done = bitrix24("load", "--progress", "none", "--type", "Equipment", credentials=webhook)
+    made = tables_in(tmp_path)
+
+    assert 0 == done.code, done.err
+    assert 6 == made["spa_types"]
+    assert {"spa_items_1030"} == {name for name in made if re.fullmatch(r"spa_items_\d+", name)}
+
+
+def test_load_twice_is_load_once(bitrix24, webhook, tmp_path):
+    """A scheduler may repeat a run: the same rows."""
+    bitrix24("load", "--progress", "none", credentials=webhook)
+    first = tables_in(tmp_path)
+    again = bitrix24("load", "--progress", "none", credentials=webhook)
+
+    assert 0 == again.code
+    assert first == tables_in(tmp_path)
+
+
+def test_full_refresh_starts_over(bitrix24, webhook, tmp_path):
+    """`--full-refresh` drops what was loaded before, columns that somebody added included."""
+    bitrix24("load", *ITEMLESS, credentials=webhook)
+    (file,) = tmp_path.glob("*.duckdb")
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("alter table bitrix24.spa_types add column mine integer")
+    bitrix24("load", *ITEMLESS, "--full-refresh", credentials=webhook)
+
+    with duckdb.connect(str(file)) as connection:
+        assert "mine" not in connection.table("bitrix24.spa_types").columns
+        assert 6 == connection.table("bitrix24.spa_types").count("*").fetchall()[0][0]
+
+
+@pytest.mark.parametrize("progress", ["log", "tqdm"])
+def test_progress_is_shown_on_stderr(bitrix24, webhook, progress):
+    """Progress never mixes with what stdout is for, and counts requests as well as rows."""
+    done = bitrix24("load", "--progress", progress, "--resource", "spa_types", credentials=webhook)
+
+    assert 0 == done.code
+    assert "Bitrix24 requests" in done.err
+    assert ["load_issues", "spa_types"] == sorted(line.split()[0] for line in done.out.splitlines())
+
+
+def test_without_progress_nothing_is_said(bitrix24, webhook):
+    """`--progress none` is silent on stderr."""
+    assert "" == bitrix24("load", *ITEMLESS, credentials=webhook).err
+
+
+# --- the sandbox ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", [("check",), ("spa-info",), ("load", "--progress", "none")], ids=" ".join)
+def test_every_command_can_be_tried_without_a_portal(bitrix24, command, tmp_path):
+    """`--sandbox` needs no configuration and no network."""
+    done = bitrix24(*command, "--sandbox")
+
+    assert (0, "") == (done.code, done.err)
+    assert done.out
+    assert [] == list(tmp_path.glob("bitrix24.duckdb")), "what was tried must not look like what is real"
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_the_sandbox_serves_until_it_is_stopped(bitrix24, stop):
+    """It prints credentials that work, each method, and stops without a traceback."""
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", "bitrix24_source.cli", "sandbox", "--port", "0", "--items", "50"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as running:  # fmt: skip
+        said = ""
+        while "Ctrl-C" not in said:
+            said += running.stdout.readline() or pytest.fail(f"it stopped: {said}{running.stderr.read()}")
+        url = re.search(r"Webhook URL: (\S+)", said)[1]
+        with urllib.request.urlopen(url + "profile") as answer:  # noqa: S310 - loopback
+            assert "1" == json.load(answer)["result"]["ID"]
+        for block in re.findall(r'(?:^\w+ = ".*"\n?)+', said, re.MULTILINE):
+            keys = dict(re.findall(r'(\w+) = "(.*)"', block))
+            assert 0 == bitrix24("check", credentials=keys).code, keys["auth"]
+        running.send_signal(stop)
+        out, err = running.communicate(timeout=20)
+
+    assert running.returncode in ((0, 130) if stop == signal.SIGINT else (0, 143, -signal.SIGTERM))
+    assert "Traceback" not in out + err
+    assert "" == err
+
+
+def test_the_sandbox_prints_toml_for_all_three_methods():
+    """What it prints goes below [sources.bitrix24.credentials] as it is."""
+    from bitrix24_source.sandbox.serve import announcement
+
+    with SandboxServer(Portal(items=0)) as server:
+        said = announcement(server)
+
+    assert ["webhook", "oauth2", "api_key"] == re.findall(r'^auth = "(\w+)"$', said, re.MULTILINE)
+
+
+def test_a_port_in_use_is_one_line(bitrix24, server):
+    """The sandbox says that it cannot listen, where, and what to do."""
+    done = bitrix24("sandbox", "--port", str(server.port))
+
+    assert 1 == done.code
+    assert re.fullmatch(r"bitrix24: the sandbox cannot listen \(.+\) - port \d+ - choose another --port.*\n", done.err)
