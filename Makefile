@@ -32,6 +32,9 @@ lint: $(READY) ## ruff: rules and format
 types: $(READY) ## mypy --strict
 	@$(BIN)/mypy
 
+bench: $(READY) ## speed and memory beside other clients and a floor, as a table (some minutes)
+	@$(BIN)/python bench/run.py $(BENCH)
+
 check: lint types test ## lint + types + test
 
 lock: ## renews requirements-dev.txt from pyproject.toml (needs uv)
