@@ -6,7 +6,8 @@ import dlt
 import duckdb  # noqa: F401 - imported before the clock starts
 import pyarrow.parquet  # noqa: F401 - likewise
 from contender import Job
-from dlt.sources.rest_api import RESTAPIConfig, rest_api_source
+from dlt.sources.rest_api import rest_api_source
+from dlt.sources.rest_api.typing import RESTAPIConfig
 
 TABLE = "crm.items"
 
