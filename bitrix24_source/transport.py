@@ -15,6 +15,7 @@ from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import PackageNotFoundError, version
 
 import requests
+import urllib3
 
 from .errors import Bitrix24Error, ConfigError, UnavailableError
 
@@ -80,31 +81,34 @@ class Transport:
             ) as response:
                 whole = _body(response, self._timeouts.whole_answer)
                 return Response(response.status_code, whole, response.headers.get("Location", ""))
-        except requests.RequestException as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             failure = _network_error(error, where)
         except (OSError, ValueError) as error:  # e.g. a host name that cannot be encoded
             failure = ConfigError(
                 f"the request cannot be sent ({type(error).__name__})",
                 where,
-                "check the address and the proxy settings",
+                "check the address, the proxy settings and the file that REQUESTS_CA_BUNDLE names",
             )
         raise failure  # outside the handlers: an exception's context is printed too
 
 
 def _body(response: requests.Response, seconds: float) -> bytes:
-    """The whole answer; a time limit for a read only bounds the silence between two bytes."""
+    """The whole answer; a time limit for a read only bounds the silence between two bytes.
+
+    `read1` returns with what has arrived. `iter_content` waits for a full chunk, and a portal that drips would keep us there.
+    """
     ends_at = time.monotonic() + seconds
     chunks = []
-    for chunk in response.iter_content(1 << 18):
+    while chunk := response.raw.read1(1 << 18, decode_content=True):
         chunks.append(chunk)
         if time.monotonic() > ends_at:
             raise requests.exceptions.ReadTimeout
     return b"".join(chunks)
 
 
-def _network_error(error: requests.RequestException, where: str) -> Bitrix24Error:
+def _network_error(error: requests.RequestException | urllib3.exceptions.HTTPError, where: str) -> Bitrix24Error:
     text = f"{type(error).__name__} {error}"
-    if isinstance(error, requests.exceptions.SSLError):
+    if isinstance(error, requests.exceptions.SSLError) and "EOF occurred" not in text:  # that is a reset, and passes
         return ConfigError(
             "the TLS connection could not be verified",
             where,
@@ -114,7 +118,7 @@ def _network_error(error: requests.RequestException, where: str) -> Bitrix24Erro
         return UnavailableError("the proxy cannot be used", where, "check HTTPS_PROXY and NO_PROXY")
     if isinstance(error, requests.exceptions.ConnectTimeout):
         return UnavailableError("the portal could not be reached in time", where, "check address, firewall and proxy")
-    if isinstance(error, requests.exceptions.Timeout) or "ReadTimeoutError" in text:
+    if isinstance(error, (requests.exceptions.Timeout, urllib3.exceptions.ReadTimeoutError)):
         return TimedOutError("the portal did not answer in time", where, "try again later")
     if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema)):
         return ConfigError("this address cannot be used", where, "check the portal's address")
