@@ -271,7 +271,7 @@ def test_answers_arrive_whole(loopback, size, packed):
 
 def test_a_host_that_does_not_exist(portal_at):
     """A name that nobody knows is called that."""
-    with pytest.raises(UnavailableError, match="the portal's host name was not found - profile at no-such-portal.inv"):
+    with pytest.raises(UnavailableError, match="the portal's host name was not found - profile at no-such-portal"):
         portal_at("https://no-such-portal.invalid").call("profile")
 
 
