@@ -23,7 +23,7 @@ demo: $(READY) ## a portal on this machine, loaded into DuckDB, and what came ou
 	@$(BIN)/python pipelines/demo.py
 
 test: $(READY) ## the whole test suite
-	@$(BIN)/python -m pytest -q
+	@$(BIN)/python -m pytest -q -n auto
 
 lint: $(READY) ## ruff: rules and format
 	@$(BIN)/ruff check .
