@@ -1,4 +1,7 @@
-"""A few hundred calls, meetings and tasks on the company's items, some bound to several of them."""
+"""A few hundred calls, meetings and tasks on the company's items, some bound to several of them.
+
+It refuses to know how they are asked for.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""One smart process of 45 columns, two of them multiple, with dense or sparse ids: a table to measure speed on."""
+"""One smart process of 45 columns, two of them multiple, with dense or sparse ids: a table to measure speed on.
+
+It refuses to look like a company.
+"""
 
 from __future__ import annotations
 

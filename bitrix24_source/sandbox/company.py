@@ -1,6 +1,7 @@
 """The demo: a believable trading company with six smart processes.
 
-Deterministic by seed; all dates lie before 2025-06-30 whatever day it is today (see `chance`).
+Deterministic by seed; all dates lie before 2025-06-30 whatever day it is today (see `chance`). It refuses
+to know how rows are made.
 """
 
 # ruff: noqa: RUF001 - the company speaks Russian and English

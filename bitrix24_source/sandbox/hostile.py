@@ -1,6 +1,7 @@
 """Everything odd that the reference knows, in one portal: titles, codes, fields, values, directories, rights.
 
-Nothing here is likely and all of it is possible; see `hostile_values` for what stands in the items.
+Nothing here is likely and all of it is possible; see `hostile_values` for what stands in the items,
+which this file refuses to know.
 """
 
 # ruff: noqa: RUF001 - letters that look like others are the point

@@ -1,4 +1,7 @@
-"""crm.activity.*: what people did about an item. A row comes once for every binding that matches."""
+"""crm.activity.*: what people did about an item. A row comes once for every binding that matches.
+
+It refuses to know the items they hang on.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Imports every family of methods, which enters them into the registry."""
+"""Imports every family of methods, which enters them into the registry.
+
+It refuses to know what is in them.
+"""
 
 from . import (
     methods_activities,

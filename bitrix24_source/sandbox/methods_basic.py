@@ -1,4 +1,7 @@
-"""profile, scope, methods, method.get, server.time, app.info, feature.get and the methods that need an application."""
+"""profile, scope, methods, method.get, server.time, app.info, feature.get and the methods that need an application.
+
+It refuses to know CRM.
+"""
 
 from __future__ import annotations
 

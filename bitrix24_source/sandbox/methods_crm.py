@@ -1,4 +1,7 @@
-"""Currencies, the CRM mode and the stage history."""
+"""Currencies, the CRM mode and the stage history.
+
+It refuses to know the items behind the history.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""crm.item.*: fields, list, get, and the writing methods, for smart processes and the built-in CRM objects alike."""
+"""crm.item.*: fields, list, get, and the writing methods, for smart processes and the built-in CRM objects alike.
+
+It refuses to know how items are kept.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""user.* and department.get. Columns depend on the scope; the two methods take no `order` map but two strings."""
+"""user.* and department.get. Columns depend on the scope; the two methods take no `order` map but two strings.
+
+It refuses to know CRM.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""crm.item.productrow.list: what was sold, row by row, computed for each owner."""
+"""crm.item.productrow.list: what was sold, row by row, computed for each owner.
+
+It refuses to know prices anywhere else.
+"""
 
 from __future__ import annotations
 

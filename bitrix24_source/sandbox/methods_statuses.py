@@ -1,4 +1,7 @@
-"""crm.category.list and crm.status.*: pipelines, stages and the other directories."""
+"""crm.category.list and crm.status.*: pipelines, stages and the other directories.
+
+It refuses to know items.
+"""
 
 from __future__ import annotations
 

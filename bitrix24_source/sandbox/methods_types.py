@@ -1,4 +1,7 @@
-"""crm.type.*, crm.enum.ownertype and crm.automatedsolution.*: which smart processes there are."""
+"""crm.type.*, crm.enum.ownertype and crm.automatedsolution.*: which smart processes there are.
+
+It refuses to know items and custom fields.
+"""
 
 from __future__ import annotations
 

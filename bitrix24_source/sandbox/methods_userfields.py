@@ -1,4 +1,7 @@
-"""userfieldconfig.*: how the custom fields are set up. Everything scalar is a string here, and errors have no code."""
+"""userfieldconfig.*: how the custom fields are set up. Everything scalar is a string here, and errors have no code.
+
+It refuses to know the values in the fields.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,7 @@ def userfieldconfig_list(call: Call) -> Answer:
 
 def _refuse_denied(call: Call, conditions: Row) -> None:
     denied = {call.world.uf_object(number) for number in call.world.denied}
-    if conditions.get("entityId", conditions.get("=entityId")) in denied:
+    if str(conditions.get("entityId", conditions.get("=entityId"))) in denied:
         raise Refused(400, "", "You do not have permission to view user field settings")
 
 

@@ -1,4 +1,7 @@
-"""bizproc.* and the automation methods; most of them answer to applications only."""
+"""bizproc.* and the automation methods; most of them answer to applications only.
+
+It refuses to run any workflow.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Answers which world a scenario's name stands for."""
+"""Answers which world a scenario's name stands for.
+
+It refuses to fill it itself.
+"""
 
 from __future__ import annotations
 

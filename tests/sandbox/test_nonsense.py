@@ -12,11 +12,54 @@ import pytest
 from bitrix24_source.sandbox import Portal
 from bitrix24_source.sandbox.registry import METHODS
 
-NAMES = (
-    "id ID entityTypeId filter FILTER select SELECT order ORDER start START fields moduleId name 0 1 logic title >id @id "
-    ">=updatedTime %title !title stageId ENTITY_ID sort SORT cmd halt activityId =ownerType =ownerId BINDINGS OWNER_ID "
-    "CREATED_TIME opportunity contactIds ufCrm13Approved TIMESTAMP_X ACTIVE relations code scope entityId language observers"
-).split()
+NAMES = [
+    "id",
+    "ID",
+    "entityTypeId",
+    "filter",
+    "FILTER",
+    "select",
+    "SELECT",
+    "order",
+    "ORDER",
+    "start",
+    "START",
+    "fields",
+    "moduleId",
+    "name",
+    "0",
+    "1",
+    "logic",
+    "title",
+    ">id",
+    "@id",
+    ">=updatedTime",
+    "%title",
+    "!title",
+    "stageId",
+    "ENTITY_ID",
+    "sort",
+    "SORT",
+    "cmd",
+    "halt",
+    "activityId",
+    "=ownerType",
+    "=ownerId",
+    "BINDINGS",
+    "OWNER_ID",
+    "CREATED_TIME",
+    "opportunity",
+    "contactIds",
+    "ufCrm13Approved",
+    "TIMESTAMP_X",
+    "ACTIVE",
+    "relations",
+    "code",
+    "scope",
+    "entityId",
+    "language",
+    "observers",
+]
 VALUES: list[Any] = [None, True, False, 0, -1, 177, "", "x", "ID", [], {}, "2025-01-01T00:00:00+03:00", "$result[a][0]"]
 OFTEN: dict[str, list[Any]] = {"entityTypeId": [177, "1030", 2, 3], "moduleId": ["crm"], "order": [{"id": "DESC"}, {}]}
 
