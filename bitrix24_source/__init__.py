@@ -24,6 +24,7 @@ The river, one file per station, in the order in which data meets them; imports 
     discovery    how is the catalogue found out?
     cells        what do single values of the catalogue mean?
     tables       the catalogue as rows and typed columns
+    collecting   how often does Python look for garbage while rows stream through?
     segments     which pages of a long list come next, and what does a page tell?
     pace         how much may be asked of the portal in the next request?
     items        all items of many types, each once, over a few connections

@@ -21,7 +21,8 @@ from .values import Converted, Converter, Rejected
 
 log = logging.getLogger("bitrix24_source")
 
-MERGE: Any = {"disposition": "merge", "strategy": "delete-insert"}
+MERGE: Any = {"disposition": "merge", "strategy": "delete-insert", "deduplicated": True}
+"""deduplicated: reading by id brings each item once; ranking all rows to find that out takes time and memory for nothing"""
 REMOVED = pa.field("is_removed", pa.bool_())
 """true on a row that stands for an emptied list: dlt deletes the old rows and does not keep this one"""
 

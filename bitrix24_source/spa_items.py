@@ -15,6 +15,7 @@ from dlt.extract import DltResource
 
 from .catalog import Catalog, Issues, SpaType
 from .client import Client
+from .collecting import seldom_collecting
 from .deletions import deleted_rows
 from .errors import Bitrix24Error, ConfigError, DeniedError
 from .extraction import CatalogReader, current_load_id, hints, issue_rows
@@ -64,7 +65,8 @@ def spa_items(reader: CatalogReader, client: Client, choice: ItemChoice) -> DltR
         yield rejected_table([], client.clock.now())
         for table in tables.values():
             yield from table.begin()
-        yield from _items(client, tables, choice, issues)
+        with seldom_collecting():
+            yield from _items(client, tables, choice, issues)
         if issues.noted:
             made = dlt.mark.make_hints(
                 table_name=ISSUES.name, columns=hints(ISSUES.columns), write_disposition="append"
