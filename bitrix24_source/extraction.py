@@ -82,7 +82,7 @@ def as_stored(row: dict[str, Any]) -> dict[str, Any]:
     column, child = row["column_name"], row["child_table"]
     return {
         **row,
-        "column_name": column and naming.normalize_identifier(column),
+        "column_name": column and naming.normalize_path(column),
         "child_table": child and naming.normalize_tables_path(child),
     }
 
