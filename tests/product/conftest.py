@@ -6,6 +6,7 @@ Fixtures to ask for, beside those of the whole suite:
     loaded      a Warehouse of a demo portal after one run of the catalogue; one for all tests of a file, to look at only
     ask         asks the portal itself, past the connector: ask("crm.item.fields", entityTypeId=177)
     many_types  fills a portal up to so many smart processes
+    postgres    makes datasets in the PostgreSQL of this machine and drops them afterwards; skips where none answers
     server      the portal behind a socket on loopback
     bitrix24    runs the console command in a process of its own: bitrix24("load", credentials={...})
 """
@@ -17,6 +18,7 @@ import json
 import os
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -143,6 +145,7 @@ def ask(portal: Portal) -> Callable[..., Any]:
         headers = {"Content-Type": "application/json"}
         reply = of.handle("POST", of.webhook_path + method, headers=headers, body=json.dumps(params).encode())
         del of.requests[counted:]
+        of.clock.advance(1)  # and leaves the portal's request limit as it was
         return json.loads(reply.body)
 
     return asking
@@ -167,6 +170,32 @@ def many_types() -> Callable[..., None]:
                 add_user_field(portal.world, number, f"GRADE{place}", "enumeration", f"Grade {place}", **given)
 
     return fill
+
+
+POSTGRES = "postgresql://postgres:trusted@127.0.0.1:5432/postgres"
+
+
+@pytest.fixture
+def postgres() -> Iterator[Callable[[], str]]:
+    """Gives names of datasets of this test's own."""
+    psycopg2 = pytest.importorskip("psycopg2", reason="the driver of PostgreSQL is not installed")
+    try:
+        connection = psycopg2.connect(POSTGRES, connect_timeout=3)
+    except psycopg2.OperationalError as error:
+        pytest.skip(f"no PostgreSQL for tests on 127.0.0.1:5432: {str(error).splitlines()[0]}")
+    made: list[str] = []
+
+    def name() -> str:
+        made.append(f"bitrix24_test_{uuid.uuid4().hex[:12]}")
+        return made[-1]
+
+    yield name
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        for dataset in made:
+            for schema in (dataset, f"{dataset}_staging"):
+                cursor.execute(f"drop schema if exists {schema} cascade")
+    connection.close()
 
 
 @pytest.fixture
