@@ -20,9 +20,9 @@ from .batching import Outcome
 from .client import Client
 from .errors import Action, Bitrix24Error, CredentialError, UnavailableError
 from .pace import Pace
-from .segments import ItemList, Row, Segment, advance
+from .segments import ItemList, Row, Segment, advance, newest_id
 from .transport import TimedOutError
-from .wire import BATCH_SIZE, PAGE_SIZE, Answer, Call
+from .wire import BATCH_SIZE, PAGE_SIZE, Call
 
 log = logging.getLogger("bitrix24_source")
 
@@ -202,17 +202,16 @@ class _Reading:
 
     def _measured(self, segment: Segment, outcome: Outcome) -> Iterator[Rows | Ended]:
         """The newest id bounds the estimate, and lets a long list be read in several places at once."""
-        if isinstance(outcome, Answer):
-            found: Any = outcome.result.get("items") if isinstance(outcome.result, dict) else None
-            ids = [int(row["id"]) for row in found or () if isinstance(row, dict) and str(row.get("id")).isdigit()]
-            segment.goal = max(ids, default=segment.after)
-            if segment.goal > segment.after:
-                self._queue(segment)
-            else:
-                self._open[id(segment.items)].clear()
-                yield Ended(segment.items)
+        newest = newest_id(segment.items, outcome)
+        if isinstance(newest, Bitrix24Error):
+            yield from self._failed(segment, newest, self._unmeasured)
+            return
+        segment.goal = newest
+        if segment.goal > segment.after:
+            self._queue(segment)
         else:
-            yield from self._failed(segment, outcome, self._unmeasured)
+            self._open[id(segment.items)].clear()
+            yield Ended(segment.items)
 
     def _read(self, segment: Segment, outcomes: Sequence[Outcome]) -> Iterator[Rows | Ended]:
         if id(segment) not in self._open[id(segment.items)]:

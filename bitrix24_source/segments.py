@@ -11,10 +11,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from .batching import Outcome
-from .errors import Bitrix24Error, PortalError
+from .errors import Bitrix24Error, PortalError, UnavailableError
 from .wire import PAGE_SIZE, Answer, Call
 
 Row = Mapping[str, Any]
@@ -135,10 +136,14 @@ def advance(segment: Segment, outcomes: Sequence[Outcome]) -> Progress:
         if not isinstance(outcome, Answer):
             progress.error = outcome if link == 0 else None  # else the next chain begins with this page
             break
-        rows, ids = _rows(outcome)
+        page = _rows(outcome)
+        if page is None:
+            progress.error = _no_page(segment.items) if link == 0 else None
+            break
+        rows, ids = page
         if not _follows(segment, ids):
             progress.broken_chain = link > 0
-            progress.error = _ignored(segment) if link == 0 else None
+            progress.error = _ignored(segment.items) if link == 0 else None
             break
         start, segment.after = segment.after, ids[-1] if ids else segment.after
         progress.rows += rows
@@ -154,12 +159,26 @@ def advance(segment: Segment, outcomes: Sequence[Outcome]) -> Progress:
     return progress
 
 
-def _rows(answer: Answer) -> tuple[list[Row], list[int]]:
+def newest_id(items: ItemList, outcome: Outcome) -> int | Bitrix24Error:
+    """The highest id by the answer to `items.newest()`, 0 where there are no items; or why it cannot be known."""
+    if not isinstance(outcome, Answer):
+        return outcome
+    page = _rows(outcome)
+    if page is None:
+        return _no_page(items)
+    _, ids = page
+    is_falling = all(earlier > later for earlier, later in pairwise((*ids, 0)))
+    return max(ids, default=0) if is_falling else _ignored(items)
+
+
+def _rows(answer: Answer) -> tuple[list[Row], list[int]] | None:
+    """Rows and their ids; None for what is no page: taken for an empty one, it would end the list in silence."""
     found = answer.result.get("items") if isinstance(answer.result, Mapping) else None
     if isinstance(found, Mapping):  # PHP turns a list with gaps into a map
         found = list(found.values())
-    rows = [row for row in found if isinstance(row, Mapping)] if isinstance(found, list) else []
-    return rows, [_id(row) for row in rows]
+    if not isinstance(found, list) or not all(isinstance(row, Mapping) for row in found):
+        return None
+    return found, [_id(row) for row in found]
 
 
 def _id(row: Row) -> int:
@@ -192,9 +211,17 @@ def _learn(segment: Segment, spans: Sequence[float]) -> None:
         segment.is_even = max(spans) - min(spans) <= 0.01 * max(spans) and (len(spans) > 1 or segment.ids_per_row == 1)
 
 
-def _ignored(segment: Segment) -> Bitrix24Error:
+def _ignored(items: ItemList) -> Bitrix24Error:
     return PortalError(
         "the portal ignores the filter or the order on id, so that reading on would lose or repeat rows",
-        f"crm.item.list, entityTypeId {segment.items.entity_type_id}",
+        _where(items),
         "report it to the portal's administrator: a customised REST method may be in the way",
     )
+
+
+def _no_page(items: ItemList) -> Bitrix24Error:
+    return UnavailableError("the portal answers with something that is no page of items", _where(items), "try again later")
+
+
+def _where(items: ItemList) -> str:
+    return f"{items.method}, entityTypeId {items.entity_type_id}"
