@@ -9,6 +9,8 @@ Fixtures to ask for, beside those of the whole suite:
                be told to mishear its commands or to tell their results wrongly
 """
 
+# ruff: noqa: S608 - tables and columns of the tests' own
+
 from __future__ import annotations
 
 import itertools
@@ -33,7 +35,7 @@ from bitrix24_source.errors import Bitrix24Error
 from bitrix24_source.items import Ended, Rows, read_items
 from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter
 from bitrix24_source.sandbox.php import query_to_params
-from bitrix24_source.segments import ItemList
+from bitrix24_source.segments import ItemList, Segment
 
 PAGE = 50
 Row = dict[str, Any]
@@ -105,9 +107,11 @@ def _asked(body: Mapping[str, Any], answer: bytes) -> Iterator[Asked]:
         method, _, query = command.partition("?")
         if method == "crm.item.list":
             params = query_to_params(query)
-            items = results[key]["items"] if key in results else None
-            items = items.values() if isinstance(items, dict) else items
-            ids = None if items is None else tuple(int(item["id"]) for item in items)
+            page = results.get(key)
+            items = page.get("items", []) if isinstance(page, dict) else []
+            rows = items.values() if isinstance(items, dict) else items
+            numbers = tuple(int(row["id"]) for row in rows if isinstance(row, dict) and row["id"] is not None)
+            ids = numbers if key in results else None
             yield Asked(int(params["entityTypeId"]), params, ids)
 
 
@@ -203,7 +207,7 @@ def reading() -> Callable[..., Reading]:
     ) -> Reading:
         done = Reading()
         lists = [ItemList(type_, select=tuple(select), **more) for type_ in types]
-        for what in read_items(way.client(), lists, connections):
+        for what in read_items(way.client(), list(map(Segment, lists)), connections):
             type_ = what.items.entity_type_id
             if isinstance(what, Rows):
                 assert type_ not in done.ended, "rows came after the end"
