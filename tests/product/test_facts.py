@@ -92,13 +92,15 @@ class Asker:
         return found or pytest.skip(f"no item of the first pages has a value in {what}")
 
 
-@pytest.fixture(params=["sandbox", "real"], scope="module")
+REAL = os.environ.get("BITRIX24_WEBHOOK_URL")
+
+
+@pytest.fixture(params=["sandbox", "real"] if REAL else ["sandbox"], scope="module")
 def ask(request):
     """Each question is put to the sandbox, and to a real portal where one is named."""
     if request.param == "real":
-        url = os.environ.get("BITRIX24_WEBHOOK_URL") or pytest.skip("BITRIX24_WEBHOOK_URL names no real portal")
         with requests.Session() as session:
-            yield Asker(url, session, time.sleep)
+            yield Asker(REAL, session, time.sleep)
         return
     clock = Clock(datetime(2025, 7, 1, 12, tzinfo=timezone.utc))
     portal = Portal(scenario="demo", items=1000, clock=clock)
