@@ -28,10 +28,14 @@ The river, one file per station, in the order in which data meets them; imports 
     segments     which pages of a long list come next, and what does a page tell?
     pace         how much may be asked of the portal in the next request?
     items        all items of many types, each once, over a few connections
+    choice       which items did somebody choose, and how are they to be read?
+    memory       what is remembered of each type between runs?
+    timefilter   does the portal keep what a filter on updatedTime says?
     item_tables  items as tables for dlt, with what did not fit beside them
     destination  is the destination free, and what does it hold already?
     deletions    which items are gone from the portal?
     extraction   what the resources of one load share
+    rounds       one round over the items of all types, and what follows from it
     spa_items    the items of all smart processes as one resource
     source       the dlt source
     run          one scheduled run, and how it ended

@@ -15,6 +15,7 @@ ARROW: Mapping[ColumnType, pa.DataType] = {
     "bigint": pa.int64(), "double": pa.float64(), "text": pa.string(), "bool": pa.bool_(), "date": pa.date32(),
     "timestamp": pa.timestamp("us", tz="UTC"), "decimal": pa.decimal128(38, 9), "json": pa.string(),
 }  # fmt: skip
+COLUMN_TYPES: Mapping[pa.DataType, ColumnType] = {arrow: name for name, arrow in ARROW.items() if name != "json"}
 INTEGER, TEXT, DATE, INSTANT, AMOUNT = (ARROW[name] for name in ("bigint", "text", "date", "timestamp", "decimal"))
 
 # From year 1 to year 9999, in days and in microseconds since 1970.

@@ -113,7 +113,8 @@ def spa_info(types: tuple[str, ...], as_json: bool, sandbox: bool) -> None:
 @click.option("--dataset", metavar="N", help="Dataset or schema to load into.  [default: bitrix24]")
 @click.option("--resource", "resources", multiple=True, metavar="R", help="Load only this; may be repeated.")
 @click.option("--type", "types", multiple=True, metavar="T", help="Only this smart process; may be repeated.")
-@click.option("--full-refresh", is_flag=True, help="Drop what was loaded before and start over.")
+@click.option("--full-refresh", is_flag=True, help="Start over; with --type, for that one alone.")
+@click.option("--sweep", is_flag=True, help="Look now for items that were deleted in the portal.")
 @click.option("--progress", type=click.Choice(["tqdm", "log", "none"]), help="[default: tqdm on a terminal, else log]")
 @sandbox_option
 def load(
@@ -122,6 +123,7 @@ def load(
     resources: tuple[str, ...],
     types: tuple[str, ...],
     full_refresh: bool,
+    sweep: bool,
     progress: str | None,
     sandbox: bool,
 ) -> None:
@@ -130,18 +132,20 @@ def load(
     Example: bitrix24 load --destination postgres --dataset crm
     """
     from .run import run  # noqa: PLC0415 - as above
-    from .source import bitrix24  # noqa: PLC0415
+    from .source import bitrix24, configured_slices  # noqa: PLC0415
 
     with _sandbox_credentials(sandbox) as credentials:
         given: Any = {"credentials": credentials} if credentials else {}
-        source = bitrix24(spa_types=list(types) or None, **given)
+        slices = configured_slices()
+        source = bitrix24(spa_types=list(types) or None, sweep=sweep, full_refresh=full_refresh, slices=slices, **given)
         _known(resources, source.resources)
         loaded = run(
             source,
             **_target(destination, dataset, sandbox=sandbox),
             resources=resources,
-            full_refresh=full_refresh,
+            full_refresh=full_refresh and not types,  # one type alone is read again into the table that it has
             progress=_progress(progress),
+            slices=slices,
         )
     for table, rows in sorted(loaded.rows.items()):
         click.echo(f"{table:<28} {rows:>10,}")

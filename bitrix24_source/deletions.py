@@ -13,7 +13,7 @@ import dlt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .destination import living_ids, rows_of
+from .destination import living_ids, marked_ids, rows_of
 from .errors import PortalError
 
 FEW = 10
@@ -50,3 +50,11 @@ def deleted_rows(
     for rows in rows_of(pipeline, schema, table, gone.to_pylist()) if len(gone) else ():
         marks = pa.array([now] * len(rows), pa.timestamp("us", tz="UTC"))
         yield rows.set_column(rows.schema.get_field_index("deleted_at"), "deleted_at", marks)
+
+
+def revived_ids(pipeline: dlt.Pipeline, schema: str, table: str, seen: Sequence[pa.Array]) -> list[int]:
+    """Ids that are marked in the destination and that the portal shows again."""
+    marked = marked_ids(pipeline, schema, table)
+    present = pa.chunked_array(list(seen), pa.int64())
+    back: list[int] = marked.filter(pc.is_in(marked, value_set=present)).to_pylist()
+    return back

@@ -68,12 +68,21 @@ def _require_other_name(sql: Any) -> None:
 
 def living_ids(pipeline: dlt.Pipeline, schema: str, table: str) -> pa.Array:
     """Ids of a table that are not marked as deleted; empty where the table or a way to read it does not exist."""
+    return _ids_where(pipeline, schema, table, "deleted_at IS NULL")
+
+
+def marked_ids(pipeline: dlt.Pipeline, schema: str, table: str) -> pa.Array:
+    """Ids of a table that are marked as deleted; empty as with `living_ids`."""
+    return _ids_where(pipeline, schema, table, "deleted_at IS NOT NULL")
+
+
+def _ids_where(pipeline: dlt.Pipeline, schema: str, table: str, condition: str) -> pa.Array:
     if schema not in pipeline.schema_names or table not in pipeline.schemas[schema].tables:
         return pa.array([], pa.int64())  # dlt knows what the destination has, also when its working directory is new
     unreadable = (DatabaseUndefinedRelation, SqlClientNotAvailable, NotImplementedError)
     with suppress(*unreadable), pipeline.sql_client(schema) as client:
         name = client.make_qualified_table_name(table)
-        rows = client.execute_sql(f"SELECT id FROM {name} WHERE deleted_at IS NULL")  # noqa: S608 - our own names
+        rows = client.execute_sql(f"SELECT id FROM {name} WHERE {condition}")  # noqa: S608 - our own names
         return pa.array([row[0] for row in rows or ()], pa.int64())
     return pa.array([], pa.int64())
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import dlt
@@ -14,6 +15,7 @@ from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
 from dlt.extract.exceptions import CurrentSourceNotAvailable
 
 from .catalog import Catalog, Issue
+from .choice import Slices
 from .client import Client
 from .destination import require_free
 from .discovery import TABLES, read_catalog
@@ -25,9 +27,12 @@ ITEM_RESOURCES = frozenset({"spa_items"})
 class CatalogReader:
     """Reads the catalogue once for every load package, and only what the selected resources need."""
 
-    def __init__(self, client: Client, spa_types: Sequence[int | str] | None = None) -> None:
+    def __init__(
+        self, client: Client, spa_types: Sequence[int | str] | None = None, slices: Slices | None = None
+    ) -> None:
         self._client = client
         self._spa_types = spa_types
+        self._slices = slices or Slices()
         self._lock = threading.Lock()
         self._read: tuple[str, Catalog] | None = None
 
@@ -39,10 +44,18 @@ class CatalogReader:
                 if load_id:
                     require_free(dlt.current.pipeline())
                 self._client.on_request = _count_request if load_id else None
-                catalog = read_catalog(self._client, _needed_tables(name))
-                catalog.select(self._spa_types or ())
-                self._read = (load_id, catalog)
+                self._read = (load_id, self._catalog(name))
             return self._read[1]
+
+    def _catalog(self, name: str) -> Catalog:
+        """What the portal has; the next slice of one reading goes by what the first one found."""
+        slices = self._slices
+        if slices.unfinished and isinstance(slices.catalog, Catalog):
+            return replace(slices.catalog, issues=())
+        catalog = read_catalog(self._client, _needed_tables(name))
+        catalog.select(self._spa_types or ())
+        slices.catalog = catalog
+        return catalog
 
 
 def current_load_id() -> str:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import dlt
 import pyarrow as pa
 
+from .arrow_types import COLUMN_TYPES
 from .fields import Field, placements
 from .segments import Row
 from .values import Converted, Converter, Rejected
@@ -50,7 +51,6 @@ class ItemTable:
         reread: asks the portal for its field list again.
         selected: wire names; empty for all.
         rows: how many items came.
-        ids: of these items, to find out later what is gone.
     """
 
     name: str
@@ -58,7 +58,6 @@ class ItemTable:
     reread: Callable[[], Sequence[Field]]
     selected: frozenset[str] = frozenset()
     rows: int = 0
-    ids: list[pa.Array] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._reread = False
@@ -77,7 +76,6 @@ class ItemTable:
             yield from self._hints()
             converted = self._converter.convert(rows)
         self.rows += len(rows)
-        self.ids.append(converted.items.column("id").combine_chunks())
         yield from self._tables(converted)
         if converted.rejected:
             yield rejected_table(converted.rejected, now)
@@ -86,9 +84,18 @@ class ItemTable:
         """Rows read back from the destination, `deleted_at` set, in this run's columns."""
         return dlt.mark.with_table_name(rows, self.name)
 
-    @property
-    def schema(self) -> pa.Schema:
-        return self._converter.items_schema
+    def conflicts(self, stored: Mapping[str, Any]) -> list[str]:
+        """Columns that the destination has with another type: a field was deleted and made anew under its old code.
+
+        Such a load would fail at the very end, and every later one with it.
+        """
+        tables = {self.name: self._converter.items_schema, **self._converter.child_schemas}
+        return [
+            f"{table}.{column.name}"
+            for table, schema in tables.items()
+            for column in schema
+            if (type_ := _stored_type(stored, table, column.name)) and type_ != COLUMN_TYPES[column.type]
+        ]
 
     def _use(self, fields: Sequence[Field]) -> None:
         chosen = [f for f in fields if not self.selected or f.name in self.selected or f.name == "id"]
@@ -161,6 +168,11 @@ def _hint(table: str, **hints: Any) -> Any:
     """A table's hints, once: on every page they would cost more than the rows."""
     made = dlt.mark.make_hints(table_name=table, write_disposition=MERGE, **hints)
     return dlt.mark.with_hints([], made, create_table_variant=True)
+
+
+def _stored_type(stored: Mapping[str, Any], table: str, column: str) -> str | None:
+    type_ = stored.get(table, {}).get("columns", {}).get(column, {}).get("data_type")
+    return None if type_ is None else str(type_)
 
 
 def wire_names(fields: Sequence[Field], chosen: Sequence[str], table: str) -> tuple[frozenset[str], list[str]]:

@@ -20,7 +20,7 @@ from .batching import Outcome
 from .client import Client
 from .errors import Action, Bitrix24Error, CredentialError, UnavailableError
 from .pace import Pace
-from .segments import ItemList, Row, Segment, advance, newest_id
+from .segments import ItemList, Part, Row, Segment, advance, newest_id
 from .transport import TimedOutError
 from .wire import BATCH_SIZE, PAGE_SIZE, Call
 
@@ -37,6 +37,8 @@ class Rows:
     items: ItemList
     rows: Sequence[Row]
     left: int = 0
+    parts: Sequence[Part] = ()
+    """what is left of the list after these rows"""
 
 
 @dataclass(frozen=True)
@@ -47,24 +49,33 @@ class Ended:
     error: Bitrix24Error | None = None
 
 
-def read_items(client: Client, lists: Sequence[ItemList], connections: int = 4) -> Iterator[Rows | Ended]:
-    """Every item of every list; one `Ended` for each list, after its last rows.
+def read_items(
+    client: Client,
+    what: Sequence[ItemList | Segment],
+    connections: int = 4,
+    enough: threading.Event | None = None,
+    pace: Pace | None = None,
+) -> Iterator[Rows | Ended]:
+    """Every item of some lists, or of stretches of them; one `Ended` for each list, after its last rows.
 
-    Requests go on in the background while the caller works on what came, a few batches ahead of it.
+    Requests go on in the background while the caller works on what came, a few batches ahead of it. Once `enough` is set,
+    nothing more is asked; what is under way still comes, and lists that are not finished have no `Ended`. A `pace` that was
+    used before knows the portal's speed.
 
     Raises:
         Bitrix24Error: what concerns all lists alike: credential, network, a limit that does not end.
     """
     arrived: queue.Queue[Rows | Ended | Exception | None] = queue.Queue(maxsize=max(2, connections))
     gone = threading.Event()
-    reading = _Reading(client, lists, max(1, connections))
+    segments = [one if isinstance(one, Segment) else Segment(one) for one in what]
+    reading = _Reading(client, segments, max(1, connections), enough or threading.Event(), pace)
     thread = threading.Thread(target=_conduct, args=(reading, arrived, gone), name="bitrix24-items", daemon=True)
     thread.start()
     try:
-        while (what := arrived.get()) is not None:
-            if isinstance(what, Exception):
-                raise what
-            yield what
+        while (came := arrived.get()) is not None:
+            if isinstance(came, Exception):
+                raise came
+            yield came
     finally:
         gone.set()
         while thread.is_alive():  # it may wait for room in a queue that nobody reads any more
@@ -72,6 +83,11 @@ def read_items(client: Client, lists: Sequence[ItemList], connections: int = 4) 
                 arrived.queue.clear()
                 arrived.not_full.notify_all()
             thread.join(0.05)
+
+
+def pace_for(client: Client) -> Pace:
+    """A pace for reading items from a portal that nothing is known of yet."""
+    return Pace(client.budget, client.clock, ("batch", ItemList.method))
 
 
 def _conduct(reading: _Reading, arrived: queue.Queue[Any], gone: threading.Event) -> None:
@@ -109,14 +125,19 @@ class _Errand:
 class _Reading:
     """What is still to be read. Lives in one thread; only `_send` runs in others."""
 
-    def __init__(self, client: Client, lists: Sequence[ItemList], connections: int) -> None:
+    def __init__(
+        self, client: Client, segments: Sequence[Segment], connections: int, enough: threading.Event, pace: Pace | None
+    ) -> None:
         self._client = client
+        self._enough = enough
         self._connections = connections
-        self._pace = Pace(client.budget, client.clock, ("batch", ItemList.method))
-        self._ready = deque(Segment(items) for items in lists)
+        self._pace = pace or pace_for(client)
+        self._ready = deque(segments)
         self._unmeasured: deque[Segment] = deque()
         """segments behind a full first page, whose newest id is not known yet"""
-        self._open = {id(segment.items): {id(segment): segment} for segment in self._ready}
+        self._open: dict[int, dict[int, Segment]] = {id(segment.items): {} for segment in segments}
+        for segment in segments:
+            self._open[id(segment.items)][id(segment)] = segment
         self._failures: dict[int, int] = {}
         self._longest_chain = BATCH_SIZE
         self._quiet_until = 0.0
@@ -126,7 +147,10 @@ class _Reading:
         with ThreadPoolExecutor(self._connections, thread_name_prefix="bitrix24") as pool:
             try:
                 while (self._ready or self._unmeasured or self._running) and not gone.is_set():
-                    self._dispatch(pool)
+                    if not self._enough.is_set():
+                        self._dispatch(pool)
+                    elif not self._running:
+                        return
                     if not self._running:
                         self._wait_for_portal()
                         continue
@@ -202,15 +226,18 @@ class _Reading:
 
     def _measured(self, segment: Segment, outcome: Outcome) -> Iterator[Rows | Ended]:
         """The newest id bounds the estimate, and lets a long list be read in several places at once."""
+        if id(segment) not in self._open[id(segment.items)]:
+            return  # its list has failed meanwhile
         newest = newest_id(segment.items, outcome)
         if isinstance(newest, Bitrix24Error):
             yield from self._failed(segment, newest, self._unmeasured)
             return
-        segment.goal = newest
+        segment.goal = newest if segment.upper is None else min(newest, segment.upper)
         if segment.goal > segment.after:
             self._queue(segment)
-        else:
-            self._open[id(segment.items)].clear()
+            return
+        self._open[id(segment.items)].pop(id(segment))
+        if not self._open[id(segment.items)]:
             yield Ended(segment.items)
 
     def _read(self, segment: Segment, outcomes: Sequence[Outcome]) -> Iterator[Rows | Ended]:
@@ -226,8 +253,9 @@ class _Reading:
         if progress.finished:
             self._open[id(segment.items)].pop(id(segment))
         if progress.rows:
-            left = sum(part.rows_left() for part in self._open[id(segment.items)].values())
-            yield Rows(segment.items, progress.rows, int(left))
+            open_ = self._open[id(segment.items)].values()
+            left = int(sum(part.rows_left() for part in open_))
+            yield Rows(segment.items, progress.rows, left, [part.to_part() for part in open_])
         if progress.finished:
             if not self._open[id(segment.items)]:
                 yield Ended(segment.items)

@@ -6,6 +6,8 @@ locked database should not cost a whole extraction.
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,10 +19,14 @@ from dlt.common.exceptions import DltException
 from dlt.destinations.exceptions import DatabaseException, DestinationConnectionError
 from dlt.pipeline.exceptions import PipelineStepFailed
 
+from .choice import Slices
 from .destination import require_free
 from .errors import Bitrix24Error, ConfigError
+from .rounds import RESOURCE as ITEMS
 from .tables import ISSUES
 from .transport import redacted
+
+log = logging.getLogger("bitrix24_source")
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,7 @@ def run(
     full_refresh: bool = False,
     progress: Any = None,
     pipelines_dir: str | None = None,
+    slices: Slices | None = None,
 ) -> Loaded:
     """Loads a `bitrix24()` source and says what came of it.
 
@@ -57,6 +64,7 @@ def run(
         full_refresh: drop the tables and the state of these resources first.
         progress: a dlt collector.
         pipelines_dir: dlt's working directory, where it should not be the usual one.
+        slices: those that the source was made with; each is committed by itself, until nothing is left.
 
     Raises:
         Bitrix24Error: nothing usable; one sentence that says what to do.
@@ -72,13 +80,16 @@ def run(
             **elsewhere,
         )
         require_free(pipeline)
+        pipeline = _with_nothing_pending(pipeline)
         if resources:
             source = source.with_resources(*resources)
-        if pipeline.has_pending_data:  # of a run that was cut off: dlt loads these first, and alone
-            pipeline.run()
         again: Any = "drop_resources" if full_refresh else None
         pipeline.run(source, refresh=again)
-        return Loaded(_row_counts(pipeline), dataset)
+        rows = _row_counts(pipeline)
+        while slices and slices.unfinished:
+            pipeline.run(source.with_resources(ITEMS))
+            rows += _row_counts(pipeline)
+        return Loaded(rows, dataset)
     except Bitrix24Error:
         raise
     except DltException as error:
@@ -94,10 +105,26 @@ def _destination(name: Any, pipeline_name: str, dataset: str) -> Any:
     return dlt.destinations.duckdb(f"{pipeline_name}_data.duckdb")
 
 
-def _row_counts(pipeline: dlt.Pipeline) -> dict[str, int]:
+def _with_nothing_pending(pipeline: dlt.Pipeline) -> dlt.Pipeline:
+    """Loads what a run that was cut off has left. What cannot be loaded must not block all later runs: then the working
+    folder is given up, the state is taken from the destination, and what was in the package is read again.
+    """
+    if not pipeline.has_pending_data:
+        return pipeline
+    try:
+        pipeline.run()
+    except PipelineStepFailed as error:
+        reason = _brief(list(_causes(error)))
+        log.warning("A package of an earlier run could not be loaded and is dropped, to be read again: %s", reason)
+        return pipeline.drop()
+    return pipeline
+
+
+def _row_counts(pipeline: dlt.Pipeline) -> Counter[str]:
     info = pipeline.last_trace.last_normalize_info if pipeline.last_trace else None
     counts = info.row_counts if info else {}
-    return {table: rows for table, rows in counts.items() if "__" not in table and not table.startswith("_dlt")}
+    shown = (table for table in counts if "__" not in table and not table.startswith("_dlt"))
+    return Counter({table: counts[table] for table in shown})
 
 
 def explained(error: BaseException, destination: str) -> Bitrix24Error:

@@ -20,6 +20,9 @@ from .wire import PAGE_SIZE, Answer, Call
 
 Row = Mapping[str, Any]
 
+Part = list[Any]
+"""A remembered segment: after, upper, goal, ids_per_row, is_even."""
+
 _SAFETY = 0.95
 """of the pages that an estimate promises are asked for at once; the pages of even ids are known exactly"""
 
@@ -77,6 +80,14 @@ class Segment:
     goal: int | None = None
     ids_per_row: float = 0.0
     is_even: bool = False
+
+    def to_part(self) -> Part:
+        """As a list that can be remembered."""
+        return [self.after, self.upper, self.goal, self.ids_per_row, self.is_even]
+
+    @classmethod
+    def of_part(cls, items: ItemList, part: Part) -> Segment:
+        return cls(items, *part)
 
     def rows_left(self) -> float:
         """An estimate; 0 when nothing is known or nothing is left."""
@@ -220,7 +231,9 @@ def _ignored(items: ItemList) -> Bitrix24Error:
 
 
 def _no_page(items: ItemList) -> Bitrix24Error:
-    return UnavailableError("the portal answers with something that is no page of items", _where(items), "try again later")
+    return UnavailableError(
+        "the portal answers with something that is no page of items", _where(items), "try again later"
+    )
 
 
 def _where(items: ItemList) -> str:

@@ -7,6 +7,7 @@ asked when the first row is wanted.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import dlt
@@ -15,9 +16,10 @@ from dlt.extract import DltResource
 from dlt.extract.source import DltSource
 
 from .auth import Bitrix24Credentials, auth_from
+from .choice import ItemChoice, Slices, SweepSchedule
 from .client import Client, Settings
 from .extraction import CatalogReader, as_stored, hints, issue_rows
-from .spa_items import ItemChoice, spa_items
+from .spa_items import spa_items
 from .tables import CATALOG_TABLES, ISSUES, Table
 
 
@@ -37,7 +39,13 @@ def bitrix24(
     connections: int = 4,
     requests_per_second: float = 2.0,
     burst: int = 50,
+    overlap_minutes: float = 15.0,
+    sweep_hours: float = 24.0,
+    sweep_runs: int = 0,
+    sweep: bool = False,
+    full_refresh: bool = False,
     max_deleted_share: float = 0.2,
+    slices: Any = None,
     token_store: Any = None,
     client: Any = None,
 ) -> Iterator[DltResource]:
@@ -51,7 +59,13 @@ def bitrix24(
         connections: requests under way at once; 1 is the most polite.
         requests_per_second: what leaks out of the portal's request bucket; 5 on the Enterprise plan.
         burst: requests that the bucket takes at once; 250 on the Enterprise plan.
+        overlap_minutes: changes are read again from so long before the last run, for clocks that differ.
+        sweep_hours: how often all ids are compared with the destination's, to find what was deleted; 0 for never.
+        sweep_runs: the same in runs; 0 for never.
+        sweep: compare them in this run.
+        full_refresh: read all items of the chosen types again, whatever was read before.
         max_deleted_share: of a table's rows that may be marked as deleted in one run; more is taken for a lost right.
+        slices: `Slices` of a long first reading; `bitrix24 load` uses it, a plain `pipeline.run()` loads everything at once.
         token_store: a `TokenStore` of your own for oauth2, where files do not survive.
         client: a ready `Client` to use instead of one made from the credentials.
 
@@ -62,8 +76,18 @@ def bitrix24(
         ConfigError: credentials that cannot work, named in one sentence.
     """
     portal = client or connect(credentials, requests_per_second, burst, token_store)
-    choice = ItemChoice(spa_types, select or {}, filter or {}, connections, max_deleted_share)
-    reader = CatalogReader(portal, spa_types)
+    choice = ItemChoice(
+        types=spa_types,
+        select=select or {},
+        filter=filter or {},
+        connections=connections,
+        max_deleted_share=max_deleted_share,
+        overlap=timedelta(minutes=overlap_minutes),
+        sweep=SweepSchedule(sweep_hours, sweep_runs, sweep),
+        restart=full_refresh,
+        slices=slices or Slices(),
+    )
+    reader = CatalogReader(portal, spa_types, choice.slices)
     for table in CATALOG_TABLES:
         yield _resource(table, reader)
     yield spa_items(reader, portal, choice)
@@ -80,6 +104,12 @@ def connect(
     """A client for the configured portal, without a pipeline. Arguments as in `bitrix24`; makes no call."""
     settings = Settings(burst, requests_per_second, tuple(credentials.allowed_hosts or ()))
     return Client(auth_from(credentials, token_store), settings)
+
+
+@with_config(sections=("sources", "bitrix24"))
+def configured_slices(slice_rows: int = 100_000, slice_seconds: float = 300.0) -> Slices:
+    """Slices of a long first reading, as `[sources.bitrix24]` has them; a kill costs at most one."""
+    return Slices(slice_rows, slice_seconds)
 
 
 def _resource(table: Table, reader: CatalogReader) -> DltResource:

@@ -1,0 +1,68 @@
+"""Which items did somebody choose, which of their fields, and how are they to be read? Settings, and what is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from .errors import ConfigError
+
+
+@dataclass(frozen=True)
+class SweepSchedule:
+    """How often the ids of a type are compared with the destination's, to find what was deleted."""
+
+    hours: float = 24.0
+    runs: int = 0
+    now: bool = False
+
+
+@dataclass
+class Slices:
+    """How much of the items one load package takes, so that a kill costs one slice and not everything.
+
+    Attributes:
+        rows: after so many no more are asked for; 0 is no limit.
+        seconds: nor after so long; 0 is no limit.
+        unfinished: whether the last round ended with something left.
+        rounds: how many there were.
+        pace, catalog: what one round learned and the next need not find out again.
+    """
+
+    rows: int = 0
+    seconds: float = 0.0
+    unfinished: bool = False
+    rounds: int = 0
+    pace: Any = field(default=None, repr=False)
+    catalog: Any = field(default=None, repr=False)
+
+
+OWN_FILTERS = frozenset({">id", "<=id", ">ID", "<=ID", ">=updatedTime", ">=UPDATED_TIME"})
+"""conditions with which we page and go on; a user's would be overwritten"""
+
+
+@dataclass(frozen=True)
+class ItemChoice:
+    """Which items, which of their fields, and how."""
+
+    types: Sequence[int | str] | None = None
+    select: Mapping[Any, Sequence[str]] = field(default_factory=dict)
+    filter: Mapping[Any, Mapping[str, Any]] = field(default_factory=dict)
+    connections: int = 4
+    max_deleted_share: float = 0.2
+    overlap: timedelta = timedelta(minutes=15)
+    sweep: SweepSchedule = field(default_factory=SweepSchedule)
+    restart: bool = False
+    slices: Slices = field(default_factory=Slices)
+
+    def __post_init__(self) -> None:
+        for name, conditions in self.filter.items():
+            own = sorted(OWN_FILTERS & set(conditions))
+            if own:
+                raise ConfigError(
+                    f"the filter of {name!r} uses {', '.join(own)}, with which items are paged",
+                    "sources.bitrix24.filter",
+                    "bound another field, or leave it out",
+                )

@@ -1,0 +1,81 @@
+"""What is remembered of each type between runs, and what is to be read next because of it? Pure; dlt keeps the memory.
+
+A reading that began at a moment of the portal's clock and was finished makes that moment the cursor: whatever changes later is
+read by the next run, however long the reading took. A full reading that was cut into slices remembers the stretches of ids
+that are left.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, MutableMapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from .choice import SweepSchedule
+from .segments import ItemList, Part, Segment
+
+
+@dataclass
+class TypeMemory:
+    """One type, as of the last committed load.
+
+    Attributes:
+        cursor: when its last finished reading began, by the portal's clock, ISO 8601; empty before the first one.
+        max_id: the highest id ever read.
+        began: when an unfinished full reading began; empty when there is none.
+        parts: stretches of ids that it has left.
+        swept_at: when its ids were last compared with the destination's.
+        runs: since then.
+        selection: fingerprint of filter and selected fields; another one means another table content.
+    """
+
+    cursor: str = ""
+    max_id: int = 0
+    began: str = ""
+    parts: list[Part] = field(default_factory=list)
+    swept_at: str = ""
+    runs: int = 0
+    selection: str = ""
+
+    @classmethod
+    def of(cls, state: Mapping[str, Any], type_id: int, items: ItemList) -> TypeMemory:
+        """What the state holds; nothing where it is about another selection."""
+        kept = state.get("types", {}).get(str(type_id), {})
+        known = {name: kept[name] for name in cls.__dataclass_fields__ if name in kept}
+        memory = cls(**known)
+        selection = fingerprint(items)
+        return memory if memory.selection == selection else cls(selection=selection)
+
+    def keep(self, state: MutableMapping[str, Any], type_id: int) -> None:
+        state.setdefault("types", {})[str(type_id)] = asdict(self)
+
+    @property
+    def is_begun(self) -> bool:
+        return bool(self.began and self.parts)
+
+    def segments(self, items: ItemList) -> list[Segment]:
+        """What a full reading has left, or all of it."""
+        if not self.is_begun:
+            return [Segment(items)]
+        return [Segment.of_part(items, part) for part in self.parts]
+
+    def is_sweep_due(self, now: datetime, schedule: SweepSchedule) -> bool:
+        """Whether ids should be compared in this run."""
+        if schedule.now or not self.swept_at:
+            return True
+        if schedule.runs and self.runs + 1 >= schedule.runs:
+            return True
+        return bool(schedule.hours) and now - datetime.fromisoformat(self.swept_at) >= timedelta(hours=schedule.hours)
+
+    def since(self, overlap: timedelta) -> datetime:
+        """What changed from here on is read again."""
+        return datetime.fromisoformat(self.cursor) - overlap
+
+
+def fingerprint(items: ItemList) -> str:
+    """Tells two selections of one type apart."""
+    text = json.dumps([items.filter, sorted(items.select)], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

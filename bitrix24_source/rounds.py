@@ -1,0 +1,281 @@
+"""One round over the items of all types: what each is read for, what came of it, and what is remembered for the next round.
+
+A type is read whole the first time, and by what changed since after that; its ids are compared with the destination's now and
+then, because the portal does not say what was deleted. Rows and memory are committed by dlt in one package.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import dlt
+import pyarrow as pa
+
+from . import batching
+from .catalog import Catalog, Issues, SpaType
+from .choice import ItemChoice
+from .client import Client
+from .deletions import deleted_rows, revived_ids
+from .errors import Bitrix24Error, ConfigError, DeniedError, PortalError
+from .extraction import current_load_id
+from .item_tables import ItemTable
+from .items import Ended, Rows, pace_for, read_items
+from .memory import TypeMemory
+from .segments import ItemList, Row, Segment
+from .timefilter import Spelling, moment_of, trusted_spelling
+from .wire import PAGE_SIZE, Call
+
+log = logging.getLogger("bitrix24_source")
+
+RESOURCE = "spa_items"
+
+Role = Literal["all", "changed", "new", "ids"]
+
+
+@dataclass
+class TypeItems:
+    """One type in one round."""
+
+    spa: SpaType
+    items: ItemList
+    table: ItemTable
+    has_updated_time: bool = True
+    memory: TypeMemory = field(default_factory=TypeMemory)
+    open: set[int] = field(default_factory=set)
+    """its lists that are not read to the end"""
+    role: Role = "all"
+    sweeps: bool = False
+    failed: bool = False
+    warned: bool = False
+    seen: list[pa.Array] = field(default_factory=list)
+    """all ids that the portal has, where this round reads them all"""
+
+
+class ItemRound:
+    """One round. Lives as long as one extraction."""
+
+    def __init__(
+        self,
+        client: Client,
+        types: Sequence[TypeItems],
+        state: MutableMapping[str, Any],
+        choice: ItemChoice,
+        issues: Issues,
+    ) -> None:
+        self._client = client
+        self._types = types
+        self._state = state
+        self._choice = choice
+        self._issues = issues
+        self._roles: dict[int, tuple[TypeItems, Role]] = {}
+        self._enough = threading.Event()
+        self._rows = 0
+
+    def rows(self, catalog: Catalog) -> Iterator[Any]:
+        """Everything for dlt: hints, tables, marks; keeps the memory of what it finished."""
+        self._now = self._portal_time()
+        self._started = self._client.clock.monotonic()
+        self._types = [one for one in self._types if self._fits(one)]
+        for one in self._types:
+            yield from one.table.begin()
+            one.memory = TypeMemory.of(self._state, one.spa.entity_type_id, one.items)
+            if self._choice.restart and not self._choice.slices.rounds:
+                one.memory = TypeMemory(selection=one.memory.selection)
+        spelling = self._spelling()
+        yield from self._read([segment for one in self._types for segment in self._plan(one, spelling)])
+        yield from self._vanished(catalog)
+        self._choice.slices.rounds += 1
+        self._choice.slices.unfinished = any(one.memory.is_begun and not one.failed for one in self._types)
+
+    # --- what to read -------------------------------------------------------------------------------------------------
+
+    def _fits(self, one: TypeItems) -> bool:
+        """Whether the destination's table can take the type as it is now."""
+        stored = dlt.current.source_schema().tables if current_load_id() else {}
+        conflicts = one.table.conflicts(stored)
+        if conflicts:
+            error = ConfigError("a field has another type than its column", ", ".join(conflicts))
+            hint = f"drop the table {one.table.name}, or load everything anew with bitrix24 load --full-refresh"
+            self._issues.note(
+                RESOURCE, error, f"{error.what}: {error.where}; its items are not loaded", hint=hint, spa=one.spa
+            )
+        return not conflicts
+
+    def _portal_time(self) -> datetime:
+        """The portal's clock and zone; https://apidocs.bitrix24.com/api-reference/common/system/server-time.html"""
+        answer = self._client.call("server.time")
+        return moment_of(answer.result) or moment_of(answer.server_time) or self._client.clock.now()
+
+    def _spelling(self) -> Spelling | None:
+        """How a time is written in a filter; None where changes cannot be asked for in this round."""
+        remembering = [
+            one for one in self._types if one.memory.cursor and not one.memory.is_begun and one.has_updated_time
+        ]
+        if not remembering:
+            return None
+        spelling = trusted_spelling(self._client, [one.items for one in remembering])
+        if spelling is None:
+            error = PortalError("the portal's filter on updatedTime cannot be relied on", ItemList.method)
+            cost = "all items are read instead of those that changed"
+            self._issues.note(RESOURCE, error, f"{error.what}: {cost}", hint="report it to the portal's administrator")
+        return spelling
+
+    def _plan(self, one: TypeItems, spelling: Spelling | None) -> list[Segment]:
+        memory = one.memory
+        if not memory.cursor or memory.is_begun or spelling is None or not one.has_updated_time:
+            return self._whole(one)
+        since = memory.since(self._choice.overlap).astimezone(self._now.tzinfo)
+        conditions = {**one.items.filter, **spelling.since(since)}
+        segments = [self._segment(one, "new", one.items, after=memory.max_id)]
+        if memory.max_id:
+            changed = ItemList(one.spa.entity_type_id, conditions, one.items.select)
+            segments.append(self._segment(one, "changed", changed, upper=memory.max_id))
+        one.sweeps = memory.is_sweep_due(self._now, self._choice.sweep) and not one.items.filter
+        if one.sweeps:
+            ids = ItemList(one.spa.entity_type_id, {}, ("id",))
+            segments.append(self._segment(one, "ids", ids))
+        one.role = "changed"
+        return segments
+
+    def _whole(self, one: TypeItems) -> list[Segment]:
+        """All items, or what a slice left of them."""
+        one.role = "all"
+        one.sweeps = not one.memory.is_begun and not one.items.filter
+        if not one.memory.is_begun:
+            one.memory.began = self._now.isoformat()
+        items = ItemList(one.spa.entity_type_id, one.items.filter, one.items.select)
+        self._roles[id(items)] = (one, "all")
+        one.open.add(id(items))
+        segments = one.memory.segments(items)
+        one.memory.parts = [segment.to_part() for segment in segments]
+        return segments
+
+    def _segment(self, one: TypeItems, role: Role, items: ItemList, **bounds: Any) -> Segment:
+        own = ItemList(items.entity_type_id, items.filter, items.select)
+        self._roles[id(own)] = (one, role)
+        one.open.add(id(own))
+        return Segment(own, **bounds)
+
+    # --- what came ----------------------------------------------------------------------------------------------------
+
+    def _read(self, segments: Sequence[Segment]) -> Iterator[Any]:
+        slices = self._choice.slices
+        slices.pace = slices.pace or pace_for(self._client)
+        for what in read_items(self._client, segments, self._choice.connections, self._enough, slices.pace):
+            one, role = self._roles[id(what.items)]
+            if isinstance(what, Rows):
+                yield from self._taken(one, role, what)
+            elif what.error is not None:
+                self._note_failure(one, what)
+            else:
+                one.open.discard(id(what.items))
+                if not one.open and not one.failed:
+                    yield from self._finished(one)
+        for one in self._types:
+            one.memory.keep(self._state, one.spa.entity_type_id)
+
+    def _taken(self, one: TypeItems, role: Role, what: Rows) -> Iterator[Any]:
+        if one.sweeps and role in ("all", "ids"):
+            one.seen.append(pa.array([int(row["id"]) for row in what.rows], pa.int64()))
+        if role == "ids":
+            return
+        if role == "changed":
+            self._check_bound(one, what.rows)
+        if role == "all":
+            one.memory.parts = list(what.parts)
+        one.memory.max_id = max(one.memory.max_id, *(int(row["id"]) for row in what.rows))
+        self._count(len(what.rows))
+        self._say_what_is_left(one, what)
+        yield from one.table.take(what.rows, self._client.clock.now())
+
+    def _check_bound(self, one: TypeItems, rows: Sequence[Row]) -> None:
+        """Rows older than the bound mean that the portal ignored the filter: nothing is lost, but much is read in vain."""
+        since = one.memory.since(self._choice.overlap) - timedelta(hours=1)
+        moments = [moment for row in rows if (moment := moment_of(row.get("updatedTime"))) is not None]
+        if moments and min(moments) < since and not one.warned:
+            one.warned = True
+            error = PortalError("the portal ignores the filter on updatedTime", ItemList.method)
+            self._issues.note(RESOURCE, error, f"{one.table.name}: {error.what}; all items were read", spa=one.spa)
+
+    def _count(self, rows: int) -> None:
+        """A slice ends when it is full or its time is over; what is under way still comes."""
+        self._rows += rows
+        slices = self._choice.slices
+        took = self._client.clock.monotonic() - self._started
+        if (slices.rows and self._rows >= slices.rows) or (slices.seconds and took >= slices.seconds):
+            self._enough.set()
+
+    def _finished(self, one: TypeItems) -> Iterator[Any]:
+        """Everything asked of the type came: the moment when its reading began is the next cursor."""
+        memory = one.memory
+        memory.cursor = memory.began if one.role == "all" else self._now.isoformat()
+        memory.began, memory.parts = "", []
+        memory.runs += 1
+        if one.sweeps and current_load_id():
+            yield from self._compared(one)
+
+    def _compared(self, one: TypeItems) -> Iterator[Any]:
+        """Marks what is gone from the portal; reads again what came back without having changed."""
+        pipeline, schema = dlt.current.pipeline(), dlt.current.source_schema().name
+        now, share = self._client.clock.now(), self._choice.max_deleted_share
+        try:
+            for rows in deleted_rows(pipeline, schema, one.table.name, one.seen, now, share):
+                yield one.table.mark_deleted(rows)
+        except Bitrix24Error as error:
+            self._issues.note(RESOURCE, error, error.what, spa=one.spa)
+            return
+        if one.role != "all":
+            yield from self._revived(one, revived_ids(pipeline, schema, one.table.name, one.seen))
+        one.memory.runs, one.memory.swept_at = 0, self._now.isoformat()
+
+    def _revived(self, one: TypeItems, ids: Sequence[int]) -> Iterator[Any]:
+        for start in range(0, len(ids), PAGE_SIZE):
+            items = ItemList(one.spa.entity_type_id, {"@id": list(ids[start : start + PAGE_SIZE])}, one.items.select)
+            for what in read_items(self._client, [Segment(items)], 1):
+                if isinstance(what, Rows):
+                    yield from one.table.take(what.rows, self._client.clock.now())
+                elif what.error is not None:
+                    self._note_failure(one, what)
+
+    def _note_failure(self, one: TypeItems, ended: Ended) -> None:
+        error = ended.error
+        assert error is not None  # noqa: S101 - the caller's case
+        if error.code == "NOT_FOUND":
+            log.info("%s: the smart process was deleted while its items were read", one.table.name)
+        elif not one.failed:
+            kind = "may not be read" if isinstance(error, DeniedError) else "could not be read to the end"
+            rows = f"{one.table.rows:,} items were loaded"
+            self._issues.note(RESOURCE, error, f"{one.table.name} {kind}: {error.what}; {rows}", spa=one.spa)
+        one.failed = True
+
+    # --- types that are no more ---------------------------------------------------------------------------------------
+
+    def _vanished(self, catalog: Catalog) -> Iterator[Any]:
+        """A type that was read before and that the portal no longer has: its items are gone with it."""
+        present = {spa.entity_type_id for spa in catalog.types} | set(catalog.unreadable)
+        for key in list(self._state.get("types", {})):
+            if int(key) in present or not current_load_id():
+                continue
+            spa = SpaType(int(key), {})
+            if self._is_gone(spa):
+                pipeline, schema = dlt.current.pipeline(), dlt.current.source_schema().name
+                for rows in deleted_rows(pipeline, schema, spa.items_table, [], self._client.clock.now(), 1.0):
+                    yield dlt.mark.with_table_name(rows, spa.items_table)
+                del self._state["types"][key]
+
+    def _is_gone(self, spa: SpaType) -> bool:
+        """Only the portal's own word counts: a type may as well be hidden."""
+        (outcome,) = batching.run(
+            self._client, [Call("crm.type.getByEntityTypeId", {"entityTypeId": spa.entity_type_id})]
+        )
+        return isinstance(outcome, Bitrix24Error) and outcome.code == "NOT_FOUND"
+
+    def _say_what_is_left(self, one: TypeItems, what: Rows) -> None:
+        """Rows and rate are dlt's to show; the rest of a long table is ours to know."""
+        if what.left and current_load_id():
+            dlt.current.pipeline().collector.update(one.table.name, 0, message=f"about {what.left:,} left")

@@ -1,0 +1,104 @@
+"""Does the portal keep what a filter on updatedTime says, and in which spelling of a time? Asked of an item that is known.
+
+The documents filter with ISO 8601 and an offset; users report portals where only the portal's own naive spelling works, and
+nothing says what happens to one that is not understood. So a run first looks whether the filter tells a second from the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from . import batching
+from .batching import Outcome
+from .client import Client
+from .segments import ItemList
+from .wire import Answer, Call
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """A way to write a moment. `margin` is what the spelling itself may be off by: a naive hour comes twice in autumn."""
+
+    name: str
+    format: str
+    margin: timedelta = timedelta()
+
+    def write(self, moment: datetime) -> str:
+        return moment.isoformat(timespec="seconds") if not self.format else moment.strftime(self.format)
+
+    def since(self, moment: datetime) -> dict[str, str]:
+        """A filter for what changed from a moment on, in the zone that the moment is given in."""
+        return {">=updatedTime": self.write(moment - self.margin)}
+
+
+SPELLINGS = (
+    Spelling("ISO 8601 with offset", ""),
+    Spelling("YYYY-MM-DD HH:MM:SS in the portal's zone", "%Y-%m-%d %H:%M:%S", timedelta(hours=1)),
+)
+
+
+def trusted_spelling(client: Client, lists: Sequence[ItemList]) -> Spelling | None:
+    """The first spelling with which the filter finds an item at its own second and no more a second later.
+
+    None when no spelling does, or when no item could be found to ask about.
+    """
+    known = _known_item(client, lists)
+    if known is None:
+        return None
+    type_id, item_id, moment = known
+    calls = []
+    for spell in SPELLINGS:
+        calls += [_probe(type_id, item_id, spell.write(moment + timedelta(seconds=later))) for later in (0, 1)]
+    outcomes = batching.run(client, calls)
+    for number, spell in enumerate(SPELLINGS):
+        at, later = outcomes[2 * number : 2 * number + 2]
+        if _ids(at) == [item_id] and _ids(later) == []:
+            return spell
+    return None
+
+
+def _known_item(client: Client, lists: Sequence[ItemList]) -> tuple[int, int, datetime] | None:
+    """The item that was least lately changed among the first of some types: one that will hardly change while we ask."""
+    calls = [ItemList(items.entity_type_id, {}, ("id", "updatedTime")).page(0) for items in lists[:5]]
+    found: list[tuple[datetime, int, int]] = []
+    for items, outcome in zip(lists, batching.run(client, calls), strict=False):
+        for row in _rows(outcome):
+            moment = moment_of(row.get("updatedTime"))
+            if moment is not None and str(row.get("id")).isdigit():
+                found.append((moment, items.entity_type_id, int(row["id"])))
+    if not found:
+        return None
+    moment, type_id, item_id = min(found)
+    return type_id, item_id, moment
+
+
+def _probe(type_id: int, item_id: int, literal: str) -> Call:
+    conditions = {"id": item_id, ">=updatedTime": literal}
+    params = {"entityTypeId": type_id, "select": ["id"], "filter": conditions, "order": {"id": "ASC"}, "start": -1}
+    return Call(ItemList.method, params)
+
+
+def _ids(outcome: Outcome) -> list[int] | None:
+    if not isinstance(outcome, Answer):
+        return None
+    return [int(row["id"]) for row in _rows(outcome) if str(row.get("id")).isdigit()]
+
+
+def _rows(outcome: Outcome) -> list[Mapping[str, Any]]:
+    if not isinstance(outcome, Answer) or not isinstance(outcome.result, Mapping):
+        return []
+    found = outcome.result.get("items")
+    rows = list(found.values()) if isinstance(found, Mapping) else found
+    return [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
+
+
+def moment_of(value: Any) -> datetime | None:
+    """A time of the portal's, with its offset; None for anything else."""
+    try:
+        moment = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
