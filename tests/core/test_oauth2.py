@@ -74,6 +74,21 @@ class MemoryStore:
         self.pair = pair
 
 
+class OpenStore(MemoryStore):
+    """Its lock holds nobody off, and whoever is inside leaves the door open until a second one has come in, or none can."""
+
+    def __init__(self, portal: Portal) -> None:
+        super().__init__(portal)
+        self._door = threading.Barrier(2)
+
+    def prepare(self) -> None:
+        super().prepare()
+        try:
+            self._door.wait(timeout=0.1)
+        except threading.BrokenBarrierError:
+            self._door.reset()
+
+
 # --- when ---------------------------------------------------------------------------------------------------------------
 
 
@@ -135,7 +150,8 @@ def test_other_refusals_renew_nothing(connect, portal, error):
 
 def test_twenty_refused_at_once(connect, portal, session):
     """Twenty threads are refused with the same token at the same moment: one exchange, and all calls are repeated."""
-    client = connect("oauth2")
+    store = OpenStore(portal)
+    client = connect("oauth2", store=store)
     client.call("profile")
     portal.expire_access_tokens()
     all_refused = threading.Barrier(20, timeout=30)
@@ -151,6 +167,10 @@ def test_twenty_refused_at_once(connect, portal, session):
     assert [answer.result["ID"] for answer in answers] == [answers[0].result["ID"]] * 20
     assert exchanges(portal) == 2
     assert asked(portal).count("profile") == 1 + 20 + 20
+    assert [step for step in store.steps if step.startswith("lock")] == [
+        "lock after 0 exchanges",
+        "lock after 1 exchanges",
+    ]
 
 
 def test_twenty_first_calls_at_once(connect, portal):
@@ -281,10 +301,15 @@ def test_a_pair_that_was_not_kept_is_not_used(connect, portal, tmp_path):
     connect("oauth2", store=FileTokenStore(path), refresh_token=first).call("profile")
     portal.expire_access_tokens()
     before, sent = path.read_bytes(), len(portal.requests)
+    client = connect("oauth2", store=FailingStore(path), refresh_token=first)
     with pytest.raises(OSError, match="power cut"):
-        connect("oauth2", store=FailingStore(path), refresh_token=first).call("profile")
+        client.call("profile")
+    with pytest.raises(CredentialError, match="authorise the application again"):
+        client.call("profile")
 
-    assert asked(portal)[sent:] == ["profile", "oauth.token"]
+    assert [(seen.method, seen.status) for seen in portal.requests[sent:]] == [
+        ("profile", 401), ("oauth.token", 200), ("profile", 401), ("oauth.token", 400),
+    ]  # fmt: skip
     assert path.read_bytes() == before
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import orjson
 import pytest
@@ -84,6 +86,29 @@ def test_it_is_said_once(told, caplog):
         "The portal crm.example.com has moved to new.bitrix24.com: update its address in the configuration"
     )
     assert not [r for r in caplog.records if r.name.startswith(("bitrix24", "urllib3")) and CODE in r.getMessage()]
+
+
+def test_threads_hear_of_it_once(portal, connect, session, caplog):
+    """Ten threads that are all redirected at the same moment cause one warning."""
+    client, all_redirected = connect(), threading.Barrier(10, timeout=30)
+    portal.move_to("https://new.bitrix24.com")
+
+    def hold(response, **_: object) -> None:
+        if response.status_code == 302:
+            all_redirected.wait()
+
+    session.hooks["response"].append(hold)
+    with ThreadPoolExecutor(10) as pool:
+        assert all(answer.result["ID"] for answer in pool.map(lambda _: client.call("profile"), range(10)))
+
+    assert len([record for record in caplog.records if "has moved to" in record.getMessage()]) == 1
+
+
+def test_a_detour_within_the_portal_is_no_move(told, caplog):
+    """A redirect that stays on the same host is followed without a word."""
+    told(moved(f"/rest/1/{CODE}/profile"), GOOD).call("profile")
+
+    assert [record for record in caplog.records if record.name == "bitrix24_source"] == []
 
 
 @pytest.mark.parametrize(
