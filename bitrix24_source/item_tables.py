@@ -22,8 +22,7 @@ from .values import Converted, Converter, Rejected
 
 log = logging.getLogger("bitrix24_source")
 
-MERGE: Any = {"disposition": "merge", "strategy": "delete-insert", "deduplicated": True}
-"""deduplicated: reading by id brings each item once; ranking all rows to find that out takes time and memory for nothing"""
+MERGE: Any = {"disposition": "merge", "strategy": "delete-insert"}
 REMOVED = pa.field("is_removed", pa.bool_())
 """true on a row that stands for an emptied list: dlt deletes the old rows and does not keep this one"""
 
@@ -51,6 +50,7 @@ class ItemTable:
         reread: asks the portal for its field list again.
         selected: wire names; empty for all.
         rows: how many items came.
+        each_once: no item comes twice in this load, so that dlt need not rank all rows to keep the last of each.
     """
 
     name: str
@@ -58,6 +58,7 @@ class ItemTable:
     reread: Callable[[], Sequence[Field]]
     selected: frozenset[str] = frozenset()
     rows: int = 0
+    each_once: bool = False
 
     def __post_init__(self) -> None:
         self._reread = False
@@ -123,11 +124,12 @@ class ItemTable:
         self._use(known)
 
     def _hints(self) -> Iterator[Any]:
-        yield _hint(self.name, primary_key="id")
+        yield _hint(self.name, each_once=self.each_once, primary_key="id")
         for child in self._converter.child_schemas:
             columns = {"item_id": {"nullable": False}, "position": {"nullable": False}}
             yield _hint(
                 child,
+                each_once=self.each_once,
                 primary_key=["item_id", "position"],
                 merge_key="item_id",
                 columns={**columns, REMOVED.name: {"data_type": "bool", "hard_delete": True}},
@@ -164,9 +166,10 @@ def rejected_table(rejected: Sequence[Rejected], now: datetime) -> Any:
     return dlt.mark.with_table_name(pa.Table.from_pylist(rows, schema=REJECTED_SCHEMA), REJECTED_TABLE)
 
 
-def _hint(table: str, **hints: Any) -> Any:
+def _hint(table: str, *, each_once: bool = False, **hints: Any) -> Any:
     """A table's hints, once: on every page they would cost more than the rows."""
-    made = dlt.mark.make_hints(table_name=table, write_disposition=MERGE, **hints)
+    ranking: Any = {"x-stage-data-deduplicated": each_once}  # in the disposition, where dlt has it, it stays for ever
+    made = dlt.mark.make_hints(table_name=table, write_disposition=MERGE, additional_table_hints=ranking, **hints)
     return dlt.mark.with_hints([], made, create_table_variant=True)
 
 

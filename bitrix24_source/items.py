@@ -18,6 +18,7 @@ from typing import Any
 from . import batching
 from .batching import Outcome
 from .client import Client
+from .collecting import seldom_collecting
 from .errors import Action, Bitrix24Error, CredentialError, UnavailableError
 from .pace import Pace
 from .segments import ItemList, Part, Row, Segment, advance, newest_id
@@ -72,10 +73,11 @@ def read_items(
     thread = threading.Thread(target=_conduct, args=(reading, arrived, gone), name="bitrix24-items", daemon=True)
     thread.start()
     try:
-        while (came := arrived.get()) is not None:
-            if isinstance(came, Exception):
-                raise came
-            yield came
+        with seldom_collecting():
+            while (came := arrived.get()) is not None:
+                if isinstance(came, Exception):
+                    raise came
+                yield came
     finally:
         gone.set()
         while thread.is_alive():  # it may wait for room in a queue that nobody reads any more

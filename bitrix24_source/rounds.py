@@ -82,10 +82,12 @@ class ItemRound:
         self._started = self._client.clock.monotonic()
         self._types = [one for one in self._types if self._fits(one)]
         for one in self._types:
-            yield from one.table.begin()
             one.memory = TypeMemory.of(self._state, one.spa.entity_type_id, one.items)
             if self._choice.restart and not self._choice.slices.rounds:
                 one.memory = TypeMemory(selection=one.memory.selection)
+            # Later on, what changed may come a second time: as gone, or as back again.
+            one.table.each_once = not one.memory.cursor or one.memory.is_begun
+            yield from one.table.begin()
         spelling = self._spelling()
         yield from self._read([segment for one in self._types for segment in self._plan(one, spelling)])
         yield from self._vanished(catalog)
