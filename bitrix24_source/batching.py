@@ -129,7 +129,7 @@ def once(client: Client, calls: Sequence[Call]) -> list[Outcome]:
     Raises:
         TimedOutError: the portal did not finish in time; fewer calls might.
     """
-    answer = client.persist(batch_call(calls), commands=[call.method for call in calls], hurried=True)
+    answer = client.persist(batch_call(calls), commands=[call.method for call in calls], hurried=len(calls) > 1)
     outcomes: list[Outcome] = []
     for call, outcome in zip(calls, read_batch(calls, answer, client.where, client.scrub), strict=True):
         if isinstance(outcome, Answer):

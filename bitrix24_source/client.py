@@ -206,6 +206,8 @@ class Client:
         self._bucket.acquire()
         where = self.where(call.method)
         response = self._redirected(call, token, where)
+        if response.status == 504:  # the cloud's gateway gives up after 60 seconds, with a page of its own
+            raise TimedOutError("the portal did not answer in time (HTTP 504)", where, "try again later")
         answer = decipher(response.status, response.body, where, self.scrub)
         self._answered = True
         self.budget.note(call.method, answer.operating)

@@ -21,6 +21,9 @@ BUDGET_SECONDS = 400.0
 FIRST_BATCH = 10
 """commands, before anything is known of the portal's speed"""
 
+CAUTIOUS_REQUESTS = 10
+"""that must be answered in time before more pages are asked for than half of what was too many"""
+
 
 class Pace:
     """Pages that fit into the next request, and seconds to wait when none does."""
@@ -31,6 +34,8 @@ class Pace:
         self._methods = methods
         self._page_seconds = 0.0
         self._size = FIRST_BATCH
+        self._most = BATCH_SIZE
+        self._answered_in_time = 0
         self._in_flight = 0
         self._probe_at: float | None = None
 
@@ -56,12 +61,16 @@ class Pace:
         latest = seconds / pages
         self._page_seconds = max(latest, (self._page_seconds + latest) / 2)  # slower at once, faster by and by
         fitting = int(REQUEST_SECONDS / max(self._page_seconds, 1e-6))
-        self._size = max(1, min(fitting, self._size * 2, BATCH_SIZE))
+        self._answered_in_time += 1
+        if self._answered_in_time % CAUTIOUS_REQUESTS == 0:
+            self._most = min(self._most * 2, BATCH_SIZE)
+        self._size = max(1, min(fitting, self._size * 2, self._most))
 
     def too_slow(self, pages: int) -> None:
         """A request of `pages` was not answered in time."""
         self._in_flight -= pages
-        self._size = max(1, pages // 2)
+        self._size = self._most = max(1, pages // 2)
+        self._answered_in_time = 0
         self._page_seconds = max(self._page_seconds, REQUEST_SECONDS / self._size)
 
     def seconds_to_wait(self) -> float:
