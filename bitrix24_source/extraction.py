@@ -6,7 +6,7 @@ It knows dlt's current load; not which resources there are.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -43,7 +43,7 @@ class CatalogReader:
             if self._read is None or not load_id or self._read[0] != load_id:
                 if load_id:
                     require_free(dlt.current.pipeline())
-                self._client.on_request = _count_request if load_id else None
+                self._client.on_request = _request_counter() if load_id else None
                 self._read = (load_id, self._catalog(name))
             return self._read[1]
 
@@ -74,9 +74,17 @@ def _needed_tables(name: str) -> frozenset[str]:
     return (selected & TABLES) | ({"spa_types"} if selected & ITEM_RESOURCES else frozenset())
 
 
-def _count_request() -> None:
-    """Shows requests beside dlt's own counters, in whatever progress the user chose."""
-    dlt.current.pipeline().collector.update("Bitrix24 requests")
+def _request_counter() -> Callable[[], None]:
+    """Shows requests beside dlt's own counters, in whatever progress the user chose.
+
+    The pipeline is asked for here and not in the counter: in another thread dlt would make a new one.
+    """
+    collector = dlt.current.pipeline().collector
+
+    def count() -> None:
+        collector.update("Bitrix24 requests")
+
+    return count
 
 
 def hints(columns: Iterable[Column]) -> Any:

@@ -33,7 +33,7 @@ REJECTED_SCHEMA = pa.schema(
         pa.field("item_id", pa.int64(), nullable=False),
         pa.field("column_name", pa.string(), nullable=False),
         pa.field("field_type", pa.string()),
-        pa.field("raw_value", pa.string()),
+        pa.field("raw_value", pa.string(), nullable=False),
         pa.field("reason", pa.string()),
         pa.field("loaded_at", pa.timestamp("us", tz="UTC")),
     ]
@@ -50,7 +50,6 @@ class ItemTable:
         reread: asks the portal for its field list again.
         selected: wire names; empty for all.
         rows: how many items came.
-        each_once: no item comes twice in this load, so that dlt need not rank all rows to keep the last of each.
     """
 
     name: str
@@ -58,7 +57,6 @@ class ItemTable:
     reread: Callable[[], Sequence[Field]]
     selected: frozenset[str] = frozenset()
     rows: int = 0
-    each_once: bool = False
 
     def __post_init__(self) -> None:
         self._reread = False
@@ -124,12 +122,14 @@ class ItemTable:
         self._use(known)
 
     def _hints(self) -> Iterator[Any]:
-        yield _hint(self.name, each_once=self.each_once, primary_key="id")
+        latest = (
+            {"updated_time": {"dedup_sort": "desc"}} if "updated_time" in self._converter.items_schema.names else {}
+        )
+        yield _hint(self.name, primary_key="id", columns=latest)
         for child in self._converter.child_schemas:
             columns = {"item_id": {"nullable": False}, "position": {"nullable": False}}
             yield _hint(
                 child,
-                each_once=self.each_once,
                 primary_key=["item_id", "position"],
                 merge_key="item_id",
                 columns={**columns, REMOVED.name: {"data_type": "bool", "hard_delete": True}},
@@ -157,7 +157,8 @@ def _with_removed(table: pa.Table, emptied: Sequence[int]) -> pa.Table:
 
 def rejected_hints() -> Any:
     """One row for each value that did not fit; rejected again, it replaces its row."""
-    return _hint(REJECTED_TABLE, merge_key=["table_name", "item_id", "column_name"])
+    item = ["table_name", "item_id", "column_name"]
+    return _hint(REJECTED_TABLE, primary_key=[*item, "raw_value"], merge_key=item)
 
 
 def rejected_table(rejected: Sequence[Rejected], now: datetime) -> Any:
@@ -166,10 +167,13 @@ def rejected_table(rejected: Sequence[Rejected], now: datetime) -> Any:
     return dlt.mark.with_table_name(pa.Table.from_pylist(rows, schema=REJECTED_SCHEMA), REJECTED_TABLE)
 
 
-def _hint(table: str, *, each_once: bool = False, **hints: Any) -> Any:
-    """A table's hints, once: on every page they would cost more than the rows."""
-    ranking: Any = {"x-stage-data-deduplicated": each_once}  # in the disposition, where dlt has it, it stays for ever
-    made = dlt.mark.make_hints(table_name=table, write_disposition=MERGE, additional_table_hints=ranking, **hints)
+def _hint(table: str, **hints: Any) -> Any:
+    """A table's hints, once: on every page they would cost more than the rows.
+
+    dlt may rank rows to keep one of each key, although reading by id brings each once: a package that is loaded again after a
+    kill finds its first rows still in the staging table.
+    """
+    made = dlt.mark.make_hints(table_name=table, write_disposition=MERGE, **hints)
     return dlt.mark.with_hints([], made, create_table_variant=True)
 
 

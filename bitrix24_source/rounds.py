@@ -85,8 +85,6 @@ class ItemRound:
             one.memory = TypeMemory.of(self._state, one.spa.entity_type_id, one.items)
             if self._choice.restart and not self._choice.slices.rounds:
                 one.memory = TypeMemory(selection=one.memory.selection)
-            # Later on, what changed may come a second time: as gone, or as back again.
-            one.table.each_once = not one.memory.cursor or one.memory.is_begun
             yield from one.table.begin()
         spelling = self._spelling()
         yield from self._read([segment for one in self._types for segment in self._plan(one, spelling)])

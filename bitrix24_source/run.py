@@ -175,7 +175,8 @@ def _causes(error: BaseException | None) -> Any:
 
 def _brief(chain: Sequence[BaseException]) -> str:
     """The innermost message, in one line: outer ones repeat it at length."""
-    return redacted(" ".join(str(chain[-1]).split()))[:400]
+    said = next((cause for cause in reversed(chain) if str(cause)), chain[-1])
+    return redacted(" ".join(f"{type(said).__name__}: {said}".split()))[:400]
 
 
 def _locked_file(text: str) -> str:
