@@ -78,13 +78,13 @@ class Line(SandboxAdapter):
                 self.seconds.append(self.portal.clock.monotonic() - started)
 
     def _response(self, reply: Any, request: Any, **kwargs: Any) -> requests.Response:
-        self.asked += _asked(json.loads(request.body), reply.body)
+        self.asked += _asked(json.loads(request.body or b"{}"), reply.body)
         return super()._response(reply, request, **kwargs)
 
-    def client(self, settings: Settings | None = None) -> Client:
+    def client(self, settings: Settings | None = None, auth: str = "webhook") -> Client:
         session = requests.Session()
         session.mount("https://", self)
-        credentials = Bitrix24Credentials(**self.portal.credentials(self.portal.base_url)["webhook"])
+        credentials = Bitrix24Credentials(**self.portal.credentials(self.portal.base_url)[auth])
         return Client(auth_from(credentials), settings, clock=self.portal.clock, session=session)
 
     def wasted(self) -> int:
@@ -203,11 +203,12 @@ def reading() -> Callable[..., Reading]:
     """Reads the items of types to their end."""
 
     def read(
-        way: Line, types: Iterable[int] = (177,), connections: int = 4, select: Sequence[str] = ("title",), **more: Any
-    ) -> Reading:
+        way: Line, types: Iterable[int] = (177,), connections: int = 4, select: Sequence[str] = ("title",),
+        auth: str = "webhook", **more: Any,
+    ) -> Reading:  # fmt: skip
         done = Reading()
         lists = [ItemList(type_, select=tuple(select), **more) for type_ in types]
-        for what in read_items(way.client(), list(map(Segment, lists)), connections):
+        for what in read_items(way.client(auth=auth), list(map(Segment, lists)), connections):
             type_ = what.items.entity_type_id
             if isinstance(what, Rows):
                 assert type_ not in done.ended, "rows came after the end"
