@@ -13,6 +13,9 @@ _CLOUD = re.compile(
     r"|bitrix\.info)"
 )
 
+_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
+"""three names of one address; 127.0.0.2 may be somebody else's"""
+
 _NAME = re.compile(r"[a-z0-9._-]+")
 
 
@@ -29,7 +32,7 @@ def is_loopback(host: str) -> bool:
 def may_follow(portal: str, host: str, allowed: Sequence[str] = ()) -> bool:
     """Whether what is meant for `portal` may go to `host`: its own domain, a Bitrix24 domain, or an allowed one."""
     host, portal = host.lower().removesuffix("."), portal.lower().removesuffix(".")
-    if is_loopback(portal) and is_loopback(host):  # two names of one machine
+    if {host, portal} <= _THIS_MACHINE:
         return True
     if not _NAME.fullmatch(host):  # signs over which two readers of an address could disagree
         return False
