@@ -220,15 +220,27 @@ def _json_object(body: bytes) -> Mapping[str, Any] | None:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
         value = _lenient_json(body)
+    else:
+        if _LONG_NUMBER in body.translate(_DIGITS_AS_ZEROS):  # orjson reads integers beyond 64 bits as floats
+            value = _lenient_json(body) or value
     return value if isinstance(value, dict) else None
 
 
+_LONG_NUMBER = b"0" * 20
+_DIGITS_AS_ZEROS = bytes(ord("0") if chr(code).isdecimal() and code < 128 else 32 for code in range(256))
+
+
 def _lenient_json(body: bytes) -> Any:
-    """What orjson refuses but a portal can send: NaN and lone surrogates."""
+    """What orjson refuses or rounds but a portal can send: NaN, lone surrogates, integers of any length."""
     try:
-        return json.loads(body)
+        return json.loads(body, parse_int=_of_digits)
     except (ValueError, RecursionError):
         return None
+
+
+def _of_digits(digits: str) -> int | float:
+    """Python itself refuses integers of more than 4,300 digits."""
+    return int(digits) if len(digits) <= 1000 else float(digits)
 
 
 def _whole(value: Any) -> int | None:

@@ -299,3 +299,20 @@ def test_secrets_that_the_portal_repeats_are_scrubbed():
         decipher(400, orjson.dumps(envelope), WHERE, scrub)
     (inside,) = read_batch(CALLS[:1], Answer({"result_error": {"c0": envelope}}), str, scrub)
     assert "no ***" in str(inside)
+
+
+def test_long_integers_keep_their_digits():
+    """An integer beyond 64 bits arrives whole, so that what no column can take can still be kept."""
+    body = (
+        b'{"result": {"big": 99999999999999999999, "more": -123456789012345678901234567890, "small": 7, "real": 1.5}}'
+    )
+
+    result = decipher(200, body, "here").result
+
+    assert result == {"big": 99999999999999999999, "more": -123456789012345678901234567890, "small": 7, "real": 1.5}
+
+
+def test_number_of_absurd_length_is_no_reason_to_fail():
+    """An integer that even Python refuses to read is rounded, and the answer is still an answer."""
+    assert decipher(200, b'{"result": [1' + b"0" * 300 + b", 5]}", "here").result[1] == 5
+    assert decipher(200, b'{"result": ["x", 1' + b"0" * 5000 + b"]}", "here").result[0] == "x"
