@@ -110,9 +110,9 @@ class _Meaning:
     hint: str
 
 
-_DEAD_WEBHOOK = (
-    "the webhook may be expired, deleted, or its code changed when an administrator edited it: "
-    "create a new one in Bitrix24 (Developer resources - Other - Inbound webhook) and update the configuration"
+_DEAD_CREDENTIAL = (
+    "a webhook may have expired, been deleted, or got another code when an administrator edited it: create a new one in Bitrix24 "
+    "(Developer resources - Other - Inbound webhook); a token may be another portal's: authorise the application again"
 )
 
 # https://apidocs.bitrix24.com/error-codes.html and https://apidocs.bitrix24.com/limits.html
@@ -143,7 +143,7 @@ _MEANINGS: Mapping[str, _Meaning] = {
         'access tokens live for one hour: use auth = "oauth2" with a refresh token, or a webhook',
     ),
     "INVALID_TOKEN": _Meaning(ExpiredTokenError, "the access token is not accepted", "issue a new one"),
-    "NO_AUTH_FOUND": _Meaning(CredentialError, "the portal does not accept this credential", _DEAD_WEBHOOK),
+    "NO_AUTH_FOUND": _Meaning(CredentialError, "the portal does not accept this credential", _DEAD_CREDENTIAL),
     "INVALID_CREDENTIALS": _Meaning(
         DeniedError,
         "the user behind the credential lacks rights",
