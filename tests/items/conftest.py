@@ -2,11 +2,12 @@
 
 Fixtures to ask for, beside those of the whole suite:
 
-    line       line(portal): the way to a portal; it writes down what is asked, and a test may act between two requests
-    reading    reading(line): reads items without dlt, and says what came and what failed
-    warehouse  warehouse(portal): a pipeline into a DuckDB file of its own, or into another destination
-    spas       spas({177: 50, 1030: 0}): a portal whose smart processes have so many items; with crooked=True one that can
-               be told to mishear its commands or to tell their results wrongly
+    line            line(portal): the way to a portal; it writes down what is asked, and a test may act between two requests
+    reading         reading(line): reads items without dlt, and says what came and what failed
+    warehouse       warehouse(portal): a pipeline into a DuckDB file of its own, or into another destination
+    demo, hostile   Warehouses of these portals after one run, one for all tests: to look at only
+    spas            spas({177: 50, 1030: 0}): a portal whose smart processes have so many items; with crooked=True one
+                    that can be told to mishear its commands or to tell their results wrongly
 """
 
 # ruff: noqa: S608 - tables and columns of the tests' own
@@ -19,6 +20,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_plus
@@ -27,6 +29,7 @@ import dlt
 import duckdb
 import pytest
 import requests
+from dlt.common.runtime.run_context import RunContext, switched_run_context
 
 from bitrix24_source import bitrix24
 from bitrix24_source.auth import Bitrix24Credentials, auth_from
@@ -37,7 +40,9 @@ from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter
 from bitrix24_source.sandbox.php import query_to_params
 from bitrix24_source.segments import ItemList, Segment
 
-PAGE = 50
+ODD_TYPES = [177, 1030, 1032, 1034, 1038, 1040, 1042, 1048, 1060]
+"""of the hostile portal: odd values, 300 fields, names that collide, no stages, no categories, sparse ids, no items"""
+
 Row = dict[str, Any]
 
 
@@ -269,17 +274,18 @@ class Warehouse:
         ((*cells,),) = self.query(f"select {named} from {{}}.spa_items_{entity_type_id} where id = ?", id_)
         return cells[0] if len(columns) == 1 else tuple(cells)
 
-    def types(self, table: str) -> dict[str, str]:
-        """Column types as the database knows them."""
-        found = self.query(
-            "select column_name, data_type from information_schema.columns where table_schema = '{}' and table_name = ?",
-            table,
-        )
-        return {name: type_ for name, type_ in found if not name.startswith("_dlt")}
+    def tables(self) -> dict[str, dict[str, str]]:
+        """Every table with its columns and their types, as the database knows them; without dlt's own."""
+        tables: dict[str, dict[str, str]] = {}
+        for table, column, type_ in self.query(
+            "select table_name, column_name, data_type from information_schema.columns where table_schema = '{}'"
+        ):
+            if not table.startswith("_dlt"):
+                tables.setdefault(table, {}).update({} if column.startswith("_dlt") else {column: type_})
+        return tables
 
-    def tables(self) -> set[str]:
-        found = self.query("select table_name from information_schema.tables where table_schema = '{}'")
-        return {name for (name,) in found if not name.startswith("_dlt")}
+    def types(self, table: str) -> dict[str, str]:
+        return self.tables()[table]
 
     def issues(self) -> list[Row]:
         return self.rows("load_issues")
@@ -288,22 +294,49 @@ class Warehouse:
         return self.rows("rejected_values")
 
 
+def make_warehouse(
+    folder: Path, portal: Portal, destination: Any = None, dataset: str = "crm", progress: Any = None
+) -> Warehouse:
+    """A pipeline and a DuckDB file in a folder of their own."""
+    folder.mkdir()
+    file = folder / "items.duckdb"
+    pipeline = dlt.pipeline(
+        folder.name,
+        pipelines_dir=str(folder / "pipelines"),
+        destination=destination or dlt.destinations.duckdb(str(file)),
+        dataset_name=dataset,
+        progress=progress,
+    )
+    return Warehouse(Line(portal), pipeline, file, dataset)
+
+
 @pytest.fixture
 def warehouse(tmp_path: Path) -> Callable[..., Warehouse]:
     """Makes warehouses, each with a pipeline and a DuckDB file of its own."""
     number = itertools.count()
 
-    def make(portal: Portal, destination: Any = None, dataset: str = "crm", progress: Any = None) -> Warehouse:
-        folder = tmp_path / f"warehouse{next(number)}"
-        folder.mkdir()
-        file = folder / "items.duckdb"
-        pipeline = dlt.pipeline(
-            folder.name,
-            pipelines_dir=str(folder / "pipelines"),
-            destination=destination or dlt.destinations.duckdb(str(file)),
-            dataset_name=dataset,
-            progress=progress,
-        )
-        return Warehouse(Line(portal), pipeline, file, dataset)
+    def make(portal: Portal, **more: Any) -> Warehouse:
+        return make_warehouse(tmp_path / f"warehouse{next(number)}", portal, **more)
 
     return make
+
+
+def loaded(folder: Path, scenario: str, items: int, types: Sequence[int] | None = None) -> Warehouse:
+    """A portal after one run of catalogue and items."""
+    clock = Clock(datetime(2025, 7, 1, 12, tzinfo=timezone.utc))
+    with switched_run_context(RunContext(str(folder))):
+        made = make_warehouse(folder / "warehouse", Portal(scenario, items=items, clock=clock))
+        made.run("spa_types", "spa_fields", "spa_items", spa_types=types)
+    return made
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    """The believable portal after one run, for tests that only look."""
+    return loaded(tmp_path_factory.mktemp("demo"), "demo", 300)
+
+
+@pytest.fixture(scope="session")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+    """The portal of everything odd after one run, for tests that only look: the types that are odd, and a few others."""
+    return loaded(tmp_path_factory.mktemp("hostile"), "hostile", 700, ODD_TYPES)
