@@ -10,9 +10,10 @@ import logging
 import queue
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from . import batching
@@ -29,6 +30,9 @@ log = logging.getLogger("bitrix24_source")
 
 WORTH_A_CONNECTION = 2 * BATCH_SIZE * PAGE_SIZE
 """rows"""
+
+GRACE_SECONDS = 2.0
+"""that requests under way have to end when nobody wants their answers any more"""
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ def read_items(
         Bitrix24Error: what concerns all lists alike: credential, network, a limit that does not end.
     """
     arrived: queue.Queue[Rows | Ended | Exception | None] = queue.Queue(maxsize=max(2, connections))
-    gone = threading.Event()
+    gone: Future[None] = Future()
     segments = [one if isinstance(one, Segment) else Segment(one) for one in what]
     reading = _Reading(client, segments, max(1, connections), enough or threading.Event(), pace)
     thread = threading.Thread(target=_conduct, args=(reading, arrived, gone), name="bitrix24-items", daemon=True)
@@ -79,12 +83,8 @@ def read_items(
                     raise came
                 yield came
     finally:
-        gone.set()
-        while thread.is_alive():  # it may wait for room in a queue that nobody reads any more
-            with arrived.mutex:
-                arrived.queue.clear()
-                arrived.not_full.notify_all()
-            thread.join(0.05)
+        gone.set_result(None)
+        thread.join(2 * GRACE_SECONDS)  # no longer: after Ctrl-C, a request that hangs must not hold us
 
 
 def pace_for(client: Client) -> Pace:
@@ -92,16 +92,42 @@ def pace_for(client: Client) -> Pace:
     return Pace(client.budget, client.clock, ("batch", ItemList.method))
 
 
-def _conduct(reading: _Reading, arrived: queue.Queue[Any], gone: threading.Event) -> None:
+def _conduct(reading: _Reading, arrived: queue.Queue[Any], gone: Future[None]) -> None:
     end: Exception | None = None
     try:
         for what in reading.run(gone):
-            arrived.put(what)
+            _hand_over(what, arrived, gone)
     except Exception as error:  # noqa: BLE001 - whatever ends the thread is for the caller to see
         end = error
     if end is not None:
-        arrived.put(end)
-    arrived.put(None)
+        _hand_over(end, arrived, gone)
+    _hand_over(None, arrived, gone)
+
+
+def _hand_over(what: Any, arrived: queue.Queue[Any], gone: Future[None]) -> None:
+    """Waits for room, as long as there is somebody who makes some."""
+    while not gone.done():
+        try:
+            arrived.put(what, timeout=0.1)
+        except queue.Full:
+            continue
+        return
+
+
+def _in_background(work: Callable[[], Any]) -> Future[Any]:
+    """Work in a thread of its own that no exit waits for, which those of a pool would be."""
+    done: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            result = work()
+        except BaseException as error:  # noqa: BLE001 - raised again where the result is asked for
+            done.set_exception(error)
+        else:
+            done.set_result(result)
+
+    threading.Thread(target=run, name="bitrix24-request", daemon=True).start()
+    return done
 
 
 @dataclass
@@ -137,34 +163,35 @@ class _Reading:
         self._ready = deque(segments)
         self._unmeasured: deque[Segment] = deque()
         """segments behind a full first page, whose newest id is not known yet"""
-        self._open: dict[int, dict[int, Segment]] = {id(segment.items): {} for segment in segments}
+        self._open: dict[ItemList, dict[Segment, None]] = {segment.items: {} for segment in segments}
+        """what is left of each list, in order"""
         for segment in segments:
-            self._open[id(segment.items)][id(segment)] = segment
-        self._failures: dict[int, int] = {}
+            self._open[segment.items][segment] = None
+        self._failures: dict[Segment, int] = {}
         self._longest_chain = BATCH_SIZE
         self._quiet_until = 0.0
         self._running: dict[Future[list[Outcome] | None], _Errand] = {}
 
-    def run(self, gone: threading.Event) -> Iterator[Rows | Ended]:
-        with ThreadPoolExecutor(self._connections, thread_name_prefix="bitrix24") as pool:
-            try:
-                while (self._ready or self._unmeasured or self._running) and not gone.is_set():
-                    if not self._enough.is_set():
-                        self._dispatch(pool)
-                    elif not self._running:
-                        return
-                    if not self._running:
-                        self._wait_for_portal()
-                        continue
-                    done, _ = wait(self._running, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        yield from self._settle(self._running.pop(future), future.result())
-            finally:
-                pool.shutdown(wait=True, cancel_futures=True)
+    def run(self, gone: Future[None]) -> Iterator[Rows | Ended]:
+        try:
+            while (self._ready or self._unmeasured or self._running) and not gone.done():
+                if not self._enough.is_set():
+                    self._dispatch()
+                elif not self._running:
+                    return
+                if not self._running:
+                    self._wait_for_portal()
+                    continue
+                signs: set[Future[Any]] = {gone, *self._running}
+                done, _ = wait(signs, return_when=FIRST_COMPLETED)
+                for future in done - {gone}:
+                    yield from self._settle(self._running.pop(future), future.result())
+        finally:
+            wait(self._running, GRACE_SECONDS)
 
     # --- asking -------------------------------------------------------------------------------------------------------
 
-    def _dispatch(self, pool: ThreadPoolExecutor) -> None:
+    def _dispatch(self) -> None:
         if self._client.clock.monotonic() < self._quiet_until:
             return
         while len(self._running) < self._connections and (self._ready or self._unmeasured):
@@ -173,7 +200,7 @@ class _Reading:
                 return
             errand = self._errand(room)
             self._pace.sent(len(errand.calls))
-            self._running[pool.submit(self._send, errand)] = errand
+            self._running[_in_background(partial(self._send, errand))] = errand
 
     def _errand(self, room: int) -> _Errand:
         errand = _Errand(token=self._client.auth.token())
@@ -228,7 +255,7 @@ class _Reading:
 
     def _measured(self, segment: Segment, outcome: Outcome) -> Iterator[Rows | Ended]:
         """The newest id bounds the estimate, and lets a long list be read in several places at once."""
-        if id(segment) not in self._open[id(segment.items)]:
+        if segment not in self._open[segment.items]:
             return  # its list has failed meanwhile
         newest = newest_id(segment.items, outcome)
         if isinstance(newest, Bitrix24Error):
@@ -238,12 +265,13 @@ class _Reading:
         if segment.goal > segment.after:
             self._queue(segment)
             return
-        self._open[id(segment.items)].pop(id(segment))
-        if not self._open[id(segment.items)]:
+        self._open[segment.items].pop(segment)
+        if not self._open[segment.items]:
             yield Ended(segment.items)
 
     def _read(self, segment: Segment, outcomes: Sequence[Outcome]) -> Iterator[Rows | Ended]:
-        if id(segment) not in self._open[id(segment.items)]:
+        open_ = self._open[segment.items]
+        if segment not in open_:
             return  # its list has failed meanwhile
         was_first = segment.goal is None and not segment.ids_per_row
         progress = advance(segment, outcomes)
@@ -251,15 +279,14 @@ class _Reading:
             self._longest_chain = 1
             log.info("%s does not fill in references within a batch: reading in windows", self._client.portal)
         if progress.pages:
-            self._failures.pop(id(segment), None)
+            self._failures.pop(segment, None)
         if progress.finished:
-            self._open[id(segment.items)].pop(id(segment))
+            open_.pop(segment)
         if progress.rows:
-            open_ = self._open[id(segment.items)].values()
             left = int(sum(part.rows_left() for part in open_))
             yield Rows(segment.items, progress.rows, left, [part.to_part() for part in open_])
         if progress.finished:
-            if not self._open[id(segment.items)]:
+            if not open_:
                 yield Ended(segment.items)
         elif progress.error is not None:
             yield from self._failed(segment, progress.error, self._ready)
@@ -274,14 +301,14 @@ class _Reading:
         most = self._connections if self._longest_chain > 1 else BATCH_SIZE
         free = most - len(self._running) - len(self._ready) - len(self._unmeasured)
         parts = segment.split(min(free, int(segment.rows_left() // worth)))
-        open_ = self._open[id(segment.items)]
-        open_.pop(id(segment))
-        open_.update((id(part), part) for part in parts)
+        open_ = self._open[segment.items]
+        open_.pop(segment)
+        open_.update(dict.fromkeys(parts))
         self._ready.extend(parts)
 
     def _failed(self, segment: Segment, error: Bitrix24Error, retry: deque[Segment]) -> Iterator[Rows | Ended]:
         """Again after a pause where that may help; else the list is given up as a whole."""
-        failures = self._failures[id(segment)] = self._failures.get(id(segment), 0) + 1
+        failures = self._failures[segment] = self._failures.get(segment, 0) + 1
         patience = self._client.settings.patience
         most = {Action.FAIL: 0, Action.WAIT: int(patience.operating_seconds / 60)}.get(error.action, patience.attempts)
         if failures <= most:
@@ -291,8 +318,8 @@ class _Reading:
             log.log(logging.WARNING if pause >= 5 else logging.DEBUG, "Pausing for %.0f s: %s", pause, error.what)
             retry.append(segment)
             return
-        dropped = self._open[id(segment.items)]
-        self._ready = deque(part for part in self._ready if id(part) not in dropped)
-        self._unmeasured = deque(part for part in self._unmeasured if id(part) not in dropped)
+        dropped = self._open[segment.items]
+        self._ready = deque(part for part in self._ready if part not in dropped)
+        self._unmeasured = deque(part for part in self._unmeasured if part not in dropped)
         dropped.clear()
         yield Ended(segment.items, error)
