@@ -22,6 +22,8 @@ class Job:
 
     webhook_url: str
     database: Path
+    limited: bool
+    """whether the portal limits requests; where it does not, clients that pace themselves are told so"""
 
 
 MODULES = {
@@ -39,10 +41,11 @@ def main() -> None:
     parser.add_argument("name", choices=MODULES)
     parser.add_argument("--webhook-url", required=True)
     parser.add_argument("--database", type=Path, required=True)
+    parser.add_argument("--limited", action="store_true")
     options = parser.parse_args()
     contender = importlib.import_module(MODULES[options.name])
     started, started_cpu = time.perf_counter(), time.process_time()
-    contender.load(Job(options.webhook_url, options.database))
+    contender.load(Job(options.webhook_url, options.database, options.limited))
     measured = {
         "wall": time.perf_counter() - started,
         "cpu": time.process_time() - started_cpu,

@@ -53,6 +53,7 @@ class Portal:
         self, folder: Path, items: int, *, limited: bool = False, page_ms: float = 0.0, row_ms: float = 0.0
     ) -> None:
         self.items = items
+        self.limited = limited
         self.authority = folder / "authority.pem"
         options = ["--items", str(items), "--authority", str(self.authority)]
         options += ["--limited"] if limited else []
@@ -100,7 +101,7 @@ def contend(name: str, portal: Portal, folder: Path) -> Measured:
     """
     with tempfile.TemporaryDirectory(dir=folder) as home:
         command = [sys.executable, HERE / "contender.py", name, "--webhook-url", portal.webhook_url]
-        command += ["--database", str(Path(home) / "bench.duckdb")]
+        command += ["--database", str(Path(home) / "bench.duckdb"), *(["--limited"] if portal.limited else [])]
         portal.reset()
         try:
             done = subprocess.run(

@@ -62,8 +62,8 @@ def _options() -> argparse.Namespace:
 
 
 def _speed(options: argparse.Namespace, folder: Path) -> Iterator[Target]:
-    """Limits are off: speed is measured, not politeness."""
     say(f"## {options.rows:,} rows, the portal's limits off\n")
+    say("Speed is measured here, and not politeness: clients that pace themselves are told that they need not.\n")
     with Portal(folder, options.rows) as portal:
         rounds = _rounds(portal, options.contenders, options.repeat, folder)
     say(measured_table(rounds))

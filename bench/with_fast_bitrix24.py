@@ -16,7 +16,8 @@ CHUNK = 2500
 
 
 def load(job: Job) -> None:
-    client = Bitrix(job.webhook_url, verbose=False)
+    unlimited: Any = {} if job.limited else {"requests_per_second": 1000.0}
+    client = Bitrix(job.webhook_url, verbose=False, **unlimited)
 
     @dlt.resource(name="items", primary_key="id", write_disposition="replace")
     def items() -> Iterator[Any]:

@@ -1,17 +1,28 @@
-"""The connector as its README shows it: all defaults, merged by id, child tables included."""
+"""The connector as `bitrix24 load` runs it: all defaults, merged by id, child tables included, long readings in slices."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import dlt
 import duckdb  # noqa: F401 - imported before the clock starts
 from contender import Job
 
-from bitrix24_source.source import bitrix24
+from bitrix24_source.run import run
+from bitrix24_source.source import bitrix24, configured_slices
 
 TABLE = "crm.spa_items_177"
 
 
 def load(job: Job) -> None:
-    pipeline = dlt.pipeline("ours", destination=dlt.destinations.duckdb(str(job.database)), dataset_name="crm")
-    source = bitrix24(credentials={"auth": "webhook", "webhook_url": job.webhook_url})
-    pipeline.run(source.with_resources("spa_items"))
+    credentials: Any = {"auth": "webhook", "webhook_url": job.webhook_url}
+    unlimited: Any = {} if job.limited else {"requests_per_second": 1000.0, "burst": 1000}
+    slices = configured_slices()
+    run(
+        bitrix24(credentials=credentials, slices=slices, **unlimited),
+        pipeline_name="ours",
+        destination=dlt.destinations.duckdb(str(job.database)),
+        dataset="crm",
+        resources=["spa_items"],
+        slices=slices,
+    )
