@@ -46,9 +46,11 @@ class TypeItems:
     table: ItemTable
     has_updated_time: bool = True
     memory: TypeMemory = field(default_factory=TypeMemory)
-    open: set[int] = field(default_factory=set)
+    open: set[ItemList] = field(default_factory=set)
     """its lists that are not read to the end"""
     role: Role = "all"
+    max_id: int = 0
+    """the highest id of this round; remembered once everything before it came"""
     sweeps: bool = False
     failed: bool = False
     warned: bool = False
@@ -72,7 +74,7 @@ class ItemRound:
         self._state = state
         self._choice = choice
         self._issues = issues
-        self._roles: dict[int, tuple[TypeItems, Role]] = {}
+        self._roles: dict[ItemList, tuple[TypeItems, Role]] = {}
         self._enough = threading.Event()
         self._rows = 0
 
@@ -87,8 +89,14 @@ class ItemRound:
                 one.memory = TypeMemory(selection=one.memory.selection)
             yield from one.table.begin()
         spelling = self._spelling()
-        yield from self._read([segment for one in self._types for segment in self._plan(one, spelling)])
+        plans = {id(one): self._plan(one, spelling) for one in self._types}
+        news = [segment for one in self._types if one.role != "all" for segment in plans[id(one)]]
+        whole = [segment for one in self._types if one.role == "all" for segment in plans[id(one)]]
+        yield from self._read(news, threading.Event())
+        yield from self._read(whole, self._enough)
         yield from self._vanished(catalog)
+        for one in self._types:
+            one.memory.keep(self._state, one.spa.entity_type_id)
         self._choice.slices.rounds += 1
         self._choice.slices.unfinished = any(one.memory.is_begun and not one.failed for one in self._types)
 
@@ -149,35 +157,35 @@ class ItemRound:
         if not one.memory.is_begun:
             one.memory.began = self._now.isoformat()
         items = ItemList(one.spa.entity_type_id, one.items.filter, one.items.select)
-        self._roles[id(items)] = (one, "all")
-        one.open.add(id(items))
+        self._roles[items] = (one, "all")
+        one.open.add(items)
         segments = one.memory.segments(items)
         one.memory.parts = [segment.to_part() for segment in segments]
         return segments
 
     def _segment(self, one: TypeItems, role: Role, items: ItemList, **bounds: Any) -> Segment:
         own = ItemList(items.entity_type_id, items.filter, items.select)
-        self._roles[id(own)] = (one, role)
-        one.open.add(id(own))
+        self._roles[own] = (one, role)
+        one.open.add(own)
         return Segment(own, **bounds)
 
     # --- what came ----------------------------------------------------------------------------------------------------
 
-    def _read(self, segments: Sequence[Segment]) -> Iterator[Any]:
+    def _read(self, segments: Sequence[Segment], enough: threading.Event) -> Iterator[Any]:
+        if not segments:
+            return
         slices = self._choice.slices
         slices.pace = slices.pace or pace_for(self._client)
-        for what in read_items(self._client, segments, self._choice.connections, self._enough, slices.pace):
-            one, role = self._roles[id(what.items)]
+        for what in read_items(self._client, segments, self._choice.connections, enough, slices.pace):
+            one, role = self._roles[what.items]
             if isinstance(what, Rows):
                 yield from self._taken(one, role, what)
             elif what.error is not None:
                 self._note_failure(one, what)
             else:
-                one.open.discard(id(what.items))
+                one.open.discard(what.items)
                 if not one.open and not one.failed:
                     yield from self._finished(one)
-        for one in self._types:
-            one.memory.keep(self._state, one.spa.entity_type_id)
 
     def _taken(self, one: TypeItems, role: Role, what: Rows) -> Iterator[Any]:
         if one.sweeps and role in ("all", "ids"):
@@ -186,10 +194,10 @@ class ItemRound:
             return
         if role == "changed":
             self._check_bound(one, what.rows)
+        one.max_id = max(one.max_id, *(int(row["id"]) for row in what.rows))
         if role == "all":
-            one.memory.parts = list(what.parts)
-        one.memory.max_id = max(one.memory.max_id, *(int(row["id"]) for row in what.rows))
-        self._count(len(what.rows))
+            one.memory.parts, one.memory.max_id = list(what.parts), max(one.memory.max_id, one.max_id)
+            self._count(len(what.rows))
         self._say_what_is_left(one, what)
         yield from one.table.take(what.rows, self._client.clock.now())
 
@@ -214,7 +222,7 @@ class ItemRound:
         """Everything asked of the type came: the moment when its reading began is the next cursor."""
         memory = one.memory
         memory.cursor = memory.began if one.role == "all" else self._now.isoformat()
-        memory.began, memory.parts = "", []
+        memory.began, memory.parts, memory.max_id = "", [], max(memory.max_id, one.max_id)
         memory.runs += 1
         if one.sweeps and current_load_id():
             yield from self._compared(one)

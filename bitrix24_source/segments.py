@@ -61,7 +61,7 @@ class ItemList:
         return Call(self.method, params)
 
 
-@dataclass
+@dataclass(eq=False)
 class Segment:
     """A stretch of ids that is still to be read.
 
