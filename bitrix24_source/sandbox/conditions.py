@@ -22,6 +22,7 @@ Condition = Callable[[Read], bool]
 OPERATORS = ("!=%", "!%=", "!@", "!=", "!%", ">=", "<=", "=%", "%=", "><", "!", ">", "<", "=", "@", "%")
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
 OWN_FORMAT = re.compile(r"(\d\d)\.(\d\d)\.(\d{4}) (\d\d:\d\d:\d\d)")
+OFFSET = re.compile(r"(?<=\d)(Z|[+-]\d\d:\d\d)$")
 LAST = 1 << 62
 
 
@@ -93,6 +94,8 @@ def parse(conditions: Mapping[str, Any], grammar: Grammar) -> Where:
 def _plain(where: Where, operator: str, name: str, value: Any, grammar: Grammar) -> None:
     if _time_ignored(name, value, grammar):
         return
+    if grammar.kinds[name] == "datetime" and grammar.time_filter == "offset_ignored":
+        value = OFFSET.sub("", str(value))
     if name == "updatedTime" and operator in (">", ">="):
         where.updated_since = comparable(value, "datetime", grammar.zone)
     where.rest.append(_condition(operator, name, value, grammar))
@@ -100,9 +103,9 @@ def _plain(where: Where, operator: str, name: str, value: Any, grammar: Grammar)
 
 def _time_ignored(name: str, value: Any, grammar: Grammar) -> bool:
     """FIELD-02: some portals do not understand an ISO bound, or none at all, and say nothing."""
-    if grammar.kinds[name] != "datetime" or grammar.time_filter == "honoured":
+    if grammar.kinds[name] != "datetime":
         return False
-    return grammar.time_filter == "ignored" or "T" in str(value)
+    return grammar.time_filter == "ignored" or (grammar.time_filter == "iso_ignored" and "T" in str(value))
 
 
 def _bound(where: Where, operator: str, value: Any, grammar: Grammar) -> None:

@@ -188,6 +188,14 @@ class ItemStore:
             insort(self._own_ids, number)
         self._own[number] = row
 
+    def restore(self, number: int) -> None:
+        """A computed item is there again, as the seed makes it."""
+        with self.lock:
+            if number not in self._gone:
+                raise KeyError(number)
+            self._gone.remove(number)
+            self._deleted.remove(number)
+
     def delete(self, number: int) -> None:
         with self.lock:
             if number in self._own:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import tzinfo
 from threading import RLock
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +16,7 @@ from . import editing
 from .access import Access
 from .address import Address, read_path
 from .batch import method_names
+from .chance import SERVER_ZONE
 from .clock import Clock, WallClock
 from .dispatch import Dispatch
 from .faults import Faults
@@ -43,9 +45,10 @@ class Portal:
     def __init__(
         self, scenario: str = "demo", seed: int = 1, items: int | None = None, clock: Clock | None = None,
         latency: tuple[float, float] | float | None = None, *, id_step: int = 1,
+        zone: tzinfo = SERVER_ZONE,
     ) -> None:  # fmt: skip
         self.clock = clock or WallClock()
-        self.world = build_world(scenario, seed, items, self.clock, id_step)
+        self.world = build_world(scenario, seed, items, self.clock, id_step, zone)
         self.access = Access(seed, self.clock)
         self.limits = Limits(self.clock)
         self.costs = Costs(self.clock, (latency, 0.0) if isinstance(latency, (int, float)) else latency)

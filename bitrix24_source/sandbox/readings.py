@@ -28,5 +28,6 @@ class Readings:
     document_type: Literal["string", "array", "mixed"] = "mixed"  # OPEN-40
     # An id bound that is no number, as an unresolved `$result[...]` leaves behind: PHP's cast to 0, or a refusal.
     garbage_id: Literal["zero", "error"] = "zero"
-    # FIELD-02: portals that ignore an ISO-8601 bound on a time, and understand only `YYYY-MM-DD HH:MM:SS`.
-    time_filter: Literal["honoured", "ignored", "iso_ignored"] = "honoured"
+    # FIELD-02: portals that ignore an ISO-8601 bound on a time, and understand only `YYYY-MM-DD HH:MM:SS`; or that pass
+    # over its offset and read what is left as `naive_dates` says.
+    time_filter: Literal["honoured", "ignored", "iso_ignored", "offset_ignored"] = "honoured"

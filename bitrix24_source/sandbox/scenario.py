@@ -5,8 +5,11 @@ It refuses to fill it itself.
 
 from __future__ import annotations
 
+from datetime import tzinfo
+
 from .bench import build_bench
 from .built_in import add_built_in
+from .chance import SERVER_ZONE
 from .clock import Clock
 from .company import build_demo
 from .hostile import build_hostile
@@ -18,8 +21,10 @@ HOSTILE_ITEMS = 600
 BENCH_ITEMS = 100_000
 
 
-def build_world(scenario: str, seed: int, items: int | None, clock: Clock, id_step: int = 1) -> World:
-    world = World(seed, clock)
+def build_world(
+    scenario: str, seed: int, items: int | None, clock: Clock, id_step: int = 1, zone: tzinfo = SERVER_ZONE
+) -> World:
+    world = World(seed, clock, zone)
     add_people(world)
     if scenario == "bench":
         add_built_in(world, share=0)

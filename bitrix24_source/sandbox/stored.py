@@ -47,6 +47,10 @@ class StoredItems:
             raise KeyError(item_id)
         delete_item(self._store, item_id)
 
+    def restore(self, item_id: int) -> None:
+        """Takes a deleted item of the portal's past out of the recycle bin, as it was; its `updatedTime` stays."""
+        self._store.restore(item_id)
+
     def __getitem__(self, item_id: int) -> Row:
         return self.get(item_id)
 

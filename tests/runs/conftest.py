@@ -1,0 +1,235 @@
+"""What the tests of runs share: a job that a scheduler starts again and again, and the portal and the database around it.
+
+Fixtures to ask for, beside those of the whole suite:
+
+    spas      spas({177: 50, 1030: 0}): a portal whose smart processes have so many items; nothing else is in it
+    job       job(portal): a job that loads this portal, run by run, into a DuckDB file of its own or elsewhere
+    postgres  gives names of datasets in the PostgreSQL of this machine and drops them afterwards; skips where none answers
+"""
+
+# ruff: noqa: S608 - tables and columns of the tests' own
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import dlt
+import duckdb
+import pytest
+import requests
+
+from bitrix24_source import bitrix24
+from bitrix24_source.auth import Bitrix24Credentials, auth_from
+from bitrix24_source.choice import Slices
+from bitrix24_source.client import Client
+from bitrix24_source.run import Loaded, run
+from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter
+from bitrix24_source.sandbox.php import query_to_params
+
+POSTGRES = "postgresql://postgres:trusted@127.0.0.1:5432/postgres"
+
+Row = dict[str, Any]
+
+
+# --- portals --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def spas(clock: Clock) -> Callable[..., Portal]:
+    """A portal with as many items in each smart process as is said."""
+
+    def make(counts: Mapping[int, int], **more: Any) -> Portal:
+        portal = Portal(scenario="empty", **{"clock": clock, **more})
+        for entity_type_id, count in counts.items():
+            portal.add_type(f"Process {entity_type_id}", entity_type_id=entity_type_id, items=count)
+        return portal
+
+    return make
+
+
+# --- jobs -----------------------------------------------------------------------------------------------------------
+
+
+class Line(SandboxAdapter):
+    """The way to a portal. Requests pass one at a time; `before` is called with the number of each, from 0."""
+
+    def __init__(self, portal: Portal) -> None:
+        super().__init__(portal)
+        self.before: Callable[[int], None] = lambda _number: None
+        self.bodies: list[Mapping[str, Any]] = []
+        self._one_at_a_time = threading.RLock()
+
+    def send(self, request: Any, *args: Any, **kwargs: Any) -> requests.Response:
+        with self._one_at_a_time:
+            self.before(len(self.bodies))
+            self.bodies.append(json.loads(request.body or b"{}"))
+            return super().send(request, *args, **kwargs)
+
+    def item_filters(self) -> Iterator[tuple[int, Mapping[str, Any]]]:
+        """entityTypeId and filter of each crm.item.list command that was asked for."""
+        for body in self.bodies:
+            for command in body.get("cmd", {}).values():
+                method, _, query = command.partition("?")
+                params = query_to_params(query)
+                if method == "crm.item.list":
+                    yield int(params["entityTypeId"]), params.get("filter") or {}
+
+
+@dataclass
+class Job:
+    """One scheduled job.
+
+    Attributes:
+        portal: what it loads.
+        folder: where dlt works.
+        destination: dlt's.
+        clock: of the machine that the job runs on; as a rule the portal's own.
+        line: the way to the portal in the latest run; a test may set `before` for the next one.
+    """
+
+    portal: Portal
+    folder: Path
+    destination: Any
+    clock: Clock
+    dataset: str = "crm"
+    before: Callable[[int], None] = lambda _number: None
+    line: Line = field(init=False)
+
+    def run(self, *resources: str, slices: Slices | None = None, refresh: bool = False, **arguments: Any) -> Loaded:
+        """One run of these resources, by default the items alone."""
+        self.line = Line(self.portal)
+        self.line.before, self.before = self.before, lambda _number: None
+        session = requests.Session()
+        session.mount("https://", self.line)
+        credentials = self.portal.credentials(self.portal.base_url)["webhook"]
+        client = Client(auth_from(Bitrix24Credentials(**credentials)), clock=self.clock, session=session)
+        slices = slices or Slices()
+        return run(
+            bitrix24(credentials=credentials, client=client, slices=slices, **arguments),
+            pipeline_name="bitrix24",
+            destination=self.destination,
+            dataset=self.dataset,
+            resources=resources or ("spa_items",),
+            full_refresh=refresh,
+            pipelines_dir=str(self.folder),
+            slices=slices,
+        )
+
+    def run_all(self, **arguments: Any) -> Loaded:
+        """One run of everything that is on by default."""
+        return self.run(*bitrix24(client=object(), credentials={}).resources, **arguments)
+
+    def lose_folder(self) -> None:
+        """The working directory is gone, as in a container that is started anew."""
+        shutil.rmtree(self.folder)
+
+    @property
+    def requests(self) -> int:
+        """HTTP requests of the latest run."""
+        return len(self.line.bodies)
+
+    # --- what the database holds ------------------------------------------------------------------------------------
+
+    def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """`{}` in the SQL stands for the dataset, `?` for a value."""
+        sql = sql.format(self.dataset)
+        if self.destination.destination_name == "postgres":
+            import psycopg2
+
+            with psycopg2.connect(POSTGRES) as connection, connection.cursor() as cursor:
+                cursor.execute(sql.replace("?", "%s"), values)
+                return list(cursor.fetchall())
+        with duckdb.connect(self.destination.config_params["credentials"]) as connection:
+            return connection.execute(sql, values).fetchall()
+
+    def execute(self, sql: str) -> None:
+        """Somebody else's statement; `{}` as above."""
+        with duckdb.connect(self.destination.config_params["credentials"]) as connection:
+            connection.execute(sql.format(self.dataset))
+
+    def rows(self, table: str) -> list[Row]:
+        """Whole rows without dlt's own columns."""
+        found = self.query(
+            "select column_name from information_schema.columns where table_schema = '{}' and table_name = ?", table
+        )
+        names = sorted(name for (name,) in found if not name.startswith("_dlt"))
+        listed = ", ".join(f'"{name}"' for name in names)
+        return [dict(zip(names, row, strict=True)) for row in self.query(f"select {listed} from {{}}.{table}")]
+
+    def items(self, entity_type_id: int = 177) -> dict[int, Row]:
+        """Rows of an item table by id, those marked as deleted too; each id is there once."""
+        rows = self.rows(f"spa_items_{entity_type_id}")
+        by_id = {row["id"]: row for row in rows}
+        assert len(rows) == len(by_id), "an id is there twice"
+        return by_id
+
+    def ids(self, entity_type_id: int = 177) -> list[int]:
+        """Of items that are not marked as deleted."""
+        return sorted(id_ for id_, row in self.items(entity_type_id).items() if row["deleted_at"] is None)
+
+    def marked(self, entity_type_id: int = 177) -> dict[int, datetime]:
+        """When the items that are marked as deleted went."""
+        return {id_: row["deleted_at"] for id_, row in self.items(entity_type_id).items() if row["deleted_at"]}
+
+    def differs(self, entity_type_id: int = 177) -> list[str]:
+        """What the table says otherwise than the portal does: ids, titles, times."""
+        portal = self.portal.items(entity_type_id)
+        living = {id_: row for id_, row in self.items(entity_type_id).items() if row["deleted_at"] is None}
+        wrong = [f"{id_} is missing" for id_ in portal.ids() if id_ not in living]
+        wrong += [f"{id_} is not marked as deleted" for id_ in living if id_ not in portal]
+        for id_ in living.keys() & set(portal.ids()):
+            item, row = portal[id_], living[id_]
+            told = (item["title"], item["updatedTime"] and datetime.fromisoformat(item["updatedTime"]))
+            if told != (row["title"], row["updated_time"]):
+                wrong.append(f"{id_} is {told}, not {row['title'], row['updated_time']}")
+        return wrong
+
+    def issues(self) -> list[str]:
+        """Messages of load_issues, over all runs."""
+        return [row["message"] for row in sorted(self.rows("load_issues"), key=lambda row: row["occurred_at"])]
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Callable[..., Job]:
+    """Makes jobs, each with a folder and a database of its own."""
+    number = itertools.count()
+
+    def make(portal: Portal, destination: Any = None, dataset: str = "crm", clock: Clock | None = None) -> Job:
+        folder = tmp_path / f"job{next(number)}"
+        folder.mkdir()
+        database = destination or dlt.destinations.duckdb(str(folder / "items.duckdb"))
+        return Job(portal, folder / "pipelines", database, clock or portal.clock, dataset)
+
+    return make
+
+
+@pytest.fixture
+def postgres() -> Iterator[Callable[[], str]]:
+    """Gives names of datasets of this test's own."""
+    psycopg2 = pytest.importorskip("psycopg2", reason="the driver of PostgreSQL is not installed")
+    try:
+        connection = psycopg2.connect(POSTGRES, connect_timeout=3)
+    except psycopg2.OperationalError as error:
+        pytest.skip(f"no PostgreSQL for tests on 127.0.0.1:5432: {str(error).splitlines()[0]}")
+    made: list[str] = []
+
+    def name() -> str:
+        made.append(f"bitrix24_test_{uuid.uuid4().hex[:12]}")
+        return made[-1]
+
+    yield name
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        for dataset in made:
+            for schema in (dataset, f"{dataset}_staging"):
+                cursor.execute(f"drop schema if exists {schema} cascade")
+    connection.close()
