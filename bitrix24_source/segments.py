@@ -16,6 +16,7 @@ from typing import Any
 
 from .batching import Outcome
 from .errors import Bitrix24Error, PortalError, UnavailableError
+from .scalars import UnfitError, whole
 from .wire import PAGE_SIZE, Answer, Call
 
 Row = Mapping[str, Any]
@@ -154,7 +155,7 @@ def advance(segment: Segment, outcomes: Sequence[Outcome]) -> Progress:
         rows, ids = page
         if not _follows(segment, ids):
             progress.broken_chain = link > 0
-            progress.error = _ignored(segment.items) if link == 0 else None
+            progress.error = _disorder(segment.items, ids) if link == 0 else None
             break
         start, segment.after = segment.after, ids[-1] if ids else segment.after
         progress.rows += rows
@@ -179,7 +180,7 @@ def newest_id(items: ItemList, outcome: Outcome) -> int | Bitrix24Error:
         return _no_page(items)
     _, ids = page
     is_falling = all(earlier > later for earlier, later in pairwise((*ids, 0)))
-    return max(ids, default=0) if is_falling else _ignored(items)
+    return max(ids, default=0) if is_falling else _disorder(items, ids)
 
 
 def _rows(answer: Answer) -> tuple[list[Row], list[int]] | None:
@@ -193,9 +194,11 @@ def _rows(answer: Answer) -> tuple[list[Row], list[int]] | None:
 
 
 def _id(row: Row) -> int:
+    """0 where the row has none that a table could hold."""
+    id_ = row.get("id")
     try:
-        return int(row.get("id") or 0)
-    except (TypeError, ValueError):
+        return id_ if type(id_) is int and id_ < 2**63 else whole(id_)
+    except UnfitError:
         return 0
 
 
@@ -222,9 +225,10 @@ def _learn(segment: Segment, spans: Sequence[float]) -> None:
         segment.is_even = max(spans) - min(spans) <= 0.01 * max(spans) and (len(spans) > 1 or segment.ids_per_row == 1)
 
 
-def _ignored(items: ItemList) -> Bitrix24Error:
+def _disorder(items: ItemList, ids: Sequence[int]) -> Bitrix24Error:
+    ignored = "the portal ignores the filter or the order on id, so that reading on would lose or repeat rows"
     return PortalError(
-        "the portal ignores the filter or the order on id, so that reading on would lose or repeat rows",
+        ignored if min(ids) > 0 else "the portal shows items without a usable id, which cannot be told apart",
         _where(items),
         "report it to the portal's administrator: a customised REST method may be in the way",
     )
