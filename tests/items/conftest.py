@@ -5,6 +5,7 @@ Fixtures to ask for, beside those of the whole suite:
     line            line(portal): the way to a portal; it writes down what is asked, and a test may act between two requests
     reading         reading(line): reads items without dlt, and says what came and what failed
     warehouse       warehouse(portal): a pipeline into a DuckDB file of its own, or into another destination
+    elephant        elephant(portal): the same in the PostgreSQL of this machine
     demo, hostile   Warehouses of these portals after one run, one for all tests: to look at only
     spas            spas({177: 50, 1030: 0}): a portal whose smart processes have so many items; with crooked=True one
                     that can be told to mishear its commands or to tell their results wrongly
@@ -17,6 +18,7 @@ from __future__ import annotations
 import itertools
 import json
 import threading
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -115,7 +117,7 @@ def _asked(body: Mapping[str, Any], answer: bytes) -> Iterator[Asked]:
             page = results.get(key)
             items = page.get("items", []) if isinstance(page, dict) else []
             rows = items.values() if isinstance(items, dict) else items
-            numbers = tuple(int(row["id"]) for row in rows if isinstance(row, dict) and row["id"] is not None)
+            numbers = tuple(int(row["id"]) for row in rows if isinstance(row, dict) and str(row["id"]).isdecimal())
             ids = numbers if key in results else None
             yield Asked(int(params["entityTypeId"]), params, ids)
 
@@ -256,6 +258,11 @@ class Warehouse:
         with duckdb.connect(str(self.file)) as connection:
             return connection.execute(sql.format(self.dataset), values).fetchall()
 
+    def select(self, sql: str) -> list[tuple[Any, ...]]:
+        """Through dlt's client, in any destination. `{}` in the SQL stands for the dataset."""
+        with self.pipeline.sql_client() as client:
+            return [tuple(row) for row in client.execute_sql(sql.format(self.dataset)) or ()]
+
     def rows(self, table: str, *columns: str) -> list[Row]:
         """Rows without dlt's own columns, by the first of them."""
         with duckdb.connect(str(self.file)) as connection:
@@ -340,3 +347,29 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     """The portal of everything odd after one run, for tests that only look: the types that are odd, and a few others."""
     return loaded(tmp_path_factory.mktemp("hostile"), "hostile", 700, ODD_TYPES)
+
+
+POSTGRES = "postgresql://postgres:trusted@127.0.0.1:5432/postgres"
+
+
+@pytest.fixture
+def elephant(warehouse: Callable[..., Warehouse]) -> Iterator[Callable[[Portal], Warehouse]]:
+    """Makes warehouses in the PostgreSQL of this machine and drops them afterwards; skips where none answers."""
+    psycopg2 = pytest.importorskip("psycopg2", reason="the driver of PostgreSQL is not installed")
+    try:
+        connection = psycopg2.connect(POSTGRES, connect_timeout=3)
+    except psycopg2.OperationalError as error:
+        pytest.skip(f"no PostgreSQL for tests on 127.0.0.1:5432: {str(error).splitlines()[0]}")
+    made: list[str] = []
+
+    def make(portal: Portal) -> Warehouse:
+        made.append(f"bitrix24_test_{uuid.uuid4().hex[:12]}")
+        return warehouse(portal, destination=dlt.destinations.postgres(POSTGRES), dataset=made[-1])
+
+    yield make
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        for dataset in made:
+            for schema in (dataset, f"{dataset}_staging"):
+                cursor.execute(f"drop schema if exists {schema} cascade")
+    connection.close()

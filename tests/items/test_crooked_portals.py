@@ -192,19 +192,20 @@ def test_an_answer_that_is_no_page(spas, line, reading, result):
     assert portal.items(1030).ids() == done.ids(1030)
 
 
-def test_rows_without_a_usable_id(spas, line, reading):
+@pytest.mark.parametrize("id_", [None, "", 0, -5, "abc", 7.5, True, 2**63, [], {}])
+def test_rows_without_a_usable_id(spas, line, reading, id_):
     """A page of rows that cannot be told apart is not trusted: the type is named."""
     portal = spas({177: 60, 1030: 60}, crooked=True)
 
     def say(command, result):
         if "entityTypeId=177&" in command:
-            result["items"] = [{**item, "id": None} for item in result["items"]]
+            result["items"] = [{**item, "id": id_} for item in result["items"]]
         return result
 
     portal.say = say
     done = reading(line(portal), (177, 1030))
 
-    assert done.ended[177] is not None
+    assert "without a usable id" in str(done.ended[177])
     assert [] == done.ids(177)
     assert portal.items(1030).ids() == done.ids(1030)
 
