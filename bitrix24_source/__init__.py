@@ -38,6 +38,8 @@ The river, one file per station, in the order in which data meets them; imports 
     rounds       one round over the items of all types, and what follows from it
     spa_items    the items of all smart processes as one resource
     source       the dlt source
+    failures     what does an error of dlt or of this machine mean, in one sentence?
+    leftovers    is the working folder ours alone, and what did a run that was cut off leave in it?
     run          one scheduled run, and how it ended
     checks       does the connection work, and what would be missing?
     describe     the catalogue for people and scripts

@@ -1,6 +1,6 @@
 """The commands. Each says on stderr what it does and what went wrong, and on stdout what was asked for.
 
-Exit codes: 0 all loaded; 1 nothing usable; 2 usage; 3 loaded, but something is listed in `load_issues`.
+Exit codes: 0 all loaded; 1 nothing usable; 2 usage; 3 loaded, but something is listed in `load_issues`; 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .client import Client
     from .errors import Bitrix24Error
 
-NOTHING_USABLE, INCOMPLETE = 1, 3
+NOTHING_USABLE, INCOMPLETE, STOPPED = 1, 3, 130
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -139,14 +139,18 @@ def load(
         slices = configured_slices()
         source = bitrix24(spa_types=list(types) or None, sweep=sweep, full_refresh=full_refresh, slices=slices, **given)
         _known(resources, source.resources)
-        loaded = run(
-            source,
-            **_target(destination, dataset, sandbox=sandbox),
-            resources=resources,
-            full_refresh=full_refresh and not types,  # one type alone is read again into the table that it has
-            progress=_progress(progress),
-            slices=slices,
-        )
+        try:
+            loaded = run(
+                source,
+                **_target(destination, dataset, sandbox=sandbox),
+                resources=resources,
+                full_refresh=full_refresh and not types,  # one type alone is read again into the table that it has
+                progress=_progress(progress),
+                slices=slices,
+            )
+        except KeyboardInterrupt:
+            click.echo("bitrix24: stopped - what was committed stays - run again to go on from there", err=True)
+            sys.exit(STOPPED)
     for table, rows in sorted(loaded.rows.items()):
         click.echo(f"{table:<28} {rows:>10,}")
     if loaded.issues:

@@ -1,0 +1,89 @@
+"""What does an error of dlt, of a database or of this machine mean, in one sentence?
+
+It reads chains of exceptions and acts on none. dlt wraps what went wrong several times; the innermost message says it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from dlt.common.configuration.exceptions import ConfigurationException
+from dlt.common.destination.exceptions import DestinationException, UnknownDestinationModule
+from dlt.destinations.exceptions import DatabaseException, DestinationConnectionError
+from dlt.pipeline.exceptions import PipelineStepFailed
+
+from .errors import Bitrix24Error, ConfigError
+from .transport import redacted
+
+_FULL = ("No space left on device", "not enough space on the disk", "Disk quota exceeded", "File too large")
+"""as operating systems, databases and Arrow say it, each in its own words around it"""
+
+_LOCKED = ("Could not set lock on file", "because it is being used by another process")
+"""DuckDB's words for a file that another program has open"""
+
+
+def explained(error: BaseException, destination: str) -> Bitrix24Error:
+    """One sentence for an error of dlt or of this machine; ours where one of ours is the cause."""
+    chain = list(causes(error))
+    for cause in chain:
+        if isinstance(cause, Bitrix24Error):
+            return cause
+    text = brief(chain)
+    whole = " ".join(map(str, chain))
+    step = next((cause.step for cause in chain if isinstance(cause, PipelineStepFailed)), "")
+    where = f"step {step}" if step else ""
+    if any(words in whole for words in _FULL):
+        return ConfigError(
+            f"there is no room left to write ({text})", where, "make room, then run again: nothing needs to be repaired"
+        )
+    if any(isinstance(cause, UnknownDestinationModule) for cause in chain):
+        return ConfigError(
+            f"there is no destination {destination!r}", "--destination", "e.g. duckdb, postgres, bigquery"
+        )
+    if any(words in whole for words in _LOCKED):
+        return ConfigError(
+            "the DuckDB file is locked by another program",
+            _locked_file(whole),
+            "close the program that has it open (a SQL client, a notebook, another run), then run again",
+        )
+    if any(isinstance(cause, DestinationConnectionError) for cause in chain):
+        return ConfigError(
+            f"the destination cannot be reached ({text})",
+            f"destination {destination}",
+            f"check its address and credentials: DESTINATION__{destination.upper()}__CREDENTIALS or .dlt/secrets.toml",
+        )
+    if any(isinstance(cause, ConfigurationException) for cause in chain):
+        return ConfigError(
+            f"the configuration is not complete ({text})", f"destination {destination}", "see .dlt/example.secrets.toml"
+        )
+    if any(isinstance(cause, (DatabaseException, DestinationException)) for cause in chain):
+        return ConfigError(
+            f"the destination refused the load ({text})", f"destination {destination}", "run again when mended"
+        )
+    return Bitrix24Error(f"the load failed ({text})", where, "run again; if it stays, report it")
+
+
+def was_interrupted(error: BaseException) -> bool:
+    """Whether somebody pressed Ctrl-C, which dlt reports as a step that failed."""
+    return any(isinstance(cause, KeyboardInterrupt) for cause in causes(error))
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception and all that is behind it, outermost first."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        wrapped = getattr(error, "exception", None)
+        error = error.__cause__ or error.__context__ or (wrapped if isinstance(wrapped, BaseException) else None)
+
+
+def brief(chain: Sequence[BaseException]) -> str:
+    """The innermost message, in one line: outer ones repeat it at length."""
+    said = next((cause for cause in reversed(chain) if str(cause)), chain[-1])
+    return redacted(" ".join(f"{type(said).__name__}: {said}".split()))[:400]
+
+
+def _locked_file(text: str) -> str:
+    start = text.find('file "')
+    return text[start : text.find('"', start + 6) + 1] if start >= 0 else "the database file"
