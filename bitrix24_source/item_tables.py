@@ -62,26 +62,28 @@ class ItemTable:
         self._reread = False
         self._use(self.fields)
 
-    def begin(self) -> Iterator[Any]:
-        """Hints, and empty tables: a type without items is a table without rows."""
-        yield from self._hints()
-        yield from self._tables(self._converter.convert([]))
+    def rest(self) -> Iterator[Any]:
+        """The tables of which nothing came, empty: a type without items is a table without rows."""
+        nothing = self._converter.convert([])
+        for name, table in {self.name: nothing.items, **nothing.children}.items():
+            if name not in self._told:
+                yield self._named(name, table if name == self.name else _with_removed(table, []))
 
     def take(self, rows: Sequence[Row], now: datetime) -> Iterator[Any]:
         """Rows of one page or several, as tables for dlt."""
         converted = self._converter.convert(rows)
         if converted.unlisted:
             self._learn(converted.unlisted)
-            yield from self._hints()
             converted = self._converter.convert(rows)
         self.rows += len(rows)
         yield from self._tables(converted)
         if converted.rejected:
-            yield rejected_table(converted.rejected, now)
+            yield rejected_table(converted.rejected, now, is_first=REJECTED_TABLE not in self._told)
+            self._told.add(REJECTED_TABLE)
 
     def mark_deleted(self, rows: pa.Table) -> Any:
         """Rows read back from the destination, `deleted_at` set, in this run's columns."""
-        return dlt.mark.with_table_name(rows, self.name)
+        return self._named(self.name, rows)
 
     def conflicts(self, stored: Mapping[str, Any]) -> list[str]:
         """Columns that the destination has with another type: a field was deleted and made anew under its old code.
@@ -100,6 +102,7 @@ class ItemTable:
         chosen = [f for f in fields if not self.selected or f.name in self.selected or f.name == "id"]
         self.fields = chosen
         self._converter = Converter(chosen, self.name)
+        self._told: set[str] = set()
 
     def _learn(self, unlisted: frozenset[str]) -> None:
         """A key that no field explains: the field may be new since the list was read, or one that the list never shows.
@@ -121,24 +124,32 @@ class ItemTable:
         self.selected |= unlisted if self.selected else frozenset()
         self._use(known)
 
-    def _hints(self) -> Iterator[Any]:
-        latest = (
-            {"updated_time": {"dedup_sort": "desc"}} if "updated_time" in self._converter.items_schema.names else {}
-        )
-        yield _hint(self.name, primary_key="id", columns=latest)
-        for child in self._converter.child_schemas:
-            columns = {"item_id": {"nullable": False}, "position": {"nullable": False}}
-            yield _hint(
-                child,
-                primary_key=["item_id", "position"],
-                merge_key="item_id",
-                columns={**columns, REMOVED.name: {"data_type": "bool", "hard_delete": True}},
-            )
-
     def _tables(self, converted: Converted) -> Iterator[Any]:
-        yield dlt.mark.with_table_name(converted.items, self.name)
+        yield self._named(self.name, converted.items)
         for child, table in converted.children.items():
-            yield dlt.mark.with_table_name(_with_removed(table, converted.emptied.get(child, [])), child)
+            yield self._named(child, _with_removed(table, converted.emptied.get(child, [])))
+
+    def _named(self, name: str, table: pa.Table) -> Any:
+        """A table for dlt, with its hints the first time: yielded by themselves they would count for `add_limit`."""
+        if name in self._told:
+            return dlt.mark.with_table_name(table, name)
+        self._told.add(name)
+        return _with_hints(table, name, **(self._hints() if name == self.name else _LIST_HINTS))
+
+    def _hints(self) -> dict[str, Any]:
+        has_time = "updated_time" in self._converter.items_schema.names
+        return {"primary_key": "id", "columns": {"updated_time": {"dedup_sort": "desc"}} if has_time else {}}
+
+
+_LIST_HINTS: dict[str, Any] = {
+    "primary_key": ["item_id", "position"],
+    "merge_key": "item_id",
+    "columns": {
+        "item_id": {"nullable": False},
+        "position": {"nullable": False},
+        REMOVED.name: {"data_type": "bool", "hard_delete": True},
+    },
+}
 
 
 def _with_removed(table: pa.Table, emptied: Sequence[int]) -> pa.Table:
@@ -155,26 +166,24 @@ def _with_removed(table: pa.Table, emptied: Sequence[int]) -> pa.Table:
     return pa.concat_tables([whole, pa.Table.from_arrays(columns, schema=whole.schema)])
 
 
-def rejected_hints() -> Any:
-    """One row for each value that did not fit; rejected again, it replaces its row."""
-    item = ["table_name", "item_id", "column_name"]
-    return _hint(REJECTED_TABLE, primary_key=[*item, "raw_value"], merge_key=item)
-
-
-def rejected_table(rejected: Sequence[Rejected], now: datetime) -> Any:
-    """Rejected values as a table for dlt."""
+def rejected_table(rejected: Sequence[Rejected], now: datetime, *, is_first: bool = True) -> Any:
+    """One row for each value that did not fit, as a table for dlt; rejected again, it replaces its row."""
     rows = [{**vars(value), "loaded_at": now} for value in rejected]
-    return dlt.mark.with_table_name(pa.Table.from_pylist(rows, schema=REJECTED_SCHEMA), REJECTED_TABLE)
+    table = pa.Table.from_pylist(rows, schema=REJECTED_SCHEMA)
+    if not is_first:
+        return dlt.mark.with_table_name(table, REJECTED_TABLE)
+    item = ["table_name", "item_id", "column_name"]
+    return _with_hints(table, REJECTED_TABLE, primary_key=[*item, "raw_value"], merge_key=item)
 
 
-def _hint(table: str, **hints: Any) -> Any:
-    """A table's hints, once: on every page they would cost more than the rows.
+def _with_hints(table: pa.Table, name: str, **hints: Any) -> Any:
+    """A table and its hints, once: on every page they would cost more than the rows.
 
     dlt may rank rows to keep one of each key, although reading by id brings each once: a package that is loaded again after a
     kill finds its first rows still in the staging table.
     """
-    made = dlt.mark.make_hints(table_name=table, write_disposition=MERGE, **hints)
-    return dlt.mark.with_hints([], made, create_table_variant=True)
+    made = dlt.mark.make_hints(table_name=name, write_disposition=MERGE, **hints)
+    return dlt.mark.with_hints(table, made, create_table_variant=True)
 
 
 def _stored_type(stored: Mapping[str, Any], table: str, column: str) -> str | None:

@@ -87,7 +87,6 @@ class ItemRound:
             one.memory = TypeMemory.of(self._state, one.spa.entity_type_id, one.items)
             if self._choice.restart and not self._choice.slices.rounds:
                 one.memory = TypeMemory(selection=one.memory.selection)
-            yield from one.table.begin()
         spelling = self._spelling()
         plans = {id(one): self._plan(one, spelling) for one in self._types}
         news = [segment for one in self._types if one.role != "all" for segment in plans[id(one)]]
@@ -95,6 +94,8 @@ class ItemRound:
         yield from self._read(news, threading.Event())
         yield from self._read(whole, self._enough)
         yield from self._vanished(catalog)
+        for one in self._types:
+            yield from one.table.rest()
         for one in self._types:
             one.memory.keep(self._state, one.spa.entity_type_id)
         self._choice.slices.rounds += 1
