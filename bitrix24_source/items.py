@@ -7,6 +7,7 @@ them. A type that cannot be read to its end is named with the reason; none ends 
 from __future__ import annotations
 
 import logging
+import math
 import queue
 import threading
 from collections import deque
@@ -28,7 +29,7 @@ from .wire import BATCH_SIZE, PAGE_SIZE, Call
 
 log = logging.getLogger("bitrix24_source")
 
-WORTH_A_CONNECTION = 2 * BATCH_SIZE * PAGE_SIZE
+WORTH_A_CONNECTION = BATCH_SIZE * PAGE_SIZE
 """rows"""
 
 GRACE_SECONDS = 2.0
@@ -182,12 +183,18 @@ class _Reading:
                 if not self._running:
                     self._wait_for_portal()
                     continue
-                signs: set[Future[Any]] = {gone, *self._running}
-                done, _ = wait(signs, return_when=FIRST_COMPLETED)
-                for future in done - {gone}:
-                    yield from self._settle(self._running.pop(future), future.result())
+                yield from self._arrived(gone)
         finally:
             wait(self._running, GRACE_SECONDS)
+
+    def _arrived(self, gone: Future[None]) -> Iterator[Rows | Ended]:
+        """What the next answers bring. Nothing here keeps their rows while those after them are waited for."""
+        signs: set[Future[Any]] = {gone, *self._running}
+        done = wait(signs, return_when=FIRST_COMPLETED).done - {gone}
+        signs.clear()
+        while done:
+            future = done.pop()
+            yield from self._settle(self._running.pop(future), future.result())
 
     # --- asking -------------------------------------------------------------------------------------------------------
 
@@ -198,9 +205,15 @@ class _Reading:
             room = self._pace.room()
             if room < 1:
                 return
-            errand = self._errand(room)
+            errand = self._errand(min(room, self._share()))
             self._pace.sent(len(errand.calls))
             self._running[_in_background(partial(self._send, errand))] = errand
+
+    def _share(self) -> int:
+        """Pages for one of the idle connections: few that take long are not asked for in one request while others are idle."""
+        wanted = len(self._unmeasured) + sum(segment.pages_wanted(self._longest_chain) for segment in self._ready)
+        share = math.ceil(wanted / (self._connections - len(self._running)))
+        return max(share, self._pace.worth_a_request())
 
     def _errand(self, room: int) -> _Errand:
         errand = _Errand(token=self._client.auth.token())

@@ -18,6 +18,9 @@ REQUEST_SECONDS = 12.0
 BUDGET_SECONDS = 400.0
 """of a method's budget, which is 480 on the cloud and 420 by default on self-hosted portals"""
 
+SHORT_SECONDS = 0.5
+"""of the portal's time: requests are dearer than that, and their number a second is limited"""
+
 FIRST_BATCH = 10
 """commands, before anything is known of the portal's speed"""
 
@@ -49,6 +52,10 @@ class Pace:
         if affordable < 1 and not self._in_flight and self._probe_at is not None:
             return 1 if self._clock.monotonic() >= self._probe_at else 0
         return max(0, min(self._size, affordable, BATCH_SIZE))
+
+    def worth_a_request(self) -> int:
+        """Pages of which a part is not worth a request of its own, though connections are idle."""
+        return max(1, min(BATCH_SIZE, int(SHORT_SECONDS / self._page_seconds))) if self._page_seconds else BATCH_SIZE
 
     def sent(self, pages: int) -> None:
         """A request of `pages` is on its way."""
