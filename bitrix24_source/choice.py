@@ -29,6 +29,8 @@ class Slices:
         unfinished: whether the last round ended with something left.
         rounds: how many there were.
         pace, catalog: what one round learned and the next need not find out again.
+        seen: ids by type, of those whose reading began in an earlier round of this run.
+        given_up: types that failed in an earlier round of this run, and are left to the next run.
     """
 
     rows: int = 0
@@ -37,6 +39,15 @@ class Slices:
     rounds: int = 0
     pace: Any = field(default=None, repr=False)
     catalog: Any = field(default=None, repr=False)
+    seen: dict[int, list[Any]] = field(default_factory=dict, repr=False)
+    given_up: set[int] = field(default_factory=set)
+
+    def begin_round(self) -> None:
+        """The first round of a run knows nothing of the run before."""
+        if not self.unfinished:
+            self.rounds = 0
+            self.seen.clear()
+            self.given_up.clear()
 
 
 OWN_FILTERS = frozenset({">id", "<=id", ">ID", "<=ID", ">=updatedTime", ">=UPDATED_TIME"})

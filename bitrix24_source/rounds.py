@@ -21,7 +21,7 @@ from .catalog import Catalog, Issues, SpaType
 from .choice import ItemChoice
 from .client import Client
 from .deletions import deleted_rows, revived_ids
-from .errors import Bitrix24Error, ConfigError, DeniedError, PortalError
+from .errors import Bitrix24Error, ConfigError, DeniedError, PortalError, UnavailableError
 from .extraction import current_load_id
 from .item_tables import ItemTable
 from .items import Ended, Rows, pace_for, read_items
@@ -35,6 +35,9 @@ log = logging.getLogger("bitrix24_source")
 RESOURCE = "spa_items"
 
 Role = Literal["all", "changed", "new", "ids"]
+
+_LOST = (UnavailableError, PortalError)
+"""the portal cannot be asked any further; what came is worth keeping, which a refused credential is no reason for"""
 
 
 @dataclass
@@ -54,8 +57,16 @@ class TypeItems:
     sweeps: bool = False
     failed: bool = False
     warned: bool = False
+    resumes: bool = False
+    """it reads what a run that was cut off has left"""
     seen: list[pa.Array] = field(default_factory=list)
-    """all ids that the portal has, where this round reads them all"""
+    """all ids that the portal has, where this run reads them all"""
+
+    @property
+    def wants_another_round(self) -> bool:
+        """There is something left; or it was read by two runs, between which items may have gone."""
+        is_done = self.role == "all" and not self.open
+        return not self.failed and (self.memory.is_begun or (is_done and self.resumes and not self.items.filter))
 
 
 class ItemRound:
@@ -77,29 +88,45 @@ class ItemRound:
         self._roles: dict[ItemList, tuple[TypeItems, Role]] = {}
         self._enough = threading.Event()
         self._rows = 0
+        self._lost: Bitrix24Error | None = None
+        """why the portal cannot be asked any further in this round"""
 
     def rows(self, catalog: Catalog) -> Iterator[Any]:
         """Everything for dlt: hints, tables, marks; keeps the memory of what it finished."""
-        self._now = self._portal_time()
+        self._choice.slices.begin_round()
         self._started = self._client.clock.monotonic()
-        self._types = [one for one in self._types if self._fits(one)]
+        given_up = self._choice.slices.given_up
+        self._types = [one for one in self._types if one.spa.entity_type_id not in given_up and self._fits(one)]
         for one in self._types:
             one.memory = TypeMemory.of(self._state, one.spa.entity_type_id, one.items)
             if self._choice.restart and not self._choice.slices.rounds:
                 one.memory = TypeMemory(selection=one.memory.selection)
-        spelling = self._spelling()
-        plans = {id(one): self._plan(one, spelling) for one in self._types}
-        news = [segment for one in self._types if one.role != "all" for segment in plans[id(one)]]
-        whole = [segment for one in self._types if one.role == "all" for segment in plans[id(one)]]
+        plans = self._plans()
+        news = [segment for one in self._types if one.role != "all" for segment in plans.get(id(one), ())]
+        whole = [segment for one in self._types if one.role == "all" for segment in plans.get(id(one), ())]
         yield from self._read(news, threading.Event())
         yield from self._read(whole, self._enough)
         yield from self._vanished(catalog)
         for one in self._types:
             yield from one.table.rest()
         for one in self._types:
-            one.memory.keep(self._state, one.spa.entity_type_id)
+            if id(one) in plans:
+                one.memory.keep(self._state, one.spa.entity_type_id)
+        given_up.update(one.spa.entity_type_id for one in self._types if one.failed)
         self._choice.slices.rounds += 1
-        self._choice.slices.unfinished = any(one.memory.is_begun and not one.failed for one in self._types)
+        self._choice.slices.unfinished = any(one.wants_another_round for one in self._types)
+
+    def _plans(self) -> dict[int, list[Segment]]:
+        """What to read of each type; empty, with all of them named, when the portal cannot even be asked the time."""
+        try:
+            self._now = self._portal_time()
+            spelling = self._spelling()
+        except _LOST as error:
+            self._lost = error
+            for one in self._types:
+                self._note_failure(one, Ended(one.items, error))
+            return {}
+        return {id(one): self._plan(one, spelling) for one in self._types}
 
     # --- what to read -------------------------------------------------------------------------------------------------
 
@@ -152,9 +179,13 @@ class ItemRound:
         return segments
 
     def _whole(self, one: TypeItems) -> list[Segment]:
-        """All items, or what a slice left of them."""
+        """All items, or what a slice left of them. Who has seen all ids by then knows as well which are gone."""
         one.role = "all"
-        one.sweeps = not one.memory.is_begun and not one.items.filter
+        known = self._choice.slices.seen
+        one.resumes = one.memory.is_begun and one.spa.entity_type_id not in known
+        one.sweeps = not one.resumes and not one.items.filter
+        if one.sweeps:
+            one.seen = known.setdefault(one.spa.entity_type_id, [])
         if not one.memory.is_begun:
             one.memory.began = self._now.isoformat()
         items = ItemList(one.spa.entity_type_id, one.items.filter, one.items.select)
@@ -175,9 +206,7 @@ class ItemRound:
     def _read(self, segments: Sequence[Segment], enough: threading.Event) -> Iterator[Any]:
         if not segments:
             return
-        slices = self._choice.slices
-        slices.pace = slices.pace or pace_for(self._client)
-        for what in read_items(self._client, segments, self._choice.connections, enough, slices.pace):
+        for what in self._arriving(segments, self._choice.connections, enough):
             one, role = self._roles[what.items]
             if isinstance(what, Rows):
                 yield from self._taken(one, role, what)
@@ -187,6 +216,24 @@ class ItemRound:
                 one.open.discard(what.items)
                 if not one.open and not one.failed:
                     yield from self._finished(one)
+
+    def _arriving(
+        self, segments: Sequence[Segment], connections: int, enough: threading.Event | None = None
+    ) -> Iterator[Rows | Ended]:
+        """What comes of some lists. A portal that does not come back ends them all: what came is kept, the rest is named."""
+        slices = self._choice.slices
+        slices.pace = slices.pace or pace_for(self._client)
+        open_ = {segment.items for segment in segments}
+        try:
+            if self._lost is None:
+                for what in read_items(self._client, segments, connections, enough, slices.pace):
+                    if isinstance(what, Ended):
+                        open_.discard(what.items)
+                    yield what
+        except _LOST as error:
+            self._lost = error
+        if self._lost is not None:
+            yield from (Ended(items, self._lost) for items in open_)
 
     def _taken(self, one: TypeItems, role: Role, what: Rows) -> Iterator[Any]:
         if one.sweeps and role in ("all", "ids"):
@@ -225,6 +272,7 @@ class ItemRound:
         memory.cursor = memory.began if one.role == "all" else self._now.isoformat()
         memory.began, memory.parts, memory.max_id = "", [], max(memory.max_id, one.max_id)
         memory.runs += 1
+        self._choice.slices.seen.pop(one.spa.entity_type_id, None)
         if one.sweeps and current_load_id():
             yield from self._compared(one)
 
@@ -245,7 +293,7 @@ class ItemRound:
     def _revived(self, one: TypeItems, ids: Sequence[int]) -> Iterator[Any]:
         for start in range(0, len(ids), PAGE_SIZE):
             items = ItemList(one.spa.entity_type_id, {"@id": list(ids[start : start + PAGE_SIZE])}, one.items.select)
-            for what in read_items(self._client, [Segment(items)], 1):
+            for what in self._arriving([Segment(items)], 1):
                 if isinstance(what, Rows):
                     yield from one.table.take(what.rows, self._client.clock.now())
                 elif what.error is not None:
@@ -268,7 +316,7 @@ class ItemRound:
         """A type that was read before and that the portal no longer has: its items are gone with it."""
         present = {spa.entity_type_id for spa in catalog.types} | set(catalog.unreadable)
         for key in list(self._state.get("types", {})):
-            if int(key) in present or not current_load_id():
+            if int(key) in present or not current_load_id() or self._lost is not None:
                 continue
             spa = SpaType(int(key), {})
             if self._is_gone(spa):
@@ -279,9 +327,13 @@ class ItemRound:
 
     def _is_gone(self, spa: SpaType) -> bool:
         """Only the portal's own word counts: a type may as well be hidden."""
-        (outcome,) = batching.run(
-            self._client, [Call("crm.type.getByEntityTypeId", {"entityTypeId": spa.entity_type_id})]
-        )
+        asked = Call("crm.type.getByEntityTypeId", {"entityTypeId": spa.entity_type_id})
+        try:
+            (outcome,) = batching.run(self._client, [asked])
+        except _LOST as error:
+            self._lost = error
+            self._issues.note(RESOURCE, error, f"whether {spa.items_table} is gone is not known: {error.what}", spa=spa)
+            return False
         return isinstance(outcome, Bitrix24Error) and outcome.code == "NOT_FOUND"
 
     def _say_what_is_left(self, one: TypeItems, what: Rows) -> None:
