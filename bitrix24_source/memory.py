@@ -24,6 +24,7 @@ class TypeMemory:
 
     Attributes:
         cursor: when its last finished reading began, by the portal's clock, ISO 8601; empty before the first one.
+        ahead: by how many seconds the portal's clock was then ahead of ours.
         max_id: the highest id ever read.
         began: when an unfinished full reading began; empty when there is none.
         parts: stretches of ids that it has left.
@@ -33,6 +34,7 @@ class TypeMemory:
     """
 
     cursor: str = ""
+    ahead: float | None = None
     max_id: int = 0
     began: str = ""
     parts: list[Part] = field(default_factory=list)
@@ -73,6 +75,14 @@ class TypeMemory:
     def since(self, overlap: timedelta) -> datetime:
         """What changed from here on is read again."""
         return datetime.fromisoformat(self.cursor) - overlap
+
+    def set_back(self, now: datetime, ahead: float) -> timedelta:
+        """By how much the portal's clock was set back since the cursor: what changed since then may look older than it.
+
+        Either the clock stands before the cursor, or it has lost ground against ours.
+        """
+        lost = timedelta(seconds=self.ahead - ahead) if self.ahead is not None else timedelta()
+        return max(timedelta(), lost, datetime.fromisoformat(self.cursor) - now)
 
 
 def fingerprint(items: ItemList) -> str:

@@ -27,7 +27,7 @@ from .item_tables import ItemTable
 from .items import Ended, Rows, pace_for, read_items
 from .memory import TypeMemory
 from .segments import ItemList, Row, Segment
-from .timefilter import Spelling, moment_of, trusted_spelling
+from .timefilter import SPELLINGS, Spelling, moment_of, trusted_spelling
 from .wire import PAGE_SIZE, Call
 
 log = logging.getLogger("bitrix24_source")
@@ -35,6 +35,9 @@ log = logging.getLogger("bitrix24_source")
 RESOURCE = "spa_items"
 
 Role = Literal["all", "changed", "new", "ids"]
+
+LONGEST_CORRECTION = timedelta(minutes=5)
+"""of the portal's clock between two runs, that is made up for by reading from so much earlier"""
 
 _LOST = (UnavailableError, PortalError)
 """the portal cannot be asked any further; what came is worth keeping, which a refused credential is no reason for"""
@@ -120,6 +123,7 @@ class ItemRound:
         """What to read of each type; empty, with all of them named, when the portal cannot even be asked the time."""
         try:
             self._now = self._portal_time()
+            self._ahead = (self._now - self._client.clock.now()).total_seconds()
             spelling = self._spelling()
         except _LOST as error:
             self._lost = error
@@ -154,18 +158,32 @@ class ItemRound:
         ]
         if not remembering:
             return None
+        set_back = max(one.memory.set_back(self._now, self._ahead) for one in remembering)
+        if set_back > LONGEST_CORRECTION:
+            self._note_cost(f"the portal's clock was set back by {timedelta(seconds=round(set_back.total_seconds()))}")
+            return None
         spelling = trusted_spelling(self._client, [one.items for one in remembering])
         if spelling is None:
-            error = PortalError("the portal's filter on updatedTime cannot be relied on", ItemList.method)
-            cost = "all items are read instead of those that changed"
-            self._issues.note(RESOURCE, error, f"{error.what}: {cost}", hint="report it to the portal's administrator")
+            self._note_cost("the portal's filter on updatedTime cannot be relied on")
+        elif spelling.name != self._state.setdefault("spelling", SPELLINGS[0].name):
+            error = PortalError("the portal passes over the offset of times in filters", ItemList.method)
+            self._issues.note(
+                RESOURCE, error, f"{error.what}: they are written in its own zone", hint="nothing is missed"
+            )
+            self._state["spelling"] = spelling.name  # said once
         return spelling
+
+    def _note_cost(self, what: str) -> None:
+        error = PortalError(what, ItemList.method)
+        cost = "all items are read instead of those that changed"
+        self._issues.note(RESOURCE, error, f"{what}: {cost}", hint="report it to the portal's administrator")
 
     def _plan(self, one: TypeItems, spelling: Spelling | None) -> list[Segment]:
         memory = one.memory
         if not memory.cursor or memory.is_begun or spelling is None or not one.has_updated_time:
             return self._whole(one)
-        since = memory.since(self._choice.overlap).astimezone(self._now.tzinfo)
+        overlap = self._choice.overlap + memory.set_back(self._now, self._ahead)
+        since = memory.since(overlap).astimezone(self._now.tzinfo)
         conditions = {**one.items.filter, **spelling.since(since)}
         segments = [self._segment(one, "new", one.items, after=memory.max_id)]
         if memory.max_id:
@@ -187,7 +205,7 @@ class ItemRound:
         if one.sweeps:
             one.seen = known.setdefault(one.spa.entity_type_id, [])
         if not one.memory.is_begun:
-            one.memory.began = self._now.isoformat()
+            one.memory.began, one.memory.ahead = self._now.isoformat(), self._ahead
         items = ItemList(one.spa.entity_type_id, one.items.filter, one.items.select)
         self._roles[items] = (one, "all")
         one.open.add(items)
@@ -269,7 +287,10 @@ class ItemRound:
     def _finished(self, one: TypeItems) -> Iterator[Any]:
         """Everything asked of the type came: the moment when its reading began is the next cursor."""
         memory = one.memory
-        memory.cursor = memory.began if one.role == "all" else self._now.isoformat()
+        if one.role == "all":
+            memory.cursor = memory.began
+        else:
+            memory.cursor, memory.ahead = self._now.isoformat(), self._ahead
         memory.began, memory.parts, memory.max_id = "", [], max(memory.max_id, one.max_id)
         memory.runs += 1
         self._choice.slices.seen.pop(one.spa.entity_type_id, None)

@@ -2,13 +2,15 @@
 
 The documents filter with ISO 8601 and an offset; users report portals where only the portal's own naive spelling works, and
 nothing says what happens to one that is not understood. So a run first looks whether the filter tells a second from the next.
+An offset is tried with one that is not the portal's own: else nobody would notice a portal that passes over it, until summer
+time ends.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from . import batching
@@ -29,6 +31,10 @@ class Spelling:
     def write(self, moment: datetime) -> str:
         return moment.isoformat(timespec="seconds") if not self.format else moment.strftime(self.format)
 
+    def write_hardest(self, moment: datetime) -> str:
+        """The same moment as it is least likely to be understood: with a foreign offset, where there is one."""
+        return self.write(moment if self.format else moment.astimezone(_foreign_zone(moment)))
+
     def since(self, moment: datetime) -> dict[str, str]:
         """A filter for what changed from a moment on, in the zone that the moment is given in."""
         return {">=updatedTime": self.write(moment - self.margin)}
@@ -40,18 +46,30 @@ SPELLINGS = (
 )
 
 
+TRIALS = 2
+"""with an item each: somebody may have changed or deleted the first one meanwhile"""
+
+
 def trusted_spelling(client: Client, lists: Sequence[ItemList]) -> Spelling | None:
     """The first spelling with which the filter finds an item at its own second and no more a second later.
 
-    None when no spelling does. Where no type has an item to ask about, there is nothing to miss, and any spelling will do.
+    None when no spelling does, or when times are written as we cannot read them. Where no item has a time at all, there is
+    nothing that a filter could miss, and any spelling will do.
     """
-    known = _known_item(client, lists)
-    if known is None:
-        return SPELLINGS[0]
-    type_id, item_id, moment = known
+    for _ in range(TRIALS):
+        known, unreadable = _known_item(client, lists)
+        if known is None:
+            return None if unreadable else SPELLINGS[0]
+        spelling = _tried(client, *known)
+        if spelling is not None:
+            return spelling
+    return None
+
+
+def _tried(client: Client, type_id: int, item_id: int, moment: datetime) -> Spelling | None:
     calls = []
     for spell in SPELLINGS:
-        calls += [_probe(type_id, item_id, spell.write(moment + timedelta(seconds=later))) for later in (0, 1)]
+        calls += [_probe(type_id, item_id, spell.write_hardest(moment + timedelta(seconds=later))) for later in (0, 1)]
     outcomes = batching.run(client, calls)
     for number, spell in enumerate(SPELLINGS):
         at, later = outcomes[2 * number : 2 * number + 2]
@@ -60,8 +78,12 @@ def trusted_spelling(client: Client, lists: Sequence[ItemList]) -> Spelling | No
     return None
 
 
-def _known_item(client: Client, lists: Sequence[ItemList]) -> tuple[int, int, datetime] | None:
-    """The item that was least lately changed among the first of some types: one that will hardly change while we ask."""
+def _known_item(client: Client, lists: Sequence[ItemList]) -> tuple[tuple[int, int, datetime] | None, bool]:
+    """The item that was least lately changed among the first of some types: one that will hardly change while we ask.
+
+    And whether there are items whose time cannot be read.
+    """
+    unreadable = False
     calls = [ItemList(items.entity_type_id, {}, ("id", "updatedTime")).page(0) for items in lists]
     found: list[tuple[datetime, int, int]] = []
     for items, outcome in zip(lists, batching.run(client, calls), strict=True):
@@ -69,10 +91,18 @@ def _known_item(client: Client, lists: Sequence[ItemList]) -> tuple[int, int, da
             moment = moment_of(row.get("updatedTime"))
             if moment is not None and str(row.get("id")).isdigit():
                 found.append((moment, items.entity_type_id, int(row["id"])))
+            elif row.get("updatedTime"):
+                unreadable = True
     if not found:
-        return None
+        return None, unreadable
     moment, type_id, item_id = min(found)
-    return type_id, item_id, moment
+    return (type_id, item_id, moment), unreadable
+
+
+def _foreign_zone(moment: datetime) -> timezone:
+    """Five and a half hours away from the moment's own, in which no portal is likely to think."""
+    own = moment.utcoffset() or timedelta()
+    return timezone(own + timedelta(hours=5.5) * (-1 if own > timedelta(hours=8) else 1))
 
 
 def _probe(type_id: int, item_id: int, literal: str) -> Call:
