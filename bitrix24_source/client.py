@@ -76,7 +76,8 @@ class Client:
         self._transport = Transport(session, self.settings.timeouts)
         self._rest_url = auth.rest_url
         self._moving = threading.Lock()
-        self._decoder = ThreadPoolExecutor(1, "bitrix24-decoder")
+        self._decoding = threading.Lock()
+        self._decoder: ThreadPoolExecutor | None = None
         self._answered = False
         self.on_request: Callable[[], None] | None = None
         self._bucket = bucket_of(self.portal, self.settings.burst, self.settings.requests_per_second, clock)
@@ -101,7 +102,14 @@ class Client:
 
     def close(self) -> None:
         self._transport.close()
-        self._decoder.shutdown(wait=False)
+        self.rest()
+
+    def rest(self) -> None:
+        """Leaves no thread behind; the next large answer starts one again."""
+        with self._decoding:
+            decoder, self._decoder = self._decoder, None
+        if decoder is not None:
+            decoder.shutdown()
 
     def call(self, method: str, params: Mapping[str, Any] | None = None) -> Answer:
         """One method's answer; raises the Bitrix24Error that it or the network deserves, after trying again if that helps."""
@@ -226,7 +234,10 @@ class Client:
         arguments = response.status, response.body, where, self.scrub
         if len(response.body) < _LARGE:
             return decipher(*arguments)
-        return self._decoder.submit(decipher, *arguments).result()
+        with self._decoding:
+            self._decoder = self._decoder or ThreadPoolExecutor(1, "bitrix24-decoder")
+            decoded = self._decoder.submit(decipher, *arguments)
+        return decoded.result()
 
     def _redirected(self, call: Call, token: str | None, where: str) -> Response:
         """POSTs, and POSTs again where a renamed portal points to: method and body are kept.

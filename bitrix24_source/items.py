@@ -86,6 +86,7 @@ def read_items(
     finally:
         gone.set_result(None)
         thread.join(2 * GRACE_SECONDS)  # no longer: after Ctrl-C, a request that hangs must not hold us
+        client.rest()
 
 
 def pace_for(client: Client) -> Pace:
