@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 
 from bitrix24_source.errors import Bitrix24Error, PortalError, ScopeError, UnavailableError
 from bitrix24_source.sandbox.php import query_to_params
-from bitrix24_source.wire import Answer, Call, Operating, batch_call, command, decipher, operating_in, read_batch
+from bitrix24_source.wire import (
+    Answer,
+    Call,
+    Operating,
+    batch_call,
+    command,
+    decipher,
+    has_long_integer,
+    operating_in,
+    read_batch,
+)
 
 WHERE = "crm.type.list at demo"
 
@@ -310,6 +320,20 @@ def test_long_integers_keep_their_digits():
     result = decipher(200, body, "here").result
 
     assert result == {"big": 99999999999999999999, "more": -123456789012345678901234567890, "small": 7, "real": 1.5}
+
+
+def test_long_integers_behind_long_fractions_keep_their_digits():
+    """Seconds with twenty decimals come before the rows and do not hide what is among these."""
+    body = b'{"result": {"took": [0.00012302398681640625, 0.00052499771118164062], "big": 99999999999999999999}}'
+
+    assert decipher(200, body, "here").result["big"] == 99999999999999999999
+
+
+@pytest.mark.parametrize("tail", [b"}", b""])
+def test_long_fractions_are_no_long_integers(tail):
+    """Every batch tells such seconds; decoding it a second time because of them would take longer than all the rest."""
+    assert not has_long_integer(b'{"duration": 0.00012302398681640625' + tail)
+    assert has_long_integer(b'{"duration": 99999999999999999999' + tail)
 
 
 def test_number_of_absurd_length_is_no_reason_to_fail():
