@@ -30,7 +30,7 @@ class Slices:
         rounds: how many there were.
         pace, catalog: what one round learned and the next need not find out again.
         seen: ids by type, of those whose reading began in an earlier round of this run.
-        given_up: types that failed in an earlier round of this run, and are left to the next run.
+        settled: types that an earlier round of this run has read to the end, or that failed and are left to the next run.
     """
 
     rows: int = 0
@@ -40,14 +40,14 @@ class Slices:
     pace: Any = field(default=None, repr=False)
     catalog: Any = field(default=None, repr=False)
     seen: dict[int, list[Any]] = field(default_factory=dict, repr=False)
-    given_up: set[int] = field(default_factory=set)
+    settled: set[int] = field(default_factory=set)
 
     def begin_round(self) -> None:
         """The first round of a run knows nothing of the run before."""
         if not self.unfinished:
             self.rounds = 0
             self.seen.clear()
-            self.given_up.clear()
+            self.settled.clear()
 
 
 OWN_FILTERS = frozenset({">id", "<=id", ">ID", "<=ID", ">=updatedTime", ">=UPDATED_TIME"})

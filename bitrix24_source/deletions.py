@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import Any
 
 import dlt
 import pyarrow as pa
@@ -19,9 +20,11 @@ from .errors import PortalError
 FEW = 10
 """rows that may always go"""
 
+Ids = Sequence[pa.Array]
+
 
 def deleted_rows(
-    pipeline: dlt.Pipeline, schema: str, table: str, seen: Sequence[pa.Array], now: datetime, max_share: float
+    pipeline: dlt.Pipeline, schema: str, table: str, seen: Ids, now: datetime, max_share: float
 ) -> Iterator[pa.Table]:
     """The rows of items that the destination has and the portal no longer shows, marked.
 
@@ -37,8 +40,7 @@ def deleted_rows(
         PortalError: more would go than `max_share`: more likely a lost right than so many deletions.
     """
     living = living_ids(pipeline, schema, table)
-    present = pa.chunked_array(list(seen), pa.int64())
-    gone = living.filter(pc.invert(pc.is_in(living, value_set=present)))
+    gone = living.filter(pc.invert(pc.is_in(living, value_set=_joined(seen))))
     if len(gone) > FEW and len(gone) > max_share * len(living):
         raise PortalError(
             f"{len(gone):,} of {len(living):,} items are gone from the portal, which looks more like a lost right than like "
@@ -52,9 +54,27 @@ def deleted_rows(
         yield rows.set_column(rows.schema.get_field_index("deleted_at"), "deleted_at", marks)
 
 
-def revived_ids(pipeline: dlt.Pipeline, schema: str, table: str, seen: Sequence[pa.Array]) -> list[int]:
-    """Ids that are marked in the destination and that the portal shows again."""
-    marked = marked_ids(pipeline, schema, table)
-    present = pa.chunked_array(list(seen), pa.int64())
-    back: list[int] = marked.filter(pc.is_in(marked, value_set=present)).to_pylist()
-    return back
+def revived_ids(pipeline: dlt.Pipeline, schema: str, table: str, seen: Ids, came: Ids = ()) -> list[int]:
+    """Ids that are marked in the destination and that the portal shows again, without those that came anyway."""
+    return _among(marked_ids(pipeline, schema, table), seen, came)
+
+
+def missing_ids(pipeline: dlt.Pipeline, schema: str, table: str, seen: Ids, came: Ids = ()) -> list[int]:
+    """The same, and ids that the destination never had: a right that was given later makes an item neither new nor changed.
+
+    A destination that cannot be read back looks empty, and nothing is missing from it.
+    """
+    living, marked = living_ids(pipeline, schema, table), marked_ids(pipeline, schema, table)
+    if not len(living) and not len(marked):
+        return []
+    return _among(_joined(seen), seen, [living, *came])
+
+
+def _among(ids: Any, seen: Ids, without: Ids) -> list[int]:
+    """Those of some ids that were seen, without others; in ascending order."""
+    kept = pc.and_(pc.is_in(ids, value_set=_joined(seen)), pc.invert(pc.is_in(ids, value_set=_joined(without))))
+    return sorted(ids.filter(kept).to_pylist())
+
+
+def _joined(ids: Ids) -> pa.ChunkedArray:
+    return pa.chunked_array(list(ids), pa.int64())

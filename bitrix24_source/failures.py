@@ -58,7 +58,9 @@ def explained(error: BaseException, destination: str) -> Bitrix24Error:
         )
     if any(isinstance(cause, (DatabaseException, DestinationException)) for cause in chain):
         return ConfigError(
-            f"the destination refused the load ({text})", f"destination {destination}", "run again when mended"
+            f"the destination refused the load ({text})",
+            f"destination {destination}",
+            "mend it and run again, or load everything anew with bitrix24 load --full-refresh",
         )
     return Bitrix24Error(f"the load failed ({text})", where, "run again; if it stays, report it")
 

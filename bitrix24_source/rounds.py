@@ -20,7 +20,7 @@ from . import batching
 from .catalog import Catalog, Issues, SpaType
 from .choice import ItemChoice
 from .client import Client
-from .deletions import deleted_rows, revived_ids
+from .deletions import deleted_rows, missing_ids, revived_ids
 from .errors import Bitrix24Error, ConfigError, DeniedError, PortalError, UnavailableError
 from .extraction import current_load_id
 from .item_tables import ItemTable
@@ -38,6 +38,9 @@ Role = Literal["all", "changed", "new", "ids"]
 
 LONGEST_CORRECTION = timedelta(minutes=5)
 """of the portal's clock between two runs, that is made up for by reading from so much earlier"""
+
+MOST_TOO_EARLY = timedelta(hours=3)
+"""by which a bound may be taken for an earlier one without meaning that it is ignored: naive spellings around summer time"""
 
 _LOST = (UnavailableError, PortalError)
 """the portal cannot be asked any further; what came is worth keeping, which a refused credential is no reason for"""
@@ -62,8 +65,12 @@ class TypeItems:
     warned: bool = False
     resumes: bool = False
     """it reads what a run that was cut off has left"""
+    is_new: bool = False
+    """the destination has no table of it that is to stay"""
     seen: list[pa.Array] = field(default_factory=list)
     """all ids that the portal has, where this run reads them all"""
+    came: list[pa.Array] = field(default_factory=list)
+    """ids of rows that were read beside them"""
 
     @property
     def wants_another_round(self) -> bool:
@@ -98,8 +105,8 @@ class ItemRound:
         """Everything for dlt: hints, tables, marks; keeps the memory of what it finished."""
         self._choice.slices.begin_round()
         self._started = self._client.clock.monotonic()
-        given_up = self._choice.slices.given_up
-        self._types = [one for one in self._types if one.spa.entity_type_id not in given_up and self._fits(one)]
+        settled = self._choice.slices.settled
+        self._types = [one for one in self._types if one.spa.entity_type_id not in settled and self._fits(one)]
         for one in self._types:
             one.memory = TypeMemory.of(self._state, one.spa.entity_type_id, one.items)
             if self._choice.restart and not self._choice.slices.rounds:
@@ -115,7 +122,7 @@ class ItemRound:
         for one in self._types:
             if id(one) in plans:
                 one.memory.keep(self._state, one.spa.entity_type_id)
-        given_up.update(one.spa.entity_type_id for one in self._types if one.failed)
+        settled.update(one.spa.entity_type_id for one in self._types if not one.wants_another_round)
         self._choice.slices.rounds += 1
         self._choice.slices.unfinished = any(one.wants_another_round for one in self._types)
 
@@ -137,6 +144,7 @@ class ItemRound:
     def _fits(self, one: TypeItems) -> bool:
         """Whether the destination's table can take the type as it is now."""
         stored = dlt.current.source_schema().tables if current_load_id() else {}
+        one.is_new = one.table.name not in stored
         conflicts = one.table.conflicts(stored)
         if conflicts:
             error = ConfigError("a field has another type than its column", ", ".join(conflicts))
@@ -189,8 +197,8 @@ class ItemRound:
         if memory.max_id:
             changed = ItemList(one.spa.entity_type_id, conditions, one.items.select)
             segments.append(self._segment(one, "changed", changed, upper=memory.max_id))
-        one.sweeps = memory.is_sweep_due(self._now, self._choice.sweep) and not one.items.filter
-        if one.sweeps:
+        one.sweeps = memory.is_sweep_due(self._now, self._choice.sweep)
+        if one.sweeps:  # of all ids, whatever is filtered: an item that the filter leaves out is not gone
             ids = ItemList(one.spa.entity_type_id, {}, ("id",))
             segments.append(self._segment(one, "ids", ids))
         one.role = "changed"
@@ -254,8 +262,9 @@ class ItemRound:
             yield from (Ended(items, self._lost) for items in open_)
 
     def _taken(self, one: TypeItems, role: Role, what: Rows) -> Iterator[Any]:
-        if one.sweeps and role in ("all", "ids"):
-            one.seen.append(pa.array([int(row["id"]) for row in what.rows], pa.int64()))
+        if one.sweeps:
+            ids = one.seen if role in ("all", "ids") else one.came
+            ids.append(pa.array([int(row["id"]) for row in what.rows], pa.int64()))
         if role == "ids":
             return
         if role == "changed":
@@ -269,7 +278,7 @@ class ItemRound:
 
     def _check_bound(self, one: TypeItems, rows: Sequence[Row]) -> None:
         """Rows older than the bound mean that the portal ignored the filter: nothing is lost, but much is read in vain."""
-        since = one.memory.since(self._choice.overlap) - timedelta(hours=1)
+        since = one.memory.since(self._choice.overlap) - MOST_TOO_EARLY
         moments = [moment for row in rows if (moment := moment_of(row.get("updatedTime"))) is not None]
         if moments and min(moments) < since and not one.warned:
             one.warned = True
@@ -298,27 +307,30 @@ class ItemRound:
             yield from self._compared(one)
 
     def _compared(self, one: TypeItems) -> Iterator[Any]:
-        """Marks what is gone from the portal; reads again what came back without having changed."""
+        """Marks what is gone from the portal; reads what came back, or came into sight, without having changed."""
         pipeline, schema = dlt.current.pipeline(), dlt.current.source_schema().name
         now, share = self._client.clock.now(), self._choice.max_deleted_share
         try:
-            for rows in deleted_rows(pipeline, schema, one.table.name, one.seen, now, share):
+            for rows in () if one.is_new else deleted_rows(pipeline, schema, one.table.name, one.seen, now, share):
                 yield one.table.mark_deleted(rows)
         except Bitrix24Error as error:
             self._issues.note(RESOURCE, error, error.what, spa=one.spa)
             return
         if one.role != "all":
-            yield from self._revived(one, revived_ids(pipeline, schema, one.table.name, one.seen))
+            lacking = revived_ids if one.items.filter else missing_ids
+            yield from self._again(one, lacking(pipeline, schema, one.table.name, one.seen, one.came))
         one.memory.runs, one.memory.swept_at = 0, self._now.isoformat()
 
-    def _revived(self, one: TypeItems, ids: Sequence[int]) -> Iterator[Any]:
-        for start in range(0, len(ids), PAGE_SIZE):
-            items = ItemList(one.spa.entity_type_id, {"@id": list(ids[start : start + PAGE_SIZE])}, one.items.select)
-            for what in self._arriving([Segment(items)], 1):
-                if isinstance(what, Rows):
-                    yield from one.table.take(what.rows, self._client.clock.now())
-                elif what.error is not None:
-                    self._note_failure(one, what)
+    def _again(self, one: TypeItems, ids: Sequence[int]) -> Iterator[Any]:
+        """Some items by their ids."""
+        pages = [ids[start : start + PAGE_SIZE] for start in range(0, len(ids), PAGE_SIZE)]
+        filters = [{"@id": list(page), **one.items.filter} for page in pages]
+        lists = [ItemList(one.spa.entity_type_id, conditions, one.items.select) for conditions in filters]
+        for what in self._arriving([Segment(items) for items in lists], self._choice.connections):
+            if isinstance(what, Rows):
+                yield from one.table.take(what.rows, self._client.clock.now())
+            elif what.error is not None:
+                self._note_failure(one, what)
 
     def _note_failure(self, one: TypeItems, ended: Ended) -> None:
         error = ended.error
@@ -336,26 +348,27 @@ class ItemRound:
     def _vanished(self, catalog: Catalog) -> Iterator[Any]:
         """A type that was read before and that the portal no longer has: its items are gone with it."""
         present = {spa.entity_type_id for spa in catalog.types} | set(catalog.unreadable)
-        for key in list(self._state.get("types", {})):
-            if int(key) in present or not current_load_id() or self._lost is not None:
-                continue
-            spa = SpaType(int(key), {})
-            if self._is_gone(spa):
-                pipeline, schema = dlt.current.pipeline(), dlt.current.source_schema().name
-                for rows in deleted_rows(pipeline, schema, spa.items_table, [], self._client.clock.now(), 1.0):
-                    yield dlt.mark.with_table_name(rows, spa.items_table)
-                del self._state["types"][key]
+        absent = [SpaType(type_id, {}) for type_id in map(int, self._state.get("types", {})) if type_id not in present]
+        if not absent or not current_load_id() or self._choice.slices.rounds or self._lost is not None:
+            return
+        pipeline, schema = dlt.current.pipeline(), dlt.current.source_schema().name
+        for spa in self._gone(absent):
+            for rows in deleted_rows(pipeline, schema, spa.items_table, [], self._client.clock.now(), 1.0):
+                yield dlt.mark.with_table_name(rows, spa.items_table)
+            del self._state["types"][str(spa.entity_type_id)]
 
-    def _is_gone(self, spa: SpaType) -> bool:
+    def _gone(self, absent: Sequence[SpaType]) -> list[SpaType]:
         """Only the portal's own word counts: a type may as well be hidden."""
-        asked = Call("crm.type.getByEntityTypeId", {"entityTypeId": spa.entity_type_id})
+        asked = [Call("crm.type.getByEntityTypeId", {"entityTypeId": spa.entity_type_id}) for spa in absent]
         try:
-            (outcome,) = batching.run(self._client, [asked])
+            outcomes = batching.run(self._client, asked)
         except _LOST as error:
             self._lost = error
-            self._issues.note(RESOURCE, error, f"whether {spa.items_table} is gone is not known: {error.what}", spa=spa)
-            return False
-        return isinstance(outcome, Bitrix24Error) and outcome.code == "NOT_FOUND"
+            names = ", ".join(spa.items_table for spa in absent)
+            self._issues.note(RESOURCE, error, f"whether the types of {names} are gone is not known: {error.what}")
+            return []
+        told = zip(absent, outcomes, strict=True)
+        return [spa for spa, answer in told if isinstance(answer, Bitrix24Error) and answer.code == "NOT_FOUND"]
 
     def _say_what_is_left(self, one: TypeItems, what: Rows) -> None:
         """Rows and rate are dlt's to show; the rest of a long table is ours to know."""
