@@ -1,0 +1,153 @@
+"""Scheduled jobs, end to end: what people change between runs, and what is lost between them."""
+
+# ruff: noqa: S608, SIM300 - columns of the tests' own; the expected value comes first
+
+from __future__ import annotations
+
+import pytest
+
+from bitrix24_source.errors import ConfigError
+
+HOUR = 3600
+TWENTY = {177: 3000, **{1030 + 2 * number: 40 for number in range(19)}}
+
+
+def rows_of_items(loaded):
+    return {table: rows for table, rows in loaded.rows.items() if table.startswith("spa_items") and rows}
+
+
+def test_a_run_without_changes(clock, spas, job):
+    """Twenty types, all resources: at most 25 requests, and no item row is written."""
+    crm = job(spas(TWENTY))
+    first = crm.run_all()
+    clock.advance(HOUR)
+    second = crm.run_all()
+
+    assert sum(TWENTY.values()) == sum(rows_of_items(first).values())
+    assert {} == rows_of_items(second)
+    assert crm.requests <= 25
+    assert [] == crm.issues()
+
+
+# --- what people do between runs ------------------------------------------------------------------------------------
+
+
+def test_a_custom_field_is_added(clock, spas, job):
+    """The next run has its column, its list's table, and the values that people entered; other rows keep what they hold."""
+    crm = job(spas({177: 60}))
+    crm.run()
+    before = crm.items(177)
+    clock.advance(HOUR)
+    one = crm.portal.add_field(177, "SIZE", "integer", "Size", pool=[None])
+    many = crm.portal.add_field(177, "TAGS", "string", "Tags", multiple=True, pool=[[]])
+    crm.portal.items(177).update(9, **{one: 42, many: ["a", "b"]})
+    crm.run("spa_items", "spa_fields")
+    after = crm.items(177)
+    (column,) = after[9].keys() - before[9].keys()
+    tags = crm.query("select item_id, position, value from {}." + f"spa_items_177__{column.replace('size', 'tags')}")
+
+    assert {9: 42} == {id_: row[column] for id_, row in after.items() if row[column] is not None}
+    assert [(9, 0, "a"), (9, 1, "b")] == sorted(tags)
+    assert before.keys() == after.keys()
+    assert [before[id_] for id_ in before if id_ != 9] == [
+        {name: value for name, value in after[id_].items() if name != column} for id_ in before if id_ != 9
+    ]
+
+
+def test_a_custom_field_is_removed(clock, spas, job):
+    """Its column stays with what it held, until the row itself comes again."""
+    crm = job(spas({177: 60}))
+    name = crm.portal.add_field(177, "SIZE", "integer", "Size", pool=[7])
+    crm.run()
+    (column,) = (column for column in crm.items(177)[1] if column.endswith("_size"))
+    clock.advance(HOUR)
+    crm.portal.remove_field(177, name)
+    crm.portal.items(177).update(9, title="changed")
+    crm.run()
+
+    assert [(7, 59)] == crm.query(
+        f"select {column}, count(*) from {{}}.spa_items_177 where {column} is not null group by 1"
+    )
+    assert [] == crm.differs(177)
+
+
+def test_an_option_is_renamed(clock, spas, job):
+    """Items keep the option's id; the dictionary has its new name after the next run, without any row being read again."""
+    portal = spas({177: 60})
+    portal.add_field(177, "GRADE", "enumeration", "Grade", options=["Low", "High"])
+    crm = job(portal)
+    crm.run("spa_items", "spa_field_options")
+    (low,) = (row["option_id"] for row in crm.rows("spa_field_options") if row["value"] == "Low")
+    clock.advance(HOUR)
+    portal.rename_option(int(low), "Lowest")
+    second = crm.run("spa_items", "spa_field_options")
+
+    assert ["High", "Lowest"] == sorted(row["value"] for row in crm.rows("spa_field_options"))
+    assert {} == rows_of_items(second)
+
+
+def test_the_selection_is_changed(clock, spas, job):
+    """A field that is selected later has its values in all rows, also in those that nobody changed."""
+    crm = job(spas({177: 120}))
+    crm.run(select={177: ["title"]})
+    clock.advance(HOUR)
+    without = set(crm.items(177)[1])
+    second = crm.run(select={177: ["title", "createdTime", "updatedTime"]})
+
+    assert {"title"} == without & {"title", "created_time", "updated_time"}
+    assert {"spa_items_177": 120} == rows_of_items(second)
+    assert all(row["created_time"] for row in crm.items(177).values())
+    assert [] == crm.differs(177)
+
+
+# --- what is lost between runs --------------------------------------------------------------------------------------
+
+
+def test_full_refresh_of_everything(clock, spas, job):
+    """Tables are made anew."""
+    crm = job(spas({177: 130}))
+    crm.run()
+    clock.advance(HOUR)
+    crm.portal.items(177).delete(5)
+    second = crm.run(refresh=True, full_refresh=True)
+
+    assert {"spa_items_177": 129} == rows_of_items(second)
+    assert crm.portal.items(177).ids() == sorted(crm.items(177))
+
+
+def test_the_destination_is_dropped(clock, spas, job):
+    """An empty destination gets everything again, whatever the working directory remembers."""
+    crm = job(spas({177: 120, 1030: 30}))
+    crm.run()
+    clock.advance(HOUR)
+    crm.execute("drop schema {} cascade")
+    crm.run()
+
+    assert [] == crm.differs(177, 1030)
+
+
+def test_the_working_directory_is_lost(clock, spas, job):
+    """The destination remembers: the next run reads what changed, and no more."""
+    crm = job(spas({177: 120}))
+    crm.run()
+    clock.advance(HOUR)
+    crm.portal.items(177).update(9, title="changed")
+    crm.lose_folder()
+    second = crm.run()
+
+    assert {"spa_items_177": 1} == rows_of_items(second)
+    assert [] == crm.differs(177)
+
+
+def test_one_item_table_is_dropped(clock, spas, job):
+    """Somebody drops a table behind dlt's back: one sentence names it, and a full refresh makes it anew."""
+    crm = job(spas({177: 120, 1030: 30}))
+    crm.run()
+    clock.advance(HOUR)
+    crm.portal.items(177).update(9, title="changed")
+    crm.execute("drop table {}.spa_items_177")
+    with pytest.raises(ConfigError, match=r"spa_items_177.*--full-refresh"):
+        crm.run()
+    crm.run(refresh=True, full_refresh=True)
+
+    assert [] == crm.differs(177, 1030)
