@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types bench check lock clean
+.PHONY: help demo test lint types bench chaos check lock clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -34,6 +34,9 @@ types: $(READY) ## mypy --strict
 
 bench: $(READY) ## speed and memory beside other clients and a floor, as a table (some minutes)
 	@$(BIN)/python bench/run.py $(BENCH)
+
+chaos: $(READY) ## loads that are killed and lied to, and the tables compared with the portal (ten minutes at most)
+	@$(BIN)/python tests/chaos/chaos.py $(CHAOS)
 
 check: lint types test ## lint + types + test
 
