@@ -53,6 +53,11 @@ class ItemList:
         """The items with the highest ids, ids only."""
         return self._call(self.filter, "DESC", ("id",))
 
+    def only(self, ids: Sequence[int]) -> list[ItemList]:
+        """Some of the items by their ids, in lists of a page each."""
+        pages = [list(ids[start : start + PAGE_SIZE]) for start in range(0, len(ids), PAGE_SIZE)]
+        return [ItemList(self.entity_type_id, {"@id": page, **self.filter}, self.select) for page in pages]
+
     def _call(self, filter_: Mapping[str, Any], direction: str, select: Sequence[str]) -> Call:
         params: dict[str, Any] = {"entityTypeId": self.entity_type_id, "order": {"id": direction}, "start": -1}
         if filter_:
@@ -73,6 +78,7 @@ class Segment:
         goal: the highest id that is known to be there; estimates go by it.
         ids_per_row: how far apart ids lie, by the latest pages; 0 while nothing is known.
         is_even: they lie equally far apart, so that estimates are exact.
+        doubted: where a page ended that was short although later ids are known to be there.
     """
 
     items: ItemList
@@ -81,6 +87,7 @@ class Segment:
     goal: int | None = None
     ids_per_row: float = 0.0
     is_even: bool = False
+    doubted: int | None = None
 
     def to_part(self) -> Part:
         """As a list that can be remembered."""
@@ -92,7 +99,7 @@ class Segment:
 
     def rows_left(self) -> float:
         """An estimate; 0 when nothing is known or nothing is left."""
-        if self.goal is None or not self.ids_per_row:
+        if self.goal is None or not self.ids_per_row or self.doubted == self.after:
             return 0.0
         return max(0.0, (self.goal - self.after) / self.ids_per_row)
 
@@ -161,7 +168,7 @@ def advance(segment: Segment, outcomes: Sequence[Outcome]) -> Progress:
         progress.rows += rows
         progress.pages += 1
         if len(rows) < PAGE_SIZE:
-            progress.finished = _is_end(segment, len(rows))
+            progress.finished = _is_end(segment)
             break
         if segment.after == segment.goal and segment.upper is None:  # the newest there was; newer ones would show
             progress.finished = True
@@ -211,11 +218,11 @@ def _follows(segment: Segment, ids: Sequence[int]) -> bool:
     return segment.upper is None or before <= segment.upper or not ids
 
 
-def _is_end(segment: Segment, held: int) -> bool:
-    """A short page is the end. Where it stops before an id that is known to exist, another look makes sure, once."""
-    if segment.goal is None or segment.after >= segment.goal or held == 0:
+def _is_end(segment: Segment) -> bool:
+    """A short page is the end. Where it stops before an id that is known to exist, another look from there makes sure."""
+    if segment.goal is None or segment.after >= segment.goal or segment.doubted == segment.after:
         return True
-    segment.goal = segment.after
+    segment.doubted = segment.after
     return False
 
 
