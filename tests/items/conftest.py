@@ -159,6 +159,8 @@ class CrookedPortal(Portal):
         """the command as the portal takes it"""
         self.say: Callable[[str, Any], Any] = lambda _command, result: result
         """the result of a command as the portal tells it"""
+        self.tell: Callable[[dict[str, Any]], None] = lambda _answer: None
+        """changes the whole answer to a batch"""
 
     def ignore(self, parameter: str, *, of: int) -> None:
         """Of one type's items, a parameter as in `filter[>id]` goes unheard."""
@@ -184,6 +186,7 @@ class CrookedPortal(Portal):
         if isinstance(results, dict):
             told = {key: self.say(said[key], result) for key, result in results.items()}
             answer["result"]["result"] = {key: one for key, one in told.items() if one is not self.UNANSWERED} or []
+            self.tell(answer)
             reply.body = json.dumps(answer).encode()
         return reply
 

@@ -36,6 +36,28 @@ def test_our_own_pace_meets_no_limit(clock, line, reading, latency, billing, con
     assert max(way.seconds) <= ENOUGH
 
 
+def only_the_batch_tells(answer):
+    """A portal that says nothing of single commands."""
+    answer["result"]["result_time"] = []
+
+
+def only_the_commands_tell(answer):
+    """A portal that says nothing of the batch."""
+    for key in ("operating", "operating_reset_at"):
+        del answer["time"][key]
+
+
+@pytest.mark.parametrize(("billing", "tell"), [("batch", only_the_batch_tells), ("nested", only_the_commands_tell)])
+def test_either_figure_is_enough(clock, line, reading, spas, billing, tell):
+    """The larger of the outer and the nested `operating` is believed, so that either may be missing."""
+    portal = spas({177: 40_000}, crooked=True, latency=(0.3, 0.008))
+    portal.readings.batch_billing, portal.tell = billing, tell
+    done = reading(line(portal))
+
+    assert 0 == portal.limits.refused
+    assert portal.items(177).ids() == done.ids()
+
+
 def test_the_wait_is_no_longer_than_it_must_be(clock, line, reading):
     """The budget is used: the load takes little longer than somebody who always stops right at the limit."""
     portal = limited(clock, 100_000, (0.3, 0.008))

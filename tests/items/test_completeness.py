@@ -39,6 +39,7 @@ def test_every_item_once(clock, line, reading, items, id_step, connections):
 
     assert way.portal.items(177).ids() == done.ids()
     assert {177: None} == done.ended
+    assert {"-1"} == {asked.params["start"] for asked in way.asked}, "the portal had to count"
     require_economy(way, items)
 
 

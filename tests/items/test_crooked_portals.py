@@ -138,6 +138,26 @@ def test_garbage_after_the_end_is_no_page(clock, line, reading):
     assert portal.items(177).ids() == done.ids()
 
 
+@pytest.mark.parametrize("rows", [0, 1, 30, 49])
+@pytest.mark.parametrize("connections", [1, 4])
+def test_pages_that_are_cut_short(spas, line, reading, rows, connections):
+    """A page that is empty or short is the end only where no later item is known to exist: else another look makes sure."""
+    portal, pages = spas({177: 4000}, crooked=True), []
+
+    def say(command, result):
+        if "order[id]=ASC" in command:
+            pages.append(command)
+            if len(pages) in (5, 6, 20, 50):
+                result["items"] = result["items"][:rows]
+        return result
+
+    portal.say = say
+    done = reading(line(portal), connections=connections)
+
+    assert portal.items(177).ids() == done.ids()
+    assert {177: None} == done.ended
+
+
 def as_map(command, result):
     """PHP's list with gaps."""
     if command.startswith("crm.item.list"):
