@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import logging
 import math
-import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from . import batching
+from .background import GRACE_SECONDS, ahead, in_background
 from .batching import Outcome
 from .client import Client
 from .collecting import seldom_collecting
@@ -31,9 +31,6 @@ log = logging.getLogger("bitrix24_source")
 
 WORTH_A_CONNECTION = BATCH_SIZE * PAGE_SIZE
 """rows"""
-
-GRACE_SECONDS = 2.0
-"""that requests under way have to end when nobody wants their answers any more"""
 
 
 @dataclass(frozen=True)
@@ -61,75 +58,29 @@ def read_items(
     connections: int = 4,
     enough: threading.Event | None = None,
     pace: Pace | None = None,
+    most: int = 0,
 ) -> Iterator[Rows | Ended]:
     """Every item of some lists, or of stretches of them; one `Ended` for each list, after its last rows.
 
     Requests go on in the background while the caller works on what came, a few batches ahead of it. Once `enough` is set,
-    nothing more is asked; what is under way still comes, and lists that are not finished have no `Ended`. A `pace` that was
-    used before knows the portal's speed.
+    or `most` rows have come, nothing more is asked; what is under way still comes, and lists that are not finished have no
+    `Ended`. A `pace` that was used before knows the portal's speed.
 
     Raises:
         Bitrix24Error: what concerns all lists alike: credential, network, a limit that does not end.
     """
-    arrived: queue.Queue[Rows | Ended | Exception | None] = queue.Queue(maxsize=max(2, connections))
-    gone: Future[None] = Future()
     segments = [one if isinstance(one, Segment) else Segment(one) for one in what]
-    reading = _Reading(client, segments, max(1, connections), enough or threading.Event(), pace)
-    thread = threading.Thread(target=_conduct, args=(reading, arrived, gone), name="bitrix24-items", daemon=True)
-    thread.start()
+    reading = _Reading(client, segments, max(1, connections), enough or threading.Event(), pace, most)
     try:
         with seldom_collecting():
-            while (came := arrived.get()) is not None:
-                if isinstance(came, Exception):
-                    raise came
-                yield came
+            yield from ahead(reading.run, max(2, connections))
     finally:
-        gone.set_result(None)
-        thread.join(2 * GRACE_SECONDS)  # no longer: after Ctrl-C, a request that hangs must not hold us
         client.rest()
 
 
 def pace_for(client: Client) -> Pace:
     """A pace for reading items from a portal that nothing is known of yet."""
     return Pace(client.budget, client.clock, ("batch", ItemList.method))
-
-
-def _conduct(reading: _Reading, arrived: queue.Queue[Any], gone: Future[None]) -> None:
-    end: Exception | None = None
-    try:
-        for what in reading.run(gone):
-            _hand_over(what, arrived, gone)
-    except Exception as error:  # noqa: BLE001 - whatever ends the thread is for the caller to see
-        end = error
-    if end is not None:
-        _hand_over(end, arrived, gone)
-    _hand_over(None, arrived, gone)
-
-
-def _hand_over(what: Any, arrived: queue.Queue[Any], gone: Future[None]) -> None:
-    """Waits for room, as long as there is somebody who makes some."""
-    while not gone.done():
-        try:
-            arrived.put(what, timeout=0.1)
-        except queue.Full:
-            continue
-        return
-
-
-def _in_background(work: Callable[[], Any]) -> Future[Any]:
-    """Work in a thread of its own that no exit waits for, which those of a pool would be."""
-    done: Future[Any] = Future()
-
-    def run() -> None:
-        try:
-            result = work()
-        except BaseException as error:  # noqa: BLE001 - raised again where the result is asked for
-            done.set_exception(error)
-        else:
-            done.set_result(result)
-
-    threading.Thread(target=run, name="bitrix24-request", daemon=True).start()
-    return done
 
 
 @dataclass
@@ -156,10 +107,12 @@ class _Reading:
     """What is still to be read. Lives in one thread; only `_send` runs in others."""
 
     def __init__(
-        self, client: Client, segments: Sequence[Segment], connections: int, enough: threading.Event, pace: Pace | None
-    ) -> None:
+        self, client: Client, segments: Sequence[Segment], connections: int, enough: threading.Event, pace: Pace | None,
+        most: int,
+    ) -> None:  # fmt: skip
         self._client = client
         self._enough = enough
+        self._rows_wanted = most or math.inf
         self._connections = connections
         self._pace = pace or pace_for(client)
         self._ready = deque(segments)
@@ -203,12 +156,19 @@ class _Reading:
         if self._client.clock.monotonic() < self._quiet_until:
             return
         while len(self._running) < self._connections and (self._ready or self._unmeasured):
-            room = self._pace.room()
+            room = min(self._pace.room(), self._pages_wanted())
             if room < 1:
                 return
             errand = self._errand(min(room, self._share()))
             self._pace.sent(len(errand.calls))
-            self._running[_in_background(partial(self._send, errand))] = errand
+            self._running[in_background(partial(self._send, errand))] = errand
+
+    def _pages_wanted(self) -> int:
+        """Pages until there are enough, besides those under way."""
+        if self._rows_wanted == math.inf:
+            return BATCH_SIZE
+        under_way = sum(links for errand in self._running.values() for _, links in errand.chains)
+        return math.ceil(self._rows_wanted / PAGE_SIZE) - under_way
 
     def _share(self) -> int:
         """Pages for one of the idle connections: few that take long are not asked for in one request while others are idle."""
@@ -296,6 +256,7 @@ class _Reading:
             self._failures.pop(segment, None)
         if progress.finished:
             open_.pop(segment)
+        self._count(len(progress.rows))
         if progress.rows:
             left = int(sum(part.rows_left() for part in open_))
             yield Rows(segment.items, progress.rows, left, [part.to_part() for part in open_])
@@ -308,6 +269,11 @@ class _Reading:
             self._unmeasured.append(segment)
         else:
             self._queue(segment)
+
+    def _count(self, rows: int) -> None:
+        self._rows_wanted -= rows
+        if self._rows_wanted <= 0:
+            self._enough.set()
 
     def _queue(self, segment: Segment) -> None:
         """Back into the queue, in parts where connections are free and the stretch is long."""

@@ -252,7 +252,8 @@ class ItemRound:
         open_ = {segment.items for segment in segments}
         try:
             if self._lost is None:
-                for what in read_items(self._client, segments, connections, enough, slices.pace):
+                most = slices.rows if enough is self._enough else 0
+                for what in read_items(self._client, segments, connections, enough, slices.pace, most):
                     if isinstance(what, Ended):
                         open_.discard(what.items)
                     yield what

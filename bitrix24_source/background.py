@@ -1,0 +1,77 @@
+"""How does work go on beside the caller, a little ahead of it, without holding it back at the end?
+
+It knows threads and refuses to know what they do. All of them are daemons: a pool's threads would be waited for at exit, and
+after Ctrl-C a request that hangs must not hold the process.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+GRACE_SECONDS = 2.0
+"""that work under way has to end when nobody wants it any more"""
+
+
+def in_background(work: Callable[[], T]) -> Future[T]:
+    """Work in a thread of its own."""
+    done: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            result = work()
+        except BaseException as error:  # noqa: BLE001 - raised again where the result is asked for
+            done.set_exception(error)
+        else:
+            done.set_result(result)
+
+    threading.Thread(target=run, name="bitrix24-request", daemon=True).start()
+    return done
+
+
+def ahead(made: Callable[[Future[None]], Iterator[T]], most: int) -> Iterator[T]:
+    """What an iterator makes in a thread of its own, at most so many steps ahead.
+
+    Args:
+        made: makes the iterator. The future that it is given is done when nobody wants more.
+        most: steps.
+    """
+    arrived: queue.Queue[Any] = queue.Queue(maxsize=most)
+    gone: Future[None] = Future()
+    thread = threading.Thread(target=_conduct, args=(made, arrived, gone), name="bitrix24-items", daemon=True)
+    thread.start()
+    try:
+        while (came := arrived.get()) is not None:
+            if isinstance(came, Exception):
+                raise came
+            yield came
+    finally:
+        gone.set_result(None)
+        thread.join(2 * GRACE_SECONDS)
+
+
+def _conduct(made: Callable[[Future[None]], Iterator[Any]], arrived: queue.Queue[Any], gone: Future[None]) -> None:
+    end: Exception | None = None
+    try:
+        for what in made(gone):
+            _hand_over(what, arrived, gone)
+    except Exception as error:  # noqa: BLE001 - whatever ends the thread is for the caller to see
+        end = error
+    if end is not None:
+        _hand_over(end, arrived, gone)
+    _hand_over(None, arrived, gone)
+
+
+def _hand_over(what: Any, arrived: queue.Queue[Any], gone: Future[None]) -> None:
+    """Waits for room, as long as there is somebody who makes some."""
+    while not gone.done():
+        try:
+            arrived.put(what, timeout=0.1)
+        except queue.Full:
+            continue
+        return
