@@ -42,6 +42,9 @@ class Slices:
     seen: dict[int, list[Any]] = field(default_factory=dict, repr=False)
     settled: set[int] = field(default_factory=set)
 
+    def is_full(self, rows: int, seconds: float) -> bool:
+        return bool((self.rows and rows >= self.rows) or (self.seconds and seconds >= self.seconds))
+
     def begin_round(self) -> None:
         """The first round of a run knows nothing of the run before."""
         if not self.unfinished:

@@ -14,8 +14,12 @@ import dlt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from . import batching
+from .catalog import SpaType
+from .client import Client
 from .destination import living_ids, marked_ids, rows_of
-from .errors import PortalError
+from .errors import Bitrix24Error, PortalError
+from .wire import Call
 
 FEW = 10
 """rows that may always go"""
@@ -78,3 +82,14 @@ def _among(ids: Any, seen: Ids, without: Ids) -> list[int]:
 
 def _joined(ids: Ids) -> pa.ChunkedArray:
     return pa.chunked_array(list(ids), pa.int64())
+
+
+def gone_types(client: Client, absent: Sequence[SpaType]) -> list[SpaType]:
+    """Those of some types that the portal says it does not have. Only its own word counts: a type may as well be hidden.
+
+    Raises:
+        Bitrix24Error: the portal cannot be asked.
+    """
+    asked = [Call("crm.type.getByEntityTypeId", {"entityTypeId": spa.entity_type_id}) for spa in absent]
+    told = zip(absent, batching.run(client, asked), strict=True)
+    return [spa for spa, answer in told if isinstance(answer, Bitrix24Error) and answer.code == "NOT_FOUND"]

@@ -9,38 +9,29 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator, MutableMapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import dlt
 import pyarrow as pa
 
-from . import batching
 from .catalog import Catalog, Issues, SpaType
 from .choice import ItemChoice
 from .client import Client
-from .deletions import deleted_rows, missing_ids, revived_ids
+from .deletions import deleted_rows, gone_types, missing_ids, revived_ids
 from .errors import Bitrix24Error, ConfigError, DeniedError, PortalError, UnavailableError
 from .extraction import current_load_id
 from .item_tables import ItemTable
 from .items import Ended, Rows, pace_for, read_items
 from .memory import TypeMemory
 from .segments import ItemList, Row, Segment
-from .timefilter import SPELLINGS, Spelling, moment_of, trusted_spelling
-from .wire import PAGE_SIZE, Call
+from .timefilter import Spelling, how_to_ask, is_ignored, portal_time
 
 log = logging.getLogger("bitrix24_source")
 
 RESOURCE = "spa_items"
 
 Role = Literal["all", "changed", "new", "ids"]
-
-LONGEST_CORRECTION = timedelta(minutes=5)
-"""of the portal's clock between two runs, that is made up for by reading from so much earlier"""
-
-MOST_TOO_EARLY = timedelta(hours=3)
-"""by which a bound may be taken for an earlier one without meaning that it is ignored: naive spellings around summer time"""
 
 _LOST = (UnavailableError, PortalError)
 """the portal cannot be asked any further; what came is worth keeping, which a refused credential is no reason for"""
@@ -71,6 +62,11 @@ class TypeItems:
     """all ids that the portal has, where this run reads them all"""
     came: list[pa.Array] = field(default_factory=list)
     """ids of rows that were read beside them"""
+
+    @property
+    def remembers(self) -> bool:
+        """It was read before, so that its changes can be asked for."""
+        return bool(self.memory.cursor) and not self.memory.is_begun and self.has_updated_time
 
     @property
     def wants_another_round(self) -> bool:
@@ -129,7 +125,7 @@ class ItemRound:
     def _plans(self) -> dict[int, list[Segment]]:
         """What to read of each type; empty, with all of them named, when the portal cannot even be asked the time."""
         try:
-            self._now = self._portal_time()
+            self._now = portal_time(self._client)
             self._ahead = (self._now - self._client.clock.now()).total_seconds()
             spelling = self._spelling()
         except _LOST as error:
@@ -154,53 +150,33 @@ class ItemRound:
             )
         return not conflicts
 
-    def _portal_time(self) -> datetime:
-        """The portal's clock and zone; https://apidocs.bitrix24.com/api-reference/common/system/server-time.html"""
-        answer = self._client.call("server.time")
-        return moment_of(answer.result) or moment_of(answer.server_time) or self._client.clock.now()
-
     def _spelling(self) -> Spelling | None:
         """How a time is written in a filter; None where changes cannot be asked for in this round."""
-        remembering = [
-            one for one in self._types if one.memory.cursor and not one.memory.is_begun and one.has_updated_time
-        ]
+        remembering = [one for one in self._types if one.remembers]
         if not remembering:
             return None
         set_back = max(one.memory.set_back(self._now, self._ahead) for one in remembering)
-        if set_back > LONGEST_CORRECTION:
-            self._note_cost(f"the portal's clock was set back by {timedelta(seconds=round(set_back.total_seconds()))}")
-            return None
-        spelling = trusted_spelling(self._client, [one.items for one in remembering])
-        if spelling is None:
-            self._note_cost("the portal's filter on updatedTime cannot be relied on")
-        elif spelling.name != self._state.setdefault("spelling", SPELLINGS[0].name):
-            error = PortalError("the portal passes over the offset of times in filters", ItemList.method)
-            self._issues.note(
-                RESOURCE, error, f"{error.what}: they are written in its own zone", hint="nothing is missed"
-            )
-            self._state["spelling"] = spelling.name  # said once
-        return spelling
-
-    def _note_cost(self, what: str) -> None:
-        error = PortalError(what, ItemList.method)
-        cost = "all items are read instead of those that changed"
-        self._issues.note(RESOURCE, error, f"{what}: {cost}", hint="report it to the portal's administrator")
+        known = self._state.get("spelling", "")
+        trust = how_to_ask(self._client, [one.items for one in remembering], set_back, known)
+        if trust.trouble:
+            self._issues.note(RESOURCE, PortalError(trust.trouble, ItemList.method), trust.trouble, hint=trust.hint)
+        if trust.spelling is not None:
+            self._state["spelling"] = trust.spelling.name
+        return trust.spelling
 
     def _plan(self, one: TypeItems, spelling: Spelling | None) -> list[Segment]:
         memory = one.memory
-        if not memory.cursor or memory.is_begun or spelling is None or not one.has_updated_time:
+        if not one.remembers or spelling is None:
             return self._whole(one)
         overlap = self._choice.overlap + memory.set_back(self._now, self._ahead)
         since = memory.since(overlap).astimezone(self._now.tzinfo)
-        conditions = {**one.items.filter, **spelling.since(since)}
-        segments = [self._segment(one, "new", one.items, after=memory.max_id)]
+        segments = [Segment(self._list(one, "new", one.items), after=memory.max_id)]
         if memory.max_id:
-            changed = ItemList(one.spa.entity_type_id, conditions, one.items.select)
-            segments.append(self._segment(one, "changed", changed, upper=memory.max_id))
+            changed = replace(one.items, filter={**one.items.filter, **spelling.since(since)})
+            segments.append(Segment(self._list(one, "changed", changed), upper=memory.max_id))
         one.sweeps = memory.is_sweep_due(self._now, self._choice.sweep)
         if one.sweeps:  # of all ids, whatever is filtered: an item that the filter leaves out is not gone
-            ids = ItemList(one.spa.entity_type_id, {}, ("id",))
-            segments.append(self._segment(one, "ids", ids))
+            segments.append(Segment(self._list(one, "ids", ItemList(one.spa.entity_type_id, {}, ("id",)))))
         one.role = "changed"
         return segments
 
@@ -214,18 +190,17 @@ class ItemRound:
             one.seen = known.setdefault(one.spa.entity_type_id, [])
         if not one.memory.is_begun:
             one.memory.began, one.memory.ahead = self._now.isoformat(), self._ahead
-        items = ItemList(one.spa.entity_type_id, one.items.filter, one.items.select)
-        self._roles[items] = (one, "all")
-        one.open.add(items)
+        items = self._list(one, "all", one.items)
         segments = one.memory.segments(items)
         one.memory.parts = [segment.to_part() for segment in segments]
         return segments
 
-    def _segment(self, one: TypeItems, role: Role, items: ItemList, **bounds: Any) -> Segment:
-        own = ItemList(items.entity_type_id, items.filter, items.select)
+    def _list(self, one: TypeItems, role: Role, items: ItemList) -> ItemList:
+        """One of the type's own, to be known again when its rows come."""
+        own = replace(items)
         self._roles[own] = (one, role)
         one.open.add(own)
-        return Segment(own, **bounds)
+        return own
 
     # --- what came ----------------------------------------------------------------------------------------------------
 
@@ -279,19 +254,16 @@ class ItemRound:
 
     def _check_bound(self, one: TypeItems, rows: Sequence[Row]) -> None:
         """Rows older than the bound mean that the portal ignored the filter: nothing is lost, but much is read in vain."""
-        since = one.memory.since(self._choice.overlap) - MOST_TOO_EARLY
-        moments = [moment for row in rows if (moment := moment_of(row.get("updatedTime"))) is not None]
-        if moments and min(moments) < since and not one.warned:
-            one.warned = True
-            error = PortalError("the portal ignores the filter on updatedTime", ItemList.method)
-            self._issues.note(RESOURCE, error, f"{one.table.name}: {error.what}; all items were read", spa=one.spa)
+        if one.warned or not is_ignored(rows, one.memory.since(self._choice.overlap)):
+            return
+        one.warned = True
+        error = PortalError("the portal ignores the filter on updatedTime", ItemList.method)
+        self._issues.note(RESOURCE, error, f"{one.table.name}: {error.what}; all items were read", spa=one.spa)
 
     def _count(self, rows: int) -> None:
         """A slice ends when it is full or its time is over; what is under way still comes."""
         self._rows += rows
-        slices = self._choice.slices
-        took = self._client.clock.monotonic() - self._started
-        if (slices.rows and self._rows >= slices.rows) or (slices.seconds and took >= slices.seconds):
+        if self._choice.slices.is_full(self._rows, self._client.clock.monotonic() - self._started):
             self._enough.set()
 
     def _finished(self, one: TypeItems) -> Iterator[Any]:
@@ -324,10 +296,7 @@ class ItemRound:
 
     def _again(self, one: TypeItems, ids: Sequence[int]) -> Iterator[Any]:
         """Some items by their ids."""
-        pages = [ids[start : start + PAGE_SIZE] for start in range(0, len(ids), PAGE_SIZE)]
-        filters = [{"@id": list(page), **one.items.filter} for page in pages]
-        lists = [ItemList(one.spa.entity_type_id, conditions, one.items.select) for conditions in filters]
-        for what in self._arriving([Segment(items) for items in lists], self._choice.connections):
+        for what in self._arriving([Segment(items) for items in one.items.only(ids)], self._choice.connections):
             if isinstance(what, Rows):
                 yield from one.table.take(what.rows, self._client.clock.now())
             elif what.error is not None:
@@ -352,24 +321,18 @@ class ItemRound:
         absent = [SpaType(type_id, {}) for type_id in map(int, self._state.get("types", {})) if type_id not in present]
         if not absent or not current_load_id() or self._choice.slices.rounds or self._lost is not None:
             return
-        pipeline, schema = dlt.current.pipeline(), dlt.current.source_schema().name
-        for spa in self._gone(absent):
-            for rows in deleted_rows(pipeline, schema, spa.items_table, [], self._client.clock.now(), 1.0):
-                yield dlt.mark.with_table_name(rows, spa.items_table)
-            del self._state["types"][str(spa.entity_type_id)]
-
-    def _gone(self, absent: Sequence[SpaType]) -> list[SpaType]:
-        """Only the portal's own word counts: a type may as well be hidden."""
-        asked = [Call("crm.type.getByEntityTypeId", {"entityTypeId": spa.entity_type_id}) for spa in absent]
         try:
-            outcomes = batching.run(self._client, asked)
+            gone = gone_types(self._client, absent)
         except _LOST as error:
             self._lost = error
             names = ", ".join(spa.items_table for spa in absent)
             self._issues.note(RESOURCE, error, f"whether the types of {names} are gone is not known: {error.what}")
-            return []
-        told = zip(absent, outcomes, strict=True)
-        return [spa for spa, answer in told if isinstance(answer, Bitrix24Error) and answer.code == "NOT_FOUND"]
+            return
+        pipeline, schema = dlt.current.pipeline(), dlt.current.source_schema().name
+        for spa in gone:
+            for rows in deleted_rows(pipeline, schema, spa.items_table, [], self._client.clock.now(), 1.0):
+                yield dlt.mark.with_table_name(rows, spa.items_table)
+            del self._state["types"][str(spa.entity_type_id)]
 
     def _say_what_is_left(self, one: TypeItems, what: Rows) -> None:
         """Rows and rate are dlt's to show; the rest of a long table is ours to know."""

@@ -49,6 +49,52 @@ SPELLINGS = (
 TRIALS = 2
 """with an item each: somebody may have changed or deleted the first one meanwhile"""
 
+LONGEST_CORRECTION = timedelta(minutes=5)
+"""of the portal's clock between two runs, that is made up for by reading from so much earlier"""
+
+MOST_TOO_EARLY = timedelta(hours=3)
+"""by which a bound may be taken for an earlier one without being ignored: naive spellings around summer time"""
+
+REREAD = "all items are read instead of those that changed"
+
+
+@dataclass(frozen=True)
+class Trust:
+    """How a time is written in a filter, None where changes cannot be asked for; and what is to be told of it."""
+
+    spelling: Spelling | None
+    trouble: str = ""
+    hint: str = "report it to the portal's administrator"
+
+
+def portal_time(client: Client) -> datetime:
+    """The portal's clock and zone; https://apidocs.bitrix24.com/api-reference/common/system/server-time.html"""
+    answer = client.call("server.time")
+    return moment_of(answer.result) or moment_of(answer.server_time) or client.clock.now()
+
+
+def how_to_ask(client: Client, lists: Sequence[ItemList], set_back: timedelta, known: str) -> Trust:
+    """Whether and how changes of some types can be asked for.
+
+    Args:
+        client: speaks to the portal.
+        lists: of the types.
+        set_back: by how much the portal's clock was, since they were read last.
+        known: name of the spelling of the run before; another one is told, once.
+    """
+    if set_back > LONGEST_CORRECTION:
+        by = timedelta(seconds=round(set_back.total_seconds()))
+        return Trust(None, f"the portal's clock was set back by {by}: {REREAD}")
+    spelling = trusted_spelling(client, lists)
+    if spelling is None:
+        return Trust(None, f"the portal's filter on updatedTime cannot be relied on: {REREAD}")
+    if spelling.name == (known or SPELLINGS[0].name):
+        return Trust(spelling)
+    change = "the portal now understands the offset of times in filters"
+    if spelling is not SPELLINGS[0]:
+        change = "the portal passes over the offset of times in filters: they are written in its own zone"
+    return Trust(spelling, change, "nothing is missed, and nothing need be done")
+
 
 def trusted_spelling(client: Client, lists: Sequence[ItemList]) -> Spelling | None:
     """The first spelling with which the filter finds an item at its own second and no more a second later.
@@ -64,6 +110,12 @@ def trusted_spelling(client: Client, lists: Sequence[ItemList]) -> Spelling | No
         if spelling is not None:
             return spelling
     return None
+
+
+def is_ignored(rows: Sequence[Mapping[str, Any]], since: datetime) -> bool:
+    """Whether rows are older than a filter on a time can have let through."""
+    moments = [moment for row in rows if (moment := moment_of(row.get("updatedTime"))) is not None]
+    return bool(moments) and min(moments) < since - MOST_TOO_EARLY
 
 
 def _tried(client: Client, type_id: int, item_id: int, moment: datetime) -> Spelling | None:
