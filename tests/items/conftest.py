@@ -21,6 +21,7 @@ import threading
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -246,6 +247,17 @@ class Warehouse:
     pipeline: dlt.Pipeline
     file: Path
     dataset: str = "crm"
+    kept: Any = None
+    """an open connection, for a database that is only looked at any more: opening one with many tables takes long"""
+
+    @contextmanager
+    def connection(self) -> Iterator[Any]:
+        """DuckDB, past dlt."""
+        if self.kept is not None:
+            yield self.kept.cursor()
+            return
+        with duckdb.connect(str(self.file)) as connection:
+            yield connection
 
     @property
     def portal(self) -> Portal:
@@ -261,7 +273,7 @@ class Warehouse:
 
     def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """Past dlt. `{}` in the SQL stands for the dataset."""
-        with duckdb.connect(str(self.file)) as connection:
+        with self.connection() as connection:
             return connection.execute(sql.format(self.dataset), values).fetchall()
 
     def select(self, sql: str) -> list[tuple[Any, ...]]:
@@ -271,7 +283,7 @@ class Warehouse:
 
     def rows(self, table: str, *columns: str) -> list[Row]:
         """Rows without dlt's own columns, by the first of them."""
-        with duckdb.connect(str(self.file)) as connection:
+        with self.connection() as connection:
             relation = connection.sql(f"select * from {self.dataset}.{table} order by 1, 2")
             names, rows = relation.columns, relation.fetchall()
         wanted = columns or tuple(name for name in names if not name.startswith("_dlt"))
@@ -340,6 +352,7 @@ def loaded(folder: Path, scenario: str, items: int, types: Sequence[int] | None 
     with switched_run_context(RunContext(str(folder))):
         made = make_warehouse(folder / "warehouse", Portal(scenario, items=items, clock=clock))
         made.run("spa_types", "spa_fields", "spa_items", spa_types=types)
+    made.kept = duckdb.connect(str(made.file), read_only=True)
     return made
 
 
@@ -355,7 +368,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     return loaded(tmp_path_factory.mktemp("hostile"), "hostile", 700, ODD_TYPES)
 
 
-POSTGRES = "postgresql://postgres:trusted@127.0.0.1:5432/postgres"
+POSTGRES = "postgresql://postgres:postgres@127.0.0.1:5432/postgres"
 
 
 @pytest.fixture
