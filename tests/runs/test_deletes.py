@@ -7,7 +7,9 @@ from __future__ import annotations
 import dlt
 import pytest
 
+from bitrix24_source.catalog import SpaType
 from bitrix24_source.choice import Slices, SweepSchedule
+from bitrix24_source.deletions import gone_types
 from bitrix24_source.items import Rows, read_items
 from bitrix24_source.memory import TypeMemory
 from bitrix24_source.sandbox import Portal
@@ -291,6 +293,15 @@ def test_a_type_that_is_hidden_is_not_gone(clock, spas, job):
 
     assert {} == crm.marked(177)
     assert 1 == loaded.issues
+
+
+def test_only_the_portals_own_word_counts(spas, reader):
+    """Of types that are not listed, gone is what the portal says it does not have; not what it hides or still has."""
+    portal = spas({177: 3, 1030: 3})
+    portal.deny_type(1030)
+    absent = [SpaType(type_, {}) for type_ in (177, 1030, 1032)]
+
+    assert [1032] == [spa.entity_type_id for spa in gone_types(reader(portal).connect(), absent)]
 
 
 def test_a_portal_that_lists_no_types_any_more(clock, spas, job):
