@@ -32,6 +32,7 @@ def cli() -> None:
 def main() -> None:
     """Entry point of the console script: foreseeable problems are one line, never a traceback."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
+    logging.getLogger("dlt").addFilter(_first_line)
     from .errors import Bitrix24Error  # noqa: PLC0415 - errors are light, and only needed here
 
     failure = None
@@ -46,6 +47,17 @@ def main() -> None:
     if failure is not None:
         click.echo(f"bitrix24: {failure}", err=True)
         sys.exit(NOTHING_USABLE)
+
+
+def _first_line(record: logging.LogRecord) -> bool:
+    """Of what dlt logs: whole tracebacks of what is then said in one sentence help nobody."""
+    if logging.getLogger("dlt").getEffectiveLevel() > logging.DEBUG:
+        record.msg, record.args = (
+            record.getMessage().partition("\n")[0].removesuffix(" Traceback (most recent call last):"),
+            (),
+        )
+        record.exc_info = record.exc_text = None
+    return True
 
 
 def _unreadable_configuration(error: Exception) -> Bitrix24Error | None:

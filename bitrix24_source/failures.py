@@ -21,6 +21,9 @@ _FULL = ("No space left on device", "not enough space on the disk", "Disk quota 
 _LOCKED = ("Could not set lock on file", "because it is being used by another process")
 """DuckDB's words for a file that another program has open"""
 
+_CUT_OFF = "Could not read enough bytes from file"
+"""DuckDB's words for a file that is shorter than it should be"""
+
 
 def explained(error: BaseException, destination: str) -> Bitrix24Error:
     """One sentence for an error of dlt or of this machine; ours where one of ours is the cause."""
@@ -45,6 +48,12 @@ def explained(error: BaseException, destination: str) -> Bitrix24Error:
             "the DuckDB file is locked by another program",
             _locked_file(whole),
             "close the program that has it open (a SQL client, a notebook, another run), then run again",
+        )
+    if _CUT_OFF in whole:
+        return ConfigError(
+            f"the DuckDB file is cut off, as a full disk leaves it ({text})",
+            f"destination {destination}",
+            "delete the file, or put a copy of it back, then run again: what it lacks is read anew",
         )
     if any(isinstance(cause, DestinationConnectionError) for cause in chain):
         return ConfigError(
