@@ -108,7 +108,7 @@ class Scene:
             self.portal.delete_type(LATER_TYPE)
             self.did["types deleted"] += 1
         if self.rng.random() < 0.3 and "late" not in self.columns[177]:
-            self.columns[177]["late"] = self.portal.add_field(177, "LATE", "integer", "Late")
+            self.columns[177]["late"] = self.portal.add_field(177, "LATE", "integer", "Late", pool=[None])
 
     def working(self) -> Work:
         """As a context manager: people work in the portal meanwhile."""

@@ -1,0 +1,322 @@
+"""What the tests of bad nights share: a job, the portal that it loads, and ways to hurt either.
+
+Fixtures to ask for, beside those of the whole suite:
+
+    night     night({177: 500}, auth="oauth2"): a portal with so many items, and the job that loads it into a DuckDB file
+    victim    victim(night, "Load", 3): the same job in a process of its own, killed when that step counts for the third time
+    command   command(server): the console command against a portal on loopback, as a process to wait for or to hurt
+"""
+
+# ruff: noqa: S608 - tables of the tests' own
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import dlt
+import duckdb
+import pytest
+import requests
+
+from bitrix24_source import bitrix24
+from bitrix24_source.auth import Bitrix24Credentials, auth_from
+from bitrix24_source.choice import Slices
+from bitrix24_source.client import Client, Settings
+from bitrix24_source.run import Loaded, run
+from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter, SandboxServer
+from bitrix24_source.sandbox.php import query_to_params
+
+SLICE = 600
+
+
+class Line(SandboxAdapter):
+    """The way to a portal, one request at a time. `before` is called with the number of each, from 0, and may raise."""
+
+    def __init__(self, portal: Portal, before: Callable[[int], None]) -> None:
+        super().__init__(portal)
+        self.before = before
+        self.requests = 0
+        self.rows = 0
+        """of items, whole ones"""
+        self._one_at_a_time = threading.RLock()
+
+    def send(self, request: Any, *args: Any, **kwargs: Any) -> requests.Response:
+        with self._one_at_a_time:
+            number, self.requests = self.requests, self.requests + 1
+            self.before(number)
+            return super().send(request, *args, **kwargs)
+
+    def _response(self, reply: Any, request: Any, **kwargs: Any) -> requests.Response:
+        self.rows += sum(_whole_rows(request.body, reply.body))
+        return super()._response(reply, request, **kwargs)
+
+
+def _whole_rows(asked: Any, answered: bytes) -> Iterator[int]:
+    try:
+        commands, answer = json.loads(asked or b"{}").get("cmd", {}), json.loads(answered)["result"]["result"]
+    except (ValueError, TypeError, KeyError):
+        return
+    for key, command in commands.items():
+        method, _, query = command.partition("?")
+        page = answer.get(key) if isinstance(answer, dict) else None
+        if method == "crm.item.list" and "select" not in query_to_params(query) and isinstance(page, dict):
+            yield len(page.get("items", ()))
+
+
+@dataclass
+class Night:
+    """A job and its portal. `before` is for the next run alone, as `Line` has it; `line` is that of the last one."""
+
+    portal: Portal
+    folder: Path
+    auth: str = "webhook"
+    settings: Settings | None = None
+    given: dict[str, Any] = field(default_factory=dict)
+    before: Callable[[int], None] = lambda _number: None
+    line: Line = field(init=False, repr=False)
+
+    @property
+    def credentials(self) -> dict[str, Any]:
+        ready = self.portal.credentials(self.portal.base_url)[self.auth]
+        return {**ready, "token_file": str(self.folder / "pair.json"), **self.given}
+
+    def client(self) -> Client:
+        self.line = Line(self.portal, self.before)
+        self.before = lambda _number: None
+        session = requests.Session()
+        session.mount("https://", self.line)
+        auth = auth_from(Bitrix24Credentials(**self.credentials))
+        return Client(auth, self.settings, clock=self.portal.clock, session=session)
+
+    def run(
+        self,
+        *resources: str,
+        slice_rows: int = SLICE,
+        wait_seconds: float = 0.0,
+        progress: Any = None,
+        **arguments: Any,
+    ) -> Loaded:
+        """One run of these resources, by default of the items alone."""
+        slices = Slices(slice_rows)
+        given = {"connections": 1, **arguments}
+        source = bitrix24(credentials=self.credentials, client=self.client(), slices=slices, **given)
+        return run(
+            source, pipeline_name="night", destination=dlt.destinations.duckdb(str(self.database)), dataset="crm",
+            resources=resources or ("spa_items",), pipelines_dir=str(self.pipelines), slices=slices,
+            wait_seconds=wait_seconds, progress=progress,
+        )  # fmt: skip
+
+    @property
+    def database(self) -> Path:
+        return self.folder / "items.duckdb"
+
+    @property
+    def pipelines(self) -> Path:
+        return self.folder / "pipelines"
+
+    @property
+    def working_folder(self) -> Path:
+        return self.pipelines / "night"
+
+    def lose_working_folder(self) -> None:
+        shutil.rmtree(self.pipelines)
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(self.database)) as connection:
+            return connection.execute(sql).fetchall()
+
+    def committed(self) -> int:
+        """Rows in all item tables."""
+        try:
+            tables = [
+                name
+                for (name,) in self.query("select table_name from information_schema.tables where table_schema = 'crm'")
+            ]
+            named = [name for name in tables if name.startswith("spa_items_") and "__" not in name]
+            return sum(self.query(f"select count(*) from crm.{name}")[0][0] for name in named)
+        except duckdb.Error:
+            return 0
+
+    def issues(self) -> list[tuple[int | None, str]]:
+        """Type and message of everything that was listed as missing."""
+        return self.query("select entity_type_id, message from crm.load_issues order by occurred_at")
+
+    def differs(self) -> list[str]:
+        """What the tables say otherwise than the portal does: ids, values, lists, deleted_at."""
+        return [line for spa in self.portal.types() for line in self._differs(int(spa["entityTypeId"]))]
+
+    def _differs(self, entity_type_id: int) -> list[str]:
+        portal, table = self.portal.items(entity_type_id), f"crm.spa_items_{entity_type_id}"
+        rows = self.query(f"select id, title, updated_time, stage_id, deleted_at is null from {table} order by id")
+        lists: dict[int, list[int]] = {}
+        for item_id, value in self.query(f"select item_id, value from {table}__observers order by item_id, position"):
+            lists.setdefault(item_id, []).append(value)
+        told = {id_: _told(portal[id_]) for id_ in portal.ids()}
+        living = [(id_, (title, time, stage, lists.get(id_, []))) for id_, title, time, stage, lives in rows if lives]
+        held = dict(living)
+        wrong = [f"{id_} is there twice" for (id_, *_), (next_, *_) in itertools.pairwise(rows) if id_ == next_]
+        wrong += [f"{id_} is missing" for id_ in told.keys() - held.keys()]
+        wrong += [f"{id_} is not marked as deleted" for id_ in held.keys() - told.keys()]
+        wrong += [
+            f"{id_} is {held[id_]}, not {told[id_]}" for id_ in told.keys() & held.keys() if held[id_] != told[id_]
+        ]
+        return wrong
+
+
+def _told(item: Mapping[str, Any]) -> tuple[Any, ...]:
+    return item["title"], datetime.fromisoformat(item["updatedTime"]), item["stageId"], item["observers"]
+
+
+def make_portal(counts: Mapping[int, int], clock: Clock | None = None, **more: Any) -> Portal:
+    """A portal whose smart processes have so many items."""
+    portal = Portal(scenario="empty", clock=clock, **more)
+    for entity_type_id, count in counts.items():
+        portal.add_type(f"Process {entity_type_id}", entity_type_id=entity_type_id, items=count)
+    return portal
+
+
+@pytest.fixture
+def night(clock: Clock, tmp_path: Path) -> Callable[..., Night]:
+    """Makes nights, each with a folder and a database of its own."""
+    number = itertools.count()
+
+    def make(counts: Mapping[int, int] | None = None, **more: Any) -> Night:
+        folder = tmp_path / f"night{next(number)}"
+        folder.mkdir()
+        return Night(make_portal(counts or {177: 500, 1030: 60}, clock), folder, **more)
+
+    return make
+
+
+# --- processes that end early ---------------------------------------------------------------------------------------
+
+VICTIM = """
+import json, os, signal, sys
+from datetime import datetime, timezone
+
+import dlt, requests
+from dlt.common.runtime.collector import NullCollector
+from dlt.common.storages.load_package import PackageStorage
+from dlt.destinations.impl.duckdb.duck import DuckDbClient
+
+from bitrix24_source import bitrix24
+from bitrix24_source.auth import Bitrix24Credentials, auth_from
+from bitrix24_source.choice import Slices
+from bitrix24_source.client import Client
+from bitrix24_source.run import run
+from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter
+
+counts, credentials, folder, moment, nth, rows = json.loads(sys.argv[1])
+left = nth
+
+def count():
+    global left
+    left -= 1
+    if not left:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+class Deadly(NullCollector):
+    def _start(self, step):
+        self.now = step.split()[0]
+
+    def update(self, *args, **kwargs):
+        if self.now == moment:
+            count()
+
+def deadly(owner, name):
+    whole = getattr(owner, name)
+    def counted(*args, **kwargs):
+        count()
+        return whole(*args, **kwargs)
+    setattr(owner, name, counted)
+
+if moment == "job":      # the destination has committed it, and the package does not know yet
+    deadly(PackageStorage, "complete_job")
+if moment == "mark":     # all jobs are done, and the destination does not know yet that the load is complete
+    deadly(DuckDbClient, "complete_load")
+if moment == "package":  # the destination knows, and the package is still in its place
+    deadly(PackageStorage, "complete_loading_package")
+if moment == "request":
+    deadly(SandboxAdapter, "send")
+
+clock = Clock(datetime(2025, 7, 1, 12, tzinfo=timezone.utc))
+portal = Portal(scenario="empty", clock=clock)
+for entity_type_id, items in counts.items():
+    portal.add_type(f"Process {entity_type_id}", entity_type_id=int(entity_type_id), items=items)
+session = requests.Session()
+session.mount("https://", SandboxAdapter(portal))
+client = Client(auth_from(Bitrix24Credentials(**credentials)), clock=clock, session=session)
+slices = Slices(rows)
+run(
+    bitrix24(credentials=credentials, client=client, slices=slices, connections=1), pipeline_name="night",
+    destination=dlt.destinations.duckdb(f"{folder}/items.duckdb"), dataset="crm", resources=("spa_items",),
+    pipelines_dir=f"{folder}/pipelines", slices=slices, progress=Deadly(),
+)
+"""
+
+
+@pytest.fixture
+def victim() -> Callable[..., None]:
+    """Runs the job against a portal of the same kind, up to the moment at which it is killed."""
+
+    def run_and_die(night: Night, moment: str, nth: int, limits: Callable[[], None] | None = None) -> str:
+        counts = {
+            int(spa["entityTypeId"]): len(night.portal.items(int(spa["entityTypeId"]))) for spa in night.portal.types()
+        }
+        told = json.dumps([counts, night.credentials, str(night.folder), moment, nth, SLICE])
+        died = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", VICTIM, told], capture_output=True, text=True, check=False, preexec_fn=limits
+        )  # fmt: skip
+        assert limits or died.returncode == -9, died.stderr
+        return died.stderr
+
+    return run_and_die
+
+
+@dataclass
+class Command:
+    """The console command, as a shell or a scheduler starts it."""
+
+    server: SandboxServer
+    folder: Path
+    auth: str = "webhook"
+
+    def start(
+        self, *options: str, python: Sequence[str] = ("-m", "bitrix24_source.cli"), **environment: str
+    ) -> subprocess.Popen[str]:
+        given = {
+            f"SOURCES__BITRIX24__CREDENTIALS__{key.upper()}": value
+            for key, value in self.server.credentials()[self.auth].items()
+        }
+        return subprocess.Popen(
+            [sys.executable, *python, "load", "--progress", "none", *options],
+            cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, "PYTHONWARNINGS": "ignore", **given, **environment},
+        )  # fmt: skip
+
+    def run(self, *options: str, **more: Any) -> tuple[int, str]:
+        """Exit code, and what was said on stderr."""
+        process = self.start(*options, **more)
+        _, said = process.communicate(timeout=60)
+        return process.returncode, said
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Callable[..., Command]:
+    """Commands that share this test's folder."""
+
+    def make(server: SandboxServer, auth: str = "webhook") -> Command:
+        return Command(server, tmp_path, auth)
+
+    return make

@@ -1,0 +1,70 @@
+"""Killed at any moment, with or without its working folder: the next run goes on by itself, and nothing is there twice."""
+
+from __future__ import annotations
+
+import pytest
+
+TOTAL = 2040
+COUNTS = {177: 2000, 1030: 40}
+"""four slices"""
+
+MOMENTS = [("request", 12), ("Extract", 9), ("Normalize", 2), ("job", 2), ("job", 22), ("mark", 2), ("package", 1)]
+
+
+@pytest.mark.parametrize(("moment", "nth"), MOMENTS)
+def test_the_next_run_goes_on(night, victim, moment, nth):
+    """SIGKILL, then one more run: the tables equal the portal, and no more is read than what was not committed."""
+    job = night(COUNTS)
+    victim(job, moment, nth)
+    committed = job.committed()
+    loaded = job.run()
+
+    assert loaded.issues == 0
+    assert job.differs() == []
+    assert job.line.rows <= TOTAL - committed
+
+
+@pytest.mark.parametrize(("moment", "nth"), [("Extract", 9), ("mark", 2), ("package", 1)])
+def test_only_the_destination_is_left(night, victim, moment, nth):
+    """The working folder is lost with the process: what the destination knows to be complete is not read again."""
+    job = night(COUNTS)
+    victim(job, moment, nth)
+    job.lose_working_folder()
+    complete = job.query("select count(*) from crm._dlt_loads") if job.committed() else [(0,)]
+    loaded = job.run()
+
+    assert loaded.issues == 0
+    assert job.differs() == []
+    assert (job.line.rows < TOTAL) == bool(complete[0][0])
+
+
+def test_what_went_while_nobody_looked(night, victim):
+    """Items that were deleted and changed between the two halves of a first load are marked and read by the second run."""
+    job = night(COUNTS)
+    victim(job, "mark", 2)
+    items = job.portal.items(177)
+    items.delete(3)
+    items.update(4, title="changed meanwhile")
+    items.add(title="new")
+    job.portal.clock.advance(3600)
+    job.run()
+
+    assert job.query("select id, title is not null from crm.spa_items_177 where deleted_at is not null") == [(3, True)]
+    assert job.query("select title from crm.spa_items_177 where id in (4, 2001) order by id") == [
+        ("changed meanwhile",),
+        ("new",),
+    ]
+    assert job.differs() == []
+
+
+def test_killed_again_and_again(night, victim):
+    """Whatever each run was doing when it was killed, slice by slice the load comes to its end."""
+    job = night(COUNTS)
+    seen = []
+    for moment, nth in [("job", 3), ("mark", 1), ("Extract", 3)]:
+        victim(job, moment, nth)
+        seen.append(job.committed())
+    job.run()
+
+    assert sorted(seen) == seen
+    assert job.differs() == []
