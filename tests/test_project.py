@@ -22,7 +22,7 @@ def test_changelog_begins_with_the_version() -> None:
 
 def test_public_names_can_be_imported() -> None:
     """Everything in __all__ is there."""
-    assert [] == [name for name in bitrix24_source.__all__ if not hasattr(bitrix24_source, name)]
+    assert [name for name in bitrix24_source.__all__ if not hasattr(bitrix24_source, name)] == []
 
 
 def test_importing_the_package_is_light() -> None:
@@ -30,7 +30,7 @@ def test_importing_the_package_is_light() -> None:
     heavy = "import sys, bitrix24_source; print([m for m in ('dlt', 'pyarrow', 'duckdb') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)
 
-    assert "[]" == done.stdout.strip()
+    assert done.stdout.strip() == "[]"
 
 
 def test_locked_versions_keep_the_known_bounds() -> None:
@@ -50,11 +50,13 @@ def test_secrets_file_is_ignored_by_git() -> None:
     """The file that the README has people write their webhook into cannot be committed by accident."""
     done = subprocess.run(["git", "check-ignore", ".dlt/secrets.toml"], cwd=ROOT, capture_output=True, check=False)
 
-    assert 0 == done.returncode or not (ROOT / ".git").exists()
+    assert done.returncode == 0 or not (ROOT / ".git").exists()
 
 
 def test_example_secrets_hold_no_secret() -> None:
     """The example's credentials are placeholders."""
     example = (ROOT / ".dlt" / "example.secrets.toml").read_text()
 
-    assert {"1/code"} == set(re.findall(r"/rest/(\w+/\w+)/", example)) | set(re.findall(r'api_key = "(\w+/\w+)"', example))
+    assert {"1/code"} == set(re.findall(r"/rest/(\w+/\w+)/", example)) | set(
+        re.findall(r'api_key = "(\w+/\w+)"', example)
+    )

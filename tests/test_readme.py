@@ -67,7 +67,7 @@ def test_demo_prints_what_the_readme_shows(demo: str) -> None:
     shown = [line for line in blocks("text")[0].splitlines() if re.search(r"^  \w+ +[0-9,]+$", line)]
 
     assert len(shown) > 10
-    assert [] == [line for line in shown if line not in demo.splitlines()]
+    assert [line for line in shown if line not in demo.splitlines()] == []
 
 
 @pytest.mark.parametrize("number", range(3))
@@ -94,7 +94,7 @@ def test_python_snippets_run(snippet: str, folder: Path, portal: dict[str, str])
         [sys.executable, "-c", snippet], cwd=folder, env=portal, capture_output=True, text=True, check=False
     )
 
-    assert (0, "") == (done.returncode, done.stderr)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 COMMANDS = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("bitrix24 ")]
@@ -106,7 +106,7 @@ def test_commands_run(command: str, folder: Path, portal: dict[str, str]) -> Non
     arguments = [sys.executable, "-m", "bitrix24_source.cli", *command.split()[1:]]
     done = subprocess.run(arguments, cwd=folder, env=portal, capture_output=True, text=True, check=False)
 
-    assert 0 == done.returncode, done.stderr
+    assert done.returncode == 0, done.stderr
 
 
 def test_check_prints_the_topics_that_the_readme_shows(folder: Path, portal: dict[str, str]) -> None:
@@ -127,7 +127,7 @@ def test_secrets_example_is_read_by_the_selector(folder: Path) -> None:
     arguments = [sys.executable, "-m", "bitrix24_source.cli", "check"]
     done = subprocess.run(arguments, cwd=here, env=environment(here), capture_output=True, text=True, check=False)
 
-    assert 1 == done.returncode
+    assert done.returncode == 1
     assert "host name was not found" in done.stderr
     assert "portal.invalid" in done.stderr
 
@@ -173,7 +173,7 @@ def test_messages_in_troubleshooting_exist() -> None:
 
     assert len(messages) > 12
     missing = [part for message in messages for part in parts(message) if part not in said]
-    assert [] == missing
+    assert missing == []
 
 
 def parts(message: str) -> list[str]:
