@@ -118,6 +118,7 @@ class Loads:
             **{f"SOURCES__BITRIX24__CREDENTIALS__{key.upper()}": value for key, value in self._credentials.items()},
             "SOURCES__BITRIX24__SLICE_ROWS": str(self.slice_rows),
             "SOURCES__BITRIX24__OVERLAP_MINUTES": "1",
+            "SOURCES__BITRIX24__MAX_DELETED_SHARE": "1",  # a small table may lose half of its rows
             "SOURCES__BITRIX24__REQUESTS_PER_SECOND": "200",
             "RUNTIME__DLTHUB_TELEMETRY": "false",
             "DLT_DATA_DIR": str(self.folder / "dlt"),

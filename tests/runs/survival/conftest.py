@@ -47,6 +47,7 @@ class Line(SandboxAdapter):
         super().__init__(portal)
         self.before = before
         self.requests = 0
+        self.item_requests = 0
         self.rows = 0
         """of items, whole ones"""
         self._one_at_a_time = threading.RLock()
@@ -54,6 +55,7 @@ class Line(SandboxAdapter):
     def send(self, request: Any, *args: Any, **kwargs: Any) -> requests.Response:
         with self._one_at_a_time:
             number, self.requests = self.requests, self.requests + 1
+            self.item_requests += b"crm.item.list" in (request.body or b"")
             self.before(number)
             return super().send(request, *args, **kwargs)
 
@@ -86,10 +88,13 @@ class Night:
     before: Callable[[int], None] = lambda _number: None
     line: Line = field(init=False, repr=False)
 
+    def __post_init__(self) -> None:
+        self._first = self.portal.credentials(self.portal.base_url)[self.auth]
+
     @property
     def credentials(self) -> dict[str, Any]:
-        ready = self.portal.credentials(self.portal.base_url)[self.auth]
-        return {**ready, "token_file": str(self.folder / "pair.json"), **self.given}
+        """What stands in the configuration: the first refresh token, however many there were since."""
+        return {**self._first, "token_file": str(self.folder / "pair.json"), **self.given}
 
     def client(self) -> Client:
         self.line = Line(self.portal, self.before)
