@@ -47,7 +47,7 @@ class Loads:
         self.lost_folders = 0
         self.authorised_again = 0
         self.method = scene.rng.choice(["webhook", "oauth2", "oauth2", "api_key"])
-        self.slice_rows = scene.rng.choice([50, 300, 1000])
+        self.slice_rows = max(50, len(scene.portal.items(177)) // scene.rng.choice([1, 3, 8]))
         self._credentials = scene.server.credentials()[self.method]
         self._log = folder / "stderr.txt"
         self._killed_lately = False
@@ -123,6 +123,7 @@ class Loads:
             "RUNTIME__DLTHUB_TELEMETRY": "false",
             "DLT_DATA_DIR": str(self.folder / "dlt"),
             "DLT_PROJECT_DIR": str(self.folder),
+            "DESTINATION__DUCKDB__CREDENTIALS": str(self.database),
         }
         command = [sys.executable, "-m", "bitrix24_source.cli", "load", "--progress", "none", *options]
         with self._log.open("ab") as log:

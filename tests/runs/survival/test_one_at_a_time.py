@@ -15,6 +15,7 @@ from bitrix24_source.errors import UnavailableError
 from bitrix24_source.leftovers import only_run
 from bitrix24_source.sandbox import Fault, Portal, SandboxServer
 
+COUNTS = {177: 2000, 1030: 40}
 STOPPED = 130
 SECONDS = 10.0
 """that Ctrl-C may take, on a machine that has much to do"""
@@ -96,8 +97,8 @@ def test_two_runs_in_one_process(night):
 
 def test_a_killed_run_holds_nobody_off(night, victim):
     """The lock dies with its process: nothing has to be removed by hand."""
-    job = night()
-    victim(job, "request", 2)
+    job = night(COUNTS)
+    victim(job, "job", 2)
 
     assert (job.pipelines / "night.lock").exists()
     assert job.run().issues == 0
@@ -152,7 +153,7 @@ class Impatient(NullCollector):
 
 def test_ctrl_c_while_an_old_package_is_loaded(night, victim, caplog):
     """What an earlier run has left is kept for the next one: it is not taken for a bad package, and no run follows."""
-    job = night({177: 2000})
+    job = night(COUNTS)
     victim(job, "job", 2)
     with pytest.raises(KeyboardInterrupt):
         job.run(progress=Impatient())
