@@ -35,7 +35,7 @@ types: $(READY) ## mypy --strict
 bench: $(READY) ## speed and memory beside other clients and a floor, as a table (some minutes)
 	@$(BIN)/python bench/run.py $(BENCH)
 
-chaos: $(READY) ## loads that are killed and lied to, and the tables compared with the portal (some twenty minutes)
+chaos: $(READY) ## loads that are killed and lied to, and the tables compared with the portal (ten minutes at most)
 	@$(BIN)/python -m pytest -q -n auto -m slow tests/runs/survival
 	@$(BIN)/python tests/chaos/chaos.py $(CHAOS)
 

@@ -345,11 +345,3 @@ def command(tmp_path: Path) -> Callable[..., Command]:
         return Command(server, tmp_path, auth)
 
     return make
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """These loads live in processes of their own and wait in real time: minutes, which `make test` does not have."""
-    here = str(Path(__file__).parent)
-    for item in items:
-        if str(item.path).startswith(here):
-            item.add_marker(pytest.mark.slow)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 TOTAL = 2040
 COUNTS = {177: 2000, 1030: 40}
 """four slices"""

@@ -12,6 +12,8 @@ import pytest
 from bitrix24_source.errors import ConfigError
 from bitrix24_source.sandbox import SandboxServer
 
+pytestmark = pytest.mark.slow
+
 COUNTS = {177: 2000, 1030: 40}
 HOLDER = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
 

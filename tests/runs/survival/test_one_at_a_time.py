@@ -15,6 +15,8 @@ from bitrix24_source.errors import UnavailableError
 from bitrix24_source.leftovers import only_run
 from bitrix24_source.sandbox import Fault, Portal, SandboxServer
 
+pytestmark = pytest.mark.slow
+
 COUNTS = {177: 2000, 1030: 40}
 STOPPED = 130
 SECONDS = 10.0
