@@ -78,7 +78,7 @@ def test_a_drip_arrives_whole(server, portal, clock):
     portal.faults.add(Fault(kind="drip", seconds=20))
 
     assert len(requests.post(server.webhook_url + "user.get", json={}, timeout=10).json()["result"]) == 15
-    assert clock.monotonic() == pytest.approx(20)
+    assert 18.5 < clock.monotonic() < 20.5  # the server may still pause after the last piece
 
 
 def test_a_renamed_portal_over_two_sockets(portal):
