@@ -4,7 +4,7 @@ A portal on loopback, in which people work; loads of it in processes of their ow
 answers, expired tokens, lost working folders. Then one load in peace, and the comparison: ids, values, `deleted_at`. The same
 seed makes the same plan; what the clock of the machine decides differs from run to run.
 
-    python tests/chaos/chaos.py                      for eight minutes, seeds from 1 on
+    python tests/chaos/chaos.py                      for seven minutes, seeds from 1 on
     python tests/chaos/chaos.py --seed 7 --bouts 3   one seed alone
 """
 
@@ -132,6 +132,9 @@ class Loads:
                 command, env={**os.environ, **settings}, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=log
             )
 
+    def last_words(self) -> str:
+        return self._said().strip().rpartition("\n")[2]
+
     def _said(self) -> str:
         return self._log.read_bytes()[self._log_begins :].decode(errors="replace")
 
@@ -153,7 +156,8 @@ def bout(scene: Scene, loads: Loads) -> str:
             scene.order_faults()
             story.append(loads.killed(scene.rng.choice([AT_ANY_TIME, *MOMENTS])))
         scene.order_faults()
-        story.append(f"exit {loads.finished()}")
+        code = loads.finished()
+        story.append(f"exit {code}" + (f" ({loads.last_words()[:100]}...)" if code == 1 else ""))
     scene.clear_faults()
     loads.in_peace()
     wrong = differences(loads.database, scene) + [f"{path} holds a secret" for path in loads.leaked()]
@@ -183,7 +187,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--seed", type=int, help="this one alone")
     options.add_argument("--bouts", type=int, default=BOUTS_OF_A_SEED, help="for each seed")
-    options.add_argument("--minutes", type=float, default=8.0, help="after which no new bout begins")
+    options.add_argument("--minutes", type=float, default=7.0, help="after which no new bout begins")
     chosen = options.parse_args()
     ends_at = time.monotonic() + chosen.minutes * 60
     kills, codes, did, equal, lost, again = Counter[str](), Counter[int](), Counter[str](), 0, 0, 0
