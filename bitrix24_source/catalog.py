@@ -1,4 +1,7 @@
-"""What smart processes does a portal have, and which of them did somebody mean? How it is found out is `discovery`'s."""
+"""Which entity types does a portal have, and which of them did somebody mean? How it is found out is `discovery`'s.
+
+An entity type is a smart process or one of the built-in CRM objects; both hold items and are described alike.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import Any
 
 from .errors import Bitrix24Error, ConfigError
 from .fields import Field
+from .objects import BY_NUMBER, OBJECTS, items_table
 
 Row = Mapping[str, Any]
 
@@ -36,26 +40,27 @@ class Issues:
         self.noted: list[Issue] = []
 
     def note(
-        self, resource: str, error: Bitrix24Error, message: str, *, hint: str = "", spa: SpaType | None = None
+        self, resource: str, error: Bitrix24Error, message: str, *, hint: str = "", entity: EntityType | None = None
     ) -> None:
-        type_id = spa.entity_type_id if spa else None
+        type_id = entity.entity_type_id if entity else None
         issue = Issue(resource, error.code or type(error).__name__, message, hint or error.hint, self._now(), type_id)
         self.noted.append(issue)
-        log.warning("%s: %s - %s", f"{resource}, type {type_id}" if spa else resource, issue.message, issue.hint)
+        log.warning("%s: %s - %s", f"{resource}, type {type_id}" if entity else resource, issue.message, issue.hint)
 
 
 @dataclass(frozen=True)
-class SpaType:
-    """One smart process.
+class EntityType:
+    """One smart process or CRM object.
 
     Attributes:
         entity_type_id: its number in `crm.item.*`; not `id`, which user fields and automated solutions go by.
-        row: the portal's own description, with its Y/N flags.
+        row: the portal's own description of a smart process, with its Y/N flags; empty for a CRM object.
         relations: `parent` and `child` types, as crm.type.get has them.
         linked_fields: fields of tasks and calendar that may point here, Y or N.
         fields: as crm.item.fields has them; None where they may not be read or were not asked for.
         categories: rows of crm.category.list.
         stages: rows of crm.status.list, of all its directories.
+        short_code: ownerType of its product rows; "" where it has none.
     """
 
     entity_type_id: int
@@ -65,6 +70,7 @@ class SpaType:
     fields: tuple[Field, ...] | None = None
     categories: Sequence[Row] = ()
     stages: Sequence[Row] = ()
+    short_code: str = ""
 
     @property
     def id(self) -> int | None:
@@ -72,7 +78,7 @@ class SpaType:
 
     @property
     def title(self) -> str:
-        return str(self.row.get("title") or "")
+        return self.items_table if self.is_built_in else str(self.row.get("title") or "")
 
     @property
     def code(self) -> str:
@@ -80,8 +86,17 @@ class SpaType:
 
     @property
     def items_table(self) -> str:
-        """Named by identifier, never by title: titles change and are not unique."""
-        return f"spa_items_{self.entity_type_id}"
+        return items_table(self.entity_type_id)
+
+    @property
+    def is_built_in(self) -> bool:
+        """A CRM object that every portal has."""
+        return self.entity_type_id in BY_NUMBER
+
+    @property
+    def user_fields(self) -> str:
+        """The entityId of its user fields; a smart process has it from `id`, not from its entityTypeId."""
+        return BY_NUMBER[self.entity_type_id].user_fields if self.is_built_in else f"CRM_{self.id}"
 
 
 @dataclass(frozen=True)
@@ -90,21 +105,37 @@ class Catalog:
 
     Attributes:
         types: readable smart processes.
+        objects: built-in CRM objects that were asked for.
         unreadable: titles, by entityTypeId, of those that exist and whose fields and items may not be read.
         solutions: rows of crm.automatedsolution.list.
         templates: rows of bizproc.workflow.template.list.
-        options: details of enumeration options by (type id, UF name) and option id; empty without `userfieldconfig`.
+        options: details of enumeration options by (entityId, UF name) and option id; empty without `userfieldconfig`.
+        statuses: rows of crm.status.list, of all directories that were read.
+        users, departments, currencies: rows of the methods of these names.
+        has_leads: False where the portal runs without them.
         issues: what could not be read.
     """
 
-    types: tuple[SpaType, ...] = ()
+    types: tuple[EntityType, ...] = ()
+    objects: tuple[EntityType, ...] = ()
     unreadable: Mapping[int, str] = field(default_factory=dict)
     solutions: Sequence[Row] = ()
     templates: Sequence[Row] = ()
-    options: Mapping[tuple[int, str], Mapping[str, Row]] = field(default_factory=dict)
+    options: Mapping[tuple[str, str], Mapping[str, Row]] = field(default_factory=dict)
+    statuses: Sequence[Row] = ()
+    users: Sequence[Row] = ()
+    departments: Sequence[Row] = ()
+    currencies: Sequence[Row] = ()
+    has_leads: bool = True
     issues: tuple[Issue, ...] = ()
 
-    def select(self, wanted: Sequence[int | str]) -> tuple[SpaType, ...]:
+    def named(self, name: int | str) -> EntityType:
+        """The type that somebody named: a CRM object by its table's name or number, a smart process as in `select`."""
+        number = OBJECTS[name].entity_type_id if isinstance(name, str) and name in OBJECTS else name
+        built_in = next((one for one in self.objects if str(one.entity_type_id) == str(number)), None)
+        return built_in or self._one(name)
+
+    def select(self, wanted: Sequence[int | str]) -> tuple[EntityType, ...]:
         """The types that somebody named by entityTypeId, title or code, each once.
 
         Raises:
@@ -112,7 +143,7 @@ class Catalog:
         """
         return tuple({spa.entity_type_id: spa for spa in map(self._one, wanted)}.values())
 
-    def _one(self, name: int | str) -> SpaType:
+    def _one(self, name: int | str) -> EntityType:
         text = str(name).strip()
         found = (
             [spa for spa in self.types if str(spa.entity_type_id) == text]
@@ -151,7 +182,7 @@ class Catalog:
         )
 
 
-def _listed(types: Sequence[SpaType]) -> str:
+def _listed(types: Sequence[EntityType]) -> str:
     named = [f"{spa.entity_type_id} {spa.title!r}" + (f" (code {spa.code!r})" if spa.code else "") for spa in types]
     shown = ", ".join(named[:30]) or "none"
     return shown if len(named) <= 30 else f"{shown} and {len(named) - 30} more"

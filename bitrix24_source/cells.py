@@ -6,7 +6,8 @@ Item rows are not read here but in `values`, which keeps what it cannot read; th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 
@@ -22,6 +23,14 @@ def as_int(value: Any) -> int | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return number if -(2**63) <= number < 2**63 else None
+
+
+def as_decimal(value: Any) -> Decimal | None:
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() and abs(number) < 10**28 else None
 
 
 def as_text(value: Any) -> str | None:
@@ -49,3 +58,11 @@ def as_time(value: Any) -> datetime | None:
     except ValueError:
         return None
     return moment.astimezone(timezone.utc) if moment.tzinfo else None
+
+
+def as_day(value: Any) -> date | None:
+    """The day as it is written: a zone would move it."""
+    try:
+        return date.fromisoformat(str(value)[:10])
+    except ValueError:
+        return None

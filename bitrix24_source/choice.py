@@ -29,8 +29,9 @@ class Slices:
         unfinished: whether the last round ended with something left.
         rounds: how many there were.
         pace, catalog: what one round learned and the next need not find out again.
-        seen: ids by type, of those whose reading began in an earlier round of this run.
-        settled: types that an earlier round of this run has read to the end, or that failed and are left to the next run.
+        seen: ids by list, of those whose reading began in an earlier round of this run.
+        settled: lists that an earlier round of this run has read to the end, or that failed and are left to the next run.
+        resources: those that are selected in the source, once a round began.
     """
 
     rows: int = 0
@@ -39,8 +40,9 @@ class Slices:
     rounds: int = 0
     pace: Any = field(default=None, repr=False)
     catalog: Any = field(default=None, repr=False)
-    seen: dict[int, list[Any]] = field(default_factory=dict, repr=False)
-    settled: set[int] = field(default_factory=set)
+    seen: dict[Any, list[Any]] = field(default_factory=dict, repr=False)
+    settled: set[Any] = field(default_factory=set)
+    resources: frozenset[str] = frozenset()
 
     def is_full(self, rows: int, seconds: float) -> bool:
         return bool((self.rows and rows >= self.rows) or (self.seconds and seconds >= self.seconds))
@@ -69,6 +71,7 @@ class ItemChoice:
     overlap: timedelta = timedelta(minutes=15)
     sweep: SweepSchedule = field(default_factory=SweepSchedule)
     restart: bool = False
+    personal: bool = False
     slices: Slices = field(default_factory=Slices)
 
     def __post_init__(self) -> None:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from . import batching
-from .catalog import SpaType
+from .catalog import EntityType
 from .client import Client
 from .destination import living_ids, marked_ids, rows_of
 from .errors import Bitrix24Error, PortalError
@@ -84,7 +84,7 @@ def _joined(ids: Ids) -> pa.ChunkedArray:
     return pa.chunked_array(list(ids), pa.int64())
 
 
-def gone_types(client: Client, absent: Sequence[SpaType]) -> list[SpaType]:
+def gone_types(client: Client, absent: Sequence[EntityType]) -> list[EntityType]:
     """Those of some types that the portal says it does not have. Only its own word counts: a type may as well be hidden.
 
     Raises:

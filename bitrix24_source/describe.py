@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from .catalog import Catalog
-from .tables import CATALOG_TABLES
+from .spa_tables import SPA_TABLES
 
 Json = dict[str, Any]
 
@@ -24,7 +24,7 @@ def document(catalog: Catalog, portal: str, read_at: datetime, types: Sequence[i
         read_at: when.
         types: entityTypeIds to show; None for all.
     """
-    rows = {table.name: list(table.rows(catalog)) for table in CATALOG_TABLES}
+    rows = {table.name: list(table.rows(catalog)) for table in SPA_TABLES}
     shown = [row for row in rows["spa_types"] if types is None or row["entity_type_id"] in types]
     return {
         "portal": portal,

@@ -1,4 +1,4 @@
-"""What is one smart process made of: flags, relations, fields, categories, stages, options? `discovery` says which exist.
+"""What is one entity type made of: flags, relations, fields, categories, stages, options? `discovery` says which exist.
 
 Facts: https://apidocs.bitrix24.com/api-reference/crm/universal/index.html
 """
@@ -6,15 +6,16 @@ Facts: https://apidocs.bitrix24.com/api-reference/crm/universal/index.html
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from .batching import Outcome, Reader, side_by_side
-from .catalog import Issues, Row, SpaType
+from .catalog import EntityType, Issues, Row
+from .cells import as_int
 from .errors import Bitrix24Error
 from .fields import fields_from_wire
+from .objects import BY_NUMBER, directory_of, stages_of
 from .paging import ListMethod, all_rows
 from .wire import Answer, Call
 
@@ -22,90 +23,107 @@ log = logging.getLogger("bitrix24_source")
 
 
 def describe(
-    spa: SpaType, parts: frozenset[str], directories: Sequence[Row], unreadable: dict[int, str], issues: Issues
-) -> Reader[SpaType | None]:
+    entity: EntityType, parts: frozenset[str], directories: Sequence[Row], unreadable: dict[int, str], issues: Issues
+) -> Reader[EntityType | None]:
     """One type with all its parts; None when it is gone or may not be read."""
-    calls = _calls_for(spa, parts)
+    calls = _calls_for(entity, parts)
     outcomes = yield list(calls.values())
     answers: dict[str, Outcome] = dict(zip(calls, outcomes, strict=True))
     details = answers.get("type")
-    if isinstance(details, Bitrix24Error) and _is_gone(spa, details, unreadable, issues):
+    if isinstance(details, Bitrix24Error) and _is_gone(entity, details, unreadable, issues):
         return None
     if isinstance(details, Answer):
-        spa = _with_details(spa, _map(_map(details.result).get("type")))
+        entity = _with_details(entity, _map(_map(details.result).get("type")))
     if "fields" in answers:
-        spa = _with_fields(spa, answers["fields"], unreadable, issues)
+        entity = _with_fields(entity, answers["fields"], unreadable, issues)
+    own = [row for row in directories if _owner(row) == entity.entity_type_id]
     if "categories" in answers:
-        own = [
-            row
-            for row in directories
-            if _DIRECTORY.fullmatch(str(row.get("ID"))) and _directory(row)[0] == spa.entity_type_id
-        ]
-        categories = yield from _categories(spa, answers["categories"], own, issues)
-        spa = replace(spa, categories=categories)
-        if "spa_stages" in parts:
-            stages = yield from _stages(spa, own, issues)
-            spa = replace(spa, stages=stages)
-    return spa
+        categories = yield from _categories(entity, answers["categories"], own, issues)
+        entity = replace(entity, categories=categories)
+    if _stages_wanted(entity, parts):
+        stages = yield from _stages(entity, own, issues)
+        entity = replace(entity, stages=stages)
+    return entity
 
 
-def _calls_for(spa: SpaType, parts: frozenset[str]) -> dict[str, Call]:
-    asked = {"entityTypeId": spa.entity_type_id}
+def _calls_for(entity: EntityType, parts: frozenset[str]) -> dict[str, Call]:
+    asked = {"entityTypeId": entity.entity_type_id}
+    built_in = BY_NUMBER.get(entity.entity_type_id)
     calls = {}
-    if spa.id is None or parts & {"spa_type_relations", "spa_type_linked_fields"}:
+    if built_in is None and (entity.id is None or parts & {"spa_type_relations", "spa_type_linked_fields"}):
         calls["type"] = Call("crm.type.getByEntityTypeId", asked)
-    if parts & {"spa_types", "spa_fields", "spa_field_options"}:
+    if parts & (_SPA_FIELDS if built_in is None else {*_OBJECT_FIELDS, built_in.table}):
         calls["fields"] = Call("crm.item.fields", asked)
-    if parts & {"spa_categories", "spa_stages"}:
-        calls["categories"] = _categories_of(spa).page(0)
+    if parts & (_SPA_CATEGORIES if built_in is None else _OBJECT_CATEGORIES) and (
+        built_in is None or built_in.has_categories
+    ):
+        calls["categories"] = _categories_of(entity).page(0)
     return calls
 
 
-def _is_gone(spa: SpaType, error: Bitrix24Error, unreadable: dict[int, str], issues: Issues) -> bool:
+def _stages_wanted(entity: EntityType, parts: frozenset[str]) -> bool:
+    built_in = BY_NUMBER.get(entity.entity_type_id)
+    return "spa_stages" in parts if built_in is None else "stages" in parts and bool(built_in.directory)
+
+
+# What needs fields, and what needs categories, of smart processes and of CRM objects.
+_SPA_FIELDS = frozenset({"spa_types", "spa_fields", "spa_field_options"})
+_SPA_CATEGORIES = frozenset({"spa_categories", "spa_stages"})
+_OBJECT_FIELDS = frozenset({"crm_fields", "crm_field_options"})
+_OBJECT_CATEGORIES = frozenset({"categories", "stages"})
+
+
+def _is_gone(entity: EntityType, error: Bitrix24Error, unreadable: dict[int, str], issues: Issues) -> bool:
     """Whether the type must be left out: deleted since it was listed, or hidden from this credential."""
     if error.code == "NOT_FOUND":
-        log.info("The smart process %s was deleted while the catalogue was read", spa.entity_type_id)
+        log.info("The smart process %s was deleted while the catalogue was read", entity.entity_type_id)
         return True
-    if spa.id is not None:
-        issues.note("spa_type_relations", error, f"relations of {spa.title!r} may not be read: {error.what}", spa=spa)
+    if entity.id is not None:
+        issues.note(
+            "spa_type_relations", error, f"relations of {entity.title!r} may not be read: {error.what}", entity=entity
+        )
         return False
-    unreadable[spa.entity_type_id] = spa.title
-    issues.note("spa_types", error, f"the smart process {spa.title!r} may not be read: {error.what}", spa=spa)
+    unreadable[entity.entity_type_id] = entity.title
+    issues.note("spa_types", error, f"the smart process {entity.title!r} may not be read: {error.what}", entity=entity)
     return True
 
 
-def _with_details(spa: SpaType, row: Row) -> SpaType:
+def _with_details(entity: EntityType, row: Row) -> EntityType:
     relations = {side: _rows(_map(row.get("relations")).get(side)) for side in ("parent", "child")}
-    known = spa.row if spa.id is not None else row
-    return replace(spa, row=known, relations=relations, linked_fields=_map(row.get("linkedUserFields")))
+    known = entity.row if entity.id is not None else row
+    return replace(entity, row=known, relations=relations, linked_fields=_map(row.get("linkedUserFields")))
 
 
-def _with_fields(spa: SpaType, outcome: Outcome, unreadable: dict[int, str], issues: Issues) -> SpaType:
+def _with_fields(entity: EntityType, outcome: Outcome, unreadable: dict[int, str], issues: Issues) -> EntityType:
     if isinstance(outcome, Answer):
-        return replace(spa, fields=fields_from_wire(outcome.result))
-    unreadable[spa.entity_type_id] = spa.title
-    issues.note("spa_fields", outcome, f"fields of {spa.title!r} may not be read: {outcome.what}", spa=spa)
-    return spa
+        return replace(entity, fields=fields_from_wire(outcome.result))
+    unreadable[entity.entity_type_id] = entity.title
+    resource = "crm_fields" if entity.is_built_in else "spa_fields"
+    issues.note(resource, outcome, f"fields of {entity.title!r} may not be read: {outcome.what}", entity=entity)
+    return entity
 
 
-def _categories_of(spa: SpaType) -> ListMethod:
+def _categories_of(entity: EntityType) -> ListMethod:
     return ListMethod(
-        "crm.category.list", "categories", lambda row: row.get("id"), {"entityTypeId": spa.entity_type_id}
+        "crm.category.list", "categories", lambda row: row.get("id"), {"entityTypeId": entity.entity_type_id}
     )
 
 
-def _categories(spa: SpaType, first: Outcome, directories: Sequence[Row], issues: Issues) -> Reader[Sequence[Row]]:
+def _categories(
+    entity: EntityType, first: Outcome, directories: Sequence[Row], issues: Issues
+) -> Reader[Sequence[Row]]:
     """A type without funnels of its own still has one; where the method refuses it, the stage directories name it."""
+    resource = "categories" if entity.is_built_in else "spa_categories"
     if isinstance(first, Answer):
-        listing = yield from all_rows(_categories_of(spa), first)
+        listing = yield from all_rows(_categories_of(entity), first)
         if listing.error is not None:
-            issues.note("spa_categories", listing.error, f"categories may be missing: {listing.error.what}", spa=spa)
+            issues.note(resource, listing.error, f"categories may be missing: {listing.error.what}", entity=entity)
         return listing.rows
     if first.code != "ENTITY_TYPE_NOT_SUPPORTED":
-        issues.note("spa_categories", first, f"categories of {spa.title!r} may not be read: {first.what}", spa=spa)
+        issues.note(resource, first, f"categories of {entity.title!r} may not be read: {first.what}", entity=entity)
     return [
         {
-            "id": _directory(row)[1],
+            "id": (stages_of(str(row.get("ID"))) or (0, 0))[1],
             "name": row.get("CATEGORY_NAME"),
             "sort": row.get("CATEGORY_SORT"),
             "isDefault": row.get("IS_DEFAULT_CATEGORY"),
@@ -114,22 +132,47 @@ def _categories(spa: SpaType, first: Outcome, directories: Sequence[Row], issues
     ]
 
 
-def _stages(spa: SpaType, directories: Sequence[Row], issues: Issues) -> Reader[Sequence[Row]]:
+def _stages(entity: EntityType, directories: Sequence[Row], issues: Issues) -> Reader[Sequence[Row]]:
     """Of every directory that the portal or a category names; `stageId.statusType` names only one of many."""
     names = [str(row["ID"]) for row in directories]
-    if spa.row.get("isStagesEnabled") != "N":
-        names += [f"DYNAMIC_{spa.entity_type_id}_STAGE_{row.get('id')}" for row in spa.categories]
-    names = list(dict.fromkeys(names))
+    if entity.row.get("isStagesEnabled") != "N":
+        categories = [row.get("id") for row in entity.categories]
+        if entity.is_built_in and not BY_NUMBER[entity.entity_type_id].has_categories:
+            categories = [0]
+        names += [
+            directory_of(entity.entity_type_id, number) for one in categories if (number := as_int(one)) is not None
+        ]
+    resource = "stages" if entity.is_built_in else "spa_stages"
+    return (yield from _statuses(list(dict.fromkeys(names)), resource, issues, entity))
+
+
+def read_statuses(
+    directories: Sequence[Row], described: Sequence[EntityType], parts: frozenset[str], issues: Issues
+) -> Reader[list[Row]]:
+    """The rows of all directories but those that the types read for themselves."""
+    own = {one.entity_type_id for one in described if _stages_wanted(one, parts)}
+    names = [str(row["ID"]) for row in directories if row.get("ID") and _owner(row) not in own]
+    return (yield from _statuses(names, "statuses", issues))
+
+
+def _statuses(
+    names: Sequence[str], resource: str, issues: Issues, entity: EntityType | None = None
+) -> Reader[list[Row]]:
     listings = yield from side_by_side([all_rows(_statuses_of(name)) for name in names])
-    stages: list[Row] = []
+    rows: list[Row] = []
     for name, listing in zip(names, listings, strict=True):
         own = [row for row in listing.rows if row.get("ENTITY_ID") == name]
         if listing.error is not None:
-            issues.note("spa_stages", listing.error, f"stages of {name} may be missing: {listing.error.what}", spa=spa)
+            issues.note(
+                resource,
+                listing.error,
+                f"rows of the directory {name} may be missing: {listing.error.what}",
+                entity=entity,
+            )
         elif len(own) < len(listing.rows):
-            log.warning("spa_stages: the portal answered stages of other directories than %s, left out", name)
-        stages += own
-    return stages
+            log.warning("%s: the portal answered rows of other directories than %s, left out", resource, name)
+        rows += own
+    return rows
 
 
 def _statuses_of(directory: str) -> ListMethod:
@@ -141,24 +184,22 @@ def _statuses_of(directory: str) -> ListMethod:
     )
 
 
-_DIRECTORY = re.compile(r"DYNAMIC_(\d+)_STAGE_(\d+)")
-
-
-def _directory(row: Row) -> tuple[int, int]:
-    """The entityTypeId and category id of a stage directory, from its code."""
-    match = _DIRECTORY.fullmatch(str(row.get("ID")))
-    return (int(match[1]), int(match[2])) if match else (0, 0)
+def _owner(directory: Row) -> int:
+    """The entityTypeId whose stages a directory holds; 0 for a directory of anything else."""
+    return (stages_of(str(directory.get("ID"))) or (0, None))[0]
 
 
 # --- user fields ----------------------------------------------------------------------------------------------------
 
 
-def read_options(user_fields: Sequence[Row], issues: Issues) -> Reader[Mapping[tuple[int, str], Mapping[str, Row]]]:
+def read_options(
+    user_fields: Sequence[Row], owners: Collection[str], issues: Issues
+) -> Reader[Mapping[tuple[str, str], Mapping[str, Row]]]:
     """Option details by field. Whether the list holds them is not documented; where it does not, each field is asked."""
     enumerations = {
-        (type_id, str(row.get("fieldName"))): row
+        (owner, str(row.get("fieldName"))): row
         for row in user_fields
-        if row.get("userTypeId") == "enumeration" and (type_id := _spa_of(row)) is not None
+        if row.get("userTypeId") == "enumeration" and (owner := str(row.get("entityId"))) in owners
     }
     lacking = [key for key, row in enumerations.items() if not isinstance(row.get("enum"), list)]
     outcomes = yield [
@@ -174,12 +215,6 @@ def read_options(user_fields: Sequence[Row], issues: Issues) -> Reader[Mapping[t
     return {
         key: {str(option.get("id")): option for option in _rows(row.get("enum"))} for key, row in enumerations.items()
     }
-
-
-def _spa_of(row: Row) -> int | None:
-    """The type id (not the entityTypeId) in a user field's entityId, `CRM_13`."""
-    match = re.fullmatch(r"CRM_(\d+)", str(row.get("entityId")))
-    return int(match[1]) if match else None
 
 
 def _map(value: Any) -> Row:

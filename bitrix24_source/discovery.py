@@ -13,33 +13,36 @@ from dataclasses import dataclass
 from typing import Any
 
 from .batching import Reader, together
-from .catalog import Catalog, Issues, SpaType
+from .catalog import Catalog, EntityType, Issues
 from .client import Client
-from .details import describe, read_options
+from .details import describe, read_options, read_statuses
 from .errors import DeniedError, ScopeError
+from .objects import LEADS, OBJECTS
 from .paging import Listing, ListMethod, all_rows
 from .wire import Answer, Call
 
 log = logging.getLogger("bitrix24_source")
 
-TABLES = frozenset(
+SPA_TABLES = frozenset(
     {
-        "spa_types",
-        "spa_type_relations",
-        "spa_type_linked_fields",
-        "spa_fields",
-        "spa_field_options",
-        "spa_categories",
-        "spa_stages",
-        "spa_automations",
-        "automated_solutions",
-        "automated_solution_types",
+        "spa_types", "spa_type_relations", "spa_type_linked_fields", "spa_fields", "spa_field_options", "spa_categories",
+        "spa_stages", "spa_automations", "automated_solutions", "automated_solution_types",
     }
-)
+)  # fmt: skip
+OBJECT_TABLES = frozenset({"crm_fields", "crm_field_options", "categories", "stages"})
+DICTIONARIES = frozenset({"statuses", "currencies", "users", "departments"})
+SHORT_CODES = "short_codes"
+"""no table: how product rows name the types of their owners"""
+
+MODE = "mode"
+"""no table: whether the portal works with leads"""
+
+WITHOUT_LEADS = 2
+"""the answer of crm.settings.mode.get; https://apidocs.bitrix24.com/api-reference/crm/crm-settings-mode-get.html"""
 
 
-def read_catalog(client: Client, wanted: Iterable[str] = TABLES) -> Catalog:
-    """Reads what the wanted tables need, and nothing else.
+def read_catalog(client: Client, wanted: Iterable[str] = SPA_TABLES) -> Catalog:
+    """Reads what the wanted tables need, and nothing else; a CRM object's own table stands for its fields.
 
     Raises:
         ScopeError: the credential lacks `crm`, without which there is no catalogue.
@@ -48,18 +51,27 @@ def read_catalog(client: Client, wanted: Iterable[str] = TABLES) -> Catalog:
     parts = frozenset(wanted)
     issues = Issues(client.clock.now)
     exists = _Existing(*together(client, _first_readers(parts)))
-    types = _types(exists, issues)
+    types = [*_types(exists, issues), *_objects(exists, parts)]
     _note_missing_parts(exists, issues)
     unreadable: dict[int, str] = {}
-    readers: list[Reader[Any]] = [describe(spa, parts, exists.directories.rows, unreadable, issues) for spa in types]
-    readers.append(read_options(exists.user_fields.rows, issues))
-    *described, options = together(client, readers)
+    directories = exists.directories.rows
+    readers: list[Reader[Any]] = [describe(one, parts, directories, unreadable, issues) for one in types]
+    readers.append(read_options(exists.user_fields.rows, {one.user_fields for one in types}, issues))
+    readers.append(read_statuses(directories if "statuses" in parts else (), types, parts, issues))
+    *described, options, statuses = together(client, readers)
+    known = [one for one in described if one is not None]
     return Catalog(
-        types=tuple(spa for spa in described if spa is not None),
+        types=tuple(one for one in known if not one.is_built_in),
+        objects=tuple(one for one in known if one.is_built_in),
         unreadable=unreadable,
         solutions=exists.solutions.rows,
         templates=exists.templates.rows,
         options=options,
+        statuses=[row for one in known for row in one.stages] + statuses,
+        users=exists.users.rows,
+        departments=exists.departments.rows,
+        currencies=exists.currencies.rows,
+        has_leads=exists.has_leads,
         issues=tuple(issues.noted),
     )
 
@@ -77,6 +89,11 @@ class _Existing:
     solutions: Listing
     templates: Listing
     user_fields: Listing
+    owner_types: Listing
+    users: Listing
+    departments: Listing
+    currencies: Listing
+    has_leads: bool
 
 
 _TYPES = ListMethod("crm.type.list", "types", lambda row: row.get("id"), {"order": {"id": "ASC"}})
@@ -103,6 +120,13 @@ _USER_FIELDS = ListMethod(
 )
 
 
+_USERS = ListMethod("user.get", "", lambda row: row.get("ID"), {"sort": "ID", "order": "ASC"})
+_DEPARTMENTS = ListMethod(
+    "department.get", "", lambda row: row.get("ID"), {"sort": "ID", "order": "ASC"}, start_name="START"
+)
+_CURRENCIES = ListMethod("crm.currency.list", "", lambda row: row.get("CURRENCY"), {"order": {"sort": "asc"}})
+
+
 def _first_readers(parts: frozenset[str]) -> list[Reader[Any]]:
     def needed(listed: ListMethod, *tables: str) -> Reader[Listing]:
         return all_rows(listed) if parts.intersection(tables) else _nothing()
@@ -110,10 +134,15 @@ def _first_readers(parts: frozenset[str]) -> list[Reader[Any]]:
     return [
         _scopes(),
         _listed_types(),
-        needed(_DIRECTORIES, "spa_stages", "spa_categories"),
+        needed(_DIRECTORIES, "spa_stages", "spa_categories", "stages", "categories", "statuses"),
         needed(_SOLUTIONS, "automated_solutions", "automated_solution_types"),
         needed(_TEMPLATES, "spa_automations"),
-        needed(_USER_FIELDS, "spa_field_options"),
+        needed(_USER_FIELDS, "spa_field_options", "crm_field_options"),
+        needed(_OWNER_TYPES, SHORT_CODES),
+        needed(_USERS, "users"),
+        needed(_DEPARTMENTS, "departments"),
+        needed(_CURRENCIES, "currencies"),
+        _leads_exist(parts),
     ]
 
 
@@ -129,6 +158,14 @@ def _scopes() -> Reader[frozenset[str] | None]:
     return frozenset(str(scope) for scope in outcome.result) if listed else None  # type: ignore[union-attr]  # `listed`
 
 
+def _leads_exist(parts: frozenset[str]) -> Reader[bool]:
+    """Whether the portal works with leads; one that does not say so is asked for them."""
+    if not parts & {*OBJECT_TABLES, "leads", MODE}:
+        return True
+    (outcome,) = yield [Call("crm.settings.mode.get")]
+    return not (isinstance(outcome, Answer) and str(outcome.result) == str(WITHOUT_LEADS))
+
+
 def _listed_types() -> Reader[Listing]:
     """Rows of crm.type.list; without administrative rights in CRM, numbers and names from crm.enum.ownertype."""
     listing = yield from all_rows(_TYPES)
@@ -142,7 +179,7 @@ def _listed_types() -> Reader[Listing]:
     return Listing([{"entityTypeId": row.get("ID"), "title": row.get("NAME")} for row in spas])
 
 
-def _types(exists: _Existing, issues: Issues) -> list[SpaType]:
+def _types(exists: _Existing, issues: Issues) -> list[EntityType]:
     error = exists.types.error
     if error is not None:
         if isinstance(error, ScopeError) or (exists.scopes is not None and "crm" not in exists.scopes):
@@ -156,31 +193,48 @@ def _types(exists: _Existing, issues: Issues) -> list[SpaType]:
             raise error
         issues.note("spa_types", error, f"smart processes may be missing: {error.what}")
     types = {_int(row.get("entityTypeId")): row for row in exists.types.rows}
-    return [SpaType(type_id, row) for type_id, row in sorted(types.items()) if type_id]
+    codes = {_int(row.get("ID")): str(row.get("SYMBOL_CODE_SHORT") or "") for row in exists.owner_types.rows}
+    return [
+        EntityType(type_id, row, short_code=codes.get(type_id, "") or f"T{type_id:x}")
+        for type_id, row in sorted(types.items())
+        if type_id
+    ]
 
 
-# Which part needs which scope, and what a table's readers miss without it.
-_PARTS = (
+def _objects(exists: _Existing, parts: frozenset[str]) -> list[EntityType]:
+    """The built-in objects that tables are wanted of; leads are none where the portal works without them."""
+    wanted = [one for one in OBJECTS.values() if parts & {*OBJECT_TABLES, one.table}]
+    if not exists.has_leads and any(one.entity_type_id == LEADS for one in wanted):
+        log.warning("leads: this portal works without them, so they are left out")
+        wanted = [one for one in wanted if one.entity_type_id != LEADS]
+    return [EntityType(one.entity_type_id, {}, short_code=one.short_code) for one in wanted]
+
+
+# Which part needs which scopes (any of them), and what a table's readers miss without it.
+_PARTS: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
     (
-        "user_fields",
-        "spa_field_options",
-        "userfieldconfig",
-        "sort, xml_id and is_default of spa_field_options stay empty",
+        "user_fields", "spa_field_options", ("userfieldconfig",),
+        "sort, xml_id and is_default of spa_field_options and crm_field_options stay empty",
     ),
-    ("templates", "spa_automations", "bizproc", "spa_automations stays empty"),
-    ("solutions", "automated_solutions", "crm", "automated_solutions and automated_solution_types stay empty"),
-    ("directories", "spa_stages", "crm", "stages are read from the directories of readable categories only"),
-)
+    ("templates", "spa_automations", ("bizproc",), "spa_automations stays empty"),
+    ("solutions", "automated_solutions", ("crm",), "automated_solutions and automated_solution_types stay empty"),
+    ("directories", "statuses", ("crm",), "stages are read from the directories of readable categories only"),
+    ("owner_types", "product_rows", ("crm",), "product rows of smart processes are asked for by computed codes"),
+    ("users", "users", ("user_basic", "user_brief", "user"), "users may be missing, and names of people with them"),
+    ("departments", "departments", ("department",), "departments may be missing"),
+    ("currencies", "currencies", ("crm",), "currencies may be missing, and amounts in the account's currency with them"),
+)  # fmt: skip
 
 
 def _note_missing_parts(exists: _Existing, issues: Issues) -> None:
-    for part, resource, scope, cost in _PARTS:
+    for part, resource, scopes, cost in _PARTS:
         error = getattr(exists, part).error
         if error is None:
             continue
-        if isinstance(error, ScopeError) or (exists.scopes is not None and scope not in exists.scopes):
-            hint = f"add the scope {scope} to the webhook or application in Bitrix24"
-            issues.note(resource, error, f"the scope {scope} is missing: {cost}", hint=hint)
+        lacking = exists.scopes is not None and not exists.scopes.intersection(scopes)
+        if isinstance(error, ScopeError) or lacking:
+            hint = f"add the scope {scopes[0]} to the webhook or application in Bitrix24"
+            issues.note(resource, error, f"the scope {scopes[0]} is missing: {cost}", hint=hint)
         else:
             issues.note(resource, error, f"{error.what}: {cost}")
 

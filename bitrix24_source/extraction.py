@@ -18,10 +18,9 @@ from .catalog import Catalog, Issue
 from .choice import Slices
 from .client import Client
 from .destination import require_free
-from .discovery import TABLES, read_catalog
+from .discovery import DICTIONARIES, OBJECT_TABLES, SPA_TABLES, read_catalog
 from .fields import Column
-
-ITEM_RESOURCES = frozenset({"spa_items"})
+from .selection import LISTS
 
 
 class CatalogReader:
@@ -67,11 +66,17 @@ def current_load_id() -> str:
 
 
 def _needed_tables(name: str) -> frozenset[str]:
+    selected = selected_resources(name)
+    lists = (needs for resource, needs in LISTS.items() if resource in selected)
+    return (selected & (SPA_TABLES | OBJECT_TABLES | DICTIONARIES)).union(*lists)
+
+
+def selected_resources(name: str) -> frozenset[str]:
+    """The resources of this load; outside a pipeline the one of this name."""
     try:
-        selected = frozenset(dlt.current.source().selected_resources)
+        return frozenset(dlt.current.source().selected_resources)
     except CurrentSourceNotAvailable:
-        selected = frozenset({name})
-    return (selected & TABLES) | ({"spa_types"} if selected & ITEM_RESOURCES else frozenset())
+        return frozenset({name})
 
 
 def _request_counter() -> Callable[[], None]:

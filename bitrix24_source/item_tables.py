@@ -10,14 +10,14 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import dlt
 import pyarrow as pa
 
 from .arrow_types import COLUMN_TYPES
 from .fields import Field, placements
-from .segments import Row
+from .lists import Row
 from .values import Converted, Converter, Rejected
 
 log = logging.getLogger("bitrix24_source")
@@ -58,6 +58,9 @@ class ItemTable:
     selected: frozenset[str] = frozenset()
     rows: int = 0
 
+    is_swept: ClassVar[bool] = True
+    """rows that are gone from the portal stay, marked in `deleted_at`"""
+
     def __post_init__(self) -> None:
         self._reread = False
         self._use(self.fields)
@@ -67,7 +70,7 @@ class ItemTable:
         nothing = self._converter.convert([])
         for name, table in {self.name: nothing.items, **nothing.children}.items():
             if name not in self._told:
-                yield self._named(name, table if name == self.name else _with_removed(table, []))
+                yield self._named(name, table if name == self.name else with_removed(table, []))
 
     def take(self, rows: Sequence[Row], now: datetime) -> Iterator[Any]:
         """Rows of one page or several, as tables for dlt."""
@@ -101,8 +104,11 @@ class ItemTable:
     def _use(self, fields: Sequence[Field]) -> None:
         chosen = [f for f in fields if not self.selected or f.name in self.selected or f.name == "id"]
         self.fields = chosen
-        self._converter = Converter(chosen, self.name)
+        self._converter = self._made_converter(chosen)
         self._told: set[str] = set()
+
+    def _made_converter(self, fields: Sequence[Field]) -> Converter:
+        return Converter(fields, self.name)
 
     def _learn(self, unlisted: frozenset[str]) -> None:
         """A key that no field explains: the field may be new since the list was read, or one that the list never shows.
@@ -127,14 +133,14 @@ class ItemTable:
     def _tables(self, converted: Converted) -> Iterator[Any]:
         yield self._named(self.name, converted.items)
         for child, table in converted.children.items():
-            yield self._named(child, _with_removed(table, converted.emptied.get(child, [])))
+            yield self._named(child, with_removed(table, converted.emptied.get(child, [])))
 
     def _named(self, name: str, table: pa.Table) -> Any:
         """A table for dlt, with its hints the first time: yielded by themselves they would count for `add_limit`."""
         if name in self._told:
             return dlt.mark.with_table_name(table, name)
         self._told.add(name)
-        return _with_hints(table, name, **(self._hints() if name == self.name else _LIST_HINTS))
+        return with_hints(table, name, **(self._hints() if name == self.name else _LIST_HINTS))
 
     def _hints(self) -> dict[str, Any]:
         has_time = "updated_time" in self._converter.items_schema.names
@@ -152,7 +158,7 @@ _LIST_HINTS: dict[str, Any] = {
 }
 
 
-def _with_removed(table: pa.Table, emptied: Sequence[int]) -> pa.Table:
+def with_removed(table: pa.Table, emptied: Sequence[int]) -> pa.Table:
     """The child rows, and for each emptied list one row that makes the merge delete its old ones."""
     whole = table.append_column(REMOVED, pa.nulls(len(table), REMOVED.type))
     if not emptied:
@@ -173,10 +179,10 @@ def rejected_table(rejected: Sequence[Rejected], now: datetime, *, is_first: boo
     if not is_first:
         return dlt.mark.with_table_name(table, REJECTED_TABLE)
     item = ["table_name", "item_id", "column_name"]
-    return _with_hints(table, REJECTED_TABLE, primary_key=[*item, "raw_value"], merge_key=item)
+    return with_hints(table, REJECTED_TABLE, primary_key=[*item, "raw_value"], merge_key=item)
 
 
-def _with_hints(table: pa.Table, name: str, **hints: Any) -> Any:
+def with_hints(table: pa.Table, name: str, **hints: Any) -> Any:
     """A table and its hints, once: on every page they would cost more than the rows.
 
     dlt may rank rows to keep one of each key, although reading by id brings each once: a package that is loaded again after a

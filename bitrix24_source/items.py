@@ -22,8 +22,9 @@ from .batching import Outcome
 from .client import Client
 from .collecting import seldom_collecting
 from .errors import Action, Bitrix24Error, CredentialError, UnavailableError
+from .lists import METHODS, ItemList, Row
 from .pace import Pace
-from .segments import ItemList, Part, Row, Segment, advance, newest_id
+from .segments import Part, Segment, advance, newest_id
 from .transport import TimedOutError
 from .wire import BATCH_SIZE, PAGE_SIZE, Call
 
@@ -80,7 +81,7 @@ def read_items(
 
 def pace_for(client: Client) -> Pace:
     """A pace for reading items from a portal that nothing is known of yet."""
-    return Pace(client.budget, client.clock, ("batch", ItemList.method))
+    return Pace(client.budget, client.clock, ("batch", *METHODS))
 
 
 @dataclass
@@ -293,7 +294,7 @@ class _Reading:
         most = {Action.FAIL: 0, Action.WAIT: int(patience.operating_seconds / 60)}.get(error.action, patience.attempts)
         if failures <= most:
             pause = min(patience.longest, patience.shortest * 2.0**failures)
-            pause = self._client.pause_before_retry(error, ("batch", ItemList.method), pause)
+            pause = self._client.pause_before_retry(error, ("batch", segment.items.method), pause)
             self._quiet_until = max(self._quiet_until, self._client.clock.monotonic() + pause)
             log.log(logging.WARNING if pause >= 5 else logging.DEBUG, "Pausing for %.0f s: %s", pause, error.what)
             retry.append(segment)

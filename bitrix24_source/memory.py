@@ -15,7 +15,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from .choice import SweepSchedule
-from .segments import ItemList, Part, Segment
+from .lists import ItemList
+from .segments import Part, Segment
 
 
 @dataclass

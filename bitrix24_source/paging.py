@@ -28,12 +28,13 @@ class ListMethod:
     """key below `result`; "" where `result` is the list itself"""
     key: Callable[[Row], Hashable]
     params: Mapping[str, Any] = field(default_factory=dict)
+    start_name: str = "start"
     whole: bool = False
     """documented to come all at once: a full page is no sign that there is another, only `next` is"""
 
     def page(self, start: int) -> Call:
         """The call for the page at an offset; the first page is asked for without one, which every list method takes."""
-        return Call(self.method, {**self.params, "start": start} if start else self.params)
+        return Call(self.method, {**self.params, self.start_name: start} if start else self.params)
 
     def rows_in(self, answer: Answer) -> list[Row]:
         found = answer.result

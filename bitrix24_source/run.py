@@ -19,7 +19,6 @@ from .destination import require_free
 from .errors import Bitrix24Error
 from .failures import explained, was_interrupted
 from .leftovers import WAIT_SECONDS, only_run, opened, with_nothing_pending
-from .rounds import RESOURCE as ITEMS
 from .tables import ISSUES
 
 
@@ -88,7 +87,7 @@ def run(
             pipeline.run(source.with_resources(*resources) if resources else source, refresh=again)
             rows = _row_counts(pipeline)
             while slices and slices.unfinished:
-                pipeline.run(source.with_resources(ITEMS))
+                pipeline.run(source.with_resources(*slices.resources))
                 rows += _row_counts(pipeline)
             return Loaded(rows, dataset)
     except Bitrix24Error:

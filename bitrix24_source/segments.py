@@ -1,70 +1,28 @@
 """Which pages of a long list come next, and what does a page that came tell? Pure: it sends nothing and keeps no time.
 
-A list is read by id, never by offset: rows that others add or delete meanwhile move offsets, and counting costs the portal
-dearly. A segment is a stretch of ids; its pages hang together in a chain, each asking for the ids after the last of the page
+A list is read by id. A segment is a stretch of ids; its pages hang together in a chain, each asking for the ids after the last of the page
 before it, which the portal fills in while it works through a batch. Segments do not depend on each other, so that several can
-be read at once. Facts: https://apidocs.bitrix24.com/settings/performance/huge-data.html
+be read at once.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
 from .batching import Outcome
 from .errors import Bitrix24Error, PortalError, UnavailableError
-from .scalars import UnfitError, whole
+from .lists import ItemList, Row
 from .wire import PAGE_SIZE, Answer, Call
-
-Row = Mapping[str, Any]
 
 Part = list[Any]
 """A remembered segment: after, upper, goal, ids_per_row, is_even."""
 
 _SAFETY = 0.95
 """of the pages that an estimate promises are asked for at once; the pages of even ids are known exactly"""
-
-
-@dataclass(frozen=True, eq=False)
-class ItemList:
-    """The items of one entity type, or some of them.
-
-    Attributes:
-        entity_type_id: which type.
-        filter: passed on as it is; our own bounds on `id` come on top.
-        select: field names; empty for all of them.
-    """
-
-    entity_type_id: int
-    filter: Mapping[str, Any] = field(default_factory=dict)
-    select: tuple[str, ...] = ()
-
-    method = "crm.item.list"
-
-    def page(self, after: int | str, upper: int | None = None) -> Call:
-        """The fifty items after an id (or a reference to one), up to an id where one is given."""
-        bounds = {">id": after, **({} if upper is None else {"<=id": upper})}
-        return self._call({**self.filter, **bounds}, "ASC", self.select)
-
-    def newest(self) -> Call:
-        """The items with the highest ids, ids only."""
-        return self._call(self.filter, "DESC", ("id",))
-
-    def only(self, ids: Sequence[int]) -> list[ItemList]:
-        """Some of the items by their ids, in lists of a page each."""
-        pages = [list(ids[start : start + PAGE_SIZE]) for start in range(0, len(ids), PAGE_SIZE)]
-        return [ItemList(self.entity_type_id, {"@id": page, **self.filter}, self.select) for page in pages]
-
-    def _call(self, filter_: Mapping[str, Any], direction: str, select: Sequence[str]) -> Call:
-        params: dict[str, Any] = {"entityTypeId": self.entity_type_id, "order": {"id": direction}, "start": -1}
-        if filter_:
-            params["filter"] = filter_
-        if select:
-            params["select"] = list(dict.fromkeys(("id", *select)))
-        return Call(self.method, params)
 
 
 @dataclass(eq=False)
@@ -112,7 +70,7 @@ class Segment:
     def chain(self, links: int, first_command: int) -> list[Call]:
         """The next pages as commands of a batch, of which the first is command number `first_command`."""
         bounds: list[int | str] = [self.after]
-        bounds += [f"$result[c{first_command + link}][items][{PAGE_SIZE - 1}][id]" for link in range(links - 1)]
+        bounds += [self.items.last_id_of(first_command + link) for link in range(links - 1)]
         return [self.items.page(bound, self.upper) for bound in bounds]
 
     def split(self, parts: int) -> list[Segment]:
@@ -155,11 +113,13 @@ def advance(segment: Segment, outcomes: Sequence[Outcome]) -> Progress:
         if not isinstance(outcome, Answer):
             progress.error = outcome if link == 0 else None  # else the next chain begins with this page
             break
-        page = _rows(outcome)
-        if page is None:
+        rows = segment.items.rows_in(outcome.result)
+        if rows is None:
             progress.error = _no_page(segment.items) if link == 0 else None
             break
-        rows, ids = page
+        if segment.items.is_whole:
+            return Progress(rows, pages=1, finished=True)
+        ids = [segment.items.id_of(row) for row in rows]
         if not _follows(segment, ids):
             progress.broken_chain = link > 0
             progress.error = _disorder(segment.items, ids) if link == 0 else None
@@ -182,31 +142,12 @@ def newest_id(items: ItemList, outcome: Outcome) -> int | Bitrix24Error:
     """The highest id by the answer to `items.newest()`, 0 where there are no items; or why it cannot be known."""
     if not isinstance(outcome, Answer):
         return outcome
-    page = _rows(outcome)
-    if page is None:
+    rows = items.rows_in(outcome.result)
+    if rows is None:
         return _no_page(items)
-    _, ids = page
+    ids = [items.id_of(row) for row in rows]
     is_falling = all(earlier > later for earlier, later in pairwise((*ids, 0)))
     return max(ids, default=0) if is_falling else _disorder(items, ids)
-
-
-def _rows(answer: Answer) -> tuple[list[Row], list[int]] | None:
-    """Rows and their ids; None for what is no page: taken for an empty one, it would end the list in silence."""
-    found = answer.result.get("items") if isinstance(answer.result, Mapping) else None
-    if isinstance(found, Mapping):  # PHP turns a list with gaps into a map
-        found = list(found.values())
-    if not isinstance(found, list) or not all(isinstance(row, Mapping) for row in found):
-        return None
-    return found, [_id(row) for row in found]
-
-
-def _id(row: Row) -> int:
-    """0 where the row has none that a table could hold."""
-    id_ = row.get("id")
-    try:
-        return id_ if type(id_) is int and id_ < 2**63 else whole(id_)
-    except UnfitError:
-        return 0
 
 
 def _follows(segment: Segment, ids: Sequence[int]) -> bool:
@@ -236,16 +177,12 @@ def _disorder(items: ItemList, ids: Sequence[int]) -> Bitrix24Error:
     ignored = "the portal ignores the filter or the order on id, so that reading on would lose or repeat rows"
     return PortalError(
         ignored if min(ids) > 0 else "the portal shows items without a usable id, which cannot be told apart",
-        _where(items),
+        items.where,
         "report it to the portal's administrator: a customised REST method may be in the way",
     )
 
 
 def _no_page(items: ItemList) -> Bitrix24Error:
     return UnavailableError(
-        "the portal answers with something that is no page of items", _where(items), "try again later"
+        "the portal answers with something that is no page of items", items.where, "try again later"
     )
-
-
-def _where(items: ItemList) -> str:
-    return f"{items.method}, entityTypeId {items.entity_type_id}"

@@ -16,11 +16,14 @@ from dlt.extract import DltResource
 from dlt.extract.source import DltSource
 
 from .auth import Bitrix24Credentials, auth_from
+from .catalog import Catalog
 from .choice import ItemChoice, Slices, SweepSchedule
 from .client import Client, Settings
+from .crm_tables import crm_tables
 from .extraction import CatalogReader, as_stored, hints, issue_rows
-from .spa_items import spa_items
-from .tables import CATALOG_TABLES, ISSUES, Table
+from .list_resources import list_resources
+from .spa_tables import SPA_TABLES
+from .tables import FIELD_COLUMNS, ISSUES, Table
 
 
 class Bitrix24Source(DltSource):
@@ -45,6 +48,7 @@ def bitrix24(
     sweep: bool = False,
     full_refresh: bool = False,
     max_deleted_share: float = 0.2,
+    personal_data: bool = False,
     slices: Any = None,
     token_store: Any = None,
     client: Any = None,
@@ -65,6 +69,7 @@ def bitrix24(
         sweep: compare them in this run.
         full_refresh: read all items of the chosen types again, whatever was read before.
         max_deleted_share: of a table's rows that may be marked as deleted in one run; more is taken for a lost right.
+        personal_data: also what reports seldom need of people: texts of activities and e-mails, telephone numbers of users.
         slices: `Slices` of a long first reading; `bitrix24 load` uses it, a plain `pipeline.run()` loads everything at once.
         token_store: a `TokenStore` of your own for oauth2, where files do not survive.
         client: a ready `Client` to use instead of one made from the credentials.
@@ -85,12 +90,13 @@ def bitrix24(
         overlap=timedelta(minutes=overlap_minutes),
         sweep=SweepSchedule(sweep_hours, sweep_runs, sweep),
         restart=full_refresh,
+        personal=personal_data,
         slices=slices or Slices(),
     )
     reader = CatalogReader(portal, spa_types, choice.slices)
-    for table in CATALOG_TABLES:
+    for table in (*SPA_TABLES, *crm_tables(personal=personal_data)):
         yield _resource(table, reader)
-    yield spa_items(reader, portal, choice)
+    yield from list_resources(reader, portal, choice)
     yield _issues(reader)
 
 
@@ -117,7 +123,9 @@ def _resource(table: Table, reader: CatalogReader) -> DltResource:
         catalog = reader.catalog(table.name)
         yield dlt.mark.materialize_table_schema()  # a table without rows is a table
         found = table.rows(catalog)
-        yield [as_stored(row) for row in found] if table.name == "spa_fields" else list(found)
+        yield [as_stored(row) for row in found] if table.columns is FIELD_COLUMNS else list(found)
+        if table.child is not None:
+            yield _child_rows(table.child, catalog)
 
     return dlt.resource(
         rows,
@@ -126,6 +134,16 @@ def _resource(table: Table, reader: CatalogReader) -> DltResource:
         primary_key=list(table.key),
         columns=hints(table.columns),
     )
+
+
+def _child_rows(child: Table, catalog: Catalog) -> Any:
+    made = dlt.mark.make_hints(
+        table_name=child.name,
+        write_disposition="replace",
+        primary_key=list(child.key),
+        columns=hints(child.columns),
+    )
+    return dlt.mark.with_hints(list(child.rows(catalog)), made, create_table_variant=True)
 
 
 def _issues(reader: CatalogReader) -> DltResource:

@@ -1,4 +1,4 @@
-"""Does the portal keep what a filter on updatedTime says, and in which spelling of a time? Asked of an item that is known.
+"""Does the portal keep what a filter on the time of a change says, and in which spelling? Asked of a row that is known.
 
 The documents filter with ISO 8601 and an offset; users report portals where only the portal's own naive spelling works, and
 nothing says what happens to one that is not understood. So a run first looks whether the filter tells a second from the next.
@@ -8,15 +8,15 @@ time ends.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from . import batching
 from .batching import Outcome
 from .client import Client
-from .segments import ItemList
+from .lists import ItemList, Row
 from .wire import Answer, Call
 
 
@@ -35,9 +35,9 @@ class Spelling:
         """The same moment as it is least likely to be understood: with a foreign offset, where there is one."""
         return self.write(moment if self.format else moment.astimezone(_foreign_zone(moment)))
 
-    def since(self, moment: datetime) -> dict[str, str]:
+    def since(self, items: ItemList, moment: datetime) -> dict[str, str]:
         """A filter for what changed from a moment on, in the zone that the moment is given in."""
-        return {">=updatedTime": self.write(moment - self.margin)}
+        return {f">={items.time_name}": self.write(moment - self.margin)}
 
 
 SPELLINGS = (
@@ -74,11 +74,11 @@ def portal_time(client: Client) -> datetime:
 
 
 def how_to_ask(client: Client, lists: Sequence[ItemList], set_back: timedelta, known: str) -> Trust:
-    """Whether and how changes of some types can be asked for.
+    """Whether and how changes of some lists can be asked for.
 
     Args:
         client: speaks to the portal.
-        lists: of the types.
+        lists: of one kind.
         set_back: by how much the portal's clock was, since they were read last.
         known: name of the spelling of the run before; another one is told, once.
     """
@@ -87,7 +87,7 @@ def how_to_ask(client: Client, lists: Sequence[ItemList], set_back: timedelta, k
         return Trust(None, f"the portal's clock was set back by {by}: {REREAD}")
     spelling = trusted_spelling(client, lists)
     if spelling is None:
-        return Trust(None, f"the portal's filter on updatedTime cannot be relied on: {REREAD}")
+        return Trust(None, f"the portal's filter on {lists[0].time_name} cannot be relied on: {REREAD}")
     if spelling.name == (known or SPELLINGS[0].name):
         return Trust(spelling)
     change = "the portal now understands the offset of times in filters"
@@ -112,43 +112,44 @@ def trusted_spelling(client: Client, lists: Sequence[ItemList]) -> Spelling | No
     return None
 
 
-def is_ignored(rows: Sequence[Mapping[str, Any]], since: datetime) -> bool:
+def is_ignored(items: ItemList, rows: Sequence[Row], since: datetime) -> bool:
     """Whether rows are older than a filter on a time can have let through."""
-    moments = [moment for row in rows if (moment := moment_of(row.get("updatedTime"))) is not None]
+    moments = [moment for row in rows if (moment := moment_of(row.get(items.time_name))) is not None]
     return bool(moments) and min(moments) < since - MOST_TOO_EARLY
 
 
-def _tried(client: Client, type_id: int, item_id: int, moment: datetime) -> Spelling | None:
+def _tried(client: Client, items: ItemList, id_: int, moment: datetime) -> Spelling | None:
     calls = []
     for spell in SPELLINGS:
-        calls += [_probe(type_id, item_id, spell.write_hardest(moment + timedelta(seconds=later))) for later in (0, 1)]
+        calls += [_probe(items, id_, spell.write_hardest(moment + timedelta(seconds=later))) for later in (0, 1)]
     outcomes = batching.run(client, calls)
     for number, spell in enumerate(SPELLINGS):
         at, later = outcomes[2 * number : 2 * number + 2]
-        if _ids(at) == [item_id] and _ids(later) == []:
+        if _ids(items, at) == [id_] and _ids(items, later) == []:
             return spell
     return None
 
 
-def _known_item(client: Client, lists: Sequence[ItemList]) -> tuple[tuple[int, int, datetime] | None, bool]:
-    """The item that was least lately changed among the first of some types: one that will hardly change while we ask.
+def _known_item(client: Client, lists: Sequence[ItemList]) -> tuple[tuple[ItemList, int, datetime] | None, bool]:
+    """The row that was least lately changed among the first of some types: one that will hardly change while we ask.
 
     And whether there are items whose time cannot be read.
     """
     unreadable = False
-    calls = [ItemList(items.entity_type_id, {}, ("id", "updatedTime")).page(0) for items in lists]
+    calls = [replace(items, filter={}, select=(items.time_name,)).page(0) for items in lists]
     found: list[tuple[datetime, int, int]] = []
-    for items, outcome in zip(lists, batching.run(client, calls), strict=True):
-        for row in _rows(outcome):
-            moment = moment_of(row.get("updatedTime"))
-            if moment is not None and str(row.get("id")).isdigit():
-                found.append((moment, items.entity_type_id, int(row["id"])))
-            elif row.get("updatedTime"):
+    for place, outcome in enumerate(batching.run(client, calls)):
+        items = lists[place]
+        for row in _rows(items, outcome):
+            moment = moment_of(row.get(items.time_name))
+            if moment is not None and (id_ := items.id_of(row)):
+                found.append((moment, place, id_))
+            elif row.get(items.time_name):
                 unreadable = True
     if not found:
         return None, unreadable
-    moment, type_id, item_id = min(found)
-    return (type_id, item_id, moment), unreadable
+    moment, place, id_ = min(found)
+    return (lists[place], id_, moment), unreadable
 
 
 def _foreign_zone(moment: datetime) -> timezone:
@@ -157,24 +158,16 @@ def _foreign_zone(moment: datetime) -> timezone:
     return timezone(own + timedelta(hours=5.5) * (-1 if own > timedelta(hours=8) else 1))
 
 
-def _probe(type_id: int, item_id: int, literal: str) -> Call:
-    conditions = {"id": item_id, ">=updatedTime": literal}
-    params = {"entityTypeId": type_id, "select": ["id"], "filter": conditions, "order": {"id": "ASC"}, "start": -1}
-    return Call(ItemList.method, params)
+def _probe(items: ItemList, id_: int, literal: str) -> Call:
+    return items.matching({items.id_name: id_, f">={items.time_name}": literal}, (items.id_name,))
 
 
-def _ids(outcome: Outcome) -> list[int] | None:
-    if not isinstance(outcome, Answer):
-        return None
-    return [int(row["id"]) for row in _rows(outcome) if str(row.get("id")).isdigit()]
+def _ids(items: ItemList, outcome: Outcome) -> list[int] | None:
+    return [items.id_of(row) for row in _rows(items, outcome)] if isinstance(outcome, Answer) else None
 
 
-def _rows(outcome: Outcome) -> list[Mapping[str, Any]]:
-    if not isinstance(outcome, Answer) or not isinstance(outcome.result, Mapping):
-        return []
-    found = outcome.result.get("items")
-    rows = list(found.values()) if isinstance(found, Mapping) else found
-    return [row for row in rows if isinstance(row, Mapping)] if isinstance(rows, list) else []
+def _rows(items: ItemList, outcome: Outcome) -> Sequence[Row]:
+    return items.rows_in(outcome.result) or () if isinstance(outcome, Answer) else ()
 
 
 def moment_of(value: Any) -> datetime | None:

@@ -62,17 +62,31 @@ class Converted:
 class Converter:
     """Turns the pages of one item type into tables whose schemas are the same for every page."""
 
-    def __init__(self, fields: Sequence[Field], items_table: str) -> None:
+    def __init__(
+        self, fields: Sequence[Field], items_table: str, *, hidden: Sequence[Field] = UTM_FIELDS,
+        required: Sequence[str] = (), is_swept: bool = True,
+    ) -> None:  # fmt: skip
+        """How pages become tables.
+
+        Args:
+            fields: as the portal lists them.
+            items_table: the table of what is no list.
+            hidden: fields that rows carry without their being listed.
+            required: columns besides the id that always have a value.
+            is_swept: the table has a column `deleted_at`.
+        """
+        self._is_swept = is_swept
         upper_names = {field.upper_name for field in fields}
-        with_utm = [*fields, *(utm for utm in UTM_FIELDS if utm.upper_name not in upper_names)]
-        listed = list({field.name: field for field in with_utm}.values())
+        with_hidden = [*fields, *(one for one in hidden if one.upper_name not in upper_names)]
+        listed = list({field.name: field for field in with_hidden}.values())
         placed = placements(listed, items_table)
         lanes = [_Lane(field, place, items_table) for field in listed if (place := placed[field.name])]
         self._known = {"id", *_IGNORED, *placed}
         self._singles = [lane for lane in lanes if not lane.placement.child_table and lane.field.name != "id"]
         self._lists = [lane for lane in lanes if lane.placement.child_table]
         single_columns = chain.from_iterable(lane.placement.columns for lane in self._singles)
-        self.items_schema = _schema(["id"], [*single_columns, Column("deleted_at", "timestamp")])
+        own_columns = [Column("deleted_at", "timestamp")] if is_swept else []
+        self.items_schema = _schema(["id"], [*single_columns, *own_columns], required)
         self.child_schemas = {
             lane.table: _schema(["item_id", "position"], lane.placement.columns) for lane in self._lists
         }
@@ -99,7 +113,8 @@ class Converter:
             cells, reasons = lane.read(values := page.get(lane.field.name, nothing))
             arrays += cells
             rejected += lane.rejected(ids, values, reasons)
-        return pa.Table.from_arrays([*arrays, pa.nulls(len(ids), INSTANT)], schema=self.items_schema)
+        arrays += [pa.nulls(len(ids), INSTANT)] if self._is_swept else []
+        return pa.Table.from_arrays(arrays, schema=self.items_schema)
 
     def _child(self, lane: _Lane, ids: list[int], page: _Page, rejected: list[Rejected]) -> tuple[pa.Table, list[int]]:
         """One row per value that is not empty, and the items which said that they have none."""
@@ -159,9 +174,9 @@ class _Lane(NamedTuple):
         ]
 
 
-def _schema(required: Iterable[str], columns: Iterable[Column]) -> pa.Schema:
-    keys = [pa.field(name, INTEGER, nullable=False) for name in required]
-    return pa.schema([*keys, *(pa.field(column.name, ARROW[column.type]) for column in columns)])
+def _schema(keys: Iterable[str], columns: Iterable[Column], required: Sequence[str] = ()) -> pa.Schema:
+    own = [pa.field(name, INTEGER, nullable=False) for name in keys]
+    return pa.schema([*own, *(pa.field(one.name, ARROW[one.type], one.name not in required) for one in columns)])
 
 
 def _transposed(rows: Sequence[Mapping[str, Any]], lists: frozenset[str]) -> _Page:

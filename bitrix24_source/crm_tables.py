@@ -1,0 +1,193 @@
+"""The catalogue of the rest of CRM, its people and its dictionaries, as tables. Pure, and without dlt.
+
+Columns are the vendor's names in lower case. Of people only what reports need is kept unless more is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from .catalog import Catalog, Row
+from .cells import as_bool, as_day, as_decimal, as_int, as_text, as_time
+from .fields import Column
+from .tables import (
+    CATEGORY_COLUMNS,
+    FIELD_COLUMNS,
+    OPTION_COLUMNS,
+    STAGE_COLUMNS,
+    Rows,
+    Table,
+    category_rows,
+    columns,
+    field_rows,
+    option_rows,
+    semantics,
+    stage_rows,
+)  # fmt: skip
+
+# --- dictionaries ---------------------------------------------------------------------------------------------------
+
+
+def _statuses(catalog: Catalog) -> Rows:
+    for row in _each(catalog.statuses, "ENTITY_ID", "STATUS_ID"):
+        yield {
+            "entity_id": str(row["ENTITY_ID"]),
+            "status_id": str(row["STATUS_ID"]),
+            "id": as_int(row.get("ID")),
+            "name": as_text(row.get("NAME")),
+            "name_init": as_text(row.get("NAME_INIT")),
+            "sort": as_int(row.get("SORT")),
+            "is_system": as_bool(row.get("SYSTEM")),
+            "category_id": as_int(row.get("CATEGORY_ID")),
+            "color": as_text(row.get("COLOR")),
+            "semantics": semantics(row) if row.get("SEMANTICS") else None,
+        }
+
+
+def _currencies(catalog: Catalog) -> Rows:
+    """`amount` of the base currency is what `amount_cnt` of this one cost.
+
+    https://apidocs.bitrix24.com/api-reference/crm/currency/crm-currency-list.html
+    """
+    for row in _each(catalog.currencies, "CURRENCY"):
+        yield {
+            "currency": str(row["CURRENCY"]),
+            "full_name": as_text(row.get("FULL_NAME")),
+            "amount_cnt": as_int(row.get("AMOUNT_CNT")),
+            "amount": as_decimal(row.get("AMOUNT")),
+            "is_base": as_bool(row.get("BASE")),
+            "decimals": as_int(row.get("DECIMALS")),
+            "sort": as_int(row.get("SORT")),
+            "date_update": as_time(row.get("DATE_UPDATE")),
+        }
+
+
+def _departments(catalog: Catalog) -> Rows:
+    for row in _each(catalog.departments, "ID"):
+        if (number := as_int(row.get("ID"))) is not None:
+            yield {
+                "id": number,
+                "name": as_text(row.get("NAME")),
+                "sort": as_int(row.get("SORT")),
+                "parent": as_int(row.get("PARENT")) or None,
+                "uf_head": as_int(row.get("UF_HEAD")) or None,
+            }
+
+
+# --- people ---------------------------------------------------------------------------------------------------------
+
+_USER_TEXTS = ("NAME", "LAST_NAME", "SECOND_NAME", "EMAIL", "WORK_POSITION", "USER_TYPE", "TIME_ZONE")
+_PERSONAL_TEXTS = (
+    "PERSONAL_GENDER", "PERSONAL_PHONE", "PERSONAL_MOBILE", "PERSONAL_CITY", "PERSONAL_STATE", "PERSONAL_COUNTRY",
+    "PERSONAL_PROFESSION", "WORK_PHONE", "WORK_CITY", "WORK_COUNTRY", "UF_PHONE_INNER",
+)  # fmt: skip
+
+
+def users_table(*, personal: bool) -> Table:
+    """The people of the portal. Bots, system users and integrators are never among them: join from the left.
+
+    Args:
+        personal: also telephone numbers, birthdays and the like.
+    """
+    texts = (*_USER_TEXTS, *(_PERSONAL_TEXTS if personal else ()))
+
+    def rows(catalog: Catalog) -> Rows:
+        for number, row in _people(catalog):
+            yield {
+                "id": number,
+                "active": as_bool(row.get("ACTIVE")),
+                **{name.lower(): as_text(row.get(name)) for name in texts},
+                "date_register": as_time(row.get("DATE_REGISTER")),
+                "last_login": as_time(row.get("LAST_LOGIN")),
+                **({"personal_birthday": as_day(row.get("PERSONAL_BIRTHDAY"))} if personal else {}),
+            }
+
+    shown = (
+        *columns(id="bigint", active="bool"),
+        *(Column(name.lower(), "text") for name in texts),
+        *columns(date_register="timestamp", last_login="timestamp"),
+        *(columns(personal_birthday="date") if personal else ()),
+    )
+    return Table("users", ("id",), shown, rows, child=_USER_DEPARTMENTS)
+
+
+def _user_departments(catalog: Catalog) -> Rows:
+    for number, row in _people(catalog):
+        listed = row.get("UF_DEPARTMENT")
+        listed = listed if isinstance(listed, list) else [listed]
+        departments = [one for value in listed if (one := as_int(value))]
+        for position, department in enumerate(dict.fromkeys(departments)):
+            yield {"item_id": number, "position": position, "value": department}
+
+
+_USER_DEPARTMENTS = Table(
+    "users__uf_department",
+    ("item_id", "position"),
+    columns(item_id="bigint", position="bigint", value="bigint"),
+    _user_departments,
+)
+
+
+def _people(catalog: Catalog) -> Iterable[tuple[int, Row]]:
+    for row in _each(catalog.users, "ID"):
+        if (number := as_int(row.get("ID"))) is not None:
+            yield number, row
+
+
+def _each(rows: Sequence[Row], *key: str) -> Iterable[Row]:
+    """Rows that have all of the key, one for each."""
+    return {
+        tuple(map(str, values)): row
+        for row in rows
+        if None not in (values := tuple(row.get(name) for name in key)) and "" not in values
+    }.values()
+
+
+# --- the tables -----------------------------------------------------------------------------------------------------
+
+
+def crm_tables(*, personal: bool = False) -> tuple[Table, ...]:
+    """All of them; `personal` as in `users_table`."""
+    return (*_TABLES, users_table(personal=personal))
+
+
+_TABLES = (
+    Table(
+        "crm_fields",
+        ("entity_type_id", "upper_name"),
+        FIELD_COLUMNS,
+        lambda catalog: field_rows(catalog.objects),
+    ),
+    Table(
+        "crm_field_options",
+        ("entity_type_id", "upper_name", "option_id"),
+        OPTION_COLUMNS,
+        lambda catalog: option_rows(catalog, catalog.objects),
+    ),
+    Table("categories", ("entity_type_id", "id"), CATEGORY_COLUMNS, lambda catalog: category_rows(catalog.objects)),
+    Table("stages", ("entity_id", "status_id"), STAGE_COLUMNS, lambda catalog: stage_rows(catalog.objects)),
+    Table(
+        "statuses",
+        ("entity_id", "status_id"),
+        columns(
+            entity_id="text", status_id="text", id="bigint", name="text", name_init="text", sort="bigint",
+            is_system="bool", category_id="bigint", color="text", semantics="text",
+        ),
+        _statuses,
+    ),
+    Table(
+        "currencies",
+        ("currency",),
+        columns(
+            currency="text", full_name="text", amount_cnt="bigint", amount="decimal", is_base="bool", decimals="bigint",
+            sort="bigint", date_update="timestamp",
+        ),
+        _currencies,
+    ),
+    Table(
+        "departments",
+        ("id",),
+        columns(id="bigint", name="text", sort="bigint", parent="bigint", uf_head="bigint"),
+        _departments,
+    ),
+)  # fmt: skip
