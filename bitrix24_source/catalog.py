@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -128,6 +128,18 @@ class Catalog:
     currencies: Sequence[Row] = ()
     has_leads: bool = True
     issues: tuple[Issue, ...] = ()
+
+    def without(self, columns_of: Callable[[str], frozenset[str]]) -> Catalog:
+        """The same, with fields marked that nobody wants: their columns, by the table that they would be in."""
+
+        def marked(one: EntityType) -> EntityType:
+            unwanted = columns_of(one.items_table)
+            if not unwanted or one.fields is None:
+                return one
+            fields = (replace(field, is_left_out=field.upper_name.lower() in unwanted) for field in one.fields)
+            return replace(one, fields=tuple(fields))
+
+        return replace(self, types=tuple(map(marked, self.types)), objects=tuple(map(marked, self.objects)))
 
     def named(self, name: int | str) -> EntityType:
         """The type that somebody named: a CRM object by its table's name or number, a smart process as in `select`."""

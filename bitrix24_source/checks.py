@@ -18,7 +18,11 @@ SCOPES: Mapping[str, str] = {
     "crm": "nothing can be loaded without it",
     "userfieldconfig": "sort, xml_id and is_default of spa_field_options stay empty",
     "bizproc": "spa_automations stays empty",
+    "user_basic": "users stays empty, and no names of people are shown",
+    "department": "departments stays empty",
 }
+INSTEAD: Mapping[str, frozenset[str]] = {"user_basic": frozenset({"user", "user_brief"})}
+"""scopes that will do as well"""
 REQUIRED = "crm"
 
 
@@ -79,7 +83,7 @@ def _scopes(outcome: Outcome) -> Iterator[Finding]:
     present = {str(scope) for scope in outcome.result}
     yield Finding("scopes", ", ".join(sorted(present)) or "none")
     for scope, cost in SCOPES.items():
-        if scope not in present:
+        if not present & {scope, *INSTEAD.get(scope, ())}:
             yield Finding("missing", f"scope {scope}: {cost}", ok=scope != REQUIRED)
 
 

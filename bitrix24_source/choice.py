@@ -32,6 +32,7 @@ class Slices:
         seen: ids by list, of those whose reading began in an earlier round of this run.
         settled: lists that an earlier round of this run has read to the end, or that failed and are left to the next run.
         resources: those that are selected in the source, once a round began.
+        new_tables: tables that the destination did not have when this run began.
     """
 
     rows: int = 0
@@ -43,6 +44,7 @@ class Slices:
     seen: dict[Any, list[Any]] = field(default_factory=dict, repr=False)
     settled: set[Any] = field(default_factory=set)
     resources: frozenset[str] = frozenset()
+    new_tables: set[str] = field(default_factory=set)
 
     def is_full(self, rows: int, seconds: float) -> bool:
         return bool((self.rows and rows >= self.rows) or (self.seconds and seconds >= self.seconds))
@@ -52,7 +54,21 @@ class Slices:
         if not self.unfinished:
             self.rounds = 0
             self.seen.clear()
+            self.new_tables.clear()
             self.settled.clear()
+
+
+class LeftOut:
+    """What somebody does not want in the destination: resources by name, and columns as `table.column`."""
+
+    def __init__(self, names: Sequence[str] = ()) -> None:
+        dotted = [name.partition(".") for name in names]
+        self.resources = frozenset(table for table, dot, _ in dotted if not dot)
+        self._columns = frozenset((table, column.lower()) for table, dot, column in dotted if dot)
+
+    def columns_of(self, table: str) -> frozenset[str]:
+        """Columns of a table; those of a field that takes several values go by the field's name, too."""
+        return frozenset(column for owner, column in self._columns if owner == table)
 
 
 OWN_FILTERS = frozenset({">id", "<=id", ">ID", "<=ID", ">=updatedTime", ">=UPDATED_TIME"})
@@ -72,6 +88,7 @@ class ItemChoice:
     sweep: SweepSchedule = field(default_factory=SweepSchedule)
     restart: bool = False
     personal: bool = False
+    left_out: LeftOut = field(default_factory=LeftOut)
     slices: Slices = field(default_factory=Slices)
 
     def __post_init__(self) -> None:

@@ -6,7 +6,8 @@ Facts: https://apidocs.bitrix24.com/api-reference/crm/universal/index.html
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -193,13 +194,13 @@ def _owner(directory: Row) -> int:
 
 
 def read_options(
-    user_fields: Sequence[Row], owners: Collection[str], issues: Issues
+    user_fields: Sequence[Row], owners: re.Pattern[str], issues: Issues
 ) -> Reader[Mapping[tuple[str, str], Mapping[str, Row]]]:
     """Option details by field. Whether the list holds them is not documented; where it does not, each field is asked."""
     enumerations = {
         (owner, str(row.get("fieldName"))): row
         for row in user_fields
-        if row.get("userTypeId") == "enumeration" and (owner := str(row.get("entityId"))) in owners
+        if row.get("userTypeId") == "enumeration" and owners.fullmatch(owner := str(row.get("entityId")))
     }
     lacking = [key for key, row in enumerations.items() if not isinstance(row.get("enum"), list)]
     outcomes = yield [

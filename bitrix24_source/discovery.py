@@ -8,6 +8,7 @@ Facts: https://apidocs.bitrix24.com/api-reference/crm/universal/user-defined-obj
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -56,7 +57,7 @@ def read_catalog(client: Client, wanted: Iterable[str] = SPA_TABLES) -> Catalog:
     unreadable: dict[int, str] = {}
     directories = exists.directories.rows
     readers: list[Reader[Any]] = [describe(one, parts, directories, unreadable, issues) for one in types]
-    readers.append(read_options(exists.user_fields.rows, {one.user_fields for one in types}, issues))
+    readers.append(read_options(exists.user_fields.rows, _field_owners(parts), issues))
     readers.append(read_statuses(directories if "statuses" in parts else (), types, parts, issues))
     *described, options, statuses = together(client, readers)
     known = [one for one in described if one is not None]
@@ -224,6 +225,13 @@ _PARTS: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
     ("departments", "departments", ("department",), "departments may be missing"),
     ("currencies", "currencies", ("crm",), "currencies may be missing, and amounts in the account's currency with them"),
 )  # fmt: skip
+
+
+def _field_owners(parts: frozenset[str]) -> re.Pattern[str]:
+    """Whose user fields' options are wanted; of a smart process the number is its `id`, which may not be known yet."""
+    spas = [r"CRM_\d+"] if "spa_field_options" in parts else []
+    objects = [one.user_fields for one in OBJECTS.values()] if "crm_field_options" in parts else []
+    return re.compile("|".join([*spas, *objects]) or r"(?!)")
 
 
 def _note_missing_parts(exists: _Existing, issues: Issues) -> None:

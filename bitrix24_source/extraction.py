@@ -6,7 +6,7 @@ It knows dlt's current load; not which resources there are.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -14,11 +14,12 @@ import dlt
 from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
 from dlt.extract.exceptions import CurrentSourceNotAvailable
 
-from .catalog import Catalog, Issue
-from .choice import Slices
+from .catalog import Catalog, Issue, Issues
+from .choice import ItemChoice
 from .client import Client
 from .destination import require_free
 from .discovery import DICTIONARIES, OBJECT_TABLES, SPA_TABLES, read_catalog
+from .errors import ConfigError
 from .fields import Column
 from .selection import LISTS
 
@@ -26,12 +27,10 @@ from .selection import LISTS
 class CatalogReader:
     """Reads the catalogue once for every load package, and only what the selected resources need."""
 
-    def __init__(
-        self, client: Client, spa_types: Sequence[int | str] | None = None, slices: Slices | None = None
-    ) -> None:
+    def __init__(self, client: Client, choice: ItemChoice) -> None:
         self._client = client
-        self._spa_types = spa_types
-        self._slices = slices or Slices()
+        self._choice = choice
+        self._slices = choice.slices
         self._lock = threading.Lock()
         self._read: tuple[str, Catalog] | None = None
 
@@ -52,9 +51,24 @@ class CatalogReader:
         if slices.unfinished and isinstance(slices.catalog, Catalog):
             return replace(slices.catalog, issues=())
         catalog = read_catalog(self._client, _needed_tables(name))
-        catalog.select(self._spa_types or ())
+        catalog.select(self._choice.types or ())
+        catalog = self._without_what_is_left_out(catalog)
         slices.catalog = catalog
         return catalog
+
+    def _without_what_is_left_out(self, catalog: Catalog) -> Catalog:
+        """A name that fits no field would let through what somebody wants to keep out, and so is told."""
+        issues = Issues(self._client.clock.now)
+        for one in (*catalog.types, *catalog.objects):
+            columns = {field.upper_name.lower() for field in one.fields or ()}
+            unknown = sorted(self._choice.left_out.columns_of(one.items_table) - columns)
+            if unknown and one.fields is not None:
+                error = ConfigError(f"leave_out names columns that do not exist: {', '.join(unknown)}", one.items_table)
+                issues.note(
+                    one.items_table, error, error.what, hint="name them as spa_fields or crm_fields do", entity=one
+                )
+        without = catalog.without(self._choice.left_out.columns_of)
+        return replace(without, issues=(*without.issues, *issues.noted))
 
 
 def current_load_id() -> str:

@@ -98,6 +98,8 @@ class Field:
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict, hash=False)
     options: tuple[Option, ...] = ()
     position: int = 0
+    is_left_out: bool = False
+    """somebody does not want it in a table"""
 
     @classmethod
     def from_wire(cls, name: str, description: Mapping[str, Any], position: int) -> Field:
@@ -137,7 +139,7 @@ class Field:
     @property
     def is_loaded(self) -> bool:
         """False for the fields that no table has."""
-        return self.is_dynamic or self.upper_name not in _NEVER_LOADED
+        return not self.is_left_out and (self.is_dynamic or self.upper_name not in _NEVER_LOADED)
 
 
 @dataclass(frozen=True)

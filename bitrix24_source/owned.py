@@ -92,8 +92,8 @@ class Belongings:
         self.owners += owners
         self.rows += rows
 
-    def tables(self, into: OwnedTable | BindingTable, now: datetime) -> Iterator[Any]:
-        """For dlt.
+    def tables(self, into: OwnedTable | BindingTable, now: datetime, *, is_new: bool) -> Iterator[Any]:
+        """For dlt; of a new table there is nothing to delete.
 
         Raises:
             PortalError: it belongs to others, so that the portal has passed over the owners that it was asked for.
@@ -107,7 +107,8 @@ class Belongings:
             )
         if self.rows:
             yield from into.take(self.rows, now)
-        yield from into.without_rows([owner for owner in self.owners if owner not in had])
+        if not is_new:
+            yield from into.without_rows([owner for owner in self.owners if owner not in had])
 
 
 def product_rows_of(entity_type_id: int, short_code: str) -> Callable[[Sequence[int]], ProductRowList]:

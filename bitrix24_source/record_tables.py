@@ -151,9 +151,15 @@ def history_table(entity_type_id: int) -> LogTable:
     return LogTable("stage_history", HISTORY_FIELDS, _none, shape=shape, key=("entity_type_id", "id"))
 
 
-def activity_table(*, personal: bool) -> RecordTable:
-    """`activities`."""
-    return RecordTable("activities", activity_fields(personal=personal), _none, shape=activity_row)
+def activity_table(*, personal: bool, left_out: frozenset[str]) -> RecordTable:
+    """`activities`, without some columns."""
+    fields = [field for field in activity_fields(personal=personal) if field.name not in left_out]
+    names = {field.name for field in fields}
+
+    def shape(row: Row) -> Row:
+        return {name: value for name, value in activity_row(row).items() if name in names}
+
+    return RecordTable("activities", fields, _none, shape=shape)
 
 
 def product_row_table(entity_type_id: int) -> OwnedTable:

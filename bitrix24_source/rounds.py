@@ -118,6 +118,8 @@ class Round:
     def _fits(self, one: Reading) -> bool:
         """Whether the destination's table can take the list as it is now."""
         stored = dlt.current.source_schema().tables if current_load_id() else {}
+        if not self._choice.slices.rounds and one.name not in stored:
+            self._choice.slices.new_tables.add(one.name)
         if one.table is None:
             return True
         one.is_new = one.table.name not in stored
@@ -290,8 +292,10 @@ class Round:
             one.learn_from_leader()
 
     def _belonging(self, one: OwnedReading, what: Belongings) -> Stream:
+        is_new = one.owned.name in self._choice.slices.new_tables
         try:
-            yield from ((one.resource, table) for table in what.tables(one.owned, self._client.clock.now()))
+            for table in what.tables(one.owned, self._client.clock.now(), is_new=is_new):
+                yield one.resource, table
         except PortalError as error:
             self._note_failure(one, error)
 

@@ -131,7 +131,7 @@ class _Maker:
 
     def activities(self) -> Reading:
         """What people did and have to do."""
-        table = activity_table(personal=self._choice.personal)
+        table = activity_table(personal=self._choice.personal, left_out=self._choice.left_out.columns_of(ACTIVITIES))
         names = tuple(field.upper_name for field in table.fields)
         return Reading(ACTIVITIES, ActivityList(0, select=names), table, restarts=self._restarts())
 

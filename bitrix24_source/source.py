@@ -17,9 +17,10 @@ from dlt.extract.source import DltSource
 
 from .auth import Bitrix24Credentials, auth_from
 from .catalog import Catalog
-from .choice import ItemChoice, Slices, SweepSchedule
+from .choice import ItemChoice, LeftOut, Slices, SweepSchedule
 from .client import Client, Settings
 from .crm_tables import crm_tables
+from .errors import ConfigError
 from .extraction import CatalogReader, as_stored, hints, issue_rows
 from .list_resources import list_resources
 from .spa_tables import SPA_TABLES
@@ -49,6 +50,7 @@ def bitrix24(
     full_refresh: bool = False,
     max_deleted_share: float = 0.2,
     personal_data: bool = False,
+    leave_out: list[str] | None = None,
     slices: Any = None,
     token_store: Any = None,
     client: Any = None,
@@ -70,6 +72,7 @@ def bitrix24(
         full_refresh: read all items of the chosen types again, whatever was read before.
         max_deleted_share: of a table's rows that may be marked as deleted in one run; more is taken for a lost right.
         personal_data: also what reports seldom need of people: texts of activities and e-mails, telephone numbers of users.
+        leave_out: what should not be loaded: resources (`activities`), or columns of tables (`contacts.birthdate`).
         slices: `Slices` of a long first reading; `bitrix24 load` uses it, a plain `pipeline.run()` loads everything at once.
         token_store: a `TokenStore` of your own for oauth2, where files do not survive.
         client: a ready `Client` to use instead of one made from the credentials.
@@ -91,12 +94,16 @@ def bitrix24(
         sweep=SweepSchedule(sweep_hours, sweep_runs, sweep),
         restart=full_refresh,
         personal=personal_data,
+        left_out=LeftOut(leave_out or ()),
         slices=slices or Slices(),
     )
-    reader = CatalogReader(portal, spa_types, choice.slices)
-    for table in (*SPA_TABLES, *crm_tables(personal=personal_data)):
-        yield _resource(table, reader)
-    yield from list_resources(reader, portal, choice)
+    reader = CatalogReader(portal, choice)
+    tables = (*SPA_TABLES, *crm_tables(personal=personal_data))
+    resources = [
+        *(_resource(table, reader, choice.left_out.columns_of(table.name)) for table in tables),
+        *list_resources(reader, portal, choice),
+    ]
+    yield from _without(resources, choice.left_out)
     yield _issues(reader)
 
 
@@ -118,12 +125,30 @@ def configured_slices(slice_rows: int = 100_000, slice_seconds: float = 300.0) -
     return Slices(slice_rows, slice_seconds)
 
 
-def _resource(table: Table, reader: CatalogReader) -> DltResource:
+def _without(resources: list[DltResource], left_out: LeftOut) -> list[DltResource]:
+    """All of them; those that are left out are not selected."""
+    unknown = sorted(left_out.resources - {one.name for one in resources})
+    if unknown:
+        raise ConfigError(
+            f"leave_out names what is no resource: {', '.join(unknown)}",
+            "sources.bitrix24.leave_out",
+            "name resources, or columns as table.column",
+        )
+    for one in resources:
+        one.selected = one.name not in left_out.resources
+    return resources
+
+
+def _resource(table: Table, reader: CatalogReader, left_out: frozenset[str]) -> DltResource:
+    columns = [column for column in table.columns if column.name not in left_out]
+
     def rows() -> Iterator[Any]:
         catalog = reader.catalog(table.name)
         yield dlt.mark.materialize_table_schema()  # a table without rows is a table
         found = table.rows(catalog)
-        yield [as_stored(row) for row in found] if table.columns is FIELD_COLUMNS else list(found)
+        if table.columns is FIELD_COLUMNS:
+            found = map(as_stored, found)
+        yield [{name: row[name] for name in row if name not in left_out} for row in found]
         if table.child is not None:
             yield _child_rows(table.child, catalog)
 
@@ -132,7 +157,7 @@ def _resource(table: Table, reader: CatalogReader) -> DltResource:
         name=table.name,
         write_disposition="replace",
         primary_key=list(table.key),
-        columns=hints(table.columns),
+        columns=hints(columns),
     )
 
 

@@ -132,8 +132,8 @@ class Converter:
         return table, [id_ for id_, value in zip(ids, said, strict=True) if id_ not in having and value is not _ABSENT]
 
     def _unlisted(self, page: _Page) -> frozenset[str]:
-        """The keys of no field. Deals and smart processes carry an empty `fm` though they have no such thing."""
-        return frozenset(key for key in page.keys() - self._known if key != "fm" or any(page[key]))
+        """The keys of no field that hold anything: rows also carry names of what is switched off, always empty."""
+        return frozenset(key for key in page.keys() - self._known if not all(map(is_empty, page[key])))
 
 
 class _Lane(NamedTuple):

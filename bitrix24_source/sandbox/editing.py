@@ -55,6 +55,24 @@ def rename_option(world: World, option_id: int, value: str) -> None:
             field.extra = {**field.extra, "items": [{"ID": str(one.id), "VALUE": one.value} for one in options]}
 
 
+def put_activity(world: World, number: int, bindings: Iterable[tuple[int, int]] = (), **columns: Any) -> None:
+    """A new activity, or new values for one that is there; it counts as changed now."""
+    key = str(number)
+    row = next((row for row in world.activities if row["ID"] == key), None)
+    if row is None:
+        row = {"ID": key, "CREATED": world.now(), "OWNER_TYPE_ID": "2", "OWNER_ID": "1", "COMPLETED": "N"}
+        world.activities.append(row)
+        world.activities.sort(key=lambda one: int(one["ID"]))
+    row |= {"LAST_UPDATED": world.now(), **columns}
+    if bindings or key not in world.bindings:
+        world.bindings[key] = list(bindings) or [(int(row["OWNER_TYPE_ID"]), int(row["OWNER_ID"]))]
+
+
+def drop_activity(world: World, number: int) -> None:
+    world.activities = [row for row in world.activities if row["ID"] != str(number)]
+    world.bindings.pop(str(number), None)
+
+
 def rename_stage(world: World, status_id: str, name: str) -> None:
     for row in world.statuses:
         if row["STATUS_ID"] == status_id:

@@ -5,6 +5,9 @@ It refuses to know prices anywhere else.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from .chance import mix, salt
 from .conditions import Grammar, split_key
 from .listing import Row, page, select_rows
@@ -53,7 +56,9 @@ def _numbers(value: object) -> list[int]:
 
 
 def product_rows(world: World, entity_type_id: int, owner: int) -> list[Row]:
-    """None to three rows for each owner, the same every time."""
+    """None to three rows for each owner, the same every time; or those that somebody put in their place."""
+    if (entity_type_id, owner) in world.products and world.objects[entity_type_id].exists(owner):
+        return [dict(row) for row in world.products[entity_type_id, owner]]
     switched = world.types.get(entity_type_id, {}).get("isLinkWithProductsEnabled", "N") == "Y"
     store = world.objects[entity_type_id]
     if (
@@ -64,6 +69,16 @@ def product_rows(world: World, entity_type_id: int, owner: int) -> list[Row]:
         return []
     chance = mix(owner, salt(world.seed, entity_type_id, "products"))
     return [_row(entity_type_id, owner, place, chance >> place) for place in range(chance % 4)]
+
+
+def set_product_rows(world: World, entity_type_id: int, owner: int, goods: Sequence[Mapping[str, Any]]) -> None:
+    """Rows in the place of all that the owner had. They get new ids, as the vendor's `set` gives them."""
+    world.products[entity_type_id, owner] = [
+        _row(entity_type_id, owner, place, mix(owner, place))
+        | {"id": world.next_id("product row", 9_000_000_000)}
+        | dict(one)
+        for place, one in enumerate(goods)
+    ]
 
 
 def _row(entity_type_id: int, owner: int, place: int, chance: int) -> Row:

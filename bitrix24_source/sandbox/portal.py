@@ -21,6 +21,7 @@ from .clock import Clock, WallClock
 from .dispatch import Dispatch
 from .faults import Faults
 from .limits import Limits
+from .methods_products import set_product_rows
 from .oauth import AUTH_SERVER, token_answer
 from .php import request_to_params
 from .readings import Readings
@@ -128,6 +129,17 @@ class Portal:
 
     def rename_stage(self, status_id: str, name: str) -> None:
         editing.rename_stage(self.world, status_id, name)
+
+    def set_product_rows(self, entity_type_id: int, owner: int, *goods: Mapping[str, Any]) -> None:
+        """Product rows in the place of all that an item had; whether that changes the item is for the test to say."""
+        set_product_rows(self.world, entity_type_id, owner, goods)
+
+    def put_activity(self, number: int, bindings: Iterable[tuple[int, int]] = (), **columns: Any) -> None:
+        """A new activity, or a change of one; bindings are pairs of entityTypeId and id."""
+        editing.put_activity(self.world, number, bindings, **columns)
+
+    def delete_activity(self, number: int) -> None:
+        editing.drop_activity(self.world, number)
 
     @property
     def base_url(self) -> str:

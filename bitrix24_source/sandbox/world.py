@@ -68,6 +68,8 @@ class World:
     activities: list[Row] = field(default_factory=list)
     bindings: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     moves: dict[int, list[Row]] = field(default_factory=dict)
+    # Product rows that somebody edited, whole, by type and owner; all others are computed.
+    products: dict[tuple[int, int], list[Row]] = field(default_factory=dict)
     denied: set[int] = field(default_factory=set)
     crm_mode: int = 1
     # Counters of ids that are global to the portal.

@@ -37,11 +37,11 @@ from bitrix24_source.catalog import Issues
 from bitrix24_source.choice import ItemChoice, Slices
 from bitrix24_source.client import Client
 from bitrix24_source.discovery import read_catalog
-from bitrix24_source.rounds import ItemRound
+from bitrix24_source.rounds import Round
 from bitrix24_source.run import Loaded, run
 from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter
 from bitrix24_source.sandbox.php import query_to_params
-from bitrix24_source.spa_items import _types as types_of
+from bitrix24_source.selection import SPA_ITEMS, readings
 
 POSTGRES = "postgresql://postgres:trusted@127.0.0.1:5432/postgres"
 
@@ -120,10 +120,10 @@ class Reader:
     def _round(self, client: Client, choice: ItemChoice) -> Counter[int]:
         """Memory is kept at the end only, as dlt does."""
         catalog, issues, state = read_catalog(client, {"spa_types"}), Issues(self.clock.now), deepcopy(self.state)
-        types = types_of(catalog, client, choice)
-        names = {one.table.name: one.spa.entity_type_id for one in types}
+        lists = list(readings(catalog, client, choice, frozenset({SPA_ITEMS})))
+        names = {one.table.name: one.items.entity_type_id for one in lists if one.table}
         written: Counter[int] = Counter()
-        for made in ItemRound(client, types, state, choice, issues).rows(catalog):
+        for _, made in Round(client, lists, lambda _resource: state, choice, issues).made(catalog):
             name = getattr(made.meta, "table_name", None) or made.meta.hints["table_name"]
             if name in names and isinstance(made.data, pa.Table):
                 type_, rows = names[name], made.data.to_pylist()

@@ -7,13 +7,14 @@ from __future__ import annotations
 import dlt
 import pytest
 
-from bitrix24_source.catalog import SpaType
+from bitrix24_source.catalog import EntityType
 from bitrix24_source.choice import Slices, SweepSchedule
 from bitrix24_source.deletions import gone_types
 from bitrix24_source.items import Rows, read_items
+from bitrix24_source.lists import ItemList
 from bitrix24_source.memory import TypeMemory
 from bitrix24_source.sandbox import Portal
-from bitrix24_source.segments import ItemList, Segment
+from bitrix24_source.segments import Segment
 
 HOUR, DAY = 3600, 24 * 3600
 
@@ -299,7 +300,7 @@ def test_only_the_portals_own_word_counts(spas, reader):
     """Of types that are not listed, gone is what the portal says it does not have; not what it hides or still has."""
     portal = spas({177: 3, 1030: 3})
     portal.deny_type(1030)
-    absent = [SpaType(type_, {}) for type_ in (177, 1030, 1032)]
+    absent = [EntityType(type_, {}) for type_ in (177, 1030, 1032)]
 
     assert [1032] == [spa.entity_type_id for spa in gone_types(reader(portal).connect(), absent)]
 
