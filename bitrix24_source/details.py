@@ -15,7 +15,7 @@ from .batching import Outcome, Reader, side_by_side
 from .catalog import EntityType, Issues, Row
 from .cells import as_int
 from .errors import Bitrix24Error
-from .fields import fields_from_wire
+from .fields import fields_from_wire, with_multifield
 from .objects import BY_NUMBER, directory_of, stages_of
 from .paging import ListMethod, all_rows
 from .wire import Answer, Call
@@ -97,7 +97,9 @@ def _with_details(entity: EntityType, row: Row) -> EntityType:
 
 def _with_fields(entity: EntityType, outcome: Outcome, unreadable: dict[int, str], issues: Issues) -> EntityType:
     if isinstance(outcome, Answer):
-        return replace(entity, fields=fields_from_wire(outcome.result))
+        fields = fields_from_wire(outcome.result)
+        has_contacts = entity.is_built_in and BY_NUMBER[entity.entity_type_id].has_contacts
+        return replace(entity, fields=with_multifield(fields) if has_contacts else fields)
     unreadable[entity.entity_type_id] = entity.title
     resource = "crm_fields" if entity.is_built_in else "spa_fields"
     issues.note(resource, outcome, f"fields of {entity.title!r} may not be read: {outcome.what}", entity=entity)

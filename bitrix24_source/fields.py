@@ -163,7 +163,14 @@ UTM_FIELDS = tuple(
 )
 
 # Phones and e-mails of leads, contacts and companies; the pages disagree whether the field list has it.
-MULTIFIELD = Field(name="fm", upper_name="FM", type="crm_multifield", is_multiple=True)
+MULTIFIELD = Field(name="fm", upper_name="FM", type="crm_multifield", title="FM", is_multiple=True)
+
+
+def with_multifield(fields: Sequence[Field]) -> tuple[Field, ...]:
+    """The fields of an object that has phones and e-mails, these among them."""
+    if any(field.upper_name == MULTIFIELD.upper_name for field in fields):
+        return tuple(fields)
+    return (*fields, dataclasses.replace(MULTIFIELD, position=len(fields)))
 
 
 def fields_from_wire(result: Any) -> tuple[Field, ...]:

@@ -23,6 +23,7 @@ class CrmObject:
         directory: of its stages, with the category's number in braces; "" for an object without stages.
         has_categories: crm.category.list answers for it.
         has_history: crm.stagehistory.list answers for it.
+        has_contacts: its items have phones and e-mails, in `fm`.
     """
 
     table: str
@@ -32,6 +33,7 @@ class CrmObject:
     directory: str = ""
     has_categories: bool = False
     has_history: bool = False
+    has_contacts: bool = False
 
     def directory_of(self, category_id: int) -> str:
         """The directory of the stages of one category. That of a deal's general pipeline has no number."""
@@ -39,10 +41,10 @@ class CrmObject:
 
 
 _OBJECTS = (
-    CrmObject("leads", 1, "CRM_LEAD", "L", "STATUS", has_history=True),
+    CrmObject("leads", 1, "CRM_LEAD", "L", "STATUS", has_history=True, has_contacts=True),
     CrmObject("deals", 2, "CRM_DEAL", "D", "DEAL_STAGE_{}", has_categories=True, has_history=True),
-    CrmObject("contacts", 3, "CRM_CONTACT", has_categories=True),
-    CrmObject("companies", 4, "CRM_COMPANY", has_categories=True),
+    CrmObject("contacts", 3, "CRM_CONTACT", has_categories=True, has_contacts=True),
+    CrmObject("companies", 4, "CRM_COMPANY", has_categories=True, has_contacts=True),
     CrmObject("quotes", 7, "CRM_QUOTE", "Q", "QUOTE_STATUS"),
     CrmObject(
         "invoices", 31, "CRM_SMART_INVOICE", "SI", "SMART_INVOICE_STAGE_{}", has_categories=True, has_history=True

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from .catalog import Catalog, EntityType
@@ -10,7 +11,7 @@ from .choice import ItemChoice
 from .client import Client
 from .discovery import MODE, SHORT_CODES
 from .errors import ConfigError
-from .fields import fields_from_wire
+from .fields import MULTIFIELD, Field, fields_from_wire
 from .item_tables import ItemTable, wire_names
 from .lists import ActivityList, HistoryList, ItemList
 from .objects import BY_NUMBER, LEADS, OBJECTS
@@ -89,7 +90,8 @@ class _Maker:
 
     def items(self, one: EntityType) -> Reading:
         """The items of one type."""
-        fields, number = one.fields or (), one.entity_type_id
+        number = one.entity_type_id
+        fields: Sequence[Field] = one.fields or ()
         names, unknown = wire_names(fields, self._selects.get(number, ()), one.items_table)
         if unknown:
             raise ConfigError(
@@ -97,6 +99,11 @@ class _Maker:
                 f"select of entityTypeId {number}",
                 "name fields as spa_fields and crm_fields do: name, upper_name or column_name",
             )
+
+        if MULTIFIELD.name in names:  # no selection may name it, it only comes with everything
+            wanted = {*names, "id"}
+            fields = [replace(field, is_left_out=field.is_left_out or field.name not in wanted) for field in fields]
+            names = frozenset()
 
         def reread() -> Any:
             return fields_from_wire(self._client.call("crm.item.fields", {"entityTypeId": number}).result)

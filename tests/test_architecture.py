@@ -57,7 +57,16 @@ def test_sandbox_shares_nothing_with_the_rest() -> None:
         ("requests", {"transport", "client"}),
         (
             "dlt",
-            {"auth", "destination", "deletions", "extraction", "item_tables", "record_tables", "rounds", "list_resources"}
+            {
+                "auth",
+                "destination",
+                "deletions",
+                "extraction",
+                "item_tables",
+                "record_tables",
+                "rounds",
+                "list_resources",
+            }
             | {"source", "failures", "leftovers", "run", "cli"},
         ),
     ],

@@ -113,12 +113,14 @@ def test_check_tells_a_clock_that_goes_right(bitrix24):
     [
         ("userfieldconfig", "sort, xml_id and is_default of spa_field_options stay empty", 0),
         ("bizproc", "spa_automations stays empty", 0),
+        ("user_basic", "users stays empty, and no names of people are shown", 0),
+        ("department", "departments stays empty", 0),
         ("crm", "nothing can be loaded without it", 1),
     ],
 )
 def test_check_says_what_a_missing_scope_costs(bitrix24, webhook, portal, scope, cost, code):
     """A scope that is missing is named with its price; without crm nothing works, exit code 1."""
-    portal.set_scopes({"crm", "userfieldconfig", "bizproc"} - {scope})
+    portal.set_scopes({"crm", "userfieldconfig", "bizproc", "user_basic", "department"} - {scope})
     done = bitrix24("check", credentials=webhook)
 
     assert [("missing", f"scope {scope}: {cost}")] == [line for line in lines_of(done.out) if line[0] == "missing"]
