@@ -51,6 +51,11 @@ The river, one file per station, in the order in which data meets them; imports 
     source           the dlt source
     failures         what does an error of dlt or of this machine mean, in one sentence?
     leftovers        is the working folder ours alone, and what did a run that was cut off leave in it?
+    view_names       what are the columns of a labelled view called?
+    view_labels      where are the words for the ids that a field holds?
+    view_sql         what does the labelled view of one item table say?
+    views            how is a view put into the destination, and taken out of it?
+    labels           are the labelled views there, and up to date?
     run              one scheduled run, and how it ended
     checks           does the connection work, and what would be missing?
     describe         the catalogue for people and scripts
@@ -66,10 +71,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .auth import Bitrix24Credentials
     from .errors import Bitrix24Error
+    from .labels import create_views, drop_views
     from .source import bitrix24
     from .tokens import FileTokenStore, TokenPair, TokenStore
 
-__all__ = ["Bitrix24Credentials", "Bitrix24Error", "FileTokenStore", "TokenPair", "TokenStore", "bitrix24"]
+__all__ = [
+    "Bitrix24Credentials",
+    "Bitrix24Error",
+    "FileTokenStore",
+    "TokenPair",
+    "TokenStore",
+    "bitrix24",
+    "create_views",
+    "drop_views",
+]
 
 _HOMES = {
     "Bitrix24Credentials": "auth",
@@ -78,6 +93,8 @@ _HOMES = {
     "TokenPair": "tokens",
     "TokenStore": "tokens",
     "bitrix24": "source",
+    "create_views": "labels",
+    "drop_views": "labels",
 }
 
 

@@ -55,6 +55,7 @@ def test_sandbox_shares_nothing_with_the_rest() -> None:
     ("library", "allowed"),
     [
         ("requests", {"transport", "client"}),
+        ("sqlglot", {"view_labels", "view_sql", "views"}),
         (
             "dlt",
             {
@@ -67,12 +68,12 @@ def test_sandbox_shares_nothing_with_the_rest() -> None:
                 "rounds",
                 "list_resources",
             }
-            | {"source", "failures", "leftovers", "run", "cli"},
+            | {"source", "failures", "leftovers", "views", "labels", "run", "cli"},
         ),
     ],
 )
 def test_libraries_stay_where_they_belong(library: str, allowed: set[str]) -> None:
-    """Only the transport speaks HTTP, and only the last stations speak dlt."""
+    """Only the transport speaks HTTP, only the views SQL as expressions, and only the last stations speak dlt."""
     users = {name for name in FILES if any(m.split(".")[0] == library for m in imports(PACKAGE / f"{name}.py"))}
 
     assert users <= allowed

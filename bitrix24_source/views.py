@@ -1,0 +1,139 @@
+"""How is a view put into the destination, and taken out of it, without harm to those who read it or stand on it?
+
+It knows dlt's clients and what databases are like, and nothing of what a view says.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import dlt
+from dlt.destinations.job_client_impl import SqlJobClientBase
+from dlt.destinations.sql_client import SqlClientBase
+from sqlglot import exp
+
+from .view_labels import column
+from .view_names import Spelling
+from .view_sql import Stored
+
+LOCK_SECONDS: float = 5
+"""how long PostgreSQL may wait for those who read a view, and new readers for it meanwhile"""
+
+EMPTIED = "bitrix24 emptied"
+"""written on a view that had to let go of its table and could not be dropped"""
+
+
+class ViewDatabase:
+    """A destination that has views.
+
+    Attributes:
+        stored: the tables that dlt's schema knows and that exist, and their columns.
+    """
+
+    def __init__(self, client: SqlJobClientBase) -> None:
+        self._client: SqlClientBase[Any] = client.sql_client
+        caps = client.capabilities
+        self._has_transactions = caps.supports_ddl_transactions
+        self._dialect = caps.sqlglot_dialect or ""
+        self.stored = _stored(client)
+
+    @staticmethod
+    @contextmanager
+    def opened(pipeline: dlt.Pipeline, schema: str) -> Iterator[ViewDatabase | None]:
+        """The pipeline's destination; None where it has no views."""
+        with pipeline.destination_client(schema) as client:
+            yield ViewDatabase(client) if isinstance(client, SqlJobClientBase) else None
+
+    def read(self, table: str, columns: Sequence[str]) -> list[dict[str, Any]]:
+        """All rows of a table."""
+        query = exp.select(*(column(self.stored.folded(name)) for name in columns)).from_(self.stored.table(table))
+        rows = self._client.execute_sql(query.sql(self._dialect))
+        return [dict(zip(columns, row, strict=True)) for row in rows or ()]
+
+    def put(self, name: str, query: exp.Select) -> None:
+        """The view, in place where the database can: that keeps rights, and what stands on it. Else anew, at one stroke."""
+        view = self.stored.table(name)
+        made = exp.Create(this=view, kind="VIEW", expression=query)
+        anew = made.sql(self._dialect)
+        made.set("replace", True)
+        marking = []
+        if self._dialect == "postgres":
+            mark = f"bitrix24 {hashlib.sha256(anew.encode()).hexdigest()[:16]}"
+            if self._mark(view) == mark:
+                return  # nobody who reads the view need wait
+            marking = [f"COMMENT ON VIEW {self._sql(view)} IS '{mark}'"]
+        try:
+            self._execute(made.sql(self._dialect), *marking)
+        except Exception:
+            if not self._has_transactions:
+                raise
+            self._execute(f"DROP VIEW IF EXISTS {self._sql(view)}", anew, *marking)
+
+    def drop(self, name: str) -> None:
+        """Takes the view away, so that its tables can be dropped.
+
+        Where somebody's own view stands on it PostgreSQL refuses; then it stays, without rows and without tables under it.
+        """
+        view = self.stored.table(name)
+        try:
+            self._execute(f"DROP VIEW IF EXISTS {self._sql(view)}")
+        except Exception:
+            if self._dialect != "postgres":
+                raise
+            self._execute(self._emptied(view), f"COMMENT ON VIEW {self._sql(view)} IS '{EMPTIED}'")
+
+    def is_emptied(self, name: str) -> bool:
+        """Whether `drop` could only empty the view, and nobody filled it since."""
+        return self._dialect == "postgres" and self._mark(self.stored.table(name)) == EMPTIED
+
+    def _execute(self, *statements: str) -> None:
+        """All of them or none, as far as the destination goes."""
+        with self._client.begin_transaction() if self._has_transactions else nullcontext():
+            if self._dialect == "postgres":
+                self._client.execute_sql(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
+            for statement in statements:
+                self._client.execute_sql(statement)
+
+    def _mark(self, view: exp.Table) -> str:
+        """What was written on the view when it was made: its query cannot be compared, PostgreSQL rewrites it."""
+        found = self._client.execute_sql(f"SELECT obj_description({self._oid(view)}, 'pg_class')")
+        return str(found[0][0]) if found else ""
+
+    def _emptied(self, view: exp.Table) -> str:
+        """The same columns over nothing."""
+        found = self._client.execute_sql(
+            "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute "  # noqa: S608 - our own name
+            f"WHERE attrelid = {self._oid(view)} AND attnum > 0 ORDER BY attnum"
+        )
+        names = ((exp.to_identifier(name, quoted=True).sql("postgres"), type_) for name, type_ in found or ())
+        columns = ", ".join(f"CAST(NULL AS {type_}) AS {name}" for name, type_ in names)
+        return f"CREATE OR REPLACE VIEW {self._sql(view)} AS SELECT {columns} WHERE FALSE"
+
+    def _oid(self, view: exp.Table) -> str:
+        return f"to_regclass({exp.Literal.string(self._sql(view)).sql('postgres')})"
+
+    def _sql(self, view: exp.Table) -> str:
+        return view.sql(self._dialect)
+
+
+def _stored(client: SqlJobClientBase) -> Stored:
+    """What exists in truth: dlt's schema also has tables that were never made."""
+    caps = client.capabilities
+    folded = caps.casefold_identifier
+    known = {name: table["columns"] for name, table in client.schema.tables.items() if not name.startswith("_dlt")}
+    tables = {
+        table: {
+            name: str(told.get("data_type") or "text") for name, told in known[table].items() if folded(name) in found
+        }
+        for table, found in client.get_storage_tables(known)
+        if found
+    }
+
+    def path(table: str) -> list[str]:
+        return client.sql_client.make_qualified_table_name_path(table, quote=False)
+
+    limit = caps.max_column_identifier_length or caps.max_identifier_length
+    return Stored(tables, path, folded, Spelling(limit, caps.sqlglot_dialect or ""))
