@@ -127,6 +127,7 @@ def spa_info(types: tuple[str, ...], as_json: bool, sandbox: bool) -> None:
 @click.option("--type", "types", multiple=True, metavar="T", help="Only this smart process; may be repeated.")
 @click.option("--full-refresh", is_flag=True, help="Start over; with --type, for that one alone.")
 @click.option("--sweep", is_flag=True, help="Look now for items that were deleted in the portal.")
+@click.option("--no-views", is_flag=True, help="Leave the labelled views as they are.")
 @click.option("--progress", type=click.Choice(["tqdm", "log", "none"]), help="[default: tqdm on a terminal, else log]")
 @sandbox_option
 def load(
@@ -136,6 +137,7 @@ def load(
     types: tuple[str, ...],
     full_refresh: bool,
     sweep: bool,
+    no_views: bool,
     progress: str | None,
     sandbox: bool,
 ) -> None:
@@ -159,6 +161,7 @@ def load(
                 full_refresh=full_refresh and not types,  # one type alone is read again into the table that it has
                 progress=_progress(progress),
                 slices=slices,
+                views=not no_views,
             )
         except KeyboardInterrupt:
             click.echo("bitrix24: stopped - what was committed stays - run again to go on from there", err=True)

@@ -9,17 +9,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import Any
 
 import dlt
 from dlt.common.exceptions import DltException
 
+from .catalog import Issues
 from .choice import Slices
 from .destination import require_free
 from .errors import Bitrix24Error
+from .extraction import hints
 from .failures import explained, was_interrupted
+from .labels import create_views, drop_views
 from .leftovers import WAIT_SECONDS, only_run, opened, with_nothing_pending
-from .tables import ISSUES
+from .tables import ISSUES, issue_dicts
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ def run(
     progress: Any = None,
     pipelines_dir: str | None = None,
     slices: Slices | None = None,
+    views: bool = True,
     wait_seconds: float = WAIT_SECONDS,
 ) -> Loaded:
     """Loads a `bitrix24()` source and says what came of it.
@@ -59,6 +64,7 @@ def run(
         progress: a dlt collector.
         pipelines_dir: dlt's working directory, where it should not be the usual one.
         slices: those that the source was made with; each is committed by itself, until nothing is left.
+        views: create the labelled views, or bring them up to date, at the end.
         wait_seconds: for another run of the same pipeline to end.
 
     Raises:
@@ -84,11 +90,15 @@ def run(
             require_free(pipeline)
             pipeline = with_nothing_pending(pipeline)
             again: Any = "drop_resources" if full_refresh else None
+            if full_refresh:
+                drop_views(pipeline)  # PostgreSQL drops no table that a view stands on
             pipeline.run(source.with_resources(*resources) if resources else source, refresh=again)
             rows = _row_counts(pipeline)
             while slices and slices.unfinished:
                 pipeline.run(source.with_resources(*slices.resources))
                 rows += _row_counts(pipeline)
+            if views:
+                rows += _note(pipeline, source, create_views(pipeline, source.name))
             return Loaded(rows, dataset)
     except Bitrix24Error:
         raise
@@ -96,6 +106,25 @@ def run(
         interrupted = was_interrupted(error)
         failure = KeyboardInterrupt() if interrupted else explained(error, _name_of(destination))
     raise failure
+
+
+def _note(pipeline: dlt.Pipeline, source: Any, problems: Sequence[Bitrix24Error]) -> Counter[str]:
+    """Problems with views as rows of `load_issues`: the load that they came after is in the destination."""
+    if not problems:
+        return Counter()
+    issues = Issues(lambda: datetime.now(timezone.utc))
+    for problem in problems:
+        issues.note("views", problem, problem.what, hint=problem.hint)
+    rows = [{**row, "load_id": _load_id(pipeline)} for row in issue_dicts(issues.noted)]
+    pipeline.run(
+        rows, table_name=ISSUES.name, columns=hints(ISSUES.columns), write_disposition="append", schema=source.schema
+    )
+    return Counter({ISSUES.name: len(rows)})
+
+
+def _load_id(pipeline: dlt.Pipeline) -> str:
+    info = pipeline.last_trace.last_load_info if pipeline.last_trace else None
+    return info.loads_ids[-1] if info and info.loads_ids else ""
 
 
 def _name_of(destination: Any) -> str:
