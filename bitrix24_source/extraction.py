@@ -20,6 +20,7 @@ from .client import Client
 from .destination import require_free
 from .discovery import TABLES, read_catalog
 from .fields import Column
+from .stored_names import stored_column, stored_table
 
 ITEM_RESOURCES = frozenset({"spa_items"})
 
@@ -97,14 +98,11 @@ def hints(columns: Iterable[Column]) -> Any:
 
 def as_stored(row: dict[str, Any]) -> dict[str, Any]:
     """A row of `spa_fields` with the names that the destination has: dlt shortens what is too long for it."""
-    if not current_load_id():
-        return row
-    naming = dlt.current.source_schema().naming
     column, child = row["column_name"], row["child_table"]
     return {
         **row,
-        "column_name": column and naming.normalize_path(column),
-        "child_table": child and naming.normalize_tables_path(child),
+        "column_name": column and stored_column(column),
+        "child_table": child and stored_table(child),
     }
 
 

@@ -18,6 +18,7 @@ import pyarrow as pa
 from .arrow_types import COLUMN_TYPES
 from .fields import Field, placements
 from .segments import Row
+from .stored_names import stored_column, stored_table
 from .values import Converted, Converter, Rejected
 
 log = logging.getLogger("bitrix24_source")
@@ -168,7 +169,15 @@ def _with_removed(table: pa.Table, emptied: Sequence[int]) -> pa.Table:
 
 def rejected_table(rejected: Sequence[Rejected], now: datetime, *, is_first: bool = True) -> Any:
     """One row for each value that did not fit, as a table for dlt; rejected again, it replaces its row."""
-    rows = [{**vars(value), "loaded_at": now} for value in rejected]
+    rows = [
+        {
+            **vars(value),
+            "table_name": stored_table(value.table_name),
+            "column_name": stored_column(value.column_name),
+            "loaded_at": now,
+        }
+        for value in rejected
+    ]
     table = pa.Table.from_pylist(rows, schema=REJECTED_SCHEMA)
     if not is_first:
         return dlt.mark.with_table_name(table, REJECTED_TABLE)
@@ -187,7 +196,7 @@ def _with_hints(table: pa.Table, name: str, **hints: Any) -> Any:
 
 
 def _stored_type(stored: Mapping[str, Any], table: str, column: str) -> str | None:
-    type_ = stored.get(table, {}).get("columns", {}).get(column, {}).get("data_type")
+    type_ = stored.get(stored_table(table), {}).get("columns", {}).get(stored_column(column), {}).get("data_type")
     return None if type_ is None else str(type_)
 
 

@@ -19,6 +19,7 @@ from .catalog import Catalog, Issues, SpaType
 from .choice import ItemChoice
 from .client import Client
 from .deletions import deleted_rows, gone_types, missing_ids, revived_ids
+from .destination import Held
 from .errors import Bitrix24Error, ConfigError, DeniedError, PortalError, UnavailableError
 from .extraction import current_load_id
 from .item_tables import ItemTable
@@ -93,6 +94,7 @@ class ItemRound:
         self._issues = issues
         self._roles: dict[ItemList, tuple[TypeItems, Role]] = {}
         self._enough = threading.Event()
+        self._held = Held()
         self._rows = 0
         self._lost: Bitrix24Error | None = None
         """why the portal cannot be asked any further in this round"""
@@ -281,17 +283,16 @@ class ItemRound:
 
     def _compared(self, one: TypeItems) -> Iterator[Any]:
         """Marks what is gone from the portal; reads what came back, or came into sight, without having changed."""
-        pipeline, schema = dlt.current.pipeline(), dlt.current.source_schema().name
         now, share = self._client.clock.now(), self._choice.max_deleted_share
         try:
-            for rows in () if one.is_new else deleted_rows(pipeline, schema, one.table.name, one.seen, now, share):
+            for rows in () if one.is_new else deleted_rows(self._held, one.table.name, one.seen, now, share):
                 yield one.table.mark_deleted(rows)
         except Bitrix24Error as error:
             self._issues.note(RESOURCE, error, error.what, spa=one.spa)
             return
         if one.role != "all":
             lacking = revived_ids if one.items.filter else missing_ids
-            yield from self._again(one, lacking(pipeline, schema, one.table.name, one.seen, one.came))
+            yield from self._again(one, lacking(self._held, one.table.name, one.seen, one.came))
         one.memory.runs, one.memory.swept_at = 0, self._now.isoformat()
 
     def _again(self, one: TypeItems, ids: Sequence[int]) -> Iterator[Any]:
@@ -328,9 +329,8 @@ class ItemRound:
             names = ", ".join(spa.items_table for spa in absent)
             self._issues.note(RESOURCE, error, f"whether the types of {names} are gone is not known: {error.what}")
             return
-        pipeline, schema = dlt.current.pipeline(), dlt.current.source_schema().name
         for spa in gone:
-            for rows in deleted_rows(pipeline, schema, spa.items_table, [], self._client.clock.now(), 1.0):
+            for rows in deleted_rows(self._held, spa.items_table, [], self._client.clock.now(), 1.0):
                 yield dlt.mark.with_table_name(rows, spa.items_table)
             del self._state["types"][str(spa.entity_type_id)]
 
