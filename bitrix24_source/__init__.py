@@ -32,7 +32,7 @@ The river, one file per station, in the order in which data meets them; imports 
     choice       which items did somebody choose, and how are they to be read?
     memory       what is remembered of each type between runs?
     timefilter   does the portal keep what a filter on updatedTime says?
-    stored_names  under which names does the destination hold tables and columns?
+    capabilities  what can the destination not do, and what is done instead?
     item_tables  items as tables for dlt, with what did not fit beside them
     destination  is the destination free, and what does it hold already?
     deletions    which items are gone from the portal?

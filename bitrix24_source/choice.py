@@ -57,7 +57,7 @@ OWN_FILTERS = frozenset({">id", "<=id", ">ID", "<=ID", ">=updatedTime", ">=UPDAT
 """conditions with which we page and go on; a user's would be overwritten"""
 
 
-@dataclass(frozen=True)
+@dataclass
 class ItemChoice:
     """Which items, which of their fields, and how."""
 
@@ -80,3 +80,8 @@ class ItemChoice:
                     "sources.bitrix24.filter",
                     "bound another field, or leave it out",
                 )
+
+    def read_whole(self) -> None:
+        """All items in one package, whatever was read before: for a destination that cannot keep the rows of another."""
+        self.restart = True
+        self.slices.rows, self.slices.seconds = 0, 0.0

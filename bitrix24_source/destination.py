@@ -17,6 +17,7 @@ from dlt.common.exceptions import DltException
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from .arrow_types import ARROW
+from .capabilities import can_merge
 from .errors import ConfigError
 from .fields import ColumnType
 from .transport import redacted
@@ -70,7 +71,7 @@ def _require_other_name(sql: Any) -> None:
 
 
 class Held:
-    """What the destination holds, as of the load before the running one; empty where it cannot be read back.
+    """What the destination holds, as of the load before the running one; nothing where it cannot be read back or merged into.
 
     Lives as long as one extraction: to ask dlt for a client takes longer than to ask the client, in a schema of many tables.
     """
@@ -126,7 +127,7 @@ class Held:
     def _tables(self) -> Mapping[str, Any]:
         """As dlt knows them from the state, which the destination keeps, also when its working directory is new."""
         pipeline, name = dlt.current.pipeline(), dlt.current.source_schema().name
-        return dict(pipeline.schemas[name].tables) if name in pipeline.schema_names else {}
+        return dict(pipeline.schemas[name].tables) if name in pipeline.schema_names and can_merge() else {}
 
 
 def _ids_where(client: Any, table: str, condition: str) -> pa.Array:

@@ -14,13 +14,13 @@ import dlt
 from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
 from dlt.extract.exceptions import CurrentSourceNotAvailable
 
+from .capabilities import stored_column, stored_table
 from .catalog import Catalog, Issue
 from .choice import Slices
 from .client import Client
 from .destination import require_free
 from .discovery import TABLES, read_catalog
 from .fields import Column
-from .stored_names import stored_column, stored_table
 
 ITEM_RESOURCES = frozenset({"spa_items"})
 

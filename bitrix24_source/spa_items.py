@@ -12,6 +12,7 @@ from typing import Any
 import dlt
 from dlt.extract import DltResource
 
+from .capabilities import can_merge
 from .catalog import Catalog, Issues, SpaType
 from .choice import ItemChoice
 from .client import Client
@@ -28,6 +29,8 @@ def spa_items(reader: CatalogReader, client: Client, choice: ItemChoice) -> DltR
     """The resource `spa_items`."""
 
     def rows() -> Iterator[Any]:
+        if not can_merge():
+            choice.read_whole()
         catalog = reader.catalog(RESOURCE)
         issues = Issues(client.clock.now)
         types = _types(catalog, client, choice)

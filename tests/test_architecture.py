@@ -58,7 +58,7 @@ def test_sandbox_shares_nothing_with_the_rest() -> None:
         (
             "dlt",
             {"auth", "destination", "deletions", "extraction", "item_tables", "rounds", "spa_items", "source"}
-            | {"stored_names", "failures", "leftovers", "run", "cli"},
+            | {"capabilities", "failures", "leftovers", "run", "cli"},
         ),
     ],
 )
