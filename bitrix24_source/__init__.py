@@ -37,6 +37,7 @@ The river, one file per station, in the order in which data meets them; imports 
     choice           which items did somebody choose, and how are they to be read?
     memory           what is remembered of each list between runs?
     timefilter       does the portal keep what a filter on the time of a change says?
+    capabilities     what can the destination not do, and what is done instead?
     item_tables      items as tables for dlt, with what did not fit beside them
     record_tables    the tables whose columns the vendor's pages fix
     readings         which list is read into which table, and what of it?

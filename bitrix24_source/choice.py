@@ -75,7 +75,7 @@ OWN_FILTERS = frozenset({">id", "<=id", ">ID", "<=ID", ">=updatedTime", ">=UPDAT
 """conditions with which we page and go on; a user's would be overwritten"""
 
 
-@dataclass(frozen=True)
+@dataclass
 class ItemChoice:
     """Which items, which of their fields, and how."""
 
@@ -89,6 +89,7 @@ class ItemChoice:
     restart: bool = False
     personal: bool = False
     left_out: LeftOut = field(default_factory=LeftOut)
+    is_whole: bool = False
     slices: Slices = field(default_factory=Slices)
 
     def __post_init__(self) -> None:
@@ -100,3 +101,8 @@ class ItemChoice:
                     "sources.bitrix24.filter",
                     "bound another field, or leave it out",
                 )
+
+    def read_whole(self) -> None:
+        """All items in one package, whatever was read before: for a destination that cannot keep the rows of another."""
+        self.is_whole = True
+        self.slices.rows, self.slices.seconds = 0, 0.0

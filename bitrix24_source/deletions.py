@@ -10,14 +10,13 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-import dlt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from . import batching
 from .catalog import EntityType
 from .client import Client
-from .destination import living_ids, marked_ids, rows_of
+from .destination import Held
 from .errors import Bitrix24Error, PortalError
 from .wire import Call
 
@@ -27,14 +26,11 @@ FEW = 10
 Ids = Sequence[pa.Array]
 
 
-def deleted_rows(
-    pipeline: dlt.Pipeline, schema: str, table: str, seen: Ids, now: datetime, max_share: float
-) -> Iterator[pa.Table]:
+def deleted_rows(held: Held, table: str, seen: Ids, now: datetime, max_share: float) -> Iterator[pa.Table]:
     """The rows of items that the destination has and the portal no longer shows, marked.
 
     Args:
-        pipeline: of the running load.
-        schema: name of the source's schema.
+        held: what the destination holds.
         table: an item table whose items were all read.
         seen: their ids.
         now: the time that `deleted_at` takes.
@@ -43,7 +39,7 @@ def deleted_rows(
     Raises:
         PortalError: more would go than `max_share`: more likely a lost right than so many deletions.
     """
-    living = living_ids(pipeline, schema, table)
+    living = held.living_ids(table)
     gone = living.filter(pc.invert(pc.is_in(living, value_set=_joined(seen))))
     if len(gone) > FEW and len(gone) > max_share * len(living):
         raise PortalError(
@@ -53,22 +49,22 @@ def deleted_rows(
             "check the rights of the credential; if they were deleted, run once with "
             "SOURCES__BITRIX24__MAX_DELETED_SHARE=1",
         )
-    for rows in rows_of(pipeline, schema, table, gone.to_pylist()) if len(gone) else ():
+    for rows in held.rows(table, gone.to_pylist()) if len(gone) else ():
         marks = pa.array([now] * len(rows), pa.timestamp("us", tz="UTC"))
         yield rows.set_column(rows.schema.get_field_index("deleted_at"), "deleted_at", marks)
 
 
-def revived_ids(pipeline: dlt.Pipeline, schema: str, table: str, seen: Ids, came: Ids = ()) -> list[int]:
+def revived_ids(held: Held, table: str, seen: Ids, came: Ids = ()) -> list[int]:
     """Ids that are marked in the destination and that the portal shows again, without those that came anyway."""
-    return _among(marked_ids(pipeline, schema, table), seen, came)
+    return _among(held.marked_ids(table), seen, came)
 
 
-def missing_ids(pipeline: dlt.Pipeline, schema: str, table: str, seen: Ids, came: Ids = ()) -> list[int]:
+def missing_ids(held: Held, table: str, seen: Ids, came: Ids = ()) -> list[int]:
     """The same, and ids that the destination never had: a right that was given later makes an item neither new nor changed.
 
     A destination that cannot be read back looks empty, and nothing is missing from it.
     """
-    living, marked = living_ids(pipeline, schema, table), marked_ids(pipeline, schema, table)
+    living, marked = held.living_ids(table), held.marked_ids(table)
     if not len(living) and not len(marked):
         return []
     return _among(_joined(seen), seen, [living, *came])

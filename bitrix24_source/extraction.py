@@ -14,6 +14,7 @@ import dlt
 from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
 from dlt.extract.exceptions import CurrentSourceNotAvailable
 
+from .capabilities import stored_column, stored_table
 from .catalog import Catalog, Issue, Issues
 from .choice import ItemChoice
 from .client import Client
@@ -116,14 +117,11 @@ def hints(columns: Iterable[Column]) -> Any:
 
 def as_stored(row: dict[str, Any]) -> dict[str, Any]:
     """A row of `spa_fields` with the names that the destination has: dlt shortens what is too long for it."""
-    if not current_load_id():
-        return row
-    naming = dlt.current.source_schema().naming
     column, child = row["column_name"], row["child_table"]
     return {
         **row,
-        "column_name": column and naming.normalize_path(column),
-        "child_table": child and naming.normalize_tables_path(child),
+        "column_name": column and stored_column(column),
+        "child_table": child and stored_table(child),
     }
 
 

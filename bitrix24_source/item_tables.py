@@ -16,13 +16,14 @@ import dlt
 import pyarrow as pa
 
 from .arrow_types import COLUMN_TYPES
+from .capabilities import MERGE_STRATEGY, can_merge, disposition, stored_column, stored_table
 from .fields import Field, placements
 from .lists import Row
 from .values import Converted, Converter, Rejected
 
 log = logging.getLogger("bitrix24_source")
 
-MERGE: Any = {"disposition": "merge", "strategy": "delete-insert"}
+MERGE: Any = {"disposition": "merge", "strategy": MERGE_STRATEGY}
 REMOVED = pa.field("is_removed", pa.bool_())
 """true on a row that stands for an emptied list: dlt deletes the old rows and does not keep this one"""
 
@@ -159,9 +160,9 @@ _LIST_HINTS: dict[str, Any] = {
 
 
 def with_removed(table: pa.Table, emptied: Sequence[int]) -> pa.Table:
-    """The child rows, and for each emptied list one row that makes the merge delete its old ones."""
+    """The child rows, and for each emptied list one row that makes the merge delete its old ones, if there is a merge."""
     whole = table.append_column(REMOVED, pa.nulls(len(table), REMOVED.type))
-    if not emptied:
+    if not emptied or not can_merge():
         return whole
     nothing = {
         "item_id": pa.array(emptied, pa.int64()),
@@ -174,7 +175,17 @@ def with_removed(table: pa.Table, emptied: Sequence[int]) -> pa.Table:
 
 def rejected_table(rejected: Sequence[Rejected], now: datetime, *, is_first: bool = True) -> Any:
     """One row for each value that did not fit, as a table for dlt; rejected again, it replaces its row."""
-    rows = [{**vars(value), "loaded_at": now} for value in rejected]
+    tables = {name: stored_table(name) for name in {value.table_name for value in rejected}}
+    columns = {name: stored_column(name) for name in {value.column_name for value in rejected}}
+    rows = [
+        {
+            **vars(value),
+            "table_name": tables[value.table_name],
+            "column_name": columns[value.column_name],
+            "loaded_at": now,
+        }
+        for value in rejected
+    ]
     table = pa.Table.from_pylist(rows, schema=REJECTED_SCHEMA)
     if not is_first:
         return dlt.mark.with_table_name(table, REJECTED_TABLE)
@@ -188,12 +199,19 @@ def with_hints(table: pa.Table, name: str, **hints: Any) -> Any:
     dlt may rank rows to keep one of each key, although reading by id brings each once: a package that is loaded again after a
     kill finds its first rows still in the staging table.
     """
-    made = dlt.mark.make_hints(table_name=name, write_disposition=MERGE, **hints)
+    if not can_merge():
+        hints["columns"] = {name: _plain(column) for name, column in hints.get("columns", {}).items()}
+    made = dlt.mark.make_hints(table_name=name, write_disposition=disposition(), **hints)
     return dlt.mark.with_hints(table, made, create_table_variant=True)
 
 
+def _plain(column: Mapping[str, Any]) -> dict[str, Any]:
+    """A column without what only a merge understands."""
+    return {key: value for key, value in column.items() if key not in ("dedup_sort", "hard_delete")}
+
+
 def _stored_type(stored: Mapping[str, Any], table: str, column: str) -> str | None:
-    type_ = stored.get(table, {}).get("columns", {}).get(column, {}).get("data_type")
+    type_ = stored.get(stored_table(table), {}).get("columns", {}).get(stored_column(column), {}).get("data_type")
     return None if type_ is None else str(type_)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import dlt
 from dlt.extract import DltResource
 
+from .capabilities import can_merge
 from .catalog import Issues
 from .choice import ItemChoice
 from .client import Client
@@ -54,6 +55,8 @@ class _SharedRound:
         return self._latest[1]
 
     def _made(self, names: list[str], turns: Turns) -> Stream:
+        if not can_merge():
+            self._choice.read_whole()
         catalog = self._reader.catalog(names[0])
         issues = Issues(self._client.clock.now)
         states = {name: dlt.current.resource_state(name) if current_load_id() else {} for name in names}

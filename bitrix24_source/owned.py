@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from .capabilities import can_merge
 from .errors import PortalError
 from .lists import BindingList, OwnedList, ProductRowList, Row
 from .memory import TypeMemory
@@ -107,7 +108,7 @@ class Belongings:
             )
         if self.rows:
             yield from into.take(self.rows, now)
-        if not is_new:
+        if not is_new and can_merge():
             yield from into.without_rows([owner for owner in self.owners if owner not in had])
 
 

@@ -19,6 +19,7 @@ from .catalog import Catalog, EntityType, Issues
 from .choice import ItemChoice
 from .client import Client
 from .deletions import deleted_rows, gone_types, missing_ids, revived_ids
+from .destination import Held
 from .errors import Bitrix24Error, ConfigError, DeniedError, PortalError, UnavailableError
 from .extraction import current_load_id
 from .items import Ended, Rows, pace_for, read_items
@@ -54,6 +55,7 @@ class Round:
         self._issues = issues
         self._of: dict[ItemList, tuple[Reading, Role]] = {}
         self._enough = threading.Event()
+        self._held = Held()
         self._rows = 0
         self._moment: Moment | None = None
         """None when the portal could not even be asked the time"""
@@ -244,19 +246,18 @@ class Round:
 
     def _compared(self, one: Reading) -> Iterator[Any]:
         """Marks what is gone from the portal; reads what came back, or came into sight, without having changed."""
-        pipeline, schema = dlt.current.pipeline(), dlt.current.source_schema().name
         now, share = self._client.clock.now(), self._choice.max_deleted_share
         table = one.table
         assert table is not None  # noqa: S101 - only tables are swept
         try:
-            for rows in () if one.is_new else deleted_rows(pipeline, schema, table.name, one.seen, now, share):
+            for rows in () if one.is_new else deleted_rows(self._held, table.name, one.seen, now, share):
                 yield table.mark_deleted(rows)
         except Bitrix24Error as error:
             self._issues.note(one.resource, error, error.what, entity=one.entity)
             return
         if one.role != "all":
             lacking = revived_ids if one.items.filter else missing_ids
-            yield from self._again(one, lacking(pipeline, schema, table.name, one.seen, one.came))
+            yield from self._again(one, lacking(self._held, table.name, one.seen, one.came))
         one.memory.runs, one.memory.swept_at = 0, (self._moment.now if self._moment else now).isoformat()
 
     def _again(self, one: Reading, ids: Sequence[int]) -> Iterator[Any]:
@@ -324,9 +325,8 @@ class Round:
             names = ", ".join(spa.items_table for spa in absent)
             self._issues.note(SPA_ITEMS, error, f"whether the types of {names} are gone is not known: {error.what}")
             return
-        pipeline, schema = dlt.current.pipeline(), dlt.current.source_schema().name
         for spa in gone:
-            for rows in deleted_rows(pipeline, schema, spa.items_table, [], self._client.clock.now(), 1.0):
+            for rows in deleted_rows(self._held, spa.items_table, [], self._client.clock.now(), 1.0):
                 yield SPA_ITEMS, dlt.mark.with_table_name(rows, spa.items_table)
             del remembered[str(spa.entity_type_id)]
 

@@ -156,6 +156,8 @@ class _Maker:
 
     def _restarts(self, one: EntityType | None = None) -> bool:
         """A refresh of some types is one of these alone."""
+        if self._choice.is_whole:
+            return True
         return self._choice.restart and (not self._choice.types or (one is not None and not one.is_built_in))
 
     def _by_type(self, chosen: Mapping[Any, Any]) -> dict[int, Any]:

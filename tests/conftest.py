@@ -8,6 +8,8 @@ Fixtures to ask for:
     connect    makes a Client of that portal: connect(), connect("oauth2"), connect("api_key", settings=..., store=...)
     client     connect() by webhook
     sockets    the addresses that this test has connected to, in order
+    database   makes empty databases: database(). A test marked `everywhere` runs twice, with DuckDB and with PostgreSQL
+    kind       which of the two this test runs with, "duckdb" or "postgres"; made `database` and everything loaded with it
 
 Two more work for everybody without being asked for: `alone` gives each test its own folders and an environment without
 configuration, and `sockets` lets nothing out but to loopback.
@@ -16,6 +18,7 @@ configuration, and `sockets` lets nothing out but to loopback.
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -25,6 +28,7 @@ from typing import Any
 
 import pytest
 import requests
+from databases import KINDS, REQUIRED, DuckDB, make, why_no_postgres
 from dlt.common.configuration.container import Container
 from dlt.common.pipeline import PipelineContext
 from dlt.common.runtime.run_context import RunContext, switched_run_context
@@ -37,7 +41,7 @@ from bitrix24_source.tokens import TokenStore
 Connect = Callable[..., Client]
 
 # Where tests may be told of a real portal and of the vendor's examples.
-_KEPT = {"BITRIX24_SAMPLES", "BITRIX24_WEBHOOK_URL"}
+_KEPT = {"BITRIX24_SAMPLES", "BITRIX24_WEBHOOK_URL", "BITRIX24_POSTGRES", "BITRIX24_REQUIRE_POSTGRES"}
 _REQUESTS_READS = {"CURL_CA_BUNDLE", "NETRC", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR", "SSL_CERT_FILE"}
 
 
@@ -78,6 +82,37 @@ def connect(portal: Portal, session: requests.Session, clock: Clock) -> Connect:
 def client(connect: Connect) -> Client:
     """Speaks to `portal` by webhook, on `clock`."""
     return connect()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests that load run with DuckDB; those marked `everywhere` with PostgreSQL too."""
+    everywhere = metafunc.definition.get_closest_marker("everywhere")
+    if "kind" in metafunc.fixturenames:
+        metafunc.parametrize("kind", KINDS if everywhere else KINDS[:1], indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def kind(request: pytest.FixtureRequest) -> str:
+    """Where PostgreSQL is wanted and not there, the test is skipped with a word; or fails, where it must be there."""
+    chosen = str(getattr(request, "param", KINDS[0]))
+    if chosen == "postgres" and (reason := why_no_postgres()):
+        (pytest.fail if REQUIRED else pytest.skip)(reason)
+    return chosen
+
+
+@pytest.fixture
+def database(kind: str, tmp_path: Path) -> Iterator[Callable[..., DuckDB]]:
+    """Each one is empty, and gone after the test."""
+    number = itertools.count()
+    made: list[DuckDB] = []
+
+    def empty(folder: Path | None = None) -> DuckDB:
+        made.append(make(kind, folder or tmp_path / f"database{next(number)}"))
+        return made[-1]
+
+    yield empty
+    for one in made:
+        one.drop()
 
 
 @pytest.fixture(autouse=True)

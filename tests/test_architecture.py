@@ -68,7 +68,7 @@ def test_sandbox_shares_nothing_with_the_rest() -> None:
                 "rounds",
                 "list_resources",
             }
-            | {"source", "failures", "leftovers", "views", "labels", "run", "cli"},
+            | {"source", "failures", "capabilities", "leftovers", "views", "labels", "run", "cli"},
         ),
     ],
 )

@@ -4,8 +4,7 @@ Fixtures to ask for, beside those of the whole suite:
 
     line            line(portal): the way to a portal; it writes down what is asked, and a test may act between two requests
     reading         reading(line): reads items without dlt, and says what came and what failed
-    warehouse       warehouse(portal): a pipeline into a DuckDB file of its own, or into another destination
-    elephant        elephant(portal): the same in the PostgreSQL of this machine
+    warehouse       warehouse(portal): a pipeline into a database of its own
     demo, hostile   Warehouses of these portals after one run, one for all tests: to look at only
     spas            spas({177: 50, 1030: 0}): a portal whose smart processes have so many items; with crooked=True one
                     that can be told to mishear its commands or to tell their results wrongly
@@ -18,10 +17,8 @@ from __future__ import annotations
 import itertools
 import json
 import threading
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -29,9 +26,9 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 import dlt
-import duckdb
 import pytest
 import requests
+from databases import DuckDB, make
 from dlt.common.runtime.run_context import RunContext, switched_run_context
 
 from bitrix24_source import bitrix24
@@ -246,19 +243,7 @@ class Warehouse:
 
     line: Line
     pipeline: dlt.Pipeline
-    file: Path
-    dataset: str = "crm"
-    kept: Any = None
-    """an open connection, for a database that is only looked at any more: opening one with many tables takes long"""
-
-    @contextmanager
-    def connection(self) -> Iterator[Any]:
-        """DuckDB, past dlt."""
-        if self.kept is not None:
-            yield self.kept.cursor()
-            return
-        with duckdb.connect(str(self.file)) as connection:
-            yield connection
+    database: DuckDB
 
     @property
     def portal(self) -> Portal:
@@ -273,22 +258,14 @@ class Warehouse:
         self.pipeline.run(self.source(**arguments).with_resources(*(resources or ("spa_items",))))
 
     def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        """Past dlt. `{}` in the SQL stands for the dataset."""
-        with self.connection() as connection:
-            return connection.execute(sql.format(self.dataset), values).fetchall()
-
-    def select(self, sql: str) -> list[tuple[Any, ...]]:
-        """Through dlt's client, in any destination. `{}` in the SQL stands for the dataset."""
-        with self.pipeline.sql_client() as client:
-            return [tuple(row) for row in client.execute_sql(sql.format(self.dataset)) or ()]
+        """Past dlt. `{}` in the SQL stands for the dataset, `?` for a value."""
+        return self.database.query(sql, *values)
 
     def rows(self, table: str, *columns: str) -> list[Row]:
         """Rows without dlt's own columns, by the first of them."""
-        with self.connection() as connection:
-            relation = connection.sql(f"select * from {self.dataset}.{table} order by 1, 2")
-            names, rows = relation.columns, relation.fetchall()
-        wanted = columns or tuple(name for name in names if not name.startswith("_dlt"))
-        return [{name: value for name, value in zip(names, row, strict=True) if name in wanted} for row in rows]
+        rows = self.database.rows(table, *columns)
+        names = list(rows[0])[:2] if rows else []
+        return sorted(rows, key=lambda row: [(row[name] is None, row[name] or 0) for name in names])
 
     def ids(self, entity_type_id: int = 177) -> list[int]:
         """In ascending order, as often as they are there."""
@@ -301,14 +278,12 @@ class Warehouse:
         return cells[0] if len(columns) == 1 else tuple(cells)
 
     def tables(self) -> dict[str, dict[str, str]]:
-        """Every table with its columns and their types, as the database knows them; without dlt's own."""
-        tables: dict[str, dict[str, str]] = {}
-        for table, column, type_ in self.query(
-            "select table_name, column_name, data_type from information_schema.columns where table_schema = '{}'"
-        ):
-            if not table.startswith("_dlt"):
-                tables.setdefault(table, {}).update({} if column.startswith("_dlt") else {column: type_})
-        return tables
+        """Every table with its columns and their types, in DuckDB's words; without dlt's own."""
+        return {
+            table: {column: type_ for column, type_ in columns.items() if not column.startswith("_dlt")}
+            for table, columns in self.database.types().items()
+            if not table.startswith("_dlt")
+        }
 
     def types(self, table: str) -> dict[str, str]:
         return self.tables()[table]
@@ -320,76 +295,56 @@ class Warehouse:
         return self.rows("rejected_values")
 
 
-def make_warehouse(
-    folder: Path, portal: Portal, destination: Any = None, dataset: str = "crm", progress: Any = None
-) -> Warehouse:
-    """A pipeline and a DuckDB file in a folder of their own."""
-    folder.mkdir()
-    file = folder / "items.duckdb"
+def make_warehouse(folder: Path, portal: Portal, database: DuckDB, progress: Any = None) -> Warehouse:
+    """A pipeline in a folder of its own."""
     pipeline = dlt.pipeline(
         folder.name,
         pipelines_dir=str(folder / "pipelines"),
-        destination=destination or dlt.destinations.duckdb(str(file)),
-        dataset_name=dataset,
+        destination=database.destination,
+        dataset_name=database.dataset,
         progress=progress,
     )
-    return Warehouse(Line(portal), pipeline, file, dataset)
+    return Warehouse(Line(portal), pipeline, database)
 
 
 @pytest.fixture
-def warehouse(tmp_path: Path) -> Callable[..., Warehouse]:
-    """Makes warehouses, each with a pipeline and a DuckDB file of its own."""
+def warehouse(tmp_path: Path, database: Callable[..., DuckDB]) -> Callable[..., Warehouse]:
+    """Makes warehouses, each with a pipeline and a database of its own."""
     number = itertools.count()
 
-    def make(portal: Portal, **more: Any) -> Warehouse:
-        return make_warehouse(tmp_path / f"warehouse{next(number)}", portal, **more)
+    def made(portal: Portal, **more: Any) -> Warehouse:
+        folder = tmp_path / f"warehouse{next(number)}"
+        return make_warehouse(folder, portal, database(folder), **more)
 
-    return make
-
-
-def loaded(folder: Path, scenario: str, items: int, types: Sequence[int] | None = None) -> Warehouse:
-    """A portal after one run of catalogue and items."""
-    clock = Clock(datetime(2025, 7, 1, 12, tzinfo=timezone.utc))
-    with switched_run_context(RunContext(str(folder))):
-        made = make_warehouse(folder / "warehouse", Portal(scenario, items=items, clock=clock))
-        made.run("spa_types", "spa_fields", "spa_items", spa_types=types)
-    made.kept = duckdb.connect(str(made.file), read_only=True)
     return made
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
-    """The believable portal after one run, for tests that only look."""
-    return loaded(tmp_path_factory.mktemp("demo"), "demo", 300)
+def load_once(tmp_path_factory: pytest.TempPathFactory, kind: str) -> Iterator[Callable[..., Warehouse]]:
+    """Loads catalogue and items of a portal for all tests that only look."""
+    made: list[Warehouse] = []
+
+    def load(scenario: str, items: int, types: Sequence[int] | None = None) -> Warehouse:
+        clock = Clock(datetime(2025, 7, 1, 12, tzinfo=timezone.utc))
+        folder = tmp_path_factory.mktemp(scenario)
+        with switched_run_context(RunContext(str(folder))):
+            made.append(make_warehouse(folder, Portal(scenario, items=items, clock=clock), make(kind, folder)))
+            made[-1].run("spa_types", "spa_fields", "spa_items", spa_types=types)
+        made[-1].database.keep_open()
+        return made[-1]
+
+    yield load
+    for one in made:
+        one.database.drop()
 
 
 @pytest.fixture(scope="session")
-def hostile(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+def demo(load_once: Callable[..., Warehouse]) -> Warehouse:
+    """The believable portal after one run, for tests that only look."""
+    return load_once("demo", 300)
+
+
+@pytest.fixture(scope="session")
+def hostile(load_once: Callable[..., Warehouse]) -> Warehouse:
     """The portal of everything odd after one run, for tests that only look: the types that are odd, and a few others."""
-    return loaded(tmp_path_factory.mktemp("hostile"), "hostile", 700, ODD_TYPES)
-
-
-POSTGRES = "postgresql://postgres:postgres@127.0.0.1:5432/postgres"
-
-
-@pytest.fixture
-def elephant(warehouse: Callable[..., Warehouse]) -> Iterator[Callable[[Portal], Warehouse]]:
-    """Makes warehouses in the PostgreSQL of this machine and drops them afterwards; skips where none answers."""
-    psycopg2 = pytest.importorskip("psycopg2", reason="the driver of PostgreSQL is not installed")
-    try:
-        connection = psycopg2.connect(POSTGRES, connect_timeout=3)
-    except psycopg2.OperationalError as error:
-        pytest.skip(f"no PostgreSQL for tests on 127.0.0.1:5432: {str(error).splitlines()[0]}")
-    made: list[str] = []
-
-    def make(portal: Portal) -> Warehouse:
-        made.append(f"bitrix24_test_{uuid.uuid4().hex[:12]}")
-        return warehouse(portal, destination=dlt.destinations.postgres(POSTGRES), dataset=made[-1])
-
-    yield make
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        for dataset in made:
-            for schema in (dataset, f"{dataset}_staging"):
-                cursor.execute(f"drop schema if exists {schema} cascade")
-    connection.close()
+    return load_once("hostile", 700, ODD_TYPES)

@@ -6,13 +6,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import duckdb
+import pytest
+
+pytestmark = pytest.mark.everywhere
 
 
 def mark_as_deleted(home, id_):
     """As a run does that may not see the item for a while."""
-    with duckdb.connect(str(home.file)) as connection:
-        connection.execute("update crm.spa_items_177 set deleted_at = now() where id = ?", [id_])
+    home.query("update {}.spa_items_177 set deleted_at = now() where id = ?", id_)
 
 
 def test_an_item_that_came_back_and_changed_is_one_row(warehouse, spas):

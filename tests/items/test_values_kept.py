@@ -8,8 +8,11 @@ from __future__ import annotations
 import json
 from datetime import date, datetime, timezone
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
+
+pytestmark = pytest.mark.everywhere
 
 ITEMS = "spa_items_177"
 LINKS = {
@@ -53,7 +56,7 @@ def loaded_fields(crm):
 
 
 @pytest.mark.parametrize("name", ["demo", "hostile"])
-def test_no_value_is_dropped_in_silence(request, name):
+def test_no_value_is_dropped_in_silence(request, kind, name):
     """Every value of every item that says something is in its column, in its child table, or among the rejected."""
     crm = request.getfixturevalue(name)
     items, fields = crm.portal.items(177), loaded_fields(crm)
@@ -90,7 +93,7 @@ def test_every_value_of_a_list_is_kept(hostile):
             )
             if not says_nothing(value, field)
         ]
-        found = hostile.query(f"select item_id, position from {{}}.{field['child_table']} order by all")
+        found = hostile.query(f"select item_id, position from {{}}.{field['child_table']} order by 1, 2")
 
         assert set(expected) <= set(found), field["name"]
 
@@ -106,11 +109,12 @@ def test_rejected_values_say_all(hostile):
 
 
 @pytest.mark.parametrize("name", ["demo", "hostile"])
-def test_no_address_of_a_file_and_no_credential(request, name):
+def test_no_address_of_a_file_and_no_credential(request, kind, name):
     """No table holds the webhook's code, a file's address, or what of one could be one; nor do dlt's own files."""
     crm = request.getfixturevalue(name)
     everything = "\n".join(repr(row) for table in crm.tables() for row in crm.query(f"select * from {{}}.{table}"))
-    files = b"".join(path.read_bytes() for path in crm.file.parent.rglob("*") if path.is_file())
+    folder = Path(crm.pipeline.working_dir).parent.parent
+    files = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
     secrets = [crm.portal.webhook_code, "urlMachine", "getFile", "ajax.php"]
     sent = crm.portal.items(177)
     wire = json.dumps([sent[id_] for id_ in sent])
@@ -208,16 +212,15 @@ def of_cases(spas):
     return portal
 
 
-@pytest.mark.parametrize("destination", ["warehouse", "elephant"])
-def test_each_value_becomes_what_it_is(request, of_cases, destination):
+def test_each_value_becomes_what_it_is(of_cases, warehouse):
     """DuckDB and PostgreSQL hold the same typed values: days do not shift, instants stay, money keeps its digits."""
-    crm = request.getfixturevalue(destination)(of_cases)
+    crm = warehouse(of_cases)
     crm.run()
-    rejected = {row[0] for row in crm.select("select item_id from {}.rejected_values")}
+    rejected = {row[0] for row in crm.query("select item_id from {}.rejected_values")}
     wrong = []
     for id_, (type_, value, expected) in enumerate(CASES, start=1):
         columns = [f"uf_crm_11_{type_}{suffix}" for suffix in ("", *EXTRA.get(type_, ()))]
-        ((*cells,),) = crm.select(f"select {', '.join(columns)} from {{}}.{ITEMS} where id = {id_}")
+        ((*cells,),) = crm.query(f"select {', '.join(columns)} from {{}}.{ITEMS} where id = {id_}")
         found = tuple(cells) if len(cells) > 1 else cells[0]
         nothing = (None,) * len(cells) if len(cells) > 1 else None
         if found != (nothing if expected is REJECTED else expected) or (id_ in rejected) != (expected is REJECTED):
@@ -226,32 +229,19 @@ def test_each_value_becomes_what_it_is(request, of_cases, destination):
     assert [] == wrong
 
 
-@pytest.mark.parametrize("destination", ["warehouse", "elephant"])
-def test_characters_that_databases_refuse(request, spas, destination):
+def test_characters_that_databases_refuse(spas, warehouse):
     """NUL and half surrogate pairs stop no load: the text is there without them, and the raw one among the rejected."""
     portal = spas({177: 3})
     portal.items(177).update(1, title="a\x00b")
     portal.items(177).update(2, title="half \ud83d pair")
-    crm = request.getfixturevalue(destination)(portal)
+    crm = warehouse(portal)
     crm.run()
 
     assert {1: "ab", 2: "half \ufffd pair", 3: "Process 177 #3"} == dict(
-        crm.select(f"select id, title from {{}}.{ITEMS}")
+        crm.query(f"select id, title from {{}}.{ITEMS}")
     )
     assert [(1, '"a\\u0000b"'), (2, '"half \\ud83d pair"')] == sorted(
-        crm.select("select item_id, raw_value from {}.rejected_values")
-    )
-
-
-def test_the_hostile_portal_in_postgresql(hostile, elephant):
-    """The portal of everything odd loads into PostgreSQL as well, with the same rows as into DuckDB."""
-    crm = elephant(hostile.portal)
-    crm.run(spa_types=[177])
-    count = f"select count(*), count(title), count(stage_id), sum(opportunity) from {{}}.{ITEMS}"
-
-    assert hostile.query(count) == crm.select(count)
-    assert hostile.query("select count(*) from {}.rejected_values") == crm.select(
-        "select count(*) from {}.rejected_values"
+        crm.query("select item_id, raw_value from {}.rejected_values")
     )
 
 

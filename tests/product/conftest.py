@@ -2,11 +2,10 @@
 
 Fixtures to ask for, beside those of the whole suite:
 
-    warehouse   makes a Warehouse: warehouse(), warehouse(portal=other), warehouse(destination=...)
+    warehouse   makes a Warehouse: warehouse(), warehouse(portal=other)
     loaded      a Warehouse of a demo portal after one run of the catalogue; one for all tests of a file, to look at only
     ask         asks the portal itself, past the connector: ask("crm.item.fields", entityTypeId=177)
     many_types  fills a portal up to so many smart processes
-    postgres    makes datasets in the PostgreSQL of this machine and drops them afterwards; skips where none answers
     server      the portal behind a socket on loopback
     bitrix24    runs the console command in a process of its own: bitrix24("load", credentials={...})
 """
@@ -18,7 +17,6 @@ import json
 import os
 import subprocess
 import sys
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -26,9 +24,9 @@ from pathlib import Path
 from typing import Any
 
 import dlt
-import duckdb
 import pytest
 import requests
+from databases import DuckDB, make
 from dlt.common.runtime.run_context import RunContext, switched_run_context
 
 from bitrix24_source import bitrix24 as bitrix24_source
@@ -52,7 +50,7 @@ class Warehouse:
 
     portal: Portal
     clock: Clock
-    file: Path
+    database: DuckDB
     pipeline: dlt.Pipeline
 
     def client(self) -> Client:
@@ -70,25 +68,16 @@ class Warehouse:
         return self.pipeline.run(self.source().with_resources(*(resources or CATALOGUE)))
 
     def rows(self, table: str, *columns: str) -> list[Row]:
-        """Rows through plain duckdb, past dlt, without dlt's own columns unless asked for; sorted to be compared."""
-        with duckdb.connect(str(self.file)) as connection:
-            relation = connection.table(f"catalogue.{table}")
-            names = relation.columns
-            rows = [dict(zip(names, row, strict=True)) for row in relation.fetchall()]
-        wanted = columns or [name for name in names if not name.startswith("_dlt")]
-        return in_order({name: row[name] for name in wanted} for row in rows)
+        """Rows past dlt, without its own columns unless asked for; sorted to be compared."""
+        return in_order(self.database.rows(table, *columns))
 
     def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        with duckdb.connect(str(self.file)) as connection:
-            return connection.execute(sql, values).fetchall()
+        """`{}` in the SQL stands for the dataset, `?` for a value."""
+        return self.database.query(sql, *values)
 
     def column_types(self, table: str) -> dict[str, str]:
-        found = self.query(
-            "select column_name, data_type from information_schema.columns "
-            "where table_schema = 'catalogue' and table_name = ?",
-            table,
-        )
-        return {name: type_ for name, type_ in found if not name.startswith("_dlt")}
+        """In DuckDB's words, whatever the database."""
+        return {name: type_ for name, type_ in self.database.types()[table].items() if not name.startswith("_dlt")}
 
     def issues(self) -> list[Row]:
         return self.rows("load_issues")
@@ -99,41 +88,50 @@ def in_order(rows: Any) -> list[Row]:
     return sorted(rows, key=lambda row: json.dumps(row, default=str, sort_keys=True))
 
 
-def make_warehouse(
-    folder: Path, portal: Portal, clock: Clock, destination: Any = None, dataset: str = "catalogue"
-) -> Warehouse:
-    """A pipeline and a DuckDB file in a folder of their own."""
-    folder.mkdir()
-    file = folder / "warehouse.duckdb"
+def make_warehouse(folder: Path, portal: Portal, clock: Clock, database: DuckDB) -> Warehouse:
+    """A pipeline in a folder of its own."""
     pipeline = dlt.pipeline(
         folder.name,
         pipelines_dir=str(folder / "pipelines"),
-        destination=destination or dlt.destinations.duckdb(str(file)),
-        dataset_name=dataset,
+        destination=database.destination,
+        dataset_name=database.dataset,
     )
-    return Warehouse(portal, clock, file, pipeline)
+    return Warehouse(portal, clock, database, pipeline)
 
 
 @pytest.fixture
-def warehouse(portal: Portal, clock: Clock, tmp_path: Path) -> Callable[..., Warehouse]:
-    """Makes warehouses, each with a pipeline and a DuckDB file of its own."""
+def warehouse(portal: Portal, clock: Clock, tmp_path: Path, database: Callable[[], DuckDB]) -> Callable[..., Warehouse]:
+    """Makes warehouses, each with a pipeline and a database of its own."""
     number = itertools.count()
 
-    def make(portal: Portal = portal, **arguments: Any) -> Warehouse:
-        return make_warehouse(tmp_path / f"warehouse{next(number)}", portal, clock, **arguments)
+    def made(portal: Portal = portal) -> Warehouse:
+        return make_warehouse(tmp_path / f"warehouse{next(number)}", portal, clock, database())
 
-    return make
+    return made
 
 
 @pytest.fixture(scope="module")
-def loaded(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
+def load_once(tmp_path_factory: pytest.TempPathFactory, kind: str) -> Iterator[Callable[..., Warehouse]]:
+    """Loads the catalogue of a portal for all tests of a file that only look."""
+    made: list[Warehouse] = []
+
+    def load(portal: Portal) -> Warehouse:
+        folder = tmp_path_factory.mktemp("loaded")
+        with switched_run_context(RunContext(str(folder))):
+            made.append(make_warehouse(folder, portal, portal.clock, make(kind, folder)))
+            made[-1].run()
+        return made[-1]
+
+    yield load
+    for one in made:
+        one.database.drop()
+
+
+@pytest.fixture(scope="module")
+def loaded(load_once: Callable[..., Warehouse]) -> Warehouse:
     """A demo portal of its own after one run of the catalogue; for tests that only look."""
     clock = Clock(datetime(2025, 7, 1, 12, tzinfo=timezone.utc))
-    folder = tmp_path_factory.mktemp("loaded")
-    with switched_run_context(RunContext(str(folder))):
-        made = make_warehouse(folder / "warehouse", Portal(scenario="demo", items=200, clock=clock), clock)
-        made.run()
-    return made
+    return load_once(Portal(scenario="demo", items=200, clock=clock))
 
 
 @pytest.fixture
@@ -170,32 +168,6 @@ def many_types() -> Callable[..., None]:
                 add_user_field(portal.world, number, f"GRADE{place}", "enumeration", f"Grade {place}", **given)
 
     return fill
-
-
-POSTGRES = "postgresql://postgres:trusted@127.0.0.1:5432/postgres"
-
-
-@pytest.fixture
-def postgres() -> Iterator[Callable[[], str]]:
-    """Gives names of datasets of this test's own."""
-    psycopg2 = pytest.importorskip("psycopg2", reason="the driver of PostgreSQL is not installed")
-    try:
-        connection = psycopg2.connect(POSTGRES, connect_timeout=3)
-    except psycopg2.OperationalError as error:
-        pytest.skip(f"no PostgreSQL for tests on 127.0.0.1:5432: {str(error).splitlines()[0]}")
-    made: list[str] = []
-
-    def name() -> str:
-        made.append(f"bitrix24_test_{uuid.uuid4().hex[:12]}")
-        return made[-1]
-
-    yield name
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        for dataset in made:
-            for schema in (dataset, f"{dataset}_staging"):
-                cursor.execute(f"drop schema if exists {schema} cascade")
-    connection.close()
 
 
 @pytest.fixture

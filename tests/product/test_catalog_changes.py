@@ -4,6 +4,10 @@
 
 from __future__ import annotations
 
+import pytest
+
+pytestmark = pytest.mark.everywhere
+
 CATALOG = (
     "spa_types", "spa_type_relations", "spa_type_linked_fields", "spa_fields", "spa_field_options", "spa_categories",
     "spa_stages", "spa_automations", "automated_solutions", "automated_solution_types",

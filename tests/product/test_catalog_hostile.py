@@ -8,11 +8,11 @@ import json
 from collections import Counter
 from datetime import datetime, timezone
 
-import dlt
 import pytest
-from dlt.common.runtime.run_context import RunContext, switched_run_context
 
 from bitrix24_source.sandbox import Clock, Portal
+
+pytestmark = pytest.mark.everywhere
 
 UNREADABLE = 1036
 TEXT = "a\x00b 🎉 \"quoted\" 'single' \\ back\\slash %s {x} \u200fעברית\n\ttab"
@@ -33,20 +33,12 @@ def spoil(portal):
 
 
 @pytest.fixture(scope="module")
-def odd(tmp_path_factory, loaded):
-    """The hostile portal in DuckDB; one for all tests of this file, to look at only."""
+def odd(load_once):
+    """The hostile portal in a database; one for all tests of this file, to look at only."""
     clock = Clock(datetime(2025, 7, 1, 12, tzinfo=timezone.utc))
     portal = Portal(scenario="hostile", items=700, clock=clock)
     spoil(portal)
-    folder = tmp_path_factory.mktemp("hostile")
-    with switched_run_context(RunContext(str(folder))):
-        house = type(loaded)(portal, clock, folder / "odd.duckdb", None)
-        house.pipeline = dlt.pipeline(
-            "odd", destination=dlt.destinations.duckdb(str(house.file)), dataset_name="catalogue",
-            pipelines_dir=str(folder / "pipelines"),
-        )  # fmt: skip
-        house.run()
-    return house
+    return load_once(portal)
 
 
 def readable(house):
@@ -99,7 +91,7 @@ def test_fields_name_columns_that_exist(warehouse, clock, number):
     children = {row["child_table"] for row in fields if row["child_table"]}
     in_duckdb = {"TEXT": "VARCHAR", "JSON": "VARCHAR"}
     assert {name: in_duckdb.get(type_, type_) for name, type_ in named.items()}.items() <= columns.items()
-    assert children <= {name for (name,) in house.query("select table_name from duckdb_tables")}
+    assert children <= house.database.types().keys()
 
 
 def test_every_option_is_there(odd, ask):
@@ -172,83 +164,3 @@ def test_a_type_listed_twice_in_a_solution_is_one_row(odd):
 def test_only_the_unreadable_type_is_an_issue(odd):
     """Odd is not wrong: all that is missed is what may not be read."""
     assert {UNREADABLE} == {row["entity_type_id"] for row in odd.issues()}
-
-
-# --- PostgreSQL -----------------------------------------------------------------------------------------------------
-
-TABLES = (
-    "spa_types", "spa_type_relations", "spa_type_linked_fields", "spa_fields", "spa_field_options", "spa_categories",
-    "spa_stages", "spa_automations", "automated_solutions", "automated_solution_types", "load_issues",
-)  # fmt: skip
-IN_POSTGRES = {
-    "BIGINT": "bigint", "BOOLEAN": "boolean", "VARCHAR": "character varying", "JSON": "jsonb",
-    "TIMESTAMP WITH TIME ZONE": "timestamp with time zone",
-}  # fmt: skip
-
-
-def comparable(value):
-    """A value as both databases mean it."""
-    if isinstance(value, datetime):
-        return value.astimezone(timezone.utc)
-    return json.dumps(json.loads(value) if isinstance(value, str) else value, sort_keys=True)
-
-
-@pytest.mark.parametrize("scenario", ["hostile", "demo"])
-def test_postgres_holds_what_duckdb_holds(warehouse, postgres, clock, scenario):
-    """The same portal gives the same types and rows in both databases."""
-    portal = Portal(scenario=scenario, items=200, clock=clock)
-    if scenario == "hostile":
-        spoil(portal)
-    destination = dlt.destinations.postgres("postgresql://postgres:trusted@127.0.0.1:5432/postgres")
-    duck, elephant = warehouse(portal=portal), warehouse(portal=portal, destination=destination, dataset=postgres())
-    duck.run()
-    elephant.run()
-
-    with elephant.pipeline.sql_client() as client:
-        for table in TABLES:
-            types = duck.column_types(table)
-            found = client.execute_sql(
-                "select column_name, data_type from information_schema.columns where table_schema = %s and table_name = %s",
-                elephant.pipeline.dataset_name, table,
-            )  # fmt: skip
-            assert {name: IN_POSTGRES[type_] for name, type_ in types.items()} == {
-                name: type_ for name, type_ in found if not name.startswith("_dlt")
-            }
-            columns = [name for name in types if name != "load_id"]
-            rows = client.execute_sql(f"select {', '.join(columns)} from {client.make_qualified_table_name(table)}")  # noqa: S608 - our own names
-            as_is = {name for name, type_ in types.items() if type_ not in ("JSON", "TIMESTAMP WITH TIME ZONE")}
-            assert Counter(
-                tuple(value if name in as_is or value is None else comparable(value) for name, value in row.items())
-                for row in duck.rows(table, *columns)
-            ) == Counter(
-                tuple(
-                    value if name in as_is or value is None else comparable(value)
-                    for name, value in zip(columns, row, strict=True)
-                )
-                for row in rows
-            ), table
-
-
-def test_postgres_is_replaced_by_the_next_run(warehouse, postgres, portal):
-    """A removed type disappears in PostgreSQL too."""
-    destination = dlt.destinations.postgres("postgresql://postgres:trusted@127.0.0.1:5432/postgres")
-    house = warehouse(destination=destination, dataset=postgres())
-    house.run()
-    portal.world.forget_type(1032)
-    house.run()
-
-    assert 5 == house.pipeline.dataset()["spa_types"].arrow().num_rows
-    assert not [row for row in house.pipeline.dataset()["spa_stages"].fetchall() if 1032 in row]
-
-
-def test_the_command_loads_into_postgres(bitrix24, server, postgres):
-    """`load --destination postgres` works with credentials from the environment."""
-    dataset = postgres()
-    done = bitrix24(
-        "load", "--destination", "postgres", "--dataset", dataset, "--progress", "none", "--resource", "spa_types",
-        credentials=server.credentials()["webhook"],
-        DESTINATION__POSTGRES__CREDENTIALS="postgresql://postgres:trusted@127.0.0.1:5432/postgres",
-    )  # fmt: skip
-
-    assert (0, "") == (done.code, done.err)
-    assert "spa_types" in done.out

@@ -3,12 +3,9 @@
 Fixtures to ask for, beside those of the whole suite:
 
     spas      spas({177: 50, 1030: 0}): a portal whose smart processes have so many items; nothing else is in it
-    job       job(portal): a job that loads this portal, run by run, into a DuckDB file of its own or elsewhere
+    job       job(portal): a job that loads this portal, run by run, into a database of its own
     reader    reader(portal): the same without dlt and database, a hundred times as fast: what is read, merged by id
-    postgres  gives names of datasets in the PostgreSQL of this machine and drops them afterwards; skips where none answers
 """
-
-# ruff: noqa: S608 - tables and columns of the tests' own
 
 from __future__ import annotations
 
@@ -16,20 +13,18 @@ import itertools
 import json
 import shutil
 import threading
-import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import dlt
-import duckdb
 import pyarrow as pa
 import pytest
 import requests
+from databases import DuckDB
 
 from bitrix24_source import bitrix24
 from bitrix24_source.auth import Bitrix24Credentials, auth_from
@@ -42,8 +37,6 @@ from bitrix24_source.run import Loaded, run
 from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter
 from bitrix24_source.sandbox.php import query_to_params
 from bitrix24_source.selection import SPA_ITEMS, readings
-
-POSTGRES = "postgresql://postgres:trusted@127.0.0.1:5432/postgres"
 
 Row = dict[str, Any]
 
@@ -183,11 +176,10 @@ class Reader:
 
 @dataclass
 class Job(Reader):
-    """One scheduled job: dlt works in `folder` and loads into `destination`."""
+    """One scheduled job: dlt works in `folder` and loads into `database`."""
 
     folder: Path = Path()
-    destination: Any = None
-    dataset: str = "crm"
+    database: DuckDB = field(kw_only=True)
 
     def run(self, *resources: str, **arguments: Any) -> Loaded:  # type: ignore[override]
         """One run of these resources, by default the items alone."""
@@ -206,8 +198,8 @@ class Job(Reader):
         return run(
             source,
             pipeline_name="bitrix24",
-            destination=self.destination,
-            dataset=self.dataset,
+            destination=self.database.destination,
+            dataset=self.database.dataset,
             resources=resources,
             full_refresh=refresh,
             pipelines_dir=str(self.folder),
@@ -222,29 +214,15 @@ class Job(Reader):
 
     def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """`{}` in the SQL stands for the dataset, `?` for a value."""
-        sql = sql.format(self.dataset)
-        if self.destination.destination_name == "postgres":
-            import psycopg2
-
-            with psycopg2.connect(POSTGRES) as connection, connection.cursor() as cursor:
-                cursor.execute(sql.replace("?", "%s"), values)
-                return list(cursor.fetchall())
-        with duckdb.connect(self.destination.config_params["credentials"]) as connection:
-            return connection.execute(sql, values).fetchall()
+        return self.database.query(sql, *values)
 
     def execute(self, sql: str) -> None:
         """Somebody else's statement; `{}` as above."""
-        with duckdb.connect(self.destination.config_params["credentials"]) as connection:
-            connection.execute(sql.format(self.dataset))
+        self.database.query(sql)
 
     def rows(self, table: str) -> list[Row]:
         """Whole rows without dlt's own columns."""
-        found = self.query(
-            "select column_name from information_schema.columns where table_schema = '{}' and table_name = ?", table
-        )
-        names = sorted(name for (name,) in found if not name.startswith("_dlt"))
-        listed = ", ".join(f'"{name}"' for name in names)
-        return [dict(zip(names, row, strict=True)) for row in self.query(f"select {listed} from {{}}.{table}")]
+        return self.database.rows(table)
 
     def items(self, entity_type_id: int = 177) -> dict[int, Row]:
         """Rows of an item table by id, those marked as deleted too; each id is there once."""
@@ -259,15 +237,13 @@ class Job(Reader):
 
 
 @pytest.fixture
-def job(tmp_path: Path) -> Callable[..., Job]:
+def job(tmp_path: Path, database: Callable[..., DuckDB]) -> Callable[..., Job]:
     """Makes jobs, each with a folder and a database of its own."""
     number = itertools.count()
 
-    def make(portal: Portal, destination: Any = None, dataset: str = "crm", clock: Clock | None = None) -> Job:
+    def make(portal: Portal, clock: Clock | None = None) -> Job:
         folder = tmp_path / f"job{next(number)}"
-        folder.mkdir()
-        database = destination or dlt.destinations.duckdb(str(folder / "items.duckdb"))
-        return Job(portal, clock or portal.clock, folder=folder / "pipelines", destination=database, dataset=dataset)
+        return Job(portal, clock or portal.clock, folder=folder / "pipelines", database=database(folder))
 
     return make
 
@@ -280,26 +256,3 @@ def reader() -> Callable[..., Reader]:
         return Reader(portal, clock or portal.clock)
 
     return make
-
-
-@pytest.fixture
-def postgres() -> Iterator[Callable[[], str]]:
-    """Gives names of datasets of this test's own."""
-    psycopg2 = pytest.importorskip("psycopg2", reason="the driver of PostgreSQL is not installed")
-    try:
-        connection = psycopg2.connect(POSTGRES, connect_timeout=3)
-    except psycopg2.OperationalError as error:
-        pytest.skip(f"no PostgreSQL for tests on 127.0.0.1:5432: {str(error).splitlines()[0]}")
-    made: list[str] = []
-
-    def name() -> str:
-        made.append(f"bitrix24_test_{uuid.uuid4().hex[:12]}")
-        return made[-1]
-
-    yield name
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        for dataset in made:
-            for schema in (dataset, f"{dataset}_staging"):
-                cursor.execute(f"drop schema if exists {schema} cascade")
-    connection.close()

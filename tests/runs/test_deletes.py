@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import dlt
 import pytest
 
 from bitrix24_source.catalog import EntityType
@@ -64,6 +63,7 @@ def mark_and_unmark(crm, clock, type_, ids):
     return states, marked
 
 
+@pytest.mark.everywhere
 def test_a_mark_changes_nothing_else(clock, job):
     """Of rows with every type of field, odd values and lists: all columns and child rows stay as they were, through being
     deleted and coming back."""
@@ -78,17 +78,7 @@ def test_a_mark_changes_nothing_else(clock, job):
     assert {} == unmarked
 
 
-def test_the_same_in_postgres(clock, job, postgres):
-    """What DuckDB does, PostgreSQL does."""
-    destination = dlt.destinations.postgres("postgresql://postgres:trusted@127.0.0.1:5432/postgres")
-    crm = job(Portal("hostile", items=300, clock=clock), destination=destination, dataset=postgres())
-    ids = crm.portal.items(177).ids()[:6]
-    (before, gone, back), (marked, unmarked) = mark_and_unmark(crm, clock, 177, ids)
-
-    assert before == gone == back
-    assert (set(ids), {}) == (set(marked), unmarked)
-
-
+@pytest.mark.everywhere
 def test_marks_stay(clock, spas, job):
     """A later sweep does not move the time at which an item was found to be gone, nor write it again."""
     crm = job(spas({177: 60}))
@@ -105,6 +95,7 @@ def test_marks_stay(clock, spas, job):
     assert {} == rows_of_items(second)
 
 
+@pytest.mark.everywhere
 def test_people_delete_and_restore_during_a_sweep(clock, spas, job):
     """What is seen half is right after the next sweep."""
     crm = job(spas({177: 600}))
@@ -129,6 +120,7 @@ def test_people_delete_and_restore_during_a_sweep(clock, spas, job):
     assert [] == crm.differs(177) + crm.issues()
 
 
+@pytest.mark.everywhere
 def test_an_item_that_came_into_sight(clock, spas, job):
     """An item that the job was not allowed to see has an old id and an old time: the sweep finds it."""
     crm = job(spas({177: 60}))
@@ -264,6 +256,7 @@ def test_ten_may_always_go(clock, spas, job, gone, marked):
 # --- types ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.everywhere
 def test_a_type_that_vanished(clock, spas, job):
     """Its items are marked in the next run, all of them, with their columns as they were; the others are untouched."""
     crm = job(spas({177: 130, 1030: 50, 1032: 0}))
@@ -316,6 +309,7 @@ def test_a_portal_that_lists_no_types_any_more(clock, spas, job):
     assert {} == crm.marked(177)
 
 
+@pytest.mark.everywhere
 def test_a_full_refresh_finds_what_is_gone(clock, spas, job):
     """Of one type, whose table stays."""
     crm = job(spas({177: 130, 1030: 50}))
@@ -328,6 +322,7 @@ def test_a_full_refresh_finds_what_is_gone(clock, spas, job):
     assert [] == crm.differs(177, 1030)
 
 
+@pytest.mark.everywhere
 def test_a_sweep_without_the_working_directory(clock, spas, job):
     """The destination alone is enough to know what is gone."""
     crm = job(spas({177: 60}))

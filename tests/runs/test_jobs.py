@@ -8,6 +8,8 @@ import pytest
 
 from bitrix24_source.errors import ConfigError
 
+pytestmark = pytest.mark.everywhere
+
 HOUR = 3600
 TWENTY = {177: 3000, **{1030 + 2 * number: 40 for number in range(19)}}
 

@@ -1,0 +1,61 @@
+"""What can the destination of the running load not do, and what is done instead?
+
+What it says follows from dlt's own account of the destination. It refuses to know tables, columns and which destinations
+there are; outside a load everything can be done.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dlt
+from dlt.common.configuration.container import Container
+from dlt.common.destination import DestinationCapabilitiesContext
+from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
+from dlt.extract.exceptions import CurrentSourceNotAvailable
+
+MERGE_STRATEGY = "delete-insert"
+"""the only one that replaces an item's list as a whole, and takes an item twice"""
+
+
+def stored_column(name: str) -> str:
+    """The column as the destination has it: what is too long is shortened, with a hash."""
+    naming = _naming()
+    return str(naming.normalize_path(name)) if naming else name
+
+
+def stored_table(name: str) -> str:
+    """The same for a table."""
+    naming = _naming()
+    return str(naming.normalize_tables_path(name)) if naming else name
+
+
+def can_merge() -> bool:
+    """Whether single rows can be replaced. Where not, as in files, a table is written anew by each run."""
+    able = Container().get(DestinationCapabilitiesContext) if _is_loading() else None
+    if able is None:
+        return True
+    strategies = able.supported_merge_strategies or []
+    if able.merge_strategies_selector:
+        strategies = able.merge_strategies_selector(strategies, table_schema={})
+    return MERGE_STRATEGY in strategies
+
+
+def disposition() -> Any:
+    """How tables of items are written."""
+    return {"disposition": "merge", "strategy": MERGE_STRATEGY} if can_merge() else "replace"
+
+
+def _naming() -> Any:
+    try:
+        return dlt.current.source_schema().naming if _is_loading() else None
+    except CurrentSourceNotAvailable:
+        return None
+
+
+def _is_loading() -> bool:
+    try:
+        dlt.current.load_package_state()
+    except CurrentLoadPackageStateNotAvailable:
+        return False
+    return True
