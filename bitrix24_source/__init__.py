@@ -38,6 +38,7 @@ The river, one file per station, in the order in which data meets them; imports 
     extraction   what the resources of one load share
     rounds       one round over the items of all types, and what follows from it
     spa_items    the items of all smart processes as one resource
+    portals      which of several portals is meant, and what belongs to it alone?
     source       the dlt source
     failures     what does an error of dlt or of this machine mean, in one sentence?
     leftovers    is the working folder ours alone, and what did a run that was cut off leave in it?

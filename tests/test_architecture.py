@@ -57,7 +57,17 @@ def test_sandbox_shares_nothing_with_the_rest() -> None:
         ("requests", {"transport", "client"}),
         (
             "dlt",
-            {"auth", "destination", "deletions", "extraction", "item_tables", "rounds", "spa_items", "source"}
+            {
+                "auth",
+                "destination",
+                "deletions",
+                "extraction",
+                "item_tables",
+                "rounds",
+                "spa_items",
+                "portals",
+                "source",
+            }
             | {"failures", "leftovers", "run", "cli"},
         ),
     ],
