@@ -49,6 +49,7 @@ The river, one file per station, in the order in which data meets them; imports 
     turns            how do many takers share one stream?
     rounds           one round over all lists, and what follows from it
     list_resources   the lists that are read by id as resources
+    portals          which of several portals is meant, and what belongs to it alone?
     source           the dlt source
     failures         what does an error of dlt or of this machine mean, in one sentence?
     leftovers        is the working folder ours alone, and what did a run that was cut off leave in it?

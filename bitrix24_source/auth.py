@@ -11,11 +11,12 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 from urllib.parse import SplitResult, urlsplit
 
 from dlt.common.configuration import configspec
 from dlt.common.configuration.specs import CredentialsConfiguration
+from dlt.common.configuration.specs.base_configuration import NotResolved
 from dlt.common.typing import TSecretStrValue
 
 from .errors import ConfigError, CredentialError, normal_code
@@ -45,6 +46,7 @@ class Bitrix24Credentials(CredentialsConfiguration):
         token_file: oauth2; where the default token store keeps the pair.
         api_key: api_key; "<user id>/<webhook code>", or an access token of a local application.
         allowed_hosts: hosts besides Bitrix24's and the portal's own that a renamed portal may send us to.
+        section: where these stand, for messages; a named portal has its own.
     """
 
     auth: str | None = None
@@ -57,6 +59,7 @@ class Bitrix24Credentials(CredentialsConfiguration):
     token_file: str | None = None
     api_key: TSecretStrValue | None = None
     allowed_hosts: list[str] | None = None
+    section: Annotated[str, NotResolved()] = SECTION
 
     def on_resolved(self) -> None:
         """Refuses what cannot work, in one sentence, before anything is asked of the portal."""
@@ -67,10 +70,14 @@ class Bitrix24Credentials(CredentialsConfiguration):
         if isinstance(native_value, str):
             raise ConfigError(
                 "the credentials are a bare value",
-                SECTION,
+                self.section,
                 'name the method: {"auth": "webhook", "webhook_url": "..."}',
             )
         super().parse_native_representation(native_value)
+
+    def where(self, key: str) -> str:
+        """How messages name a key."""
+        return f"{self.section}.{key}"
 
     def __repr__(self) -> str:
         return f"Bitrix24Credentials(auth={self.auth!r})"
@@ -128,7 +135,7 @@ class OAuth2:
     name = "oauth2"
 
     def __init__(self, credentials: Bitrix24Credentials, store: TokenStore) -> None:
-        self.rest_url = _portal(credentials.portal_url) + "/rest/"
+        self.rest_url = _portal(credentials) + "/rest/"
         self._client_id = _required(credentials, "client_id")
         self._client_secret = _required(credentials, "client_secret")
         self._token_url = credentials.token_url.strip()
@@ -225,13 +232,13 @@ def auth_from(credentials: Bitrix24Credentials, store: TokenStore | None = None)
     """The selected method, checked; raises ConfigError with the key to mend. Makes no call and reads no file."""
     if not credentials.auth:
         raise ConfigError(
-            "no authentication method is chosen", f"{SECTION}.auth", f"set it to one of {_listed(METHODS)}"
+            "no authentication method is chosen", credentials.where("auth"), f"set it to one of {_listed(METHODS)}"
         )
     build = {"webhook": _webhook, "oauth2": _oauth2, "api_key": _api_key}.get(str(credentials.auth).strip())
     if build is None:
         raise ConfigError(
             f"unknown authentication method {str(credentials.auth)[:20]!r}",
-            f"{SECTION}.auth",
+            credentials.where("auth"),
             f"set it to one of {_listed(METHODS)}",
         )
     return build(credentials, store)
@@ -239,12 +246,12 @@ def auth_from(credentials: Bitrix24Credentials, store: TokenStore | None = None)
 
 def _webhook(credentials: Bitrix24Credentials, _store: TokenStore | None) -> Auth:
     url = _required(credentials, "webhook_url")
-    parts = _split(url, "webhook_url")
+    parts = _split(url, credentials.where("webhook_url"))
     match = _WEBHOOK_PATH.fullmatch(parts.path)
     if not match or parts.query or parts.fragment:
         raise ConfigError(
             "this is not a webhook's address",
-            f"{SECTION}.webhook_url",
+            credentials.where("webhook_url"),
             "copy it whole from Bitrix24: https://<portal>/rest/<user id>/<code>/",
         )
     return StaticAuth("webhook", f"{_origin(parts)}/rest/{match['user']}/{match['code']}/", code=match["code"])
@@ -253,21 +260,19 @@ def _webhook(credentials: Bitrix24Credentials, _store: TokenStore | None) -> Aut
 def _oauth2(credentials: Bitrix24Credentials, store: TokenStore | None) -> Auth:
     for key in ("portal_url", "client_id", "client_secret", "refresh_token"):
         _required(credentials, key)
-    _split(credentials.token_url or "", "token_url")
-    host = urlsplit(_portal(credentials.portal_url)).netloc
-    file = credentials.token_file or _default_file(host, _required(credentials, "client_id"))
-    return OAuth2(credentials, store or FileTokenStore(file))
+    _split(credentials.token_url or "", credentials.where("token_url"))
+    return OAuth2(credentials, store or FileTokenStore(credentials.token_file or _default_file(credentials)))
 
 
 def _api_key(credentials: Bitrix24Credentials, _store: TokenStore | None) -> Auth:
-    portal, key = _portal(_required(credentials, "portal_url")), _required(credentials, "api_key")
+    portal, key = _portal(credentials), _required(credentials, "api_key")
     match = _WEBHOOK_KEY.fullmatch(key)
     if match:
         return StaticAuth("api_key", f"{portal}/rest/{match['user']}/{match['code']}/", code=match["code"])
     if "/" in key or any(sign.isspace() for sign in key):
         raise ConfigError(
             "this is neither <user id>/<webhook code> nor an access token",
-            f"{SECTION}.api_key",
+            credentials.where("api_key"),
             'for a whole webhook address use auth = "webhook"',
         )
     return StaticAuth("api_key", f"{portal}/rest/", access_token=key)
@@ -283,26 +288,26 @@ def _required(credentials: Bitrix24Credentials, key: str) -> str:
     if not value:
         raise ConfigError(
             f'auth = "{credentials.auth}" needs {key}',
-            f"{SECTION}.{key}",
-            f"set it in .dlt/secrets.toml or as SOURCES__BITRIX24__CREDENTIALS__{key.upper()}",
+            credentials.where(key),
+            f"set it in .dlt/secrets.toml or as {credentials.where(key).upper().replace('.', '__')}",
         )
     return value
 
 
-def _portal(url: str | None) -> str:
-    return _origin(_split(str(url or "").strip(), "portal_url"))
+def _portal(credentials: Bitrix24Credentials) -> str:
+    return _origin(_split(_required(credentials, "portal_url"), credentials.where("portal_url")))
 
 
-def _split(url: str, key: str) -> SplitResult:
+def _split(url: str, where: str) -> SplitResult:
     try:
         parts = urlsplit(url.strip())
         host, _ = parts.hostname, parts.port
     except ValueError:
         parts, host = None, None
     if parts is None or not host or parts.scheme not in ("http", "https") or parts.username is not None:
-        raise ConfigError("this is not an address", f"{SECTION}.{key}", "it starts with https:// and a host name")
+        raise ConfigError("this is not an address", where, "it starts with https:// and a host name")
     if parts.scheme == "http" and not is_loopback(host):
-        raise ConfigError("plain http:// would send the credential unencrypted", f"{SECTION}.{key}", "use https://")
+        raise ConfigError("plain http:// would send the credential unencrypted", where, "use https://")
     return parts
 
 
@@ -310,10 +315,14 @@ def _origin(parts: SplitResult) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _default_file(host: str, client_id: str) -> Path:
+def _default_file(credentials: Bitrix24Credentials) -> Path:
+    """One file for a portal and an application; for a named portal also for the authorisation, of which there may be more."""
     from dlt.common.runtime.run_context import active  # noqa: PLC0415 - the folder is asked for when needed
 
-    return Path(active().data_dir) / "bitrix24" / f"{fingerprint(f'{host} {client_id}')[:16]}.json"
+    owner = f"{urlsplit(_portal(credentials)).netloc} {_required(credentials, 'client_id')}"
+    if credentials.section != SECTION:
+        owner += f" {fingerprint(_required(credentials, 'refresh_token'))}"
+    return Path(active().data_dir) / "bitrix24" / f"{fingerprint(owner)[:16]}.json"
 
 
 def _listed(names: tuple[str, ...]) -> str:

@@ -75,21 +75,23 @@ def _unreadable_configuration(error: Exception) -> Bitrix24Error | None:
 
 
 sandbox_option = click.option("--sandbox", is_flag=True, help="Start a portal on this machine and use it.")
+portal_option = click.option("--portal", metavar="P", help="One of several: the portal of [sources.bitrix24.P].")
 
 
 # --- commands -------------------------------------------------------------------------------------------------------
 
 
 @cli.command(short_help="Test the connection.")
+@portal_option
 @sandbox_option
-def check(sandbox: bool) -> None:
+def check(portal: str | None, sandbox: bool) -> None:
     """Test the connection: portal, method, user, scopes, smart processes, clock.
 
     Example: bitrix24 check
     """
     from .checks import check as findings_of  # noqa: PLC0415 - `--help` should not wait for dlt
 
-    with _client(sandbox) as client:
+    with _client(portal, sandbox) as client:
         findings = findings_of(client)
     for finding in findings:
         click.echo(f"{finding.topic:<10} {finding.text}")
@@ -99,8 +101,9 @@ def check(sandbox: bool) -> None:
 @cli.command("spa-info", short_help="Show the smart processes, their fields and automation.")
 @click.option("--type", "types", multiple=True, metavar="T", help="entityTypeId, title or code; may be repeated.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document, for forms and scripts.")
+@portal_option
 @sandbox_option
-def spa_info(types: tuple[str, ...], as_json: bool, sandbox: bool) -> None:
+def spa_info(types: tuple[str, ...], as_json: bool, portal: str | None, sandbox: bool) -> None:
     """Show every smart process with its flags, fields and automation, without loading anything.
 
     Example: bitrix24 spa-info --type 177 --json
@@ -108,7 +111,7 @@ def spa_info(types: tuple[str, ...], as_json: bool, sandbox: bool) -> None:
     from . import describe  # noqa: PLC0415 - as above
     from .discovery import read_catalog  # noqa: PLC0415
 
-    with _client(sandbox) as client, _counting(client, "Reading the catalogue"):
+    with _client(portal, sandbox) as client, _counting(client, "Reading the catalogue"):
         catalog = read_catalog(client)
         chosen = [spa.entity_type_id for spa in catalog.select(types)] if types else None
         document = describe.document(catalog, client.portal, client.clock.now(), chosen)
@@ -122,13 +125,14 @@ def spa_info(types: tuple[str, ...], as_json: bool, sandbox: bool) -> None:
 
 @cli.command(short_help="One scheduled run: load what is on by default.")
 @click.option("--destination", default="duckdb", show_default=True, metavar="D", help="dlt's name of the destination.")
-@click.option("--dataset", metavar="N", help="Dataset or schema to load into.  [default: bitrix24]")
+@click.option("--dataset", metavar="N", help="Dataset or schema to load into.  [default: bitrix24, or bitrix24_P]")
 @click.option("--resource", "resources", multiple=True, metavar="R", help="Load only this; may be repeated.")
 @click.option("--type", "types", multiple=True, metavar="T", help="Only this smart process; may be repeated.")
 @click.option("--full-refresh", is_flag=True, help="Start over; with --type, for that one alone.")
 @click.option("--sweep", is_flag=True, help="Look now for items that were deleted in the portal.")
 @click.option("--no-views", is_flag=True, help="Leave the labelled views as they are.")
 @click.option("--progress", type=click.Choice(["tqdm", "log", "none"]), help="[default: tqdm on a terminal, else log]")
+@portal_option
 @sandbox_option
 def load(
     destination: str,
@@ -139,6 +143,7 @@ def load(
     sweep: bool,
     no_views: bool,
     progress: str | None,
+    portal: str | None,
     sandbox: bool,
 ) -> None:
     """Load what is on by default, once. Safe to run from a scheduler.
@@ -148,15 +153,14 @@ def load(
     from .run import run  # noqa: PLC0415 - as above
     from .source import bitrix24, configured_slices  # noqa: PLC0415
 
-    with _sandbox_credentials(sandbox) as credentials:
-        given: Any = {"credentials": credentials} if credentials else {}
-        slices = configured_slices()
+    with _credentials(portal, sandbox) as given:
+        slices = configured_slices(portal=portal)
         source = bitrix24(spa_types=list(types) or None, sweep=sweep, full_refresh=full_refresh, slices=slices, **given)
         _known(resources, source.resources)
         try:
             loaded = run(
                 source,
-                **_target(destination, dataset, sandbox=sandbox),
+                **_target(destination, dataset, portal, sandbox=sandbox),
                 resources=resources,
                 full_refresh=full_refresh and not types,  # one type alone is read again into the table that it has
                 progress=_progress(progress),
@@ -202,12 +206,12 @@ def sandbox(port: int, items: int | None, seed: int, scenario: str, latency_ms: 
 
 
 @contextlib.contextmanager
-def _client(use_sandbox: bool) -> Iterator[Client]:
-    """A client with the configured credentials, or with those of a sandbox that lives as long."""
+def _client(portal: str | None, use_sandbox: bool) -> Iterator[Client]:
+    """A client of the configured portal, or of a sandbox that lives as long."""
     from .source import connect  # noqa: PLC0415
 
-    with _sandbox_credentials(use_sandbox) as credentials:
-        client = connect(credentials) if credentials else connect()
+    with _credentials(portal, use_sandbox) as given:
+        client = connect(**given)
         try:
             yield client
         finally:
@@ -215,14 +219,19 @@ def _client(use_sandbox: bool) -> Iterator[Client]:
 
 
 @contextlib.contextmanager
-def _sandbox_credentials(use_sandbox: bool) -> Iterator[Any]:
+def _credentials(portal: str | None, use_sandbox: bool) -> Iterator[dict[str, Any]]:
+    """Arguments that name the portal; without any it is the one that is configured."""
+    if portal is not None and use_sandbox:
+        raise click.UsageError("--sandbox is a portal of its own: leave out --portal.")
     if not use_sandbox:
-        yield None
+        from .portals import credentials_of  # noqa: PLC0415
+
+        yield {} if portal is None else {"portal": portal, "credentials": credentials_of(portal)}
         return
     from .sandbox import Portal, SandboxServer  # noqa: PLC0415
 
     with SandboxServer(Portal(scenario="demo", seed=1), port=0) as server:
-        yield server.credentials()["webhook"]
+        yield {"credentials": server.credentials()["webhook"]}
 
 
 @contextlib.contextmanager
@@ -242,10 +251,13 @@ def _stepping(bar: Any) -> Callable[[], None]:
     return step
 
 
-def _target(destination: str, dataset: str | None, *, sandbox: bool) -> dict[str, Any]:
-    """Where to load: the sandbox's invented items never go where a portal's items are."""
+def _target(destination: str, dataset: str | None, portal: str | None, *, sandbox: bool) -> dict[str, Any]:
+    """Where to load: each portal's items by themselves, and the sandbox's invented ones never where a portal's are."""
     if not sandbox:
-        return {"destination": destination, "dataset": dataset or "bitrix24"}
+        from .portals import pipeline_of  # noqa: PLC0415
+
+        name = pipeline_of(portal)
+        return {"pipeline_name": name, "destination": destination, "dataset": dataset or name}
     from dlt.destinations import duckdb  # noqa: PLC0415 - as above
 
     own_file = destination == "duckdb"

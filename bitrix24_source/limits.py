@@ -100,8 +100,9 @@ class _Buckets:
     def of(self, portal: str, capacity: float, leak_per_second: float, clock: Clock | None) -> LeakyBucket:
         if clock is not None:
             return LeakyBucket(capacity, leak_per_second, clock)
+        name = portal.lower().removesuffix(":443")
         with self._lock:
-            bucket = self._buckets.setdefault(portal.lower(), LeakyBucket(capacity, leak_per_second))
+            bucket = self._buckets.setdefault(name, LeakyBucket(capacity, leak_per_second))
         bucket.tighten(capacity, leak_per_second)
         return bucket
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Any
 
 import dlt
 from dlt.common.configuration import with_config
+from dlt.common.configuration.specs.base_configuration import NotResolved
 from dlt.extract import DltResource
 from dlt.extract.source import DltSource
 
@@ -23,6 +24,7 @@ from .crm_tables import crm_tables
 from .errors import ConfigError
 from .extraction import CatalogReader, as_stored, hints, issue_rows
 from .list_resources import list_resources
+from .portals import source_of_portals
 from .spa_tables import SPA_TABLES
 from .tables import FIELD_COLUMNS, ISSUES, Table
 
@@ -34,7 +36,7 @@ class Bitrix24Source(DltSource):
         return super().with_resources(*dict.fromkeys((*resource_names, ISSUES.name)))
 
 
-@dlt.source(name="bitrix24", section="bitrix24", max_table_nesting=0, _impl_cls=Bitrix24Source)
+@source_of_portals(Bitrix24Source, name="bitrix24", section="bitrix24", max_table_nesting=0)
 def bitrix24(
     credentials: Bitrix24Credentials = dlt.secrets.value,
     spa_types: list[int | str] | None = None,
@@ -52,6 +54,7 @@ def bitrix24(
     personal_data: bool = False,
     leave_out: list[str] | None = None,
     slices: Any = None,
+    portal: Annotated[str | None, NotResolved()] = None,  # noqa: ARG001 - acted on by the decorator
     token_store: Any = None,
     client: Any = None,
 ) -> Iterator[DltResource]:
@@ -74,6 +77,8 @@ def bitrix24(
         personal_data: also what reports seldom need of people: texts of activities and e-mails, telephone numbers of users.
         leave_out: what should not be loaded: resources (`activities`), or columns of tables (`contacts.birthdate`).
         slices: `Slices` of a long first reading; `bitrix24 load` uses it, a plain `pipeline.run()` loads everything at once.
+        portal: name of one of several portals, whose settings and credentials are in `[sources.bitrix24.<portal>]`. Load each
+            with a pipeline and into a dataset of its own, `bitrix24_<portal>` by custom; portals.py says why.
         token_store: a `TokenStore` of your own for oauth2, where files do not survive.
         client: a ready `Client` to use instead of one made from the credentials.
 
@@ -83,7 +88,7 @@ def bitrix24(
     Raises:
         ConfigError: credentials that cannot work, named in one sentence.
     """
-    portal = client or connect(credentials, requests_per_second, burst, token_store)
+    client = client or connect(credentials, requests_per_second, burst, token_store)
     choice = ItemChoice(
         types=spa_types,
         select=select or {},
@@ -97,30 +102,35 @@ def bitrix24(
         left_out=LeftOut(leave_out or ()),
         slices=slices or Slices(),
     )
-    reader = CatalogReader(portal, choice)
+    reader = CatalogReader(client, choice)
     tables = (*SPA_TABLES, *crm_tables(personal=personal_data))
     resources = [
         *(_resource(table, reader, choice.left_out.columns_of(table.name)) for table in tables),
-        *list_resources(reader, portal, choice),
+        *list_resources(reader, client, choice),
     ]
     yield from _without(resources, choice.left_out)
     yield _issues(reader)
 
 
-@with_config(sections=("sources", "bitrix24"))
+@with_config(sections=("sources", "bitrix24"), section_arg_name="portal")
 def connect(
     credentials: Bitrix24Credentials = dlt.secrets.value,
     requests_per_second: float = 2.0,
     burst: int = 50,
     token_store: Any = None,
+    portal: Annotated[str | None, NotResolved()] = None,  # noqa: ARG001 - names the section
 ) -> Client:
     """A client for the configured portal, without a pipeline. Arguments as in `bitrix24`; makes no call."""
     settings = Settings(burst, requests_per_second, tuple(credentials.allowed_hosts or ()))
     return Client(auth_from(credentials, token_store), settings)
 
 
-@with_config(sections=("sources", "bitrix24"))
-def configured_slices(slice_rows: int = 100_000, slice_seconds: float = 300.0) -> Slices:
+@with_config(sections=("sources", "bitrix24"), section_arg_name="portal")
+def configured_slices(
+    slice_rows: int = 100_000,
+    slice_seconds: float = 300.0,
+    portal: Annotated[str | None, NotResolved()] = None,  # noqa: ARG001 - names the section
+) -> Slices:
     """Slices of a long first reading, as `[sources.bitrix24]` has them; a kill costs at most one."""
     return Slices(slice_rows, slice_seconds)
 

@@ -147,5 +147,5 @@ class FileTokenStore:
         return ConfigError(
             f"the OAuth token cannot be stored ({reason})",
             f"token file {self.path}",
-            "make the folder writable, or name another file with sources.bitrix24.credentials.token_file",
+            "make the folder writable, or name another file in the credentials' token_file",
         )

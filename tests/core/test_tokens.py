@@ -144,7 +144,7 @@ def test_a_place_that_cannot_be_written(store, block):
         pass
 
     assert str(caught.value).startswith("the OAuth token cannot be stored (")
-    assert "sources.bitrix24.credentials.token_file" in str(caught.value)
+    assert "the credentials' token_file" in str(caught.value)
 
 
 def test_a_full_disk(store):

@@ -1,0 +1,270 @@
+"""Several portals: each has its own section, pipeline and dataset, and none ever uses what belongs to another."""
+
+# ruff: noqa: SIM300 - the expected value comes first
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import click
+import dlt
+import duckdb
+import pytest
+from click.testing import CliRunner
+
+from bitrix24_source import Bitrix24Credentials, bitrix24
+from bitrix24_source.auth import auth_from
+from bitrix24_source.cli import cli
+from bitrix24_source.errors import ConfigError
+from bitrix24_source.portals import credentials_of, pipeline_of
+from bitrix24_source.run import run
+from bitrix24_source.sandbox import Portal, SandboxServer
+from bitrix24_source.source import configured_slices, connect
+
+OAUTH = {
+    "auth": "oauth2", "portal_url": "https://one.example.com", "client_id": "local.1", "client_secret": "secret-of-one",
+    "refresh_token": "refresh-of-one",
+}  # fmt: skip
+
+
+@pytest.fixture
+def configure(monkeypatch):
+    """Puts keys below `[sources.bitrix24]`, as environment variables."""
+
+    def put(section, values):
+        for key, value in values.items():
+            monkeypatch.setenv("__".join(["SOURCES", "BITRIX24", *section.upper().split("."), key.upper()]), str(value))
+
+    return put
+
+
+@pytest.fixture
+def emea():
+    """A second portal, of which every title and number of items is another."""
+    portal = Portal(scenario="empty")
+    portal.add_type("Tenders", entity_type_id=177, items=7)
+    with SandboxServer(portal) as server:
+        yield server
+
+
+# --- credentials ----------------------------------------------------------------------------------------------------
+
+
+def test_a_named_portal_has_its_own_section(server, emea, configure):
+    """`bitrix24(portal="emea")` reads `[sources.bitrix24.emea.credentials]`, `bitrix24()` what it always read."""
+    configure("credentials", server.credentials()["webhook"])
+    configure("emea.credentials", emea.credentials()["api_key"])
+
+    assert 6 == len(list(bitrix24().resources["spa_types"]))
+    assert ["Tenders"] == [row["title"] for row in bitrix24(portal="emea").resources["spa_types"]]
+
+
+def test_sections_are_found_in_toml(emea, configure, tmp_path):
+    """In `.dlt/secrets.toml` too, where dlt would let the default portal's environment variables win over it.
+
+    Read by a process of its own: dlt keeps the files of the first folder that it saw.
+    """
+    configure("credentials", OAUTH)
+    (tmp_path / ".dlt").mkdir(exist_ok=True)
+    lines = [f'{key} = "{value}"' for key, value in emea.credentials()["webhook"].items()]
+    (tmp_path / ".dlt" / "secrets.toml").write_text("\n".join(["[sources.bitrix24.emea.credentials]", *lines]))
+    code = "from bitrix24_source import bitrix24; print(len(list(bitrix24(portal='emea').resources['spa_types'])))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert "1\n" == done.stdout, done.stderr
+
+
+def test_the_default_portals_credentials_are_never_used_instead(configure):
+    """A portal without a section is one sentence that names it, however well the default portal is configured."""
+    configure("credentials", OAUTH)
+    with pytest.raises(ConfigError) as caught:
+        bitrix24(portal="emea")
+
+    assert "the portal 'emea' has no credentials - sources.bitrix24.emea.credentials - " in str(caught.value)
+    assert "SOURCES__BITRIX24__EMEA__CREDENTIALS__AUTH" in str(caught.value)
+
+
+@pytest.mark.parametrize("missing", ["portal_url", "client_id", "client_secret", "refresh_token"])
+@pytest.mark.parametrize("given", ["section", "dict", "object"])
+def test_no_key_is_filled_from_another_portal(configure, missing, given):
+    """dlt would take a key that one section lacks from the next; for a portal it is missing, and the message says where."""
+    configure("credentials", OAUTH)
+    own = {key: value for key, value in OAUTH.items() if key != missing}
+    if given == "section":
+        configure("emea.credentials", own)
+    credentials = {"dict": own, "object": Bitrix24Credentials(**own)}.get(given)
+    arguments = {"credentials": credentials} if credentials else {}
+
+    with pytest.raises(ConfigError, match=rf"needs {missing} - sources\.bitrix24\.emea\.credentials\.{missing} - "):
+        bitrix24(portal="emea", **arguments)
+
+
+def test_what_is_given_in_the_call_wins(configure, emea):
+    """Credentials in Python are good for a named portal too, whole or to complete its section."""
+    ready = emea.credentials()["webhook"]
+    configure("emea.credentials", {"auth": "webhook", "webhook_url": "https://old.example.com/rest/1/abc/"})
+
+    assert 1 == len(list(bitrix24(portal="emea", credentials=ready).resources["spa_types"]))
+    assert ready["webhook_url"] == credentials_of("emea", {"webhook_url": ready["webhook_url"]}).webhook_url
+
+
+def test_a_bare_value_is_refused_by_the_portals_section():
+    """Which method a bare string is for is not guessed for a named portal either."""
+    with pytest.raises(ConfigError, match=r"bare value - sources\.bitrix24\.emea\.credentials"):
+        bitrix24(portal="emea", credentials="https://portal.example.com/rest/1/abc/")
+
+
+def file_of(credentials):
+    return auth_from(credentials)._store.path
+
+
+def test_each_portal_has_its_own_token_file(configure):
+    """Neither the default portal's `token_file` nor the usual place is shared, unless it is the same authorisation."""
+    configure("credentials", {**OAUTH, "token_file": "of_default.json"})
+    configure("one.credentials", OAUTH)
+    configure("two.credentials", {**OAUTH, "refresh_token": "refresh-of-two"})
+    configure("three.credentials", {**OAUTH, "token_file": "of_three.json"})
+    configure("alias_of_one.credentials", OAUTH)
+    files = {name: file_of(credentials_of(name)) for name in ("one", "two", "three", "alias_of_one")}
+
+    assert files["one"] == files["alias_of_one"], "a refresh token is good for one use"
+    assert 3 == len(set(files.values()))
+    assert "of_default.json" not in {file.name for file in files.values()}
+    assert "of_three.json" == files["three"].name
+
+
+@pytest.mark.parametrize(
+    "name", ["", "EMEA", "e-mea", "1", "a__b", "a_", "credentials", "select", "filter", "bitrix24", "sandbox", "x" * 41]
+)
+def test_a_name_that_could_not_work_is_refused(name):
+    """Names of portals become environment variables, datasets and sections: what would not fit there is said at once."""
+    with pytest.raises(ConfigError, match="cannot be a portal's name"):
+        bitrix24(portal=name, credentials=OAUTH)
+
+
+# --- settings, names and limits -------------------------------------------------------------------------------------
+
+
+def test_settings_are_the_portals_own_or_those_of_all(configure):
+    """`[sources.bitrix24.emea]` comes before `[sources.bitrix24]`, in the source and on the command line."""
+    configure("emea.credentials", OAUTH)
+    configure("apac.credentials", {**OAUTH, "portal_url": "https://apac.example.com"})
+    configure("emea", {"burst": 20, "slice_rows": 5})
+    for portal in ("emea", "apac"):
+        client = connect(credentials_of(portal), portal=portal)
+
+        assert {"emea": 20, "apac": 50}[portal] == client.settings.burst
+        assert {"emea": 5, "apac": 100_000}[portal] == configured_slices(portal=portal).rows
+
+
+def test_a_portals_source_has_its_name(configure):
+    """dlt's schema and state go by the portal's name; the section stays `bitrix24`."""
+    configure("emea.credentials", OAUTH)
+    source = bitrix24(portal="emea")
+
+    assert ("emea", "bitrix24") == (source.name, source.section)
+    assert ("bitrix24_emea", "bitrix24") == (pipeline_of("emea"), pipeline_of(None))
+    assert {"spa_types", "load_issues"} == set(source.with_resources("spa_types").selected_resources)
+
+
+def test_limits_are_kept_by_portal():
+    """Two pipelines of one portal share a bucket within a process, whatever they are called; two portals do not."""
+    one, alias = (connect(credentials_of(name, OAUTH), portal=name) for name in ("one", "alias"))
+    default = connect({**OAUTH, "portal_url": "https://one.example.com:443"})
+    two = connect(credentials_of("two", {**OAUTH, "portal_url": "https://two.example.com"}), portal="two")
+
+    assert one._bucket is alias._bucket is default._bucket
+    assert one._bucket is not two._bucket
+
+
+# --- loads ----------------------------------------------------------------------------------------------------------
+
+
+def rows_of(file, dataset):
+    with duckdb.connect(str(file), read_only=True) as connection:
+        return connection.execute(f"select count(*) from {dataset}.spa_items_177").fetchall()[0][0]  # noqa: S608
+
+
+def test_two_portals_load_side_by_side(server, emea, configure, tmp_path):
+    """In one process, into one database each: the same type number, each portal's own items, states apart."""
+    configure("apac.credentials", server.credentials()["webhook"])
+    configure("emea.credentials", emea.credentials()["webhook"])
+
+    def load(portal):
+        file = tmp_path / f"{portal}.duckdb"
+        run(
+            bitrix24(portal=portal).with_resources("spa_items"),
+            pipeline_name=pipeline_of(portal), dataset=pipeline_of(portal), destination=dlt.destinations.duckdb(str(file)),
+        )  # fmt: skip
+        return rows_of(file, pipeline_of(portal))
+
+    with ThreadPoolExecutor(2) as pool:
+        apac, emea_rows = pool.map(load, ["apac", "emea"])
+
+    assert (len(server.portal.items(177).ids()), 7) == (apac, emea_rows)
+
+
+@pytest.fixture
+def command(tmp_path):
+    """A command in this process, its exit code and what it printed."""
+
+    def call(*arguments):
+        done = CliRunner().invoke(cli, arguments, catch_exceptions=True)
+        if isinstance(done.exception, ConfigError):
+            return 1, str(done.exception)
+        return done.exit_code, done.output
+
+    return call
+
+
+def test_the_command_line_picks_a_portal(server, emea, configure, command, tmp_path, caplog):
+    """`--portal` on check, spa-info and load: another portal, pipeline and dataset; without it everything is as it was."""
+    configure("credentials", server.credentials()["webhook"])
+    configure("emea.credentials", emea.credentials()["webhook"])
+    with caplog.at_level(logging.ERROR):
+        checked = command("check", "--portal", "emea")
+        shown = command("spa-info", "--portal", "emea")
+        loaded = command("load", "--portal", "emea", "--progress", "none", "--resource", "spa_items")
+
+    assert (0, 0, 0) == (checked[0], shown[0], loaded[0]), loaded[1]
+    assert emea.base_url.removeprefix("http://") in checked[1]
+    assert "Tenders" in shown[1]
+    assert 7 == rows_of(tmp_path / "bitrix24_emea_data.duckdb", "bitrix24_emea")
+    assert [] == server.portal.requests
+
+
+@pytest.mark.parametrize("name", ["check", "spa-info", "load"])
+def test_a_portal_that_is_not_configured_ends_a_command(name, command, configure):
+    """One sentence, exit code 1, and nothing of the default portal's."""
+    configure("credentials", {"auth": "webhook", "webhook_url": "https://default.invalid/rest/1/abcdefgh/"})
+    code, said = command(name, "--portal", "emea")
+
+    assert 1 == code
+    assert said.startswith("the portal 'emea' has no credentials - sources.bitrix24.emea.credentials - ")
+
+
+@pytest.mark.parametrize("name", ["check", "spa-info", "load"])
+def test_the_sandbox_is_a_portal_of_its_own(name, command):
+    """`--sandbox --portal emea` says two things at once: usage."""
+    code, said = command(name, "--sandbox", "--portal", "emea")
+
+    assert click.UsageError.exit_code == code
+    assert "leave out --portal" in said
+
+
+def test_no_credential_of_a_portal_is_kept(emea, configure, tmp_path):
+    """Looking credentials up key by key leaves them in no trace, state or database."""
+    configure("emea.credentials", emea.credentials()["webhook"])
+    pipeline = dlt.pipeline(
+        "bitrix24_emea", pipelines_dir=str(tmp_path / "pipelines"), dataset_name="bitrix24_emea",
+        destination=dlt.destinations.duckdb(str(tmp_path / "emea.duckdb")),
+    )  # fmt: skip
+    pipeline.run(bitrix24(portal="emea").with_resources("spa_types"))
+    code = emea.portal.webhook_code.encode()
+
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert any(path.name == "trace.pickle" for path in files)
+    assert [] == [path for path in files if code in path.read_bytes()]
