@@ -138,12 +138,22 @@ class ItemTable:
 
     def _hints(self) -> dict[str, Any]:
         has_time = "updated_time" in self._converter.items_schema.names
-        return {"primary_key": "id", "columns": {"updated_time": {"dedup_sort": "desc"}} if has_time else {}}
+        columns = {"updated_time": {"dedup_sort": "desc"}} if has_time else {}
+        return {"primary_key": "id", "write_disposition": _replacing("id"), "columns": columns}
+
+
+def _replacing(key: str) -> Any:
+    """What arrives replaces the rows of the same `key`.
+
+    dlt would ask for each row of the destination whether its keys were among those that arrived. DuckDB answers that by
+    sorting the whole table into hashes; asked in this form it skips what lies outside of the ids that arrived.
+    """
+    return {**MERGE, "destination_scope": f"{key} IN (SELECT {key} FROM {{staging_table}})"}
 
 
 _LIST_HINTS: dict[str, Any] = {
     "primary_key": ["item_id", "position"],
-    "merge_key": "item_id",
+    "write_disposition": _replacing("item_id"),
     "columns": {
         "item_id": {"nullable": False},
         "position": {"nullable": False},
@@ -182,7 +192,7 @@ def _with_hints(table: pa.Table, name: str, **hints: Any) -> Any:
     dlt may rank rows to keep one of each key, although reading by id brings each once: a package that is loaded again after a
     kill finds its first rows still in the staging table.
     """
-    made = dlt.mark.make_hints(table_name=name, write_disposition=MERGE, **hints)
+    made = dlt.mark.make_hints(table_name=name, **{"write_disposition": MERGE, **hints})
     return dlt.mark.with_hints(table, made, create_table_variant=True)
 
 

@@ -100,6 +100,8 @@ class ItemRound:
     def rows(self, catalog: Catalog) -> Iterator[Any]:
         """Everything for dlt: hints, tables, marks; keeps the memory of what it finished."""
         self._choice.slices.begin_round()
+        # Once: dlt reads its whole configuration again each time that it is asked for its pipeline.
+        self._collector = dlt.current.pipeline().collector if current_load_id() else None
         self._started = self._client.clock.monotonic()
         settled = self._choice.slices.settled
         self._types = [one for one in self._types if one.spa.entity_type_id not in settled and self._fits(one)]
@@ -336,5 +338,5 @@ class ItemRound:
 
     def _say_what_is_left(self, one: TypeItems, what: Rows) -> None:
         """Rows and rate are dlt's to show; the rest of a long table is ours to know."""
-        if what.left and current_load_id():
-            dlt.current.pipeline().collector.update(one.table.name, 0, message=f"about {what.left:,} left")
+        if what.left and self._collector is not None:
+            self._collector.update(one.table.name, 0, message=f"about {what.left:,} left")
