@@ -41,9 +41,16 @@ def can_merge() -> bool:
     return MERGE_STRATEGY in strategies
 
 
-def disposition() -> Any:
-    """How tables of items are written."""
-    return {"disposition": "merge", "strategy": MERGE_STRATEGY} if can_merge() else "replace"
+def disposition(key: str = "") -> Any:
+    """How tables of items are written; with a `key`, what arrives replaces the rows of the same key.
+
+    dlt would ask for each row of the destination whether its keys were among those that arrived. DuckDB answers that by
+    sorting the whole table into hashes; asked in this form it skips what lies outside of the ids that arrived.
+    """
+    if not can_merge():
+        return "replace"
+    scope = {"destination_scope": f"{key} IN (SELECT {key} FROM {{staging_table}})"} if key else {}  # noqa: S608 - our own names
+    return {"disposition": "merge", "strategy": MERGE_STRATEGY, **scope}
 
 
 def _naming() -> Any:

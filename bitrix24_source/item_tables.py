@@ -145,12 +145,13 @@ class ItemTable:
 
     def _hints(self) -> dict[str, Any]:
         has_time = "updated_time" in self._converter.items_schema.names
-        return {"primary_key": "id", "columns": {"updated_time": {"dedup_sort": "desc"}} if has_time else {}}
+        columns = {"updated_time": {"dedup_sort": "desc"}} if has_time else {}
+        return {"primary_key": "id", "replaces": "id", "columns": columns}
 
 
 _LIST_HINTS: dict[str, Any] = {
     "primary_key": ["item_id", "position"],
-    "merge_key": "item_id",
+    "replaces": "item_id",
     "columns": {
         "item_id": {"nullable": False},
         "position": {"nullable": False},
@@ -193,7 +194,7 @@ def rejected_table(rejected: Sequence[Rejected], now: datetime, *, is_first: boo
     return with_hints(table, REJECTED_TABLE, primary_key=[*item, "raw_value"], merge_key=item)
 
 
-def with_hints(table: pa.Table, name: str, **hints: Any) -> Any:
+def with_hints(table: pa.Table, name: str, *, replaces: str = "", **hints: Any) -> Any:
     """A table and its hints, once: on every page they would cost more than the rows.
 
     dlt may rank rows to keep one of each key, although reading by id brings each once: a package that is loaded again after a
@@ -201,7 +202,7 @@ def with_hints(table: pa.Table, name: str, **hints: Any) -> Any:
     """
     if not can_merge():
         hints["columns"] = {name: _plain(column) for name, column in hints.get("columns", {}).items()}
-    made = dlt.mark.make_hints(table_name=name, write_disposition=disposition(), **hints)
+    made = dlt.mark.make_hints(table_name=name, write_disposition=disposition(replaces), **hints)
     return dlt.mark.with_hints(table, made, create_table_variant=True)
 
 

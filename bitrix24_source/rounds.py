@@ -71,6 +71,8 @@ class Round:
         """
         slices = self._choice.slices
         slices.begin_round()
+        # Once: dlt reads its whole configuration again each time that it is asked for its pipeline.
+        self._collector = dlt.current.pipeline().collector if current_load_id() else None
         self._started = self._client.clock.monotonic()
         self._readings = [one for one in self._readings if one.key not in slices.settled and self._fits(one)]
         for one in self._readings:
@@ -332,5 +334,5 @@ class Round:
 
     def _say_what_is_left(self, one: Reading, what: Rows) -> None:
         """Rows and rate are dlt's to show; the rest of a long table is ours to know."""
-        if what.left and one.table and current_load_id():
-            dlt.current.pipeline().collector.update(one.table.name, 0, message=f"about {what.left:,} left")
+        if what.left and one.table and self._collector is not None:
+            self._collector.update(one.table.name, 0, message=f"about {what.left:,} left")
