@@ -334,5 +334,5 @@ class Round:
 
     def _say_what_is_left(self, one: Reading, what: Rows) -> None:
         """Rows and rate are dlt's to show; the rest of a long table is ours to know."""
-        if what.left and one.table and self._collector is not None:
-            self._collector.update(one.table.name, 0, message=f"about {what.left:,} left")
+        if one.table and self._collector is not None:
+            self._collector.update(one.table.name, 0, message=f"about {what.left:,} left" if what.left else "")

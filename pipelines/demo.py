@@ -17,14 +17,12 @@ from bitrix24_source.sandbox import Portal, SandboxServer
 
 DATABASE = Path("bitrix24_demo.duckdb")
 QUESTION = """
-SELECT t.title AS smart_process, s.semantics AS outcome, count(*) AS items,
-       round(sum(i.opportunity)) AS amount, max(i.updated_time)::DATE AS last_change
-FROM bitrix24.spa_items_177 i
-JOIN bitrix24.spa_stages s ON s.status_id = i.stage_id AND s.category_id = i.category_id AND s.entity_type_id = 177
-JOIN bitrix24.spa_types t ON t.entity_type_id = s.entity_type_id
-WHERE i.deleted_at IS NULL
+SELECT "Company", "Stage semantics", count(*) AS items, round(sum("Amount in account currency")) AS amount
+FROM bitrix24.spa_items_177_labeled
+WHERE "Company" IS NOT NULL
 GROUP BY ALL
-ORDER BY items DESC
+ORDER BY amount DESC
+LIMIT 5
 """
 
 
@@ -41,9 +39,11 @@ def main() -> None:
         )
     with duckdb.connect(str(DATABASE), read_only=True) as database:
         print("\nTables\n")
-        for (table,) in database.execute(_TABLES).fetchall():
+        for (table,) in database.execute(_TABLES, ["BASE TABLE"]).fetchall():
             count = database.table(f'bitrix24."{table}"').count("*").fetchone() or (0,)
             print(f"  {table:<40} {count[0]:>7,}")
+        views = [name for (name,) in database.execute(_TABLES, ["VIEW"]).fetchall()]
+        print(f"\nand {len(views)} views with the portal's own words, among them {', '.join(views[-3:])}")
         print(f"\nOne question\n{QUESTION}")
         print(database.sql(QUESTION))
     print(_NEXT)
@@ -51,7 +51,7 @@ def main() -> None:
 
 _TABLES = """
 SELECT table_name FROM information_schema.tables
-WHERE table_schema = 'bitrix24' AND table_name NOT LIKE '\\_dlt%' ESCAPE '\\' ORDER BY table_name
+WHERE table_schema = 'bitrix24' AND table_type = ? AND table_name NOT LIKE '\\_dlt%' ESCAPE '\\' ORDER BY table_name
 """
 
 _NEXT = f"""Next
