@@ -150,11 +150,15 @@ class Client:
         return pause
 
     def wait(self, seconds: float, error: Bitrix24Error) -> None:
-        """Sleeps; a long wait is announced with its end and its reason."""
+        """Sleeps; a long wait is announced."""
+        self.announce(seconds, error)
+        self.clock.sleep(seconds)
+
+    def announce(self, seconds: float, error: Bitrix24Error) -> None:
+        """Says until when nothing will be asked, and why; a person wants to hear only of long waits."""
         until = self.clock.now() + timedelta(seconds=seconds)
         level = logging.WARNING if seconds >= 5 else logging.DEBUG
         log.log(level, "Waiting until %s (%.0f s): %s", until.strftime("%H:%M:%S %Z"), seconds, error.what)
-        self.clock.sleep(seconds)
 
     def _patient(self, error: Bitrix24Error, attempt: int, started: float) -> bool:
         """A portal that has answered before is worth waiting for; an address that never did may just be wrong."""
@@ -224,6 +228,7 @@ class Client:
         answer = self._deciphered(response, where)
         self._answered = True
         self.budget.note(call.method, answer.operating)
+        self.budget.note_clock(answer.finished)
         return answer
 
     def _deciphered(self, response: Response, where: str) -> Answer:

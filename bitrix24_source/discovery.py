@@ -103,18 +103,22 @@ _DIRECTORIES = ListMethod("crm.status.entity.types", "", lambda row: row.get("ID
 _SOLUTIONS = ListMethod(
     "crm.automatedsolution.list", "automatedSolutions", lambda row: row.get("id"), {"order": {"id": "ASC"}}
 )
+_TEMPLATE_COLUMNS = [
+    "ID", "NAME", "MODULE_ID", "ENTITY", "DOCUMENT_TYPE", "AUTO_EXECUTE", "MODIFIED", "IS_MODIFIED", "USER_ID", "SYSTEM_CODE",
+]  # fmt: skip
+# Without a selection only ids come. The method's page writes the parameter in capitals in its table and small in its
+# examples; a portal that knows one of them passes over the other.
 _TEMPLATES = ListMethod(
     "bizproc.workflow.template.list",
     "",
     lambda row: row.get("ID"),
     {
-        "SELECT": [
-            "ID", "NAME", "MODULE_ID", "ENTITY", "DOCUMENT_TYPE", "AUTO_EXECUTE", "MODIFIED", "IS_MODIFIED", "USER_ID",
-            "SYSTEM_CODE",
-        ],  # without a selection only ids come
+        "SELECT": _TEMPLATE_COLUMNS,
+        "select": _TEMPLATE_COLUMNS,
         "ORDER": {"ID": "ASC"},
+        "order": {"ID": "ASC"},
     },
-)  # fmt: skip
+)
 # Of all CRM objects: a filter on entityId is not documented, and one list is cheaper than one for each type.
 _USER_FIELDS = ListMethod(
     "userfieldconfig.list", "fields", lambda row: row.get("id"), {"moduleId": "crm", "order": {"id": "ASC"}}

@@ -287,6 +287,13 @@ class _Reading:
         open_.update(dict.fromkeys(parts))
         self._ready.extend(parts)
 
+    def _be_quiet(self, seconds: float, error: Bitrix24Error) -> None:
+        """Nothing more is asked for some time. What fails for the same reason meanwhile is no news."""
+        until = self._client.clock.monotonic() + seconds
+        if until > self._quiet_until + 1:
+            self._client.announce(seconds, error)
+        self._quiet_until = max(self._quiet_until, until)
+
     def _failed(self, segment: Segment, error: Bitrix24Error, retry: deque[Segment]) -> Iterator[Rows | Ended]:
         """Again after a pause where that may help; else the list is given up as a whole."""
         failures = self._failures[segment] = self._failures.get(segment, 0) + 1
@@ -295,8 +302,7 @@ class _Reading:
         if failures <= most:
             pause = min(patience.longest, patience.shortest * 2.0**failures)
             pause = self._client.pause_before_retry(error, ("batch", segment.items.method), pause)
-            self._quiet_until = max(self._quiet_until, self._client.clock.monotonic() + pause)
-            log.log(logging.WARNING if pause >= 5 else logging.DEBUG, "Pausing for %.0f s: %s", pause, error.what)
+            self._be_quiet(pause, error)
             retry.append(segment)
             return
         dropped = self._open[segment.items]

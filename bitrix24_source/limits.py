@@ -121,7 +121,13 @@ class OperatingBudget:
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
         self._latest: dict[str, Operating] = {}
+        self._ahead = 0.0
         self._lock = threading.Lock()
+
+    def note_clock(self, portal_now: float | None) -> None:
+        """What the portal's clock says now, Unix seconds: moments that it names are to be read by this clock, not by ours."""
+        if portal_now is not None:
+            self._ahead = portal_now - self._clock.now().timestamp()
 
     def note(self, method: str, operating: Operating | None) -> None:
         if operating is not None:
@@ -145,7 +151,7 @@ class OperatingBudget:
             known = [self._latest[method] for method in methods if method in self._latest]
         fullest = max(known, key=lambda operating: operating.seconds, default=Operating())
         reset_at = told if told is not None else fullest.reset_at
-        left = reset_at - self._clock.now().timestamp() if reset_at is not None else 0.0
+        left = reset_at - self._clock.now().timestamp() - self._ahead if reset_at is not None else 0.0
         return left if 0 < left <= 3600 else otherwise
 
 

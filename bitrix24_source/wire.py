@@ -52,6 +52,7 @@ class Answer:
         next: offset of the next page; None on the last one. 0 is a legal offset.
         operating: the method's time budget; None where the portal does not report it.
         server_time: the portal's clock when it began to answer, ISO 8601 with offset; empty when not given.
+        finished: the same clock when the answer was made, Unix seconds; None when not given.
     """
 
     result: Any
@@ -59,6 +60,7 @@ class Answer:
     next: int | None = None
     operating: Operating | None = None
     server_time: str = ""
+    finished: float | None = None
 
 
 def decipher(status: int, body: bytes, where: str, scrub: Scrub = str) -> Answer:
@@ -84,13 +86,14 @@ def decipher(status: int, body: bytes, where: str, scrub: Scrub = str) -> Answer
     if "result" not in envelope:
         raise not_an_answer(status, body, where)
     time = envelope.get("time")
-    began = time.get("date_start") if isinstance(time, Mapping) else None
+    began, finished = (time.get("date_start"), time.get("finish")) if isinstance(time, Mapping) else (None, None)
     return Answer(
         envelope["result"],
         _whole(envelope.get("total")),
         _whole(envelope.get("next")),
         operating_in(time),
         str(began or ""),
+        float(finished) if isinstance(finished, (int, float)) and math.isfinite(finished) else None,
     )
 
 
@@ -118,6 +121,8 @@ def not_an_answer(status: int, body: bytes, where: str) -> Bitrix24Error:
         hint = "check the portal's address"
     if status in (400, 401, 403, 404, 405, 410):
         return PortalError(what, where, hint)
+    if status == 429:  # a limit may be said by a web page, which brings no code
+        return refusal("OPERATION_TIME_LIMIT", "HTTP 429", where)
     return UnavailableError(what, where, hint)
 
 

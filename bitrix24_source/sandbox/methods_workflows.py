@@ -15,7 +15,7 @@ TEXTS = ("MODULE_ID", "ENTITY", "DOCUMENT_TYPE", "NAME", "IS_MODIFIED", "SYSTEM_
 
 @method("bizproc.workflow.template.list", scope="bizproc")
 def template_list(call: Call) -> Answer:
-    """Without SELECT only the ID comes; keys may be written in any case."""
+    """Without SELECT only the ID comes; names of fields may be written in any case."""
     if not call.rights.portal_admin:
         raise access_denied("Access denied!")
     kinds = dict.fromkeys(TEXTS, "text") | {
@@ -25,12 +25,17 @@ def template_list(call: Call) -> Answer:
         "MODIFIED": "datetime",
     }
     grammar = Grammar(kinds, call.world.zone, "ID", aliases={name.lower(): name for name in kinds})
-    conditions = {key.upper(): value for key, value in call.mapping("FILTER", "filter").items()}
-    order = {key.upper(): way for key, way in call.mapping("ORDER", "order").items()} or {"ID": "ASC"}
+    conditions = {key.upper(): value for key, value in call.mapping(*_spelled(call, "FILTER")).items()}
+    order = {key.upper(): way for key, way in call.mapping(*_spelled(call, "ORDER")).items()} or {"ID": "ASC"}
     answer = page(select_rows(call.world.templates, conditions, order, grammar), call.start("start", "START"))
-    names = [str(name).upper() for name in call.mapping("SELECT", "select").values()] or ["ID"]
+    names = [str(name).upper() for name in call.mapping(*_spelled(call, "SELECT")).values()] or ["ID"]
     rows = [{key: value for key, value in row.items() if key in names} for row in answer.result]
     return Answer(rows, answer.total, answer.next, answer.rows)
+
+
+def _spelled(call: Call, name: str) -> tuple[str, ...]:
+    spellings = {"capitals": (name,), "small": (name.lower(),), "any_case": (name, name.lower())}
+    return spellings[call.readings.template_keys]
 
 
 @method("bizproc.robot.list", "bizproc.activity.list", scope="bizproc", app_only=True)

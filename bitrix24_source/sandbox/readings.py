@@ -26,6 +26,8 @@ class Readings:
     statuses_without_filter: Literal["all", "none"] = "all"  # OPEN-34
     naive_dates: Literal["server", "utc"] = "server"  # OPEN-47
     document_type: Literal["string", "array", "mixed"] = "mixed"  # OPEN-40
+    # bizproc.workflow.template.list: its page writes SELECT and ORDER in its table, select and order in its examples.
+    template_keys: Literal["any_case", "capitals", "small"] = "any_case"
     # An id bound that is no number, as an unresolved `$result[...]` leaves behind: PHP's cast to 0, or a refusal.
     garbage_id: Literal["zero", "error"] = "zero"
     # FIELD-02: portals that ignore an ISO-8601 bound on a time, and understand only `YYYY-MM-DD HH:MM:SS`; or that pass

@@ -199,6 +199,28 @@ def test_waits_until_reset_and_no_longer(told, mocker, clock, seconds, before, i
     assert seconds <= clock.monotonic() <= seconds + 0.1
 
 
+@pytest.mark.parametrize("ahead", [1800, -1800])
+def test_the_moment_of_a_reset_is_read_by_the_portals_clock(told, clock, ahead):
+    """A machine whose clock is half an hour off waits for a budget as long as any other."""
+    portal_now = clock.now().timestamp() + ahead
+    time = {"finish": portal_now, "operating": 480.5, "operating_reset_at": int(portal_now + 300)}
+    client = told({"json": {"result": 1, "time": time}}, refused("OPERATION_TIME_LIMIT", 429), GOOD)
+    client.call("crm.item.list")
+
+    assert client.call("crm.item.list").result == "at last"
+    assert 300 <= clock.monotonic() <= 300.1
+
+
+def test_a_limit_that_is_said_by_a_web_page(told, clock):
+    """HTTP 429 without a code is waited out like the one with a code: it lasts longer than a failure that passes."""
+    page = {"status_code": 429, "text": "<html>Too many requests</html>"}
+
+    client = told({"json": {"result": 1}}, *[page] * 8, GOOD)
+    client.call("profile")
+    assert client.call("crm.item.list").result == "at last"
+    assert clock.monotonic() >= 480
+
+
 def test_a_budget_that_never_frees(told, mocker, clock):
     """After half an hour of waiting for one method a person hears of it."""
     with pytest.raises(OperatingLimitError, match="ten-minute time budget"):

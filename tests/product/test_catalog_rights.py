@@ -205,6 +205,18 @@ def test_a_type_whose_categories_are_refused_keeps_its_stages(warehouse, portal)
     assert 5 == len([row for row in house.rows("spa_stages") if row["category_id"] == 11])
 
 
+@pytest.mark.parametrize("spelling", ["capitals", "small"])
+def test_templates_come_whole_however_a_portal_spells_parameters(warehouse, portal, spelling):
+    """SELECT and select are both in the vendor's page: a portal that knows only one of them still shows more than ids."""
+    portal.readings.template_keys = spelling
+    house = warehouse()
+    house.run()
+
+    rows = house.rows("spa_automations")
+    assert rows
+    assert all(row["name"] and row["modified"] and row["auto_execute_on_create"] is not None for row in rows)
+
+
 def test_a_portal_without_smart_processes_makes_empty_tables(warehouse, clock):
     """Nothing to load is a successful load: every table is there, with its columns, and empty."""
     house = warehouse(portal=Portal(scenario="empty", clock=clock))

@@ -317,7 +317,9 @@ def test_one_resource_may_end_early(crm, portal):
 
     from bitrix24_source import bitrix24
 
-    pipeline = dlt.pipeline("limited", pipelines_dir=str(crm.folder), destination=crm.database.destination, dataset_name="crm")
+    pipeline = dlt.pipeline(
+        "limited", pipelines_dir=str(crm.folder), destination=crm.database.destination, dataset_name="crm"
+    )
     credentials = portal.credentials(portal.base_url)["webhook"]
 
     def source():
