@@ -26,6 +26,9 @@ class Readings:
     statuses_without_filter: Literal["all", "none"] = "all"  # OPEN-34
     naive_dates: Literal["server", "utc"] = "server"  # OPEN-47
     document_type: Literal["string", "array", "mixed"] = "mixed"  # OPEN-40
+    # Whether crm.activity.list answers BINDINGS when it is named in `select`: crm.activity.fields lists it, and that page
+    # does not. Or the name is refused, or each row comes once for each binding, as it does with a filter on BINDINGS.
+    activity_bindings: Literal["absent", "answered", "refused", "repeated"] = "absent"
     # An id bound that is no number, as an unresolved `$result[...]` leaves behind: PHP's cast to 0, or a refusal.
     garbage_id: Literal["zero", "error"] = "zero"
     # FIELD-02: portals that ignore an ISO-8601 bound on a time, and understand only `YYYY-MM-DD HH:MM:SS`; or that pass
