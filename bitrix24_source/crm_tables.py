@@ -45,11 +45,11 @@ def _statuses(catalog: Catalog) -> Rows:
 
 
 def _currencies(catalog: Catalog) -> Rows:
-    """`amount` of the base currency is what `amount_cnt` of this one cost.
+    """`amount` of the base currency is what `amount_cnt` of this one cost. What stands there twice is the base currency.
 
     https://apidocs.bitrix24.com/api-reference/crm/currency/crm-currency-list.html
     """
-    for row in _each(catalog.currencies, "CURRENCY"):
+    for row in _each(sorted(catalog.currencies, key=lambda row: as_bool(row.get("BASE")) is True), "CURRENCY"):
         yield {
             "currency": str(row["CURRENCY"]),
             "full_name": as_text(row.get("FULL_NAME")),

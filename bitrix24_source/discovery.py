@@ -129,7 +129,10 @@ _USERS = ListMethod("user.get", "", lambda row: row.get("ID"), {"sort": "ID", "o
 _DEPARTMENTS = ListMethod(
     "department.get", "", lambda row: row.get("ID"), {"sort": "ID", "order": "ASC"}, start_name="START"
 )
-_CURRENCIES = ListMethod("crm.currency.list", "", lambda row: row.get("CURRENCY"), {"order": {"sort": "asc"}})
+# The vendor's example has a currency twice, once as the base of all rates: both come, `currencies` keeps that one.
+_CURRENCIES = ListMethod(
+    "crm.currency.list", "", lambda row: (row.get("CURRENCY"), row.get("BASE")), {"order": {"sort": "asc"}}
+)
 
 
 def _first_readers(parts: frozenset[str]) -> list[Reader[Any]]:

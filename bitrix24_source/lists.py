@@ -24,6 +24,7 @@ class ItemList:
         entity_type_id: which type.
         filter: passed on as it is; our own bounds on the id come on top.
         select: field names; empty for all of them.
+        also: more of them, for what belongs to the rows. A list that is read with them and without is the same one.
 
     Of each kind of list:
         method: lists it.
@@ -36,6 +37,7 @@ class ItemList:
     entity_type_id: int
     filter: Mapping[str, Any] = field(default_factory=dict)
     select: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
 
     method: ClassVar[str] = "crm.item.list"
     rows_at: ClassVar[str] = "items"
@@ -51,7 +53,7 @@ class ItemList:
     def page(self, after: int | str, upper: int | None = None) -> Call:
         """The fifty rows after an id (or a reference to one), up to an id where one is given."""
         bounds = {f">{self.id_name}": after, **({} if upper is None else {f"<={self.id_name}": upper})}
-        return self.matching({**self.filter, **bounds}, self.select)
+        return self.matching({**self.filter, **bounds}, (*self.select, *self.also))
 
     def newest(self) -> Call:
         """The rows with the highest ids, ids only."""
@@ -114,7 +116,11 @@ class ActivityList(ItemList):
     """The activities of all types.
 
     https://apidocs.bitrix24.com/api-reference/crm/timeline/activities/activity-base/crm-activity-list.html
+
+    bindings_name: a field of activities that the list is not said to answer, and not said to leave out.
     """
+
+    bindings_name: ClassVar[str] = "BINDINGS"
 
     method = "crm.activity.list"
     rows_at = ""
@@ -180,6 +186,26 @@ class BindingList(OwnedList):
         """Each with the activity, which the portal does not repeat."""
         rows = super().rows_in(result)
         return None if rows is None else [{**row, "activityId": self.owners[0]} for row in rows]
+
+
+def bindings_in(activity: Row) -> list[Row]:
+    """What a row of `ActivityList` is bound to, as `BindingList` has it; nothing where it does not say it of all of them.
+
+    No activity is bound to nothing, so that an empty list says nothing either.
+    """
+    listed = activity.get(ActivityList.bindings_name)
+    listed = list(listed.values()) if isinstance(listed, Mapping) else listed
+    if not isinstance(listed, list) or not all(isinstance(one, Mapping) for one in listed):
+        return []
+    rows: list[Row] = [
+        {
+            "activityId": activity.get(ActivityList.id_name),
+            "entityTypeId": one.get("OWNER_TYPE_ID", one.get("entityTypeId")),
+            "entityId": one.get("OWNER_ID", one.get("entityId")),
+        }
+        for one in listed
+    ]
+    return rows if all(str(value).isdecimal() for row in rows for value in row.values()) else []
 
 
 METHODS = tuple(kind.method for kind in (ItemList, HistoryList, ActivityList, ProductRowList, BindingList))

@@ -30,6 +30,7 @@ class OwnedReading(Reading):
         asked: the list of what belongs to some owners.
         leader: reads the owners in this round, if somebody does.
         follows: what the leader reads in this round is what it needs itself.
+        brought: what an owner's row itself holds of what belongs to it; None where rows hold nothing of it.
         owners: whose turn it is.
     """
 
@@ -37,6 +38,7 @@ class OwnedReading(Reading):
     asked: Callable[[Sequence[int]], OwnedList] = field(default=lambda _owners: OwnedList(0))
     leader: Reading | None = None
     follows: bool = False
+    brought: Callable[[Row], Sequence[Row]] | None = None
     owners: list[pa.Array] = field(default_factory=list)
 
     @property
@@ -54,6 +56,21 @@ class OwnedReading(Reading):
     def look_for_leader(self) -> None:
         """Follows, where both have read the same so far."""
         self.follows = self.leader is not None and _progress(self.leader.memory) == _progress(self.memory)
+
+    def meet(self, owners: pa.Array, rows: Sequence[Row]) -> Belongings:
+        """Rows of owners: it is the turn of those that do not bring with them what is theirs."""
+        found = Belongings()
+        if self.brought is None:
+            self.owners.append(owners)
+            return found
+        lacking = []
+        for owner, row in zip(owners.to_pylist(), rows, strict=True):
+            if theirs := self.brought(row):
+                found.add([owner], theirs)
+            else:
+                lacking.append(owner)
+        self.owners.append(pa.array(lacking, pa.int64()))
+        return found
 
     def lists(self) -> Iterator[OwnedList]:
         """One for each handful of owners."""

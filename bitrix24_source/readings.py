@@ -110,6 +110,12 @@ class Reading:
         if self.restarts and is_first_round:
             self.memory = TypeMemory(selection=self.memory.selection)
 
+    def without_also(self, items: ItemList) -> ItemList:
+        """Takes the place of one of its lists, and asks for nothing besides."""
+        plain = replace(items, also=())
+        self.open = self.open - {items} | {plain}
+        return plain
+
     def remember(self) -> None:
         """For later runs."""
         self.memory.keep(self.state, self.items.entity_type_id)
@@ -137,7 +143,7 @@ def plan(one: Reading, spelling: Spelling | None, moment: Moment, choice: ItemCh
         planned.append(("changed", Segment(_own(one, changed), upper=memory.max_id)))
     one.sweeps = one.is_swept and memory.is_sweep_due(moment.now, choice.sweep)
     if one.sweeps:  # of all ids, whatever is filtered: an item that the filter leaves out is not gone
-        ids = replace(one.items, filter={}, select=(one.items.id_name,))
+        ids = replace(one.items, filter={}, select=(one.items.id_name,), also=())
         planned.append(("ids", Segment(_own(one, ids))))
     return planned
 

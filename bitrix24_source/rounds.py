@@ -10,7 +10,7 @@ import logging
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from dataclasses import replace
 
 import dlt
 import pyarrow as pa
@@ -131,13 +131,8 @@ class Round:
         if conflicts:
             error = ConfigError("a field has another type than its column", ", ".join(conflicts))
             hint = f"drop the table {one.table.name}, or load everything anew with bitrix24 load --full-refresh"
-            self._issues.note(
-                one.resource,
-                error,
-                f"{error.what}: {error.where}; its items are not loaded",
-                hint=hint,
-                entity=one.entity,
-            )
+            message = f"{error.what}: {error.where}; its items are not loaded"
+            self._issues.note(one.resource, error, message, hint=hint, entity=one.entity)
         return not conflicts
 
     def _spellings(self, readings: Sequence[Reading], moment: Moment) -> dict[str, Spelling | None]:
@@ -168,15 +163,15 @@ class Round:
         for what in self._arriving(segments, enough):
             one, role = self._of[what.items]
             if isinstance(what, Rows):
-                for table in self._taken(one, role, what):
-                    yield one.resource, table
+                yield from self._taken(one, role, what)
+            elif isinstance(what.error, PortalError) and what.items.also:
+                yield from self._read(self._without_also(what.items, segments), enough)
             elif what.error is not None:
                 self._note_failure(one, what.error)
             else:
                 one.open.discard(what.items)
                 if not one.open and not one.failed:
-                    for table in self._finished(one):
-                        yield one.resource, table
+                    yield from self._finished(one)
 
     def _arriving(self, segments: Sequence[Segment], enough: threading.Event | None = None) -> Iterator[Rows | Ended]:
         """What comes of some lists. A portal that does not come back ends them all: what came is kept, the rest is named."""
@@ -195,7 +190,14 @@ class Round:
         if self._lost is not None:
             yield from (Ended(items, self._lost) for items in open_)
 
-    def _taken(self, one: Reading, role: Role, what: Rows) -> Iterator[Any]:
+    def _without_also(self, items: ItemList, segments: Sequence[Segment]) -> list[Segment]:
+        """A list that cannot be read with what was asked for besides, is read without it."""
+        one, role = self._of[items]
+        plain = one.without_also(items)
+        self._of[plain] = one, role
+        return [replace(segment, items=plain) for segment in segments if segment.items is items]
+
+    def _taken(self, one: Reading, role: Role, what: Rows) -> Stream:
         ids = pa.array([one.items.id_of(row) for row in what.rows], pa.int64())
         if one.sweeps:
             (one.seen if role in ("all", "ids") else one.came).append(ids)
@@ -211,13 +213,13 @@ class Round:
         yield from self._stored(one, what.rows, ids)
         self._say_what_is_left(one, what)
 
-    def _stored(self, one: Reading, rows: Sequence[Row], ids: pa.Array) -> Iterator[Any]:
-        """Rows on their way, and their owners on the list of those whose belongings are to be read."""
+    def _stored(self, one: Reading, rows: Sequence[Row], ids: pa.Array) -> Stream:
+        """Rows on their way, what they bring with them, and their owners for whom the rest of it is to be read."""
         for other in self._readings:
             if isinstance(other, OwnedReading) and (other is one or (other.leader is one and other.follows)):
-                other.owners.append(ids)
+                yield from self._belonging(other, other.meet(ids, rows))
         if one.table is not None:
-            yield from one.table.take(rows, self._client.clock.now())
+            yield from ((one.resource, table) for table in one.table.take(rows, self._client.clock.now()))
 
     def _check_bound(self, one: Reading, rows: Sequence[Row]) -> None:
         """Rows older than the bound mean that the portal ignored the filter: nothing is lost, but much is read in vain."""
@@ -233,7 +235,7 @@ class Round:
         if self._choice.slices.is_full(self._rows, self._client.clock.monotonic() - self._started):
             self._enough.set()
 
-    def _finished(self, one: Reading) -> Iterator[Any]:
+    def _finished(self, one: Reading) -> Stream:
         """Everything asked of the list came: the moment when its reading began is the next cursor."""
         memory = one.memory
         if one.role == "all":
@@ -246,14 +248,14 @@ class Round:
         if one.sweeps and current_load_id():
             yield from self._compared(one)
 
-    def _compared(self, one: Reading) -> Iterator[Any]:
+    def _compared(self, one: Reading) -> Stream:
         """Marks what is gone from the portal; reads what came back, or came into sight, without having changed."""
         now, share = self._client.clock.now(), self._choice.max_deleted_share
         table = one.table
         assert table is not None  # noqa: S101 - only tables are swept
         try:
             for rows in () if one.is_new else deleted_rows(self._held, table.name, one.seen, now, share):
-                yield table.mark_deleted(rows)
+                yield one.resource, table.mark_deleted(rows)
         except Bitrix24Error as error:
             self._issues.note(one.resource, error, error.what, entity=one.entity)
             return
@@ -262,7 +264,7 @@ class Round:
             yield from self._again(one, lacking(self._held, table.name, one.seen, one.came))
         one.memory.runs, one.memory.swept_at = 0, (self._moment.now if self._moment else now).isoformat()
 
-    def _again(self, one: Reading, ids: Sequence[int]) -> Iterator[Any]:
+    def _again(self, one: Reading, ids: Sequence[int]) -> Stream:
         """Some rows by their ids."""
         for what in self._arriving([Segment(items) for items in one.items.only(ids)]):
             if isinstance(what, Rows):

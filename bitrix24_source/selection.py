@@ -13,7 +13,7 @@ from .discovery import MODE, SHORT_CODES
 from .errors import ConfigError
 from .fields import MULTIFIELD, Field, fields_from_wire
 from .item_tables import ItemTable, wire_names
-from .lists import ActivityList, HistoryList, ItemList
+from .lists import ActivityList, HistoryList, ItemList, bindings_in
 from .objects import BY_NUMBER, LEADS, OBJECTS
 from .owned import OwnedReading, bindings_of, product_rows_of
 from .readings import Reading
@@ -51,7 +51,8 @@ def readings(catalog: Catalog, client: Client, choice: ItemChoice, selected: fro
         yield from (made.history(one) for one in everything if _has_history(one))
     if PRODUCT_ROWS in selected:
         yield from (made.product_rows(one, leaders.get(one.entity_type_id)) for one in everything if _has_products(one))
-    activities = made.activities() if ACTIVITIES in selected else None
+    also = (ActivityList.bindings_name,) if BINDINGS in selected else ()
+    activities = made.activities(also) if ACTIVITIES in selected else None
     if activities is not None:
         yield activities
     if BINDINGS in selected:
@@ -136,22 +137,23 @@ class _Maker:
             leader=leader,
         )
 
-    def activities(self) -> Reading:
-        """What people did and have to do."""
+    def activities(self, also: tuple[str, ...]) -> Reading:
+        """What people did and have to do; `also` is read beside it, for others."""
         table = activity_table(personal=self._choice.personal, left_out=self._choice.left_out.columns_of(ACTIVITIES))
         names = tuple(field.upper_name for field in table.fields)
-        return Reading(ACTIVITIES, ActivityList(0, select=names), table, restarts=self._restarts())
+        return Reading(ACTIVITIES, ActivityList(0, select=names, also=also), table, restarts=self._restarts())
 
     def bindings(self, leader: Reading | None) -> Reading:
         """What activities are bound to."""
         return OwnedReading(
             BINDINGS,
-            ActivityList(0, select=(ActivityList.id_name,)),
+            ActivityList(0, select=(ActivityList.id_name,), also=(ActivityList.bindings_name,)),
             None,
             restarts=self._restarts(),
             owned=BindingTable(),
             asked=bindings_of,
             leader=leader,
+            brought=bindings_in,
         )
 
     def _restarts(self, one: EntityType | None = None) -> bool:

@@ -9,8 +9,8 @@ from typing import Any
 
 from .conditions import Grammar
 from .listing import Row, page, pick, select_rows
-from .refusal import Refused
-from .registry import Answer, Call, method, php_int
+from .refusal import Refused, field_not_allowed
+from .registry import Answer, Call, method, names_of, php_int
 
 ON_REQUEST = ("COMMUNICATIONS", "FILES")
 NUMBERS = ("ID", "OWNER_ID", "OWNER_TYPE_ID", "TYPE_ID", "RESPONSIBLE_ID", "AUTHOR_ID", "EDITOR_ID", "STATUS", "PRIORITY",
@@ -30,6 +30,11 @@ def activity_list(call: Call) -> Answer:
     )
     order = call.mapping("order", "ORDER") or {"START_TIME": "ASC"}
     found = select_rows(rows, conditions, order, Grammar(kinds, call.world.zone, "ID", call.readings.garbage_id))
+    if "BINDINGS" in names_of(call.param("select", "SELECT")):
+        if call.readings.activity_bindings == "refused":
+            raise field_not_allowed("select", "BINDINGS")
+        if call.readings.activity_bindings == "repeated":
+            bindings = bindings or [{}]
     answer = page(_bound(call, found, bindings), call.start(), fast_total=call.readings.fast_total)
     return Answer(_columns(call, answer.result), answer.total, answer.next, answer.rows)
 
@@ -49,11 +54,20 @@ def _fits(pair: tuple[int, int], wanted: dict[str, Any]) -> bool:
 
 def _columns(call: Call, rows: list[Row]) -> list[Row]:
     """COMMUNICATIONS and FILES come only by name, also beside `*`."""
-    select = [str(name) for name in call.mapping("select", "SELECT").values()]
+    select = names_of(call.param("select", "SELECT"))
     plain = [{key: value for key, value in row.items() if key not in ON_REQUEST} for row in rows]
     named = [name for name in ON_REQUEST if name in select]
     picked = pick(plain, [name for name in select if name not in ON_REQUEST] or (["ID"] if named else None))
-    return [row | {name: whole[name] for name in named} for row, whole in zip(picked, rows, strict=True)]
+    with_bindings = "BINDINGS" in select and call.readings.activity_bindings == "answered"
+    return [
+        row | {name: whole[name] for name in named} | (_bindings(call, whole["ID"]) if with_bindings else {})
+        for row, whole in zip(picked, rows, strict=True)
+    ]
+
+
+def _bindings(call: Call, number: str) -> Row:
+    pairs = call.world.bindings[number]
+    return {"BINDINGS": [{"OWNER_TYPE_ID": str(kind), "OWNER_ID": str(owner)} for kind, owner in pairs]}
 
 
 @method("crm.activity.binding.list")

@@ -28,6 +28,9 @@ class Readings:
     document_type: Literal["string", "array", "mixed"] = "mixed"  # OPEN-40
     # bizproc.workflow.template.list: its page writes SELECT and ORDER in its table, select and order in its examples.
     template_keys: Literal["any_case", "capitals", "small"] = "any_case"
+    # Whether crm.activity.list answers BINDINGS when it is named in `select`: crm.activity.fields lists it, and that page
+    # does not. Or the name is refused, or each row comes once for each binding, as it does with a filter on BINDINGS.
+    activity_bindings: Literal["absent", "answered", "refused", "repeated"] = "absent"
     # An id bound that is no number, as an unresolved `$result[...]` leaves behind: PHP's cast to 0, or a refusal.
     garbage_id: Literal["zero", "error"] = "zero"
     # FIELD-02: portals that ignore an ISO-8601 bound on a time, and understand only `YYYY-MM-DD HH:MM:SS`; or that pass

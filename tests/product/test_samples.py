@@ -1,74 +1,26 @@
-"""The vendor's own example answers become the rows that a reader of the documentation expects.
-
-Neither our sandbox nor our tests made up what is read here: the examples lie in the folder that BITRIX24_SAMPLES names, and
-travel through `requests-mock`. Each page of the documentation shows another portal; what is adjusted so that their ids agree
-is said where it is done, and nothing else is touched.
-"""
+"""The vendor's own example answers become the rows of the catalogue that a reader of the documentation expects."""
 
 # ruff: noqa: SIM300 - the expected value comes first
 
 from __future__ import annotations
 
-import copy
 import json
-import os
 from datetime import datetime, timezone
-from pathlib import Path
-from urllib.parse import parse_qs
 
-import dlt
-import duckdb
 import pytest
-import requests_mock
 
-from bitrix24_source import bitrix24
+from .documentation import Documentation, load, only_with_examples, sample
 
-FOLDER = os.environ.get("BITRIX24_SAMPLES")
-PORTAL = "https://vendor.bitrix24.com/rest/1/abcdefgh12345678/"
 CATALOGUE = (
     "spa_types", "spa_type_relations", "spa_type_linked_fields", "spa_fields", "spa_field_options", "spa_categories",
     "spa_stages", "spa_automations", "automated_solutions", "automated_solution_types",
 )  # fmt: skip
 
-pytestmark = pytest.mark.skipif(not FOLDER, reason="BITRIX24_SAMPLES names no folder with the vendor's example answers")
+pytestmark = only_with_examples
 
 
-def sample(method, number="01.ok"):
-    return json.loads((Path(FOLDER) / method / f"{number}.json").read_text(encoding="utf-8"))
-
-
-class Documentation:
-    """Answers each call with the vendor's example of its method."""
-
-    def __init__(self, refused=()):
-        self.refused = refused
-
-    def answer_http(self, request, _context):
-        method = request.path.rpartition("/")[2]
-        if method != "batch":
-            return self.answer(method, request.json())
-        parts = {"result": {}, "result_error": {}, "result_total": {}, "result_next": {}, "result_time": {}}
-        for key, command in request.json()["cmd"].items():
-            name, _, query = command.partition("?")
-            given = {key: values[0] for key, values in parse_qs(query).items()}
-            answer = self.answer(name, given)
-            kept = {"result": "result", "total": "result_total", "next": "result_next", "time": "result_time"}
-            if "error" in answer:
-                parts["result_error"][key] = answer
-            else:
-                for part, place in kept.items():
-                    if part in answer:
-                        parts[place][key] = answer[part]
-        return {"result": {name: part or [] for name, part in parts.items()}, "time": sample("scope")["time"]}
-
-    def answer(self, method, given):
-        if method.lower() in self.refused:
-            return sample(method, "02.error")
-        adjust = getattr(self, "_" + method.replace(".", "_").lower(), None)
-        answer = copy.deepcopy(sample(method))
-        if adjust:
-            adjust(answer, given)
-        return answer
+class SmartProcesses(Documentation):
+    """The examples that the catalogue of smart processes is made of."""
 
     def _crm_type_getbyentitytypeid(self, answer, given):
         """The example describes type 2024: here it describes the type that is asked for."""
@@ -98,7 +50,7 @@ class Documentation:
 
     def _crm_status_list(self, answer, given):
         """The example is of deals: here these are the stages of the first pipeline of 1246; the second one is empty."""
-        asked = given["filter[ENTITY_ID]"]
+        asked = given["filter"]["ENTITY_ID"]
         rows = answer["result"] if asked == "DYNAMIC_1246_STAGE_7" else []
         answer["result"] = [{**row, "ENTITY_ID": asked} for row in rows]
         answer["total"] = len(rows)
@@ -123,24 +75,7 @@ class Documentation:
 @pytest.fixture
 def loaded(tmp_path):
     """Loads what the documentation answers, and gives a way to ask for it: loaded(refused=[...])(sql)."""
-
-    def load(refused=()):
-        file = str(tmp_path / "samples.duckdb")
-        pipeline = dlt.pipeline(
-            "samples", destination=dlt.destinations.duckdb(file), dataset_name="s", pipelines_dir=str(tmp_path / "p")
-        )
-        with requests_mock.Mocker() as mocked:
-            mocked.post(requests_mock.ANY, json=Documentation(refused).answer_http)
-            source = bitrix24(credentials={"auth": "webhook", "webhook_url": PORTAL})
-            pipeline.run(source.with_resources(*CATALOGUE))
-
-        def query(sql):
-            with duckdb.connect(file) as connection:
-                return connection.execute(sql).fetchall()
-
-        return query
-
-    return load
+    return lambda refused=(): load(SmartProcesses(refused), CATALOGUE, tmp_path)
 
 
 def test_types_read_as_documented(loaded):

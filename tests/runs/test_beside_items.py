@@ -23,10 +23,14 @@ def crm(job, portal):
     return job(portal)
 
 
+def commands(crm):
+    """What the latest run has sent, command by command."""
+    return [command for body in crm.line.bodies for command in body.get("cmd", {}).values()]
+
+
 def asked(crm, method):
     """How many commands of a method the latest run has sent."""
-    commands = [command for body in crm.line.bodies for command in body.get("cmd", {}).values()]
-    return sum(command.partition("?")[0] == method for command in commands)
+    return sum(command.partition("?")[0] == method for command in commands(crm))
 
 
 # --- stage history --------------------------------------------------------------------------------------------------
@@ -251,6 +255,79 @@ def test_changed_new_and_deleted_activities(crm, portal, clock):
     assert told_bindings(portal) <= bindings(crm)
     assert {(first, 3, 4)} == {one for one in bindings(crm) if one[0] == first}
     assert 3 == loaded.rows["activities"]
+
+
+def edit_activities(portal):
+    """One that hangs on something else, one that is new and one that is gone; the number of the first."""
+    first, second = (int(row["ID"]) for row in portal.world.activities[:2])
+    portal.put_activity(first, [(3, 4)], SUBJECT="Changed")
+    portal.put_activity(9001, [(2, 1), (4, 2)], SUBJECT="New", RESPONSIBLE_ID="3", AUTHOR_ID="3", EDITOR_ID="3")
+    portal.delete_activity(second)
+    return first
+
+
+@pytest.mark.parametrize("resources", [("activities", "activity_bindings"), ("activity_bindings",)])
+def test_bindings_that_come_with_activities_are_not_asked_for(crm, portal, clock, resources):
+    """Where the list answers BINDINGS, all of them are there without a question for each activity, in later runs too."""
+    portal.readings.activity_bindings = "answered"
+    crm.run(*resources)
+    assert told_bindings(portal) == bindings(crm)
+    assert 0 == asked(crm, "crm.activity.binding.list")
+    clock.advance(DAY)
+    first = edit_activities(portal)
+    crm.run(*resources)
+
+    assert told_bindings(portal) <= bindings(crm)
+    assert {(first, 3, 4)} == {one for one in bindings(crm) if one[0] == first}
+    assert 0 == asked(crm, "crm.activity.binding.list")
+    assert [] == crm.issues()
+
+
+@pytest.mark.parametrize("answer", ["absent", "refused", "repeated"])
+def test_bindings_that_do_not_come_with_activities_are_asked_for(crm, portal, clock, answer):
+    """Left out, refused, or a row for each binding: activities come once, and their bindings are asked for, changed ones again."""
+    portal.readings.activity_bindings = answer
+    crm.run("activities", "activity_bindings")
+    assert told_bindings(portal) == bindings(crm)
+    assert {int(row["ID"]) for row in portal.world.activities} == {row["id"] for row in crm.rows("activities")}
+    assert len(portal.world.activities) == asked(crm, "crm.activity.binding.list")
+    clock.advance(DAY)
+    first = edit_activities(portal)
+    crm.run("activities", "activity_bindings", sweep=True)
+
+    assert told_bindings(portal) <= bindings(crm)
+    assert {(first, 3, 4)} == {one for one in bindings(crm) if one[0] == first}
+    assert ["Changed", "New"] == sorted(row["subject"] for row in crm.rows("activities") if row["id"] in (first, 9001))
+    assert 2 == asked(crm, "crm.activity.binding.list")
+    assert [] == crm.issues()
+
+
+def test_bindings_are_named_only_where_they_are_wanted(crm, portal, clock):
+    """Activities alone are asked for without them, ids of a sweep too; and wanting them later reads no activity again."""
+    crm.run("activities")
+    assert not any("BINDINGS" in command for command in commands(crm))
+    clock.advance(DAY)
+    loaded = crm.run("activities", "activity_bindings", sweep=True)
+
+    assert not loaded.rows.get("activities")
+    assert told_bindings(portal) == bindings(crm)
+    all_ids = "crm.activity.list?order[ID]=ASC&start=-1&filter[%3EID]=0&select[0]=ID"
+    assert {all_ids, f"{all_ids}&select[1]=BINDINGS"} <= set(commands(crm)), (
+        "those of the sweep, and those of the owners"
+    )
+
+
+def test_an_activity_that_does_not_say_what_it_is_bound_to(crm, portal):
+    """Pairs that are no pairs, and no pairs at all, are not believed: for these activities the portal is asked."""
+    from bitrix24_source.lists import bindings_in
+
+    told = {
+        "ID": "7",
+        "BINDINGS": {"1": {"OWNER_TYPE_ID": "2", "OWNER_ID": "5"}, "4": {"entityTypeId": 3, "entityId": 6}},
+    }
+    assert [(2, 5), (3, 6)] == [(int(row["entityTypeId"]), int(row["entityId"])) for row in bindings_in(told)]
+    for odd in ([], None, "D_5", ["D_5"], [{"OWNER_TYPE_ID": "2"}], [{"OWNER_TYPE_ID": "2", "OWNER_ID": "x"}]):
+        assert [] == bindings_in({"ID": "7", "BINDINGS": odd})
 
 
 def test_an_activity_that_goes_between_list_and_bindings(crm, portal, clock):

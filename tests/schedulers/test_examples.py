@@ -86,7 +86,10 @@ def test_dagster_loads_the_assets(dagster, monkeypatch, tmp_path):
     with SandboxServer(Portal(scenario="demo", items=60)) as server:
         configure(monkeypatch, server.webhook_url)
         example = job("dagster_assets")
-        all_of_it, loader = [example.bitrix24_assets, example.nothing_left_out], {"loader": example.DagsterDltResource()}
+        all_of_it, loader = (
+            [example.bitrix24_assets, example.nothing_left_out],
+            {"loader": example.DagsterDltResource()},
+        )
         with dagster.DagsterInstance.ephemeral() as instance:
             loads = [dagster.materialize(all_of_it, instance=instance, resources=loader)]
             server.portal.set_scopes({"crm"})
