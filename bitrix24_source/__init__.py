@@ -40,7 +40,8 @@ The river, one file per station, in the order in which data meets them; imports 
     capabilities     what can the destination not do, and what is done instead?
     item_tables      items as tables for dlt, with what did not fit beside them
     record_tables    the tables whose columns the vendor's pages fix
-    readings         which list is read into which table, and what of it?
+    readings         one list on its way into one table
+    agenda           what is asked of each list in a round?
     owned            what belongs to items and is read again whenever they change?
     selection        which lists do the selected resources and types ask for?
     destination      is the destination free, and what does it hold already?

@@ -1,24 +1,20 @@
-"""Which lists does one round read, into which tables, and what of each: everything, what changed, or ids alone?
+"""One list on its way into one table: what is known of it before, while and after it is read.
 
-It refuses to know how pages are asked for, and what comes of them.
+It refuses to know what is asked for next (which is `agenda`'s to say), how pages are asked for, and what comes of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any, Literal
 
 import pyarrow as pa
 
 from .catalog import EntityType
-from .choice import ItemChoice, Slices
 from .item_tables import ItemTable
 from .lists import ItemList
 from .memory import TypeMemory
-from .segments import Segment
-from .timefilter import Spelling
 
 Role = Literal["all", "changed", "new", "ids"]
 
@@ -119,52 +115,3 @@ class Reading:
     def remember(self) -> None:
         """For later runs."""
         self.memory.keep(self.state, self.items.entity_type_id)
-
-
-@dataclass(frozen=True)
-class Moment:
-    """When a round is: the portal's time, and by how many seconds its clock is ahead of ours."""
-
-    now: datetime
-    ahead: float
-
-
-def plan(one: Reading, spelling: Spelling | None, moment: Moment, choice: ItemChoice) -> list[tuple[Role, Segment]]:
-    """What to read of one list; None for a spelling says that changes cannot be asked for in this round."""
-    if not one.remembers or (one.asks_for_changes and spelling is None):
-        return [("all", segment) for segment in _whole(one, moment, choice.slices)]
-    memory = one.memory
-    one.role = "changed"
-    planned: list[tuple[Role, Segment]] = [("new", Segment(_own(one, one.items), after=memory.max_id))]
-    if memory.max_id and one.asks_for_changes and spelling is not None:
-        overlap = choice.overlap + memory.set_back(moment.now, moment.ahead)
-        since = memory.since(overlap).astimezone(moment.now.tzinfo)
-        changed = replace(one.items, filter={**one.items.filter, **spelling.since(one.items, since)})
-        planned.append(("changed", Segment(_own(one, changed), upper=memory.max_id)))
-    one.sweeps = one.is_swept and memory.is_sweep_due(moment.now, choice.sweep)
-    if one.sweeps:  # of all ids, whatever is filtered: an item that the filter leaves out is not gone
-        ids = replace(one.items, filter={}, select=(one.items.id_name,), also=())
-        planned.append(("ids", Segment(_own(one, ids))))
-    return planned
-
-
-def _whole(one: Reading, moment: Moment, slices: Slices) -> Sequence[Segment]:
-    """All rows, or what a slice left of them. Who has seen all ids by then knows as well which are gone."""
-    one.role = "all"
-    memory = one.memory
-    one.resumes = memory.is_begun and one.key not in slices.seen
-    one.sweeps = one.is_swept and not one.resumes and not one.items.filter
-    if one.sweeps:
-        one.seen = slices.seen.setdefault(one.key, [])
-    if not memory.is_begun:
-        memory.began, memory.ahead = moment.now.isoformat(), moment.ahead
-    segments = memory.segments(_own(one, one.items))
-    memory.parts = [segment.to_part() for segment in segments]
-    return segments
-
-
-def _own(one: Reading, items: ItemList) -> ItemList:
-    """One of its own, to be known again when its rows come."""
-    own = replace(items)
-    one.open.add(own)
-    return own

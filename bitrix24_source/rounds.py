@@ -15,6 +15,7 @@ from dataclasses import replace
 import dlt
 import pyarrow as pa
 
+from .agenda import Moment, agenda
 from .catalog import Catalog, EntityType, Issues
 from .choice import ItemChoice
 from .client import Client
@@ -25,10 +26,10 @@ from .extraction import current_load_id
 from .items import Ended, Rows, pace_for, read_items
 from .lists import ItemList, OwnedList, Row
 from .owned import Belongings, OwnedReading
-from .readings import Moment, Reading, Role, State, plan
+from .readings import Reading, Role, State
 from .segments import Segment
 from .selection import SPA_ITEMS
-from .timefilter import Spelling, how_to_ask, is_ignored, portal_time
+from .timefilter import is_ignored
 from .turns import Stream
 
 log = logging.getLogger("bitrix24_source")
@@ -103,21 +104,14 @@ class Round:
                 one.look_for_leader()
         asking = [one for one in self._readings if not (isinstance(one, OwnedReading) and one.follows)]
         try:
-            now = portal_time(self._client)
-            moment = Moment(now, (now - self._client.clock.now()).total_seconds())
-            spellings = self._spellings(asking, moment)
+            self._moment, asked = agenda(self._client, asking, self._choice, self._issues)
         except _LOST as error:
             self._lost = error
             for one in self._readings:
                 self._note_failure(one, error)
             return []
-        self._moment = moment
-        planned: list[tuple[Role, Segment]] = []
-        for one in asking:
-            for role, segment in plan(one, spellings.get(one.items.method), moment, self._choice):
-                self._of[segment.items] = (one, role)
-                planned.append((role, segment))
-        return planned
+        self._of |= {segment.items: (one, role) for one, role, segment in asked}
+        return [(role, segment) for _, role, segment in asked]
 
     def _fits(self, one: Reading) -> bool:
         """Whether the destination's table can take the list as it is now."""
@@ -134,26 +128,6 @@ class Round:
             message = f"{error.what}: {error.where}; its items are not loaded"
             self._issues.note(one.resource, error, message, hint=hint, entity=one.entity)
         return not conflicts
-
-    def _spellings(self, readings: Sequence[Reading], moment: Moment) -> dict[str, Spelling | None]:
-        """By method, how a time is written in a filter; None where changes cannot be asked for in this round."""
-        asking: dict[str, list[Reading]] = defaultdict(list)
-        for one in readings:
-            if one.asks_for_changes:
-                asking[one.items.method].append(one)
-        return {method: self._spelling(ones, moment) for method, ones in asking.items()}
-
-    def _spelling(self, readings: Sequence[Reading], moment: Moment) -> Spelling | None:
-        set_back = max(one.memory.set_back(moment.now, moment.ahead) for one in readings)
-        known = next((name for one in readings if (name := one.state.get("spelling", ""))), "")
-        trust = how_to_ask(self._client, [one.items for one in readings], set_back, known)
-        if trust.trouble:
-            error = PortalError(trust.trouble, readings[0].items.method)
-            self._issues.note(readings[0].resource, error, trust.trouble, hint=trust.hint)
-        if trust.spelling is not None:
-            for one in readings:
-                one.state["spelling"] = trust.spelling.name
-        return trust.spelling
 
     # --- what came ----------------------------------------------------------------------------------------------------
 
