@@ -4,12 +4,13 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; 
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+SCHEDULERS := .venv-schedulers
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types bench chaos check lock clean
+.PHONY: help demo test lint types audit bench chaos schedulers check lock clean
 
 help: ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(READY): requirements-dev.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "No Python 3.10 to 3.13 found - install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; }
@@ -32,6 +33,9 @@ lint: $(READY) ## ruff: rules and format
 types: $(READY) ## mypy --strict
 	@$(BIN)/mypy
 
+audit: $(READY) ## known vulnerabilities of what is installed (skipped where their database cannot be reached)
+	@$(BIN)/python .ci/audit.py
+
 bench: $(READY) ## speed and memory beside other clients and a floor, as a table (some minutes)
 	@$(BIN)/python bench/run.py $(BENCH)
 
@@ -39,10 +43,18 @@ chaos: $(READY) ## loads that are killed and lied to, and the tables compared wi
 	@$(BIN)/python -m pytest -q -n auto -m slow tests/runs/survival
 	@$(BIN)/python tests/chaos/chaos.py $(CHAOS)
 
-check: lint types test ## lint + types + test
+schedulers: ## the example jobs in a real Airflow and Dagster, in an environment of their own
+	@test -x $(SCHEDULERS)/bin/python || $(PYTHON) -m venv $(SCHEDULERS)
+	@$(SCHEDULERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-schedulers.txt
+	@$(SCHEDULERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(SCHEDULERS)/bin/python -m pytest -q tests/schedulers
 
-lock: ## renews requirements-dev.txt from pyproject.toml (needs uv)
-	uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-annotate --extra dev --output-file requirements-dev.txt pyproject.toml
+check: lint types test audit ## lint + types + test + audit
+
+LOCK := uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-annotate
+lock: ## renews requirements-dev.txt and requirements-schedulers.txt from pyproject.toml (needs uv)
+	$(LOCK) --extra dev --output-file requirements-dev.txt pyproject.toml
+	$(LOCK) --extra schedulers --output-file requirements-schedulers.txt pyproject.toml
 
 clean: ## removes everything that these targets made
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist bitrix24_demo.duckdb
+	rm -rf $(VENV) $(SCHEDULERS) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist bitrix24_demo.duckdb

@@ -33,15 +33,24 @@ def test_importing_the_package_does_not_import_dlt():
 
 
 def test_importing_and_constructing_open_no_socket():
-    """Schedulers import a job and build its source whenever they parse it: neither may touch the network."""
+    """Schedulers import a job and build its source whenever they parse it: neither may touch the network.
+
+    How long both take is printed only: pytest -s shows it.
+    """
     done = python(
-        "import socket\n"
+        "import socket, sys, time\n"
+        "started = time.perf_counter()\n"
         "def refuse(*args, **kwargs): raise AssertionError(f'the network was touched: {args}')\n"
         "socket.socket.connect = socket.getaddrinfo = socket.create_connection = refuse\n"
         "from bitrix24_source import bitrix24\n"
+        "imported = time.perf_counter()\n"
         f"source = bitrix24(credentials={NOBODY!r}, spa_types=[177, 'Equipment'])\n"
+        "built = time.perf_counter()\n"
+        "print(f'import {imported - started:.2f} s, construction {built - imported:.2f} s', file=sys.stderr)\n"
         "print(len(source.with_resources('spa_types', 'spa_fields').selected_resources))"
     )
+
+    print(done.stderr)  # noqa: T201 - how long it took
 
     assert ("3\n", 0) == (done.stdout, done.returncode), done.stderr
 
