@@ -81,7 +81,7 @@ def _in_destination(
         with ViewDatabase.opened(pipeline, name) as database:
             if database:
                 return act(database)
-            log.info("%s has no views: the labelled ones are left out", pipeline.destination.destination_name)
+            log.info("%s: there are no labelled views for it", pipeline.destination.destination_name)
             return []
     except Exception as error:  # noqa: BLE001 - each driver has errors of its own
         return [_problem("the labelled views", error, "they are as they were before: load again")]

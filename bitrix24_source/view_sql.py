@@ -207,7 +207,9 @@ class LabeledView:
     def _joined(self, child: str, places: Sequence[Lookup], only: exp.Expression | None = None) -> exp.Expression:
         """One text for each item, its values in their order."""
         value = column("value", "c")
-        texts: list[exp.Expression] = [_as_text(value, self._stored.tables[child]["value"])]
+        texts: list[exp.Expression] = [
+            _as_text(value, self._stored.tables[child]["value"], self._stored.spelling.dialect)
+        ]
         query = exp.select().from_(exp.alias_(self._stored.table(child), "c", table=True, quoted=True))
         for number, place in enumerate(one for one in places if self._stored.has(one, self._stored.tables[child])):
             alias = f"v{number}"
@@ -217,13 +219,19 @@ class LabeledView:
         if "value_currency" in self._stored.tables[child]:
             texts = [_with_currency(texts[0])]
         text = exp.Coalesce(this=texts[0], expressions=texts[1:]) if texts[1:] else texts[0]
-        ordered = exp.Order(this=text, expressions=[exp.Ordered(this=column("position", "c"))])
-        joined = exp.GroupConcat(this=ordered, separator=exp.Literal.string(", "))
+        joined = self._in_order(text, column("position", "c"))
         query = query.select(
             exp.alias_(column("item_id", "c"), "k0", quoted=True), exp.alias_(joined, "label", quoted=True)
         )
         query = query.where(only) if only is not None else query
         return self._joined_to_item(query.group_by(column("item_id", "c")), [column("id", _ITEM)])
+
+    def _in_order(self, text: exp.Expression, position: exp.Expression) -> exp.Expression:
+        by, comma = [exp.Ordered(this=position)], exp.Literal.string(", ")
+        if self._stored.spelling.dialect == "redshift":  # sqlglot writes the order inside the parentheses there
+            listed = exp.GroupConcat(this=text, separator=comma)
+            return exp.WithinGroup(this=listed, expression=exp.Order(expressions=by))
+        return exp.GroupConcat(this=exp.Order(this=text, expressions=by), separator=comma)
 
     # --- joins ------------------------------------------------------------------------------------------------------
 
@@ -270,9 +278,11 @@ def _equal(alias: str, values: Sequence[exp.Expression]) -> exp.Condition:
     return exp.and_(*(column(f"k{number}", alias).eq(value) for number, value in enumerate(values)))
 
 
-def _as_text(value: exp.Expression, type_: str) -> exp.Expression:
+def _as_text(value: exp.Expression, type_: str, dialect: str) -> exp.Expression:
     """A value as a text that is the same in every database: times in UTC, no zeros that say nothing."""
-    if type_ == "timestamp":
+    if type_ == "text":
+        return value
+    if type_ == "timestamp" and dialect != "bigquery":  # where a time has no other zone
         value = exp.AtTimeZone(this=value, zone=exp.Literal.string("UTC"))
     text = exp.cast(value, "text")
     if type_ == "double":

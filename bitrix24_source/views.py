@@ -22,6 +22,9 @@ from .view_sql import Stored
 LOCK_SECONDS: float = 5
 """how long PostgreSQL may wait for those who read a view, and new readers for it meanwhile"""
 
+UNLIKE = frozenset({"clickhouse"})
+"""dialects in which a join that finds nothing gives 0 and '' instead of NULL"""
+
 EMPTIED = "bitrix24 emptied"
 """written on a view that had to let go of its table and could not be dropped"""
 
@@ -43,9 +46,12 @@ class ViewDatabase:
     @staticmethod
     @contextmanager
     def opened(pipeline: dlt.Pipeline, schema: str) -> Iterator[ViewDatabase | None]:
-        """The pipeline's destination; None where it has no views."""
+        """The pipeline's destination; None where it has no views, or such as would say something else."""
         with pipeline.destination_client(schema) as client:
-            yield ViewDatabase(client) if isinstance(client, SqlJobClientBase) else None
+            if isinstance(client, SqlJobClientBase) and client.capabilities.sqlglot_dialect not in UNLIKE:
+                yield ViewDatabase(client)
+            else:
+                yield None
 
     def read(self, table: str, columns: Sequence[str]) -> list[dict[str, Any]]:
         """All rows of a table."""
@@ -70,7 +76,9 @@ class ViewDatabase:
         except Exception:
             if not self._has_transactions:
                 raise
-            self._execute(f"DROP VIEW IF EXISTS {self._sql(view)}", anew, *marking)
+        else:
+            return
+        self._execute(f"DROP VIEW IF EXISTS {self._sql(view)}", anew, *marking)
 
     def drop(self, name: str) -> None:
         """Takes the view away, so that its tables can be dropped.
@@ -83,7 +91,9 @@ class ViewDatabase:
         except Exception:
             if self._dialect != "postgres":
                 raise
-            self._execute(self._emptied(view), f"COMMENT ON VIEW {self._sql(view)} IS '{EMPTIED}'")
+        else:
+            return
+        self._execute(self._emptied(view), f"COMMENT ON VIEW {self._sql(view)} IS '{EMPTIED}'")
 
     def is_emptied(self, name: str) -> bool:
         """Whether `drop` could only empty the view, and nobody filled it since."""

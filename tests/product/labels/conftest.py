@@ -1,0 +1,124 @@
+"""What the tests of the labelled views share: small portals in either database, and tables that are lent to them.
+
+Fixtures to ask for, beside those of the end-to-end tests:
+
+    requests_portal   a portal with one smart process, 177, of six items
+    house_of          makes a House: house_of("duckdb", portal), house_of("postgres", portal)
+    house             requests_portal in each of the two databases in turn; nothing is loaded yet
+"""
+
+# ruff: noqa: S608 - our own names
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import dlt
+import pytest
+
+from bitrix24_source import create_views
+from bitrix24_source.sandbox import Clock, Portal
+
+POSTGRES = "postgresql://postgres:trusted@127.0.0.1:5432/postgres"
+TABLE = 177
+
+Row = dict[str, Any]
+
+# The columns of tables that are lent, as far as labels go, for rows that leave some out.
+SHAPES: dict[str, dict[str, str]] = {
+    "users": {"id": "bigint", "name": "text", "last_name": "text", "second_name": "text"},
+    "statuses": {"id": "bigint", "entity_id": "text", "status_id": "text", "name": "text"},
+    "currencies": {"currency": "text", "amount_cnt": "bigint", "amount": "decimal", "is_base": "bool", "full_name": "text"},
+    "companies": {"id": "bigint", "title": "text", "deleted_at": "timestamp"},
+    "contacts": {"id": "bigint", "name": "text", "last_name": "text", "deleted_at": "timestamp"},
+    "contacts__fm": {"item_id": "bigint", "position": "bigint", "type_id": "text", "value_type": "text", "value": "text"},
+    "deals": {"id": "bigint", "stage_id": "text", "category_id": "bigint", "contact_id": "bigint", "deleted_at": "timestamp"},
+    "categories": {"entity_type_id": "bigint", "id": "bigint", "name": "text"},
+    "stages": {"entity_type_id": "bigint", "entity_id": "text", "status_id": "text", "category_id": "bigint", "name": "text",
+               "semantics": "text"},
+    "crm_fields": {"entity_type_id": "bigint", "upper_name": "text", "name": "text", "type": "text", "title": "text",
+                   "form_label": "text", "status_type": "text", "settings": "json", "position": "bigint",
+                   "is_multiple": "bool", "is_dynamic": "bool"},
+}  # fmt: skip
+
+
+@dataclass
+class House:
+    """A portal, and a database that it is loaded into."""
+
+    warehouse: Any
+    portal: Portal
+
+    @property
+    def pipeline(self) -> dlt.Pipeline:
+        return self.warehouse.pipeline
+
+    @property
+    def items(self) -> Any:
+        return self.portal.items(TABLE)
+
+    def source(self, *resources: str, **arguments: Any) -> Any:
+        self.warehouse.portal = self.portal
+        source = self.warehouse.source(**arguments)
+        return source.with_resources(*resources) if resources else source
+
+    def run(self, *resources: str, **arguments: Any) -> None:
+        """One run of the source without what follows it."""
+        self.pipeline.run(self.source(*resources, **arguments))
+
+    def load(self, *resources: str, **arguments: Any) -> None:
+        """One run of the source, and the views after it; there is nothing to complain about."""
+        self.run(*resources, **arguments)
+        assert [] == create_views(self.pipeline)  # noqa: SIM300 - the expected value comes first
+
+    def lend(self, **tables: list[Row]) -> None:
+        """Tables that the source does not load, in the shape that it would give them."""
+        resources = [
+            dlt.resource(
+                rows, name=name, write_disposition="replace",
+                columns={column: {"data_type": type_} for column, type_ in SHAPES[name].items()},
+            )
+            for name, rows in tables.items()
+        ]  # fmt: skip
+        self.pipeline.run(dlt.source(lambda: resources, name="bitrix24")())
+
+    def view(self, name: str = f"spa_items_{TABLE}_labeled") -> list[Row]:
+        """The rows of a view, in the order of ids."""
+        with self.pipeline.sql_client() as client, client.execute_query(f"SELECT * FROM {name}") as cursor:
+            names = [column[0] for column in cursor.description]
+            rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        return sorted(rows, key=lambda row: row.get("ID") or row["id"])
+
+    def execute(self, sql: str) -> Any:
+        """Somebody else's statement in this dataset."""
+        with self.pipeline.sql_client() as client:
+            return client.execute_sql(sql)
+
+    @property
+    def database(self) -> str:
+        return self.pipeline.destination.destination_name
+
+
+@pytest.fixture
+def requests_portal(clock: Clock) -> Portal:
+    portal = Portal(scenario="empty", clock=clock)
+    portal.add_type("Requests", entity_type_id=TABLE, items=6)
+    return portal
+
+
+@pytest.fixture
+def house_of(request: pytest.FixtureRequest, warehouse: Callable[..., Any]) -> Callable[..., House]:
+    def make(database: str, portal: Portal) -> House:
+        if database == "duckdb":
+            return House(warehouse(portal), portal)
+        dataset = request.getfixturevalue("postgres")()
+        return House(warehouse(portal, destination=dlt.destinations.postgres(POSTGRES), dataset=dataset), portal)
+
+    return make
+
+
+@pytest.fixture(params=["duckdb", "postgres"])
+def house(request: pytest.FixtureRequest, requests_portal: Portal, house_of: Callable[..., House]) -> House:
+    return house_of(request.param, requests_portal)

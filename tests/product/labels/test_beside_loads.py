@@ -1,0 +1,219 @@
+"""Views stand beside loads, readers and other people's views, and none of them harms another."""
+
+# ruff: noqa: S608, SIM300 - our own names; the expected value comes first
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+import dlt
+import psycopg2
+import pytest
+
+from bitrix24_source import create_views, drop_views, views
+from bitrix24_source.sandbox import Portal
+
+TABLE = 177
+VIEW = f"spa_items_{TABLE}_labeled"
+
+
+@pytest.fixture
+def in_postgres(requests_portal, house_of):
+    """A house in PostgreSQL after its first run, views and all."""
+    house = house_of("postgres", requests_portal)
+    house.load()
+    return house
+
+
+def stand_on(house, columns='"ID", "Stage"'):
+    """Somebody's own view on top of ours."""
+    house.execute(f"CREATE VIEW own AS SELECT {columns} FROM {VIEW}")
+
+
+def retitle(portal, name, title):
+    field = portal.world.objects[TABLE].schema.fields[name]
+    field.title = title
+    field.extra = {
+        **field.extra,
+        **dict.fromkeys(field.extra.keys() & {"formLabel", "listLabel", "filterLabel"}, title),
+    }
+
+
+def problems_of(problems):
+    return [(problem.where, bool(problem.what), bool(problem.hint)) for problem in problems]
+
+
+def test_loads_go_on_while_views_exist(house):
+    """Changes, new columns, new lists and marks of deletion reach the tables, and the view has them at once or after the load."""
+    house.load()
+    house.portal.clock.advance(3600)
+    name = house.portal.add_field(TABLE, "NOTE", "string", "Note")
+    tags = house.portal.add_field(TABLE, "TAGS", "string", "Tags", multiple=True)
+    house.items.update(1, title="changed", **{name: "new", tags: ["a", "b"]})
+    house.items.delete(2)
+    house.load(sweep=True)
+    rows = house.view()
+
+    assert ("changed", "new", "a, b") == (rows[0]["Name"], rows[0]["Note"], rows[0]["Tags"])
+    assert [1, 3, 4, 5, 6] == [row["ID"] for row in rows]
+
+
+@pytest.mark.parametrize("strategy", ["truncate-and-insert", "insert-from-staging"])
+def test_catalogues_are_replaced_under_the_views(house, monkeypatch, strategy):
+    """Both of dlt's ways to replace rows leave the tables where views see them."""
+    monkeypatch.setenv("DESTINATION__REPLACE_STRATEGY", strategy)
+    house.load()
+    house.portal.rename_stage("DT177_60:NEW", "Fresh")
+    house.items.update(1, stageId="DT177_60:NEW")
+    house.load()
+
+    assert "Fresh" == house.view()[0]["Stage"]
+
+
+def test_tables_that_are_swapped_need_the_views_gone(in_postgres, monkeypatch):
+    """`staging-optimized` drops PostgreSQL's tables: it works where the views go first and come back after."""
+    monkeypatch.setenv("DESTINATION__REPLACE_STRATEGY", "staging-optimized")
+    assert [] == drop_views(in_postgres.pipeline)
+    in_postgres.load()
+
+    assert 6 == len(in_postgres.view())
+
+
+def test_a_full_refresh_drops_and_brings_back_the_views(house):
+    """Views are dropped before the tables, and made anew over what the refresh has loaded."""
+    house.load()
+    retitle(house.portal, "title", "Subject")
+    assert [] == drop_views(house.pipeline)
+    house.pipeline.run(house.source(), refresh="drop_resources")
+    assert [] == create_views(house.pipeline)
+
+    assert ["Requests #1", "Requests #2"] == [row["Subject"] for row in house.view()[:2]]
+
+
+def test_a_full_refresh_beside_somebodys_own_view(house):
+    """A view that others stand on lets go of its tables, and they see the rows again after the refresh."""
+    house.load()
+    stand_on(house)
+    before = house.execute("SELECT * FROM own ORDER BY 1")
+    assert [] == drop_views(house.pipeline)
+    house.pipeline.run(house.source(), refresh="drop_resources")
+    assert [] == create_views(house.pipeline)
+
+    assert before == house.execute("SELECT * FROM own ORDER BY 1")
+    assert 6 == len(before)
+
+
+def test_new_fields_reach_a_view_that_others_stand_on(in_postgres):
+    """A custom field is a new last column, which PostgreSQL adds in place."""
+    stand_on(in_postgres)
+    name = in_postgres.portal.add_field(TABLE, "NOTE", "string", "Note")
+    in_postgres.items.update(1, **{name: "new"})
+    in_postgres.load()
+
+    assert "new" == in_postgres.view()[0]["Note"]
+    assert 6 == len(in_postgres.execute("SELECT * FROM own"))
+
+
+def test_a_view_that_cannot_be_changed_stays(in_postgres):
+    """Where somebody's view forbids a renamed column, ours keeps its old one, and the next step is told; the rest goes on."""
+    stand_on(in_postgres, '"ID", "Name"')
+    in_postgres.portal.add_type("Lots", entity_type_id=1030, items=1)
+    retitle(in_postgres.portal, "title", "Subject")
+    in_postgres.run()
+    problems = create_views(in_postgres.pipeline)
+    again = create_views(in_postgres.pipeline)
+
+    assert [(f"view {VIEW}", True, True)] == problems_of(problems) == problems_of(again)
+    assert "other objects depend on it" in problems[0].what
+    assert "Requests #1" == in_postgres.view()[0]["Name"]
+    assert 1 == len(in_postgres.view("spa_items_1030_labeled"))
+
+    in_postgres.execute("DROP VIEW own")
+    assert [] == create_views(in_postgres.pipeline)
+    assert "Requests #1" == in_postgres.view()[0]["Subject"]
+
+
+def test_an_emptied_view_says_so(in_postgres):
+    """Emptied for a refresh and not to be filled again since columns changed: the problem names it, as long as it is true."""
+    stand_on(in_postgres, '"ID", "Name"')
+    drop_views(in_postgres.pipeline)
+    retitle(in_postgres.portal, "title", "Subject")
+    in_postgres.run()
+    (problem,) = create_views(in_postgres.pipeline)
+
+    assert "no rows" in problem.hint
+    assert [] == in_postgres.view()
+
+
+def test_rights_outlive_a_changed_view(in_postgres):
+    """A column that is added keeps what was granted."""
+    in_postgres.execute(f"GRANT SELECT ON {VIEW} TO PUBLIC")
+    in_postgres.portal.add_field(TABLE, "NOTE", "string", "Note")
+    in_postgres.load()
+
+    assert "=r/" in str(in_postgres.execute(f"SELECT relacl FROM pg_class WHERE oid = to_regclass('{VIEW}')"))
+
+
+@contextmanager
+def reading(house):
+    """A dashboard that reads the view, and has not finished."""
+    connection = psycopg2.connect(house.pipeline.destination.config_params["credentials"])
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT count(*) FROM {house.pipeline.dataset_name}.{VIEW}")
+    yield
+    connection.close()
+
+
+def test_a_view_that_is_the_same_is_left_alone(in_postgres, monkeypatch):
+    """A reader who takes long holds up nothing, because nothing is done to a view that would say the same."""
+    monkeypatch.setattr(views, "LOCK_SECONDS", 0.05)
+    with reading(in_postgres):
+        assert [] == create_views(in_postgres.pipeline)
+
+
+def test_a_view_does_not_wait_for_its_readers(in_postgres, monkeypatch):
+    """A view that must change waits for seconds and not for ever, and changes with the next load."""
+    monkeypatch.setattr(views, "LOCK_SECONDS", 0.05)
+    in_postgres.portal.add_field(TABLE, "NOTE", "string", "Note")
+    in_postgres.run()
+    with reading(in_postgres):
+        (problem,) = create_views(in_postgres.pipeline)
+
+    assert "lock timeout" in problem.what
+    assert [] == create_views(in_postgres.pipeline)
+    assert "Note" in in_postgres.view()[0]
+
+
+def test_a_new_machine_drops_views_too(house, tmp_path):
+    """Without its working folder a pipeline learns from the destination which views there are."""
+    house.load()
+    house.pipeline.drop()
+    assert [] == drop_views(house.pipeline)
+    house.pipeline.run(house.source(), refresh="drop_resources")
+    assert [] == create_views(house.pipeline)
+
+    assert 6 == len(house.view())
+
+
+def test_other_sources_of_the_pipeline_are_none_of_ours(house):
+    """A table of the same name from elsewhere, under another schema, gets no view."""
+    house.load()
+    foreign = dlt.source(lambda: [dlt.resource([{"id": 1}], name="deals")], name="elsewhere")
+    house.pipeline.run(foreign())
+    assert [] == create_views(house.pipeline)
+
+    with pytest.raises(Exception, match="deals_labeled"):
+        house.view("deals_labeled")
+
+
+def test_hostile_portals_have_views_for_every_table(house_of, clock):
+    """Each item table of a portal in which everything is odd has a view with as many rows as items that are there."""
+    house = house_of("postgres", Portal(scenario="hostile", items=300, clock=clock))
+    house.load()
+    tables = [
+        name for name in house.pipeline.default_schema.tables if name.startswith("spa_items_") and "__" not in name
+    ]
+    counts = {table: house.execute(f"SELECT count(*) FROM {table}")[0][0] for table in tables}
+
+    assert len(tables) > 50
+    assert counts == {table: house.execute(f"SELECT count(*) FROM {table}_labeled")[0][0] for table in tables}
