@@ -9,7 +9,8 @@ Fixtures to ask for:
     client     connect() by webhook
     sockets    the addresses that this test has connected to, in order
     database   makes empty databases: database(). A test marked `everywhere` runs twice, with DuckDB and with PostgreSQL
-    kind       which of the two this test runs with, "duckdb" or "postgres"; made `database` and everything loaded with it
+    elephant   an empty dataset in PostgreSQL; skips, or in CI fails, where there is no server, as tests `everywhere` do
+    engine     which of the two this test runs with, "duckdb" or "postgres"; made `database` and everything loaded with it
 
 Two more work for everybody without being asked for: `alone` gives each test its own folders and an environment without
 configuration, and `sockets` lets nothing out but to loopback.
@@ -28,7 +29,7 @@ from typing import Any
 
 import pytest
 import requests
-from databases import KINDS, REQUIRED, DuckDB, make, why_no_postgres
+from databases import ENGINES, REQUIRED, DuckDB, PostgreSQL, make, why_no_postgres
 from dlt.common.configuration.container import Container
 from dlt.common.pipeline import PipelineContext
 from dlt.common.runtime.run_context import RunContext, switched_run_context
@@ -87,27 +88,41 @@ def client(connect: Connect) -> Client:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Tests that load run with DuckDB; those marked `everywhere` with PostgreSQL too."""
     everywhere = metafunc.definition.get_closest_marker("everywhere")
-    if "kind" in metafunc.fixturenames:
-        metafunc.parametrize("kind", KINDS if everywhere else KINDS[:1], indirect=True, scope="session")
+    if "engine" in metafunc.fixturenames:
+        metafunc.parametrize("engine", ENGINES if everywhere else ENGINES[:1], indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")
-def kind(request: pytest.FixtureRequest) -> str:
+def engine(request: pytest.FixtureRequest) -> str:
     """Where PostgreSQL is wanted and not there, the test is skipped with a word; or fails, where it must be there."""
-    chosen = str(getattr(request, "param", KINDS[0]))
-    if chosen == "postgres" and (reason := why_no_postgres()):
-        (pytest.fail if REQUIRED else pytest.skip)(reason)
+    chosen = str(getattr(request, "param", ENGINES[0]))
+    if chosen == "postgres":
+        _need_postgres()
     return chosen
 
 
+def _need_postgres() -> None:
+    if reason := why_no_postgres():
+        (pytest.fail if REQUIRED else pytest.skip)(reason)
+
+
 @pytest.fixture
-def database(kind: str, tmp_path: Path) -> Iterator[Callable[..., DuckDB]]:
+def elephant() -> Iterator[PostgreSQL]:
+    """An empty dataset in PostgreSQL, for what is about that database alone."""
+    _need_postgres()
+    made = PostgreSQL()
+    yield made
+    made.drop()
+
+
+@pytest.fixture
+def database(engine: str, tmp_path: Path) -> Iterator[Callable[..., DuckDB]]:
     """Each one is empty, and gone after the test."""
     number = itertools.count()
     made: list[DuckDB] = []
 
     def empty(folder: Path | None = None) -> DuckDB:
-        made.append(make(kind, folder or tmp_path / f"database{next(number)}"))
+        made.append(make(engine, folder or tmp_path / f"database{next(number)}"))
         return made[-1]
 
     yield empty

@@ -17,7 +17,7 @@ from typing import Any
 import dlt
 import duckdb
 
-KINDS = ("duckdb", "postgres")
+ENGINES = ("duckdb", "postgres")
 POSTGRES = os.environ.get(
     "BITRIX24_POSTGRES", "postgresql://postgres:trusted@127.0.0.1:5432/postgres?options=-csynchronous_commit%3Doff"
 )
@@ -35,7 +35,7 @@ _IN_DUCKDB = {
 class DuckDB:
     """A file of its own."""
 
-    kind = "duckdb"
+    engine = "duckdb"
 
     def __init__(self, folder: Path, dataset: str = "crm") -> None:
         self.file = folder / "warehouse.duckdb"
@@ -96,7 +96,7 @@ class DuckDB:
 class PostgreSQL(DuckDB):
     """A dataset in the server of this machine, and its staging dataset."""
 
-    kind = "postgres"
+    engine = "postgres"
 
     def __init__(self) -> None:
         self.dataset = f"bitrix24_test_{uuid.uuid4().hex[:12]}"
@@ -132,9 +132,9 @@ class PostgreSQL(DuckDB):
                 cursor.execute(f"drop schema if exists {schema} cascade")
 
 
-def make(kind: str, folder: Path) -> DuckDB:
-    """An empty database of one of the `KINDS`; a file in the folder, where it is one."""
-    if kind == "postgres":
+def make(engine: str, folder: Path) -> DuckDB:
+    """An empty database of one of the `ENGINES`; a file in the folder, where it is one."""
+    if engine == "postgres":
         return PostgreSQL()
     folder.mkdir(exist_ok=True)
     return DuckDB(folder)

@@ -320,7 +320,7 @@ def warehouse(tmp_path: Path, database: Callable[..., DuckDB]) -> Callable[..., 
 
 
 @pytest.fixture(scope="session")
-def load_once(tmp_path_factory: pytest.TempPathFactory, kind: str) -> Iterator[Callable[..., Warehouse]]:
+def load_once(tmp_path_factory: pytest.TempPathFactory, engine: str) -> Iterator[Callable[..., Warehouse]]:
     """Loads catalogue and items of a portal for all tests that only look."""
     made: list[Warehouse] = []
 
@@ -328,7 +328,7 @@ def load_once(tmp_path_factory: pytest.TempPathFactory, kind: str) -> Iterator[C
         clock = Clock(datetime(2025, 7, 1, 12, tzinfo=timezone.utc))
         folder = tmp_path_factory.mktemp(scenario)
         with switched_run_context(RunContext(str(folder))):
-            made.append(make_warehouse(folder, Portal(scenario, items=items, clock=clock), make(kind, folder)))
+            made.append(make_warehouse(folder, Portal(scenario, items=items, clock=clock), make(engine, folder)))
             made[-1].run("spa_types", "spa_fields", "spa_items", spa_types=types)
         made[-1].database.keep_open()
         return made[-1]

@@ -30,7 +30,7 @@ ITEMS = re.compile(r"spa_items_\d+")
 
 
 @pytest.mark.parametrize("name", ["demo", "hostile"])
-def test_spa_fields_tells_the_truth(request, kind, name):
+def test_spa_fields_tells_the_truth(request, engine, name):
     """column_name, column_type and child_table of every field of every type that was loaded are those of the database."""
     crm = request.getfixturevalue(name)
     tables = crm.tables()
@@ -41,7 +41,7 @@ def test_spa_fields_tells_the_truth(request, kind, name):
 
 
 @pytest.mark.parametrize("name", ["demo", "hostile"])
-def test_every_column_is_explained(request, kind, name):
+def test_every_column_is_explained(request, engine, name):
     """And the other way round: no column of an item table is there that no field, and no rule, explains."""
     crm = request.getfixturevalue(name)
     named = {(table, column) for table, column, _ in described(crm)}
@@ -69,7 +69,7 @@ def test_every_readable_type_has_its_table(demo):
 
 
 @pytest.mark.parametrize("name", ["demo", "hostile"])
-def test_keys_are_unique(request, kind, name):
+def test_keys_are_unique(request, engine, name):
     """`id` in item tables, `item_id` and `position` in child tables; neither is ever NULL."""
     crm = request.getfixturevalue(name)
     keys = {
@@ -78,7 +78,7 @@ def test_keys_are_unique(request, kind, name):
         if "spa_items_" in table
     }
     counts = " union all ".join(
-        f"select '{table}', count(*) - count(distinct {key}), count(*) - count({key}) from {{0}}.{table}"
+        f"select '{table}', count(*) - count(distinct {key}), count(*) - count({key}) from {{}}.{table}"
         for table, key in keys.items()
     )
 

@@ -56,7 +56,7 @@ def loaded_fields(crm):
 
 
 @pytest.mark.parametrize("name", ["demo", "hostile"])
-def test_no_value_is_dropped_in_silence(request, kind, name):
+def test_no_value_is_dropped_in_silence(request, engine, name):
     """Every value of every item that says something is in its column, in its child table, or among the rejected."""
     crm = request.getfixturevalue(name)
     items, fields = crm.portal.items(177), loaded_fields(crm)
@@ -109,7 +109,7 @@ def test_rejected_values_say_all(hostile):
 
 
 @pytest.mark.parametrize("name", ["demo", "hostile"])
-def test_no_address_of_a_file_and_no_credential(request, kind, name):
+def test_no_address_of_a_file_and_no_credential(request, engine, name):
     """No table holds the webhook's code, a file's address, or what of one could be one; nor do dlt's own files."""
     crm = request.getfixturevalue(name)
     everything = "\n".join(repr(row) for table in crm.tables() for row in crm.query(f"select * from {{}}.{table}"))

@@ -111,14 +111,14 @@ def warehouse(portal: Portal, clock: Clock, tmp_path: Path, database: Callable[[
 
 
 @pytest.fixture(scope="module")
-def load_once(tmp_path_factory: pytest.TempPathFactory, kind: str) -> Iterator[Callable[..., Warehouse]]:
+def load_once(tmp_path_factory: pytest.TempPathFactory, engine: str) -> Iterator[Callable[..., Warehouse]]:
     """Loads the catalogue of a portal for all tests of a file that only look."""
     made: list[Warehouse] = []
 
     def load(portal: Portal) -> Warehouse:
         folder = tmp_path_factory.mktemp("loaded")
         with switched_run_context(RunContext(str(folder))):
-            made.append(make_warehouse(folder, portal, portal.clock, make(kind, folder)))
+            made.append(make_warehouse(folder, portal, portal.clock, make(engine, folder)))
             made[-1].run()
         return made[-1]
 

@@ -1,0 +1,184 @@
+"""PostgreSQL holds what DuckDB holds: the same tables, types and rows, whatever the values and however long the names."""
+
+# ruff: noqa: SIM300 - the expected value comes first
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+
+import pytest
+from databases import POSTGRES, DuckDB, PostgreSQL
+
+from bitrix24_source.sandbox import Portal
+
+NAMES = {"spa_fields": ("column_name", "child_table")}
+"""where the two may differ: what is too long for PostgreSQL is shortened"""
+PLACES = "select upper_name, column_name, child_table from {}.spa_fields where entity_type_id = 1038"
+
+
+class Pair:
+    """A portal that is loaded into both."""
+
+    def __init__(self, portal, load, pipeline, folder):
+        self.portal, self._load = portal, load
+        folder.mkdir()
+        self.databases = DuckDB(folder), PostgreSQL()
+        self._pipelines = [pipeline(one.destination, one.dataset) for one in self.databases]
+
+    def run(self, **arguments):
+        for pipeline in self._pipelines:
+            self._load(self.portal, pipeline, **arguments)
+
+    def differences(self):
+        """Tables, columns, types and rows that are not in both; of item tables with names that are short enough for both."""
+        duck, elephant = self.databases
+        ours, theirs = duck.types(), elephant.types()
+        short = [table for table in ours if table in theirs and not table.startswith("_dlt")]
+        wrong = [
+            f"{table}.{name}" for table in short for name, type_ in ours[table].items()
+            if len(name) <= 63 and type_ != theirs[table].get(name)
+        ]  # fmt: skip
+        return wrong + [table for table in short if rows_of(duck, table, theirs) != rows_of(elephant, table, ours)]
+
+
+def rows_of(database, table, columns):
+    """How often each row is there; without names that differ, and what says when and by which load it came."""
+    own = {"load_id", *NAMES.get(table, ()), *(("table_name", "column_name") if table == "rejected_values" else ())}
+    names = sorted(name for name in database.columns(table) if name in columns[table] and name not in own)
+    return Counter(tuple(map(comparable, row.values())) for row in database.rows(table, *names))
+
+
+def comparable(value):
+    """Objects of JSON have no order, and numbers with digits behind the point have one."""
+    if isinstance(value, str) and value[:1] in "{[":
+        try:
+            return json.dumps(json.loads(value), sort_keys=True)
+        except ValueError:
+            pass
+    return value
+
+
+@pytest.fixture
+def pair(request, load, pipeline, tmp_path, elephant):
+    """Makes pairs."""
+    made = []
+
+    def make(portal):
+        made.append(Pair(portal, load, pipeline, tmp_path / f"pair{len(made)}"))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.databases[1].drop()
+
+
+def values_by_field(database):
+    """What each field of the awkward type holds, wherever it is put."""
+    held = {}
+    for name, column, child in database.query(PLACES):
+        if child:
+            columns = database.columns(child)
+            held[name] = columns, Counter(tuple(row.values()) for row in database.rows(child, *columns))
+        elif column:
+            held[name] = Counter(tuple(row.values()) for row in database.rows("spa_items_1038", "id", column))
+    return held
+
+
+def test_every_value_is_the_same_under_every_name(awkward, pair):
+    """Quotes, newlines, backslashes, the words NULL and \\N, NUL, extremes of numbers and dates; names of up to 100 letters.
+
+    Through a first load, a merge that empties lists, deletions that are marked, and their return.
+    """
+    both = pair(awkward)
+    items = awkward.items(1038)
+    ids = items.ids()
+
+    def compare(marked):
+        duck, elephant = map(values_by_field, both.databases)
+        assert [] == [name for name in duck if duck[name] != elephant[name]]
+        assert len(duck) > 60
+        assert [] == both.differences()
+        for database in both.databases:
+            assert [(len(ids), marked)] == database.query("select count(*), count(deleted_at) from {}.spa_items_1038")
+
+    both.run()
+    compare(marked=0)
+    for id_ in ids[:3]:
+        items.delete(id_)
+    lists = [name for name, field in awkward.world.objects[1038].schema.fields.items() if field.multiple]
+    items.update(ids[7], **{name: [] for name in lists})
+    awkward.clock.advance(3600)
+    both.run(sweep=True)
+    compare(marked=3)
+    items.restore(ids[0])
+    awkward.clock.advance(3600)
+    both.run(sweep=True)
+    compare(marked=2)
+
+
+def test_names_are_told_as_they_are(awkward, pair):
+    """spa_fields and rejected_values name tables and columns that exist, and no two fields the same one."""
+    both = pair(awkward)
+    both.run()
+    _, elephant = both.databases
+    types = elephant.types()
+    places = [
+        (child or "spa_items_1038", column or "value") for _, column, child in elephant.query(PLACES) if column or child
+    ]
+    rejected = elephant.query("select distinct table_name, column_name from {}.rejected_values")
+
+    assert [] == [place for place in [*places, *rejected] if place[1] not in types.get(place[0], {})]
+    assert [] == [place for place, times in Counter(places).items() if times > 1]
+    assert 63 == max(len(name) for table, columns in types.items() for name in (table, *columns))
+
+
+def test_a_field_that_changed_its_type_under_a_long_name(clock, load, pipeline, elephant):
+    """It is named, its type is left out, and no package is left that would block later runs."""
+    portal = Portal(scenario="empty", clock=clock)
+    portal.add_type("Process", entity_type_id=1038, items=5)
+    tail = "ABCDEFGHIJ_" * 8
+    loaded = pipeline(elephant.destination, elephant.dataset)
+    name = portal.add_field(1038, tail, "string", "Text", pool=["a"])
+    load(portal, loaded)
+    portal.remove_field(1038, name)
+    portal.add_field(1038, tail, "integer", "Number", pool=[7])
+    clock.advance(3600)
+    load(portal, loaded)
+
+    assert not loaded.has_pending_data
+    assert ["a field has another type than its column"] == [
+        message.partition(":")[0] for (message,) in elephant.query("select message from {}.load_issues")
+    ]
+
+
+@pytest.mark.parametrize("scenario", ["demo", "hostile"])
+def test_the_portals_of_the_sandbox(scenario, clock, pair):
+    """The believable portal and the one of everything odd: more than fifty tables, compared row by row."""
+    portal = Portal(scenario=scenario, items=300, clock=clock)
+    both = pair(portal)
+    types = [177, 1030, 1032, 1034] if scenario == "hostile" else None
+    both.run(spa_types=types)
+
+    assert both.databases[0].types().keys() == both.databases[1].types().keys()
+    assert [] == both.differences()
+
+
+def test_the_command_loads_into_postgresql(elephant, clock, monkeypatch):
+    """`load --destination postgres` works with credentials from the environment."""
+    from click.testing import CliRunner
+
+    from bitrix24_source.cli import cli
+    from bitrix24_source.sandbox import SandboxServer
+
+    monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", POSTGRES)
+    with SandboxServer(Portal(scenario="demo", items=50)) as server:
+        for key, value in server.credentials()["webhook"].items():
+            monkeypatch.setenv(f"SOURCES__BITRIX24__CREDENTIALS__{key.upper()}", value)
+        command = ["load", "--destination", "postgres", "--dataset", elephant.dataset, "--progress", "none"]
+        done = CliRunner().invoke(cli, command)
+
+    assert 0 == done.exit_code, done.output
+    items = [table for table in elephant.types() if re.fullmatch(r"spa_items_\d+", table)]
+    assert 50 == sum(len(elephant.rows(table, "id")) for table in items)
