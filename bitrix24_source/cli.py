@@ -9,6 +9,7 @@ import contextlib
 import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -71,7 +72,7 @@ def _unreadable_configuration(error: Exception) -> Bitrix24Error | None:
     if not isinstance(error, ConfigurationException):
         return None
     what = " ".join(str(error).split())[:400]
-    return ConfigError("the configuration cannot be read", what, "compare it with .dlt/example.secrets.toml")
+    return ConfigError("the configuration cannot be read", what, 'compare it with the README, "A real portal"')
 
 
 sandbox_option = click.option("--sandbox", is_flag=True, help="Start a portal on this machine and use it.")
@@ -263,7 +264,8 @@ def _target(destination: str, dataset: str | None, portal: str | None, *, sandbo
     own_file = destination == "duckdb"
     return {
         "pipeline_name": "bitrix24_sandbox",
-        "destination": duckdb("bitrix24_sandbox.duckdb") if own_file else destination,
+        # the whole path: dlt would go on with the file of the folder in which this was first tried
+        "destination": duckdb(str(Path("bitrix24_sandbox.duckdb").absolute())) if own_file else destination,
         "dataset": dataset or ("bitrix24" if own_file else "bitrix24_sandbox"),
     }
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from dlt.common.configuration.exceptions import ConfigurationException
+from dlt.common.configuration.exceptions import ConfigFieldMissingException, ConfigurationException
 from dlt.common.destination.exceptions import DestinationException, UnknownDestinationModule
+from dlt.common.exceptions import MissingDependencyException
 from dlt.destinations.exceptions import DatabaseException, DestinationConnectionError
 from dlt.pipeline.exceptions import PipelineStepFailed
 
@@ -61,10 +62,8 @@ def explained(error: BaseException, destination: str) -> Bitrix24Error:
             f"destination {destination}",
             f"check its address and credentials: DESTINATION__{destination.upper()}__CREDENTIALS or .dlt/secrets.toml",
         )
-    if any(isinstance(cause, ConfigurationException) for cause in chain):
-        return ConfigError(
-            f"the configuration is not complete ({text})", f"destination {destination}", "see .dlt/example.secrets.toml"
-        )
+    if any(isinstance(cause, (ImportError, MissingDependencyException, ConfigurationException)) for cause in chain):
+        return _incomplete(chain, text, destination)
     if any(isinstance(cause, (DatabaseException, DestinationException)) for cause in chain):
         return ConfigError(
             f"the destination refused the load ({text})",
@@ -72,6 +71,22 @@ def explained(error: BaseException, destination: str) -> Bitrix24Error:
             "mend it and run again, or load everything anew with bitrix24 load --full-refresh",
         )
     return Bitrix24Error(f"the load failed ({text})", where, "run again; if it stays, report it")
+
+
+def _incomplete(chain: Sequence[BaseException], text: str, destination: str) -> ConfigError:
+    if any(isinstance(cause, (ImportError, MissingDependencyException)) for cause in chain):
+        return ConfigError(
+            f"the destination's driver is not installed ({text})",
+            f"destination {destination}",
+            f'pip install "dlt[{destination}]"',
+        )
+    missing = [key for cause in chain if isinstance(cause, ConfigFieldMissingException) for key in cause.traces]
+    return ConfigError(
+        f"the configuration is not complete ({', '.join(dict.fromkeys(missing)) + ' missing' if missing else text})",
+        f"destination {destination}",
+        f"add [destination.{destination}.credentials] to .dlt/secrets.toml, or set "
+        f"DESTINATION__{destination.upper()}__CREDENTIALS",
+    )
 
 
 def was_interrupted(error: BaseException) -> bool:

@@ -45,6 +45,8 @@ def portal(folder: Path) -> Iterator[dict[str, str]]:
             folder,
             SOURCES__BITRIX24__CREDENTIALS__AUTH="webhook",
             SOURCES__BITRIX24__CREDENTIALS__WEBHOOK_URL=server.webhook_url,
+            SOURCES__BITRIX24__EMEA__CREDENTIALS__AUTH="webhook",
+            SOURCES__BITRIX24__EMEA__CREDENTIALS__WEBHOOK_URL=server.webhook_url,
         )
 
 
@@ -122,7 +124,7 @@ def test_secrets_example_is_read_by_the_selector(folder: Path) -> None:
     """The TOML of step 3, put where the README says, is what a load uses: it fails only for the made-up host."""
     here = folder / "third_step"
     (here / ".dlt").mkdir(parents=True)
-    (toml,) = blocks("toml")
+    toml = blocks("toml")[0]
     (here / ".dlt" / "secrets.toml").write_text(toml.replace("portal.bitrix24.com", "portal.invalid"))
     arguments = [sys.executable, "-m", "bitrix24_source.cli", "check"]
     done = subprocess.run(arguments, cwd=here, env=environment(here), capture_output=True, text=True, check=False)

@@ -340,6 +340,16 @@ def test_every_command_can_be_tried_without_a_portal(bitrix24, command, tmp_path
     assert [] == list(tmp_path.glob("bitrix24.duckdb")), "what was tried must not look like what is real"
 
 
+def test_the_sandbox_is_loaded_into_the_folder_where_one_is(bitrix24, tmp_path, monkeypatch):
+    """dlt remembers a relative file of an earlier run from another folder: what is tried here lands here, and whole."""
+    for folder in ("first", "second"):
+        (tmp_path / folder).mkdir()
+        monkeypatch.chdir(tmp_path / folder)
+        assert 0 == bitrix24("load", "--sandbox", *ITEMLESS).code
+
+        assert 6 == tables_in(tmp_path / folder)["spa_types"]
+
+
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_the_sandbox_serves_until_it_is_stopped(bitrix24, stop):
     """It prints credentials that work, each method, and stops without a traceback."""

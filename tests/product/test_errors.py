@@ -393,3 +393,25 @@ def test_broken_toml_is_one_sentence(bitrix24, tmp_path):
     assert 1 == done.code
     assert re.fullmatch(r"bitrix24: .*secrets\.toml.*\n", done.err), done.err
     assert CODE not in done.err
+
+
+def test_a_destination_without_credentials_says_which_to_set(bitrix24):
+    """Somebody who only installed the package has no example file: the message names section and variable."""
+    done = bitrix24("load", "--sandbox", "--progress", "none", "--destination", "postgres")
+
+    assert 1 == done.code
+    assert re.fullmatch(
+        r"bitrix24: the configuration is not complete \(credentials missing\) - destination postgres - "
+        r"add \[destination\.postgres\.credentials\] to \.dlt/secrets\.toml, or set DESTINATION__POSTGRES__CREDENTIALS\n",
+        done.err,
+    )
+
+
+def test_a_driver_that_is_not_installed_is_named():
+    """dlt's destinations need drivers of their own: the sentence says what to install."""
+    from bitrix24_source.failures import explained
+
+    said = str(explained(ModuleNotFoundError("No module named 'psycopg2'"), "postgres"))
+
+    assert said.startswith("the destination's driver is not installed")
+    assert said.endswith('destination postgres - pip install "dlt[postgres]"')
