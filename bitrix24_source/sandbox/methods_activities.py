@@ -15,6 +15,18 @@ from .registry import Answer, Call, method, names_of, php_int
 ON_REQUEST = ("COMMUNICATIONS", "FILES")
 NUMBERS = ("ID", "OWNER_ID", "OWNER_TYPE_ID", "TYPE_ID", "RESPONSIBLE_ID", "AUTHOR_ID", "EDITOR_ID", "STATUS", "PRIORITY",
            "DIRECTION", "ASSOCIATED_ENTITY_ID")  # fmt: skip
+FIELDS = (
+    "ID", "OWNER_ID", "OWNER_TYPE_ID", "TYPE_ID", "PROVIDER_ID", "PROVIDER_TYPE_ID", "PROVIDER_GROUP_ID",
+    "ASSOCIATED_ENTITY_ID", "SUBJECT", "START_TIME", "END_TIME", "DEADLINE", "COMPLETED", "STATUS", "RESPONSIBLE_ID",
+    "PRIORITY", "NOTIFY_TYPE", "NOTIFY_VALUE", "DESCRIPTION", "DESCRIPTION_TYPE", "DIRECTION", "LOCATION", "CREATED",
+    "AUTHOR_ID", "LAST_UPDATED", "EDITOR_ID", "SETTINGS", "ORIGIN_ID", "ORIGINATOR_ID", "RESULT_STATUS", "RESULT_STREAM",
+    "RESULT_SOURCE_ID", "PROVIDER_PARAMS", "PROVIDER_DATA", "RESULT_MARK", "RESULT_VALUE", "RESULT_SUM",
+    "RESULT_CURRENCY_ID", "AUTOCOMPLETE_RULE", "IS_INCOMING_CHANNEL",
+)  # fmt: skip
+MULTIPLE = {"BINDINGS": "crm_activity_binding", "COMMUNICATIONS": "crm_activity_communication", "FILES": "diskfile"}
+REQUIRED = {"TYPE_ID", "SUBJECT", "RESPONSIBLE_ID", "COMMUNICATIONS"}
+READ_ONLY = {"ID", "ASSOCIATED_ENTITY_ID", "CREATED", "AUTHOR_ID", "LAST_UPDATED", "EDITOR_ID", "BINDINGS"}
+IMMUTABLE = {"OWNER_ID", "OWNER_TYPE_ID", "TYPE_ID"}
 TIMES = ("CREATED", "LAST_UPDATED", "START_TIME", "END_TIME", "DEADLINE")
 
 
@@ -68,6 +80,28 @@ def _columns(call: Call, rows: list[Row]) -> list[Row]:
 def _bindings(call: Call, number: str) -> Row:
     pairs = call.world.bindings[number]
     return {"BINDINGS": [{"OWNER_TYPE_ID": str(kind), "OWNER_ID": str(owner)} for kind, owner in pairs]}
+
+
+@method("crm.activity.get")
+def activity_get(call: Call) -> Answer:
+    number = str(call.integer("id"))
+    found = next((row for row in call.world.activities if row["ID"] == number), None)
+    if found is None:
+        raise Refused(400, "", "Activity is not found.")
+    if php_int(found["OWNER_TYPE_ID"]) in call.world.denied:
+        raise Refused(400, "", "Access denied.")
+    return Answer({key: value for key, value in found.items() if key not in ON_REQUEST})
+
+
+@method("crm.activity.fields")
+def activity_fields(_: Call) -> Answer:
+    return Answer({name: _described(name) for name in (*FIELDS, *MULTIPLE)})
+
+
+def _described(name: str) -> Row:
+    kind = "integer" if name in NUMBERS else "datetime" if name in TIMES else MULTIPLE.get(name, "string")
+    flags = {"isRequired": name in REQUIRED, "isReadOnly": name in READ_ONLY, "isImmutable": name in IMMUTABLE}
+    return {"type": kind, **flags, "isMultiple": name in MULTIPLE, "isDynamic": False, "title": name}
 
 
 @method("crm.activity.binding.list")

@@ -26,6 +26,19 @@ def currency_list(call: Call) -> Answer:
     return Answer(answer.result, total=0, next=answer.next, rows=answer.rows)
 
 
+@method("crm.currency.get")
+def currency_get(call: Call) -> Answer:
+    """One more key than in the list: the spelling in each language."""
+    if not call.rights.crm_admin:
+        raise Refused(400, "", "Access denied.")
+    found = next((row for row in call.world.currencies if row["CURRENCY"] == call.param("id")), None)
+    if found is None:
+        raise Refused(400, "", "Not found")
+    names = ("FORMAT_STRING", "FULL_NAME", "DEC_POINT", "THOUSANDS_SEP", "DECIMALS")
+    spelling = {name: found[name] for name in names} | {"THOUSANDS_VARIANT": "B", "HIDE_ZERO": "Y"}
+    return Answer(found | {"LANG": {found["LID"]: spelling}})
+
+
 @method("crm.currency.base.get")
 def currency_base(call: Call) -> Answer:
     return Answer(next((row["CURRENCY"] for row in call.world.currencies if row["BASE"] == "Y"), None))

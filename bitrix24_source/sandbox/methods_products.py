@@ -11,7 +11,7 @@ from typing import Any
 from .chance import mix, salt
 from .conditions import Grammar, split_key
 from .listing import Row, page, select_rows
-from .refusal import access_denied, parameter_missing
+from .refusal import Refused, access_denied, parameter_missing
 from .registry import Answer, Call, method, php_int
 from .world import World, short_code
 
@@ -21,6 +21,7 @@ GOODS = (
 )  # fmt: skip
 COLUMNS = ("ownerId", "productId", "price", "quantity", "discountTypeId", "discountRate", "discountSum", "taxRate",
            "measureCode", "sort", "type", "storeId")  # fmt: skip
+OWNERS = 10_000_000  # more than a type has items: the id of a computed row tells whose it is
 # The built-in objects that can hold products; a smart process has a switch for it.
 WITH_PRODUCTS = {1, 2, 7, 31}
 
@@ -42,6 +43,19 @@ def productrow_list(call: Call) -> Answer:
     )
     found = select_rows(rows, conditions, call.mapping("order"), Grammar(kinds, call.world.zone))
     return page(found, call.start(), wrap="productRows")
+
+
+@method("crm.item.productrow.get")
+def productrow_get(call: Call) -> Answer:
+    number = call.integer("id")
+    owners = [divmod(number // 4, OWNERS), *call.world.products]
+    for kind, owner in owners:
+        rows = product_rows(call.world, kind, owner) if kind in call.world.objects else []
+        if found := next((row for row in rows if row["id"] == number), None):
+            if kind in call.world.denied:
+                raise access_denied()
+            return Answer({"productRow": found | {"taxName": f"{found['taxRate']}%" if found["taxRate"] else "No VAT"}})
+    raise Refused(400, "NOT_FOUND", "Item not found")
 
 
 def _entity_type(call: Call, code: str) -> int:
@@ -86,7 +100,7 @@ def _row(entity_type_id: int, owner: int, place: int, chance: int) -> Row:
     discount = (0, 0, 10)[chance % 3]
     net = round(price / 1.2, 2)
     return {
-        "id": (entity_type_id * 10_000_000 + owner) * 4 + place,
+        "id": (entity_type_id * OWNERS + owner) * 4 + place,
         "ownerId": owner,
         "ownerType": short_code(entity_type_id),
         "productId": 9000 + chance % len(GOODS) if chance % 5 else 0,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from .conditions import Grammar
 from .listing import Row, everything, page, select_rows
-from .refusal import Refused, type_not_found, type_not_supported
+from .refusal import Refused, item_not_found, type_not_found, type_not_supported
 from .registry import Answer, Call, method
 
 # Leads have no pipelines at all; by the vendor's table neither have quotes.
@@ -15,8 +15,8 @@ WITHOUT_CATEGORIES = {1, 5, 7, 8}
 STATUS_FIELDS = ("ENTITY_ID", "STATUS_ID", "NAME", "NAME_INIT", "SYSTEM", "CATEGORY_ID", "COLOR", "SEMANTICS")
 
 
-@method("crm.category.list")
-def category_list(call: Call) -> Answer:
+def _categories(call: Call) -> list[Row]:
+    """Those of the asked type that this user may read."""
     number = call.integer("entityTypeId")
     if number in WITHOUT_CATEGORIES:
         raise type_not_supported(number)
@@ -25,11 +25,24 @@ def category_list(call: Call) -> Answer:
     one_only = call.world.types.get(number, {}).get("isCategoriesEnabled") == "N"
     if one_only and call.readings.one_category_types == "refused":
         raise type_not_supported(number)
-    rows = [] if number in call.world.denied else call.world.categories.get(number, [])
+    return [] if number in call.world.denied else call.world.categories.get(number, [])
+
+
+@method("crm.category.list")
+def category_list(call: Call) -> Answer:
     grammar = Grammar(dict.fromkeys(("name", "code", "isDefault", "isSystem"), "text") | {"id": "number", "sort": "number"},
                       call.world.zone)  # fmt: skip
-    found = select_rows(rows, call.mapping("filter"), call.mapping("order"), grammar)
+    found = select_rows(_categories(call), call.mapping("filter"), call.mapping("order"), grammar)
     return page(found, call.start(), wrap="categories")
+
+
+@method("crm.category.get")
+def category_get(call: Call) -> Answer:
+    number = call.integer("id")
+    found = next((row for row in _categories(call) if row["id"] == number), None)
+    if found is None:
+        raise item_not_found()
+    return Answer({"category": found})
 
 
 @method("crm.status.list")

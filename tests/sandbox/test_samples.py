@@ -62,7 +62,10 @@ def key_of(sample: Path) -> str:
 
 
 def missing(theirs: Any, ours: Any, where: str = "") -> list[str]:
-    """The paths of keys that the vendor shows and the sandbox does not; the first element stands for a list."""
+    """The paths of keys that the vendor shows and the sandbox does not, and of values of another kind.
+
+    Of a list, each of the vendor's elements is held against the one of the sandbox that is most like it.
+    """
     if isinstance(theirs, dict):
         if not isinstance(ours, dict):
             return [f"{where} is no object"]
@@ -71,8 +74,17 @@ def missing(theirs: Any, ours: Any, where: str = "") -> list[str]:
             one for key in theirs.keys() & ours.keys() for one in missing(theirs[key], ours[key], f"{where}/{key}")
         ]
     if isinstance(theirs, list) and theirs and isinstance(theirs[0], dict):
-        return missing(theirs[0], ours[0], f"{where}[0]") if ours else [f"{where} is empty"]
-    return [] if isinstance(ours, list) is isinstance(theirs, list) else [f"{where} is a list on one side only"]
+        if not (isinstance(ours, list) and ours):
+            return [f"{where} is empty"]
+        return [one for row in theirs for one in min((missing(row, own, f"{where}[]") for own in ours), key=len)]
+    if isinstance(ours, list) is not isinstance(theirs, list):
+        return [f"{where} is a list on one side only"]
+    return [] if None in (theirs, ours) or kind(theirs) == kind(ours) else [f"{where} is {theirs!r}, not {ours!r}"]
+
+
+def kind(value: Any) -> str:
+    """Numbers, texts and booleans are told apart, for the vendor writes some numbers and flags as texts."""
+    return "number" if type(value) in (int, float) else type(value).__name__
 
 
 @pytest.fixture
