@@ -178,26 +178,3 @@ def test_the_workflow_warns_of_what_was_left_out(workflow, tmp_path, ended, told
 
     assert told == done.returncode
     assert (ended == 3) == done.stdout.startswith("::warning::")
-<<<<<<< HEAD
-
-
-# --- the source itself ----------------------------------------------------------------------------------------------
-
-
-def test_building_the_source_is_quick_and_quiet(tmp_path):
-    """A fresh interpreter imports the package and builds the source without a socket; how long it took is printed only."""
-    code = (
-        "import time; started = time.perf_counter()\n"
-        "import socket\n"
-        "def refuse(*args, **kwargs): raise AssertionError(args)\n"
-        "socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = refuse\n"
-        "from bitrix24_source import bitrix24; imported = time.perf_counter()\n"
-        "bitrix24(credentials={'auth': 'webhook', 'webhook_url': 'https://portal.example.com/rest/1/abcdefgh/'})\n"
-        "print(f'import {imported - started:.2f} s, construction {time.perf_counter() - imported:.2f} s')\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
-    sys.stdout.write(done.stdout)  # how long it takes is for people to see, and no test
-
-    assert 0 == done.returncode, done.stderr
-=======
->>>>>>> h-orch
