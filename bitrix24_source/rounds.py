@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 
 import dlt
 import pyarrow as pa
@@ -36,6 +37,9 @@ log = logging.getLogger("bitrix24_source")
 
 _LOST = (UnavailableError, PortalError)
 """the portal cannot be asked any further; what came is worth keeping, which a refused credential is no reason for"""
+
+LISTS_AT_ONCE = 10_000
+"""of belongings, of which there may be one for each owner"""
 
 
 class Round:
@@ -250,9 +254,13 @@ class Round:
     def _belongings(self) -> Stream:
         """What belongs to the items that came."""
         owned = [one for one in self._readings if isinstance(one, OwnedReading)]
-        lists: dict[ItemList, tuple[OwnedReading, OwnedList]] = {
-            items: (one, items) for one in owned for items in one.lists()
-        }
+        lists = ((one, items) for one in owned for items in one.lists())
+        while some := list(islice(lists, LISTS_AT_ONCE)):
+            yield from self._belongings_in({items: (one, items) for one, items in some})
+        for one in owned:
+            one.learn_from_leader()
+
+    def _belongings_in(self, lists: Mapping[ItemList, tuple[OwnedReading, OwnedList]]) -> Stream:
         rows: dict[ItemList, list[Row]] = defaultdict(list)
         waiting: dict[OwnedReading, Belongings] = defaultdict(Belongings)
         for what in self._arriving([Segment(items) for items in lists]):
@@ -267,8 +275,6 @@ class Round:
                 yield from self._belonging(one, waiting.pop(one))
         for one, last in waiting.items():
             yield from self._belonging(one, last)
-        for one in owned:
-            one.learn_from_leader()
 
     def _belonging(self, one: OwnedReading, what: Belongings) -> Stream:
         is_new = one.owned.name in self._choice.slices.new_tables
