@@ -390,3 +390,44 @@ def test_a_port_in_use_is_one_line(bitrix24, server):
 
     assert 1 == done.code
     assert re.fullmatch(r"bitrix24: the sandbox cannot listen \(.+\) - port \d+ - choose another --port.*\n", done.err)
+
+
+# --- views ----------------------------------------------------------------------------------------------------------
+
+
+def views_in(folder):
+    (file,) = folder.glob("*.duckdb")
+    with duckdb.connect(str(file)) as connection:
+        return {
+            name for (name,) in connection.execute("select view_name from duckdb_views where not internal").fetchall()
+        }
+
+
+def test_a_load_ends_with_the_labelled_views(bitrix24, webhook, tmp_path):
+    """Each item table has its view afterwards, unless --no-views was given."""
+    done = bitrix24("load", "--progress", "none", "--no-views", credentials=webhook)
+    assert (0, set()) == (done.code, views_in(tmp_path))
+
+    done = bitrix24("load", "--progress", "none", credentials=webhook)
+    tables = {name for name in tables_in(tmp_path) if name.startswith("spa_items_") and "__" not in name}
+    objects = {"leads", "deals", "contacts", "companies", "quotes", "invoices"}
+    assert (0, {f"{name}_labeled" for name in tables | objects}) == (done.code, views_in(tmp_path))
+
+
+def test_a_view_that_cannot_be_made_is_listed(bitrix24, webhook, tmp_path):
+    """Something else has its name: the load is there, exit code 3, and load_issues says which view and what to do."""
+    bitrix24("load", "--progress", "none", "--no-views", "--resource", "deals", credentials=webhook)
+    (file,) = tmp_path.glob("*.duckdb")
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("create table bitrix24.deals_labeled (mine integer)")
+    done = bitrix24("load", "--progress", "none", "--resource", "deals", credentials=webhook)
+
+    assert 3 == done.code
+    assert "1 things could not be loaded" in done.err
+    with duckdb.connect(str(file)) as connection:
+        ((resource, message, hint),) = connection.execute(
+            "select resource, message, hint from bitrix24.load_issues"
+        ).fetchall()
+    assert "views" == resource
+    assert "a view could not be brought up to date" in message
+    assert hint

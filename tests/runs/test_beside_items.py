@@ -54,6 +54,7 @@ def ask_portal(crm):
     return lambda method, **params: client.call(method, params).result
 
 
+@pytest.mark.everywhere
 def test_history_has_every_move_of_every_type(crm, ask_portal):
     """Rows by type and id, of smart processes, leads, deals and invoices; leads spell their stages differently."""
     crm.run("stage_history")
@@ -126,6 +127,7 @@ def test_product_rows_of_all_owners(crm, portal):
         assert one["product_id"] == (row["productId"] or None)
 
 
+@pytest.mark.everywhere
 def test_rows_of_changed_owners_are_read_again(crm, portal, clock):
     """An owner that changed has its rows replaced: edited ones, fewer, none; the others' are not asked for."""
     resources = ("deals", "product_rows")
@@ -239,6 +241,7 @@ def test_activities_come_once_with_all_they_are_bound_to(crm, portal):
     }
 
 
+@pytest.mark.everywhere
 def test_changed_new_and_deleted_activities(crm, portal, clock):
     """The next run brings changes and what is new, with their bindings as they are now; a sweep marks what is gone."""
     crm.run("activities", "activity_bindings")

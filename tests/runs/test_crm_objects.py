@@ -28,6 +28,7 @@ def told(crm, table, name):
     return {id_: items[id_].get(name) for id_ in items.ids()}
 
 
+@pytest.mark.everywhere
 def test_every_object_has_its_items(crm):
     """Each object's table holds the portal's ids, titles and times, and the columns have the types of their fields."""
     crm.run(*OBJECTS)
@@ -43,6 +44,7 @@ def test_every_object_has_its_items(crm):
     assert amounts == {row["id"]: row["opportunity"] for row in crm.rows("deals")}
 
 
+@pytest.mark.everywhere
 def test_phones_and_links_are_child_tables(crm):
     """`contacts__fm` has a row for each phone and e-mail, `contacts__company_ids` and `deals__contact_ids` one for each link."""
     crm.run("contacts", "deals")
@@ -94,6 +96,7 @@ def test_fields_say_where_their_values_are(crm):
         assert place in there or place[1] is None, row
 
 
+@pytest.mark.everywhere
 def test_people_and_dictionaries(crm):
     """Users with their departments, currencies with their rates, and all directories, stages among them."""
     crm.run("users", "departments", "currencies", "statuses")
@@ -207,6 +210,7 @@ def test_later_runs_read_what_changed(crm, clock):
     assert ("Another", "New") == (rows[5]["title"], rows[added]["title"])
 
 
+@pytest.mark.everywhere
 def test_deleted_deals_are_marked(crm, clock):
     """A sweep marks them and keeps what they held; their children stay."""
     crm.run("deals")
