@@ -136,7 +136,7 @@ def _known_item(client: Client, lists: Sequence[ItemList]) -> tuple[tuple[ItemLi
     And whether there are items whose time cannot be read.
     """
     unreadable = False
-    calls = [replace(items, filter={}, select=(items.time_name,)).page(0) for items in lists]
+    calls = [replace(items, filter={}, select=(items.time_name,), also=()).page(0) for items in lists]
     found: list[tuple[datetime, int, int]] = []
     for place, outcome in enumerate(batching.run(client, calls)):
         items = lists[place]

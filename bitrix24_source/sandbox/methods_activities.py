@@ -41,7 +41,8 @@ def activity_list(call: Call) -> Answer:
         | dict.fromkeys(TIMES, "datetime")
     )
     order = call.mapping("order", "ORDER") or {"START_TIME": "ASC"}
-    found = select_rows(rows, conditions, order, Grammar(kinds, call.world.zone, "ID", call.readings.garbage_id))
+    grammar = Grammar(kinds, call.world.zone, "ID", call.readings.garbage_id, call.readings.time_filter)
+    found = select_rows(rows, conditions, order, grammar)
     if "BINDINGS" in names_of(call.param("select", "SELECT")):
         if call.readings.activity_bindings == "refused":
             raise field_not_allowed("select", "BINDINGS")

@@ -1,6 +1,7 @@
 """What this connector believes of Bitrix24, asked of the sandbox and of a real portal.
 
-Set BITRIX24_WEBHOOK_URL (a webhook of an administrator with the scopes crm, userfieldconfig and bizproc sees most) and run
+Set BITRIX24_WEBHOOK_URL (a webhook of an administrator with the scopes crm, userfieldconfig, bizproc, user_basic and department
+sees most) and run
 
     pytest tests/product/test_facts.py -k real
 
@@ -14,7 +15,8 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cache
 from typing import Any
@@ -27,6 +29,16 @@ from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter
 
 PAGE = 50
 FLAG = {"Y", "N"}
+
+
+def params_to_query(params: Any, name: str = "") -> str:
+    """Nested parameters in brackets, as a command of a batch has them."""
+    pairs = params.items() if isinstance(params, Mapping) else enumerate(params) if isinstance(params, list) else None
+    if pairs is None:
+        return f"{name}={quote(str(params), safe='')}"
+    return "&".join(
+        params_to_query(value, f"{name}[{quote(str(key), safe='')}]" if name else key) for key, value in pairs
+    )
 
 
 class Asker:
@@ -79,6 +91,37 @@ class Asker:
 
         return self.type_with("smart process with more than 100 items", is_long)["entityTypeId"]
 
+    def page(self, long: LongList, **more: Any) -> list[dict[str, Any]]:
+        """A page of a list; a filter is added to its own."""
+        params = {**long.params, **more, "filter": {**long.params.get("filter", {}), **more.get("filter", {})}}
+        result = self.result(long.method, **params)
+        return result[long.rows_at] if long.rows_at else result
+
+    def long_list(self, method: str) -> LongList:
+        """Something of this method that has more than two pages."""
+        for long in self._candidates(method):
+            if (self(long.method, **long.params).get("total") or 0) > 2 * PAGE:
+                return long
+        return pytest.skip(f"nothing that {method} lists has more than 100 rows here")
+
+    def _candidates(self, method: str) -> list[LongList]:
+        if method == "crm.activity.list":
+            return [LongList(method, "", "ID", {"order": {"ID": "ASC"}, "select": ["ID"]})]
+        if method == "crm.stagehistory.list":
+            numbers = [2, 1, 31, *(row["entityTypeId"] for row in self.types())]
+            return [LongList(method, "items", "ID", {"entityTypeId": n, "order": {"ID": "ASC"}}) for n in numbers]
+        listed = [self.deals(start) for start in (0, PAGE)]
+        owned = {"=ownerType": "D", "=ownerId": [row["id"] for rows in listed for row in rows]}
+        return [LongList(method, "productRows", "id", {"order": {"id": "asc"}, "filter": owned})]
+
+    def deals(self, start: int = 0) -> list[dict[str, Any]]:
+        params = {"entityTypeId": 2, "order": {"id": "ASC"}, "select": ["id"], "start": start}
+        return self.result("crm.item.list", **params)["items"] or pytest.skip("the portal has no more deals")
+
+    def activities(self, *names: str, **more: Any) -> list[dict[str, Any]]:
+        rows = self.result("crm.activity.list", order={"ID": "ASC"}, select=["ID", *names], start=-1, **more)
+        return rows or pytest.skip("the portal has no activity")
+
     def values(self, what: str, wanted: Callable[[dict[str, Any]], bool]) -> list[tuple[dict[str, Any], Any]]:
         """(field, value) of every set value of fields that fit, in the first items of all types."""
         found = [
@@ -90,6 +133,16 @@ class Asker:
             if row.get(name) not in (None, "", [], {}, False)
         ]
         return found or pytest.skip(f"no item of the first pages has a value in {what}")
+
+
+@dataclass(frozen=True)
+class LongList:
+    """A list that is read by id: method, where its rows lie, the name of the id, and what it is asked with."""
+
+    method: str
+    rows_at: str
+    id_name: str
+    params: Mapping[str, Any]
 
 
 REAL = os.environ.get("BITRIX24_WEBHOOK_URL")
@@ -104,6 +157,8 @@ def ask(request):
         return
     clock = Clock(datetime(2025, 7, 1, 12, tzinfo=timezone.utc))
     portal = Portal(scenario="demo", items=1000, clock=clock)
+    for table in (portal.world.users, portal.world.departments):  # more than a page holds
+        table += [{**table[0], "ID": str(number)} for number in range(100, 160)]
     with requests.Session() as session:
         session.mount("https://", SandboxAdapter(portal))
         yield Asker(portal.base_url + portal.webhook_path, session, clock.sleep)
@@ -599,3 +654,238 @@ def test_dates_are_midnights(ask):
     """Do date fields start with the day, YYYY-MM-DD? Documented; the first ten characters are the date, whatever the zone."""
     for field, value in ask.values("a date field", lambda field: field["type"] == "date" and not field["isMultiple"]):
         assert re.match(r"\d{4}-\d\d-\d\d(?:T|$)", value), f"{field['upperName']} holds {value!r}"
+
+
+# --- what happens to items ------------------------------------------------------------------------------------------
+
+BY_ID = ["crm.stagehistory.list", "crm.activity.list", "crm.item.productrow.list"]
+
+
+@pytest.mark.parametrize("method", BY_ID)
+def test_other_lists_walk_fast_like_offsets(ask, method):
+    """OPEN-12: do these lists with start=-1, `>id` and order by id give what the offset walk gives? Assumed and relied on."""
+    long = ask.long_list(method)
+    slow = [row[long.id_name] for start in (0, PAGE) for row in ask.page(long, start=start)]
+    fast: list[Any] = []
+    for _ in range(2):
+        bound = {f">{long.id_name}": fast[-1] if fast else 0}
+        fast += [row[long.id_name] for row in ask.page(long, start=-1, filter=bound)]
+
+    assert len(fast) == 2 * PAGE, f"two full pages of {method} have {len(fast)} rows"
+    assert fast == slow, f"walking {method} by id in fast mode skips or repeats rows"
+
+
+@pytest.mark.parametrize("method", BY_ID)
+def test_references_reach_into_other_lists(ask, method):
+    """OPEN-06: do `$result[c0][items][49][ID]` and `$result[c0][49][ID]` give the last id of a page? Chains of pages rest on it."""
+    long = ask.long_list(method)
+    query = params_to_query({**long.params, "start": -1})
+    rows_at = f"[{long.rows_at}]" if long.rows_at else ""
+    last = f"$result[c0]{rows_at}[{PAGE - 1}][{long.id_name}]"
+    bound = f"filter[%3E{long.id_name}]"
+    answer = ask.batch(c0=f"{method}?{query}&{bound}=0", c1=f"{method}?{query}&{bound}={last}")["result"]
+    first, second = (
+        [row[long.id_name] for row in (answer[key][long.rows_at] if long.rows_at else answer[key])]
+        for key in ("c0", "c1")
+    )
+    direct = [row[long.id_name] for row in ask.page(long, start=-1, filter={f">{long.id_name}": first[-1]})]
+
+    assert second == direct, f"a $result reference did not continue where the page of {method} ended"
+
+
+def test_history_of_smart_processes_is_listed(ask):
+    """Does crm.stagehistory.list answer for smart processes? Documented; builds that lack it refuse, and load_issues says so."""
+    number = ask.type_with("smart process with stages", lambda row: row["isStagesEnabled"] == "Y")["entityTypeId"]
+    envelope = ask("crm.stagehistory.list", entityTypeId=number)
+
+    assert "error" not in envelope, f"history of smart processes is refused: {envelope.get('error_description')}"
+
+
+@pytest.mark.parametrize("number", [1, 2, 31])
+def test_history_spells_stages_as_documented(ask, number):
+    """Are ids of history numbers and times with an offset, and do leads alone say STATUS_ID for STAGE_ID? Documented."""
+    rows = ask.result("crm.stagehistory.list", entityTypeId=number)["items"] or pytest.skip("no history")
+    stage = "STATUS_ID" if number == 1 else "STAGE_ID"
+
+    assert all({"ID", "TYPE_ID", "OWNER_ID", "CREATED_TIME", stage} <= set(row) for row in rows), f"rows are {rows[:1]}"
+    assert all(str(row[name]).isdigit() for row in rows for name in ("ID", "OWNER_ID", "TYPE_ID"))
+    assert all(datetime.fromisoformat(row["CREATED_TIME"]).tzinfo for row in rows), "CREATED_TIME has no offset"
+
+
+def test_history_is_of_items_that_are_shown(ask):
+    """OPEN-18, OPEN-35: is there history of deleted items, or of items that may not be read? Assumed: no; ours stays when they go."""
+    long = ask.long_list("crm.stagehistory.list")
+    number, owners = long.params["entityTypeId"], {row["OWNER_ID"] for row in ask.page(long, start=-1)}
+    shown = ask.result(
+        "crm.item.list", entityTypeId=number, filter={"@id": sorted(owners)}, select=["id"], order={"id": "ASC"}, start=-1
+    )["items"]  # fmt: skip
+
+    missing = sorted(owners - {row["id"] for row in shown})
+    assert not missing, (
+        f"history of type {number} tells of {missing[:5]}, which crm.item.list does not show: they are kept"
+    )
+
+
+def test_product_rows_of_several_owners(ask):
+    """Does `=ownerId` take several owners, and give the rows of these and no others? Documented; twenty are asked for at once."""
+    owners = [row["id"] for row in ask.deals()][:10]
+    together = ask.result("crm.item.productrow.list", filter={"=ownerType": "D", "=ownerId": owners}, start=-1)
+    alone = [
+        row["id"]
+        for owner in owners
+        for row in ask.result("crm.item.productrow.list", filter={"=ownerType": "D", "=ownerId": owner})["productRows"]
+    ]
+    found = {row["id"]: row for row in together["productRows"]}
+
+    assert {row["ownerId"] for row in found.values()} <= set(owners), (
+        "rows of owners that nobody asked for are answered"
+    )
+    if len(found) == PAGE:
+        pytest.skip("ten deals have more product rows than a page holds")
+    assert sorted(found) == sorted(alone), "several owners together have other product rows than one by one"
+
+
+def test_product_rows_of_smart_processes_go_by_the_short_code(ask):
+    """Is `=ownerType` of a smart process its SYMBOL_CODE_SHORT, T and the lower-case hexadecimal number? Assumed where none is listed."""
+    number = ask.type_with("smart process with products", lambda row: row["isLinkWithProductsEnabled"] == "Y")[
+        "entityTypeId"
+    ]
+    listed = {int(row["ID"]): row["SYMBOL_CODE_SHORT"] for row in ask.result("crm.enum.ownertype")}
+    ids = [row["id"] for row in ask.list_items(number)] or pytest.skip("no items")
+    owned = {"=ownerType": listed.get(number, f"T{number:x}"), "=ownerId": ids}
+    rows = ask.result("crm.item.productrow.list", filter=owned)["productRows"]
+
+    assert listed.get(number) == f"T{number:x}", f"type {number} has the short code {listed.get(number)!r}"
+    assert {row["ownerType"] for row in rows} <= {listed[number]}, "rows name their owner's type otherwise than asked"
+
+
+def test_a_filter_on_last_updated_heeds_the_offset(ask):
+    """OPEN-47: are `>=LAST_UPDATED` bounds with different offsets and the same instant equal? Assumed; a run also tries it."""
+    moments = sorted(row["LAST_UPDATED"] for row in ask.activities("LAST_UPDATED"))
+    local = datetime.fromisoformat(moments[len(moments) // 2])
+    counts = {
+        literal: ask("crm.activity.list", select=["ID"], filter={">=LAST_UPDATED": literal}).get("total")
+        for literal in (local.isoformat(), local.astimezone(timezone.utc).isoformat())
+    }
+    whole = ask("crm.activity.list", select=["ID"]).get("total")
+
+    assert local.tzinfo, f"LAST_UPDATED has no offset: {moments[0]}"
+    assert len(set(counts.values())) == 1, f"the same instant filters differently by its spelling: {counts}"
+    assert next(iter(counts.values())) <= whole, "a filter by LAST_UPDATED finds more than there is"
+
+
+def test_activities_come_once(ask):
+    """Does an activity that is bound to several items come once, without a filter on BINDINGS? Assumed; documented with that filter."""
+    ids = [row["ID"] for row in ask.activities("SUBJECT")]
+
+    assert len(ids) == len(set(ids)), (
+        "activities are repeated without a filter on BINDINGS: they cannot be walked by id"
+    )
+
+
+def test_bindings_come_with_activities_or_not_at_all(ask):
+    """Does crm.activity.list answer BINDINGS when it is named in `select`? crm.activity.fields lists it. Assumed: either; if so, all of them."""
+    envelope = ask("crm.activity.list", order={"ID": "ASC"}, select=["ID", "BINDINGS"], start=-1)
+    assert "error" not in envelope, f"BINDINGS in `select` is refused, and asked for no more: {envelope.get('error')}"
+    rows = envelope["result"] or pytest.skip("the portal has no activity")
+    assert len(rows) == len({row["ID"] for row in rows}), "activities are repeated when BINDINGS is named in `select`"
+
+    for row in [row for row in rows if row.get("BINDINGS")][:10]:
+        asked = ask.result("crm.activity.binding.list", activityId=row["ID"])
+        told = {(int(one["OWNER_TYPE_ID"]), int(one["OWNER_ID"])) for one in row["BINDINGS"]}
+        assert {(one["entityTypeId"], one["entityId"]) for one in asked} <= told, (
+            f"BINDINGS of activity {row['ID']} lacks some that crm.activity.binding.list has: it must not be relied on"
+        )
+
+
+def test_bindings_of_an_activity(ask):
+    """Does crm.activity.binding.list name entityTypeId and entityId, and refuse an unknown activity with NOT_FOUND? Documented."""
+    rows = ask.result("crm.activity.binding.list", activityId=ask.activities()[0]["ID"])
+    unknown = ask("crm.activity.binding.list", activityId=2_000_000_000)
+
+    assert all({"entityTypeId", "entityId"} <= set(row) for row in rows), f"bindings are {rows[:1]}"
+    assert unknown.get("error") == "NOT_FOUND", f"an unknown activity is answered with {unknown.get('error')!r}"
+
+
+def test_activities_without_a_deadline(ask):
+    """Is an activity without a deadline due in the year 9999, or never? Shown in a tutorial; both are NULL in `activities`."""
+    deadlines = [row.get("DEADLINE") for row in ask.activities("DEADLINE")]
+    odd = [value for value in deadlines if value and not datetime.fromisoformat(value).tzinfo]
+
+    assert not odd, f"deadlines have no offset: {odd[:3]}"
+    assert not [value for value in deadlines if value and "3000" < value[:4] < "9999"], (
+        "another far year means no deadline"
+    )
+
+
+# --- the rest of CRM ------------------------------------------------------------------------------------------------
+
+
+def test_the_mode_says_whether_there_are_leads(ask):
+    """Is crm.settings.mode.get 1 with leads and 2 without? Documented; in mode 2 leads are left out without being asked for."""
+    mode = ask.result("crm.settings.mode.get")
+
+    assert str(mode) in ("1", "2"), f"crm.settings.mode.get answers {mode!r}"
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4, 7, 31])
+def test_objects_are_read_as_smart_processes_are(ask, number):
+    """Do crm.item.fields and crm.item.list answer for the built-in objects, with `id` and `updatedTime`? Documented and relied on."""
+    fields, rows = ask.fields(number), ask.list_items(number)
+
+    assert {"id", "updatedTime"} <= set(fields), f"type {number} has only the fields {sorted(fields)[:9]}"
+    assert all({"id", "updatedTime"} <= set(row) for row in rows), f"rows of type {number} lack id or updatedTime"
+    assert all(row["updatedTime"] for row in rows), f"OPEN-48: rows of type {number} have no updatedTime"
+
+
+@pytest.mark.parametrize("number", [1, 3, 4])
+def test_phones_come_with_everything(ask, number):
+    """Does a row of leads, contacts and companies have `fm`, unasked and whether or not the fields list it? Assumed and relied on."""
+    rows = ask.result("crm.item.list", entityTypeId=number, order={"id": "ASC"}, start=-1)["items"]
+    found = [one for row in rows for one in row.get("fm") or []] or pytest.skip("no phone or e-mail in the first rows")
+
+    assert all({"id", "typeId", "valueType", "value"} <= set(one) for one in found), f"phones are {sorted(found[0])}"
+
+
+def test_users_come_in_the_order_of_their_ids(ask):
+    """Are `sort` and `order` of user.get two strings, and does `start` give the next page? Documented; all users rest on it."""
+    first = ask("user.get", sort="ID", order="ASC")
+    if "error" in first:
+        pytest.skip(f"user.get is refused here: {first['error']}")
+    second = ask.result("user.get", sort="ID", order="ASC", start=PAGE) if "next" in first else []
+    ids = [int(row["ID"]) for row in (*first["result"], *second)]
+
+    assert ids == sorted(set(ids)), "user.get with sort=ID repeats users or mixes their order"
+    assert "next" in first or len(ids) == first["total"], f"user.get counts {first['total']} and shows {len(ids)} users"
+
+
+def test_users_have_no_time_of_change(ask):
+    """OPEN-44: is TIMESTAMP_X of a user an empty object? Assumed; so users are read whole each time."""
+    rows = ask.result("user.get", sort="ID", order="ASC")
+    times = [row["TIMESTAMP_X"] for row in rows if isinstance(row.get("TIMESTAMP_X"), str) and row["TIMESTAMP_X"]]
+
+    assert not times, f"users say when they were changed ({times[0]}): they could be read by what changed"
+
+
+def test_departments_take_an_offset(ask):
+    """Is the offset of department.get called START? Documented in capitals; more than 50 departments rest on it."""
+    first = ask("department.get", sort="ID", order="ASC")
+    if "error" in first or (first.get("total") or 0) <= PAGE:
+        pytest.skip("department.get has no second page here")
+    second = ask.result("department.get", sort="ID", order="ASC", START=PAGE)
+
+    assert second, "START=50 gives nothing although there are more than 50 departments"
+    assert not {row["ID"] for row in first["result"]} & {row["ID"] for row in second}, "START=50 repeats the first page"
+
+
+def test_currencies_are_not_counted(ask):
+    """Is `total` of crm.currency.list 0 though rows come? Shown by the vendor; assumed unusable, and each currency stands there once."""
+    envelope = ask("crm.currency.list", order={"sort": "asc"})
+    if "error" in envelope:
+        pytest.skip(f"crm.currency.list is refused here: {envelope.get('error_description')}")
+    rows = envelope["result"]
+    names = [row["CURRENCY"] for row in rows]
+
+    assert envelope.get("total") in (None, 0, len(rows)), f"{len(rows)} currencies are counted as {envelope['total']}"
+    assert len(names) == len(set(names)), f"currencies stand twice: {names}; only the base one is kept of these"
+    assert [row["BASE"] for row in rows].count("Y") == 1, "there is not one base currency"

@@ -305,6 +305,19 @@ def test_bindings_that_do_not_come_with_activities_are_asked_for(crm, portal, cl
     assert [] == crm.issues()
 
 
+def test_a_filter_on_their_changes_that_is_not_kept_is_found_out(crm, portal, clock):
+    """Also by a portal that refuses to be asked for bindings: all activities are read, and load_issues says so."""
+    portal.readings.activity_bindings = "refused"
+    crm.run("activities", "activity_bindings")
+    portal.readings.time_filter = "ignored"
+    clock.advance(DAY)
+    first = edit_activities(portal)
+    crm.run("activities", "activity_bindings")
+
+    assert "Changed" in {row["subject"] for row in crm.rows("activities") if row["id"] == first}
+    assert any("filter on LAST_UPDATED cannot be relied on" in message for message in crm.issues())
+
+
 def test_bindings_are_named_only_where_they_are_wanted(crm, portal, clock):
     """Activities alone are asked for without them, ids of a sweep too; and wanting them later reads no activity again."""
     crm.run("activities")
