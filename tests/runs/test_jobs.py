@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 import pytest
+from dlt.common.storages.load_package import PackageStorage
 
-from bitrix24_source.errors import ConfigError
+from bitrix24_source.errors import Bitrix24Error, ConfigError
 
 pytestmark = pytest.mark.everywhere
 
@@ -153,3 +154,25 @@ def test_one_item_table_is_dropped(clock, spas, job):
     crm.run(refresh=True, full_refresh=True)
 
     assert [] == crm.differs(177, 1030)
+
+
+@pytest.mark.parametrize("step", ["complete_job", "complete_loading_package"])
+def test_a_load_that_was_cut_off(clock, spas, job, monkeypatch, step):
+    """What the database has committed and the package does not know of is loaded again by the next run, each item once."""
+    crm = job(spas({177: 120}))
+    crm.run()
+    clock.advance(HOUR)
+    crm.portal.items(177).update(9, title="changed")
+    crm.portal.items(177).add(title="new")
+    with monkeypatch.context() as broken:
+        broken.setattr(PackageStorage, step, die)
+        with pytest.raises(Bitrix24Error):
+            crm.run()
+    crm.run()
+
+    assert [] == crm.differs(177) + crm.issues()
+
+
+def die(*_args, **_kwargs):
+    message = "the machine stops here"
+    raise OSError(message)
