@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
+import databases
 from process import Failed, Measured, Portal, contend
 from report import Target, head, measured_table, ratio_text, say, target_table
 
@@ -123,7 +124,7 @@ def _memory(options: argparse.Namespace, folder: Path) -> Iterator[Target]:
     yield Target(f"peak memory, {MILLION:,} rows against {options.rows:,}", f"{ratio:.2f}", "<= 1.3", ratio <= 1.3)
 
 
-SECTIONS = {"speed": _speed, "limits": _limited, "slow": _slow, "memory": _memory}
+SECTIONS = {"speed": _speed, "limits": _limited, "slow": _slow, "memory": _memory, "databases": databases.section}
 
 
 def _peak(name: str, measured: list[Measured], most: int) -> Target:

@@ -140,7 +140,6 @@ def test_more_changes_than_a_slice_holds(clock, spas, reader):
     assert [] == crm.differs(177)
 
 
-@pytest.mark.everywhere
 def test_changes_beside_a_first_reading_in_slices(clock, spas, reader):
     """One type is new and long, another has changes: one run brings both."""
     crm = reader(spas({177: 2500}))

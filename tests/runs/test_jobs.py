@@ -5,10 +5,9 @@
 from __future__ import annotations
 
 import pytest
+from dlt.common.storages.load_package import PackageStorage
 
-from bitrix24_source.errors import ConfigError
-
-pytestmark = pytest.mark.everywhere
+from bitrix24_source.errors import Bitrix24Error, ConfigError
 
 HOUR = 3600
 TWENTY = {177: 3000, **{1030 + 2 * number: 40 for number in range(19)}}
@@ -34,6 +33,7 @@ def test_a_run_without_changes(clock, spas, job):
 # --- what people do between runs ------------------------------------------------------------------------------------
 
 
+@pytest.mark.everywhere
 def test_a_custom_field_is_added(clock, spas, job):
     """The next run has its column, its list's table, and the values that people entered; other rows keep what they hold."""
     crm = job(spas({177: 60}))
@@ -56,6 +56,7 @@ def test_a_custom_field_is_added(clock, spas, job):
     ]
 
 
+@pytest.mark.everywhere
 def test_a_custom_field_is_removed(clock, spas, job):
     """Its column stays with what it held, until the row itself comes again."""
     crm = job(spas({177: 60}))
@@ -73,6 +74,7 @@ def test_a_custom_field_is_removed(clock, spas, job):
     assert [] == crm.differs(177)
 
 
+@pytest.mark.everywhere
 def test_an_option_is_renamed(clock, spas, job):
     """Items keep the option's id; the dictionary has its new name after the next run, without any row being read again."""
     portal = spas({177: 60})
@@ -88,6 +90,7 @@ def test_an_option_is_renamed(clock, spas, job):
     assert {} == rows_of_items(second)
 
 
+@pytest.mark.everywhere
 def test_the_selection_is_changed(clock, spas, job):
     """A field that is selected later has its values in all rows, also in those that nobody changed."""
     crm = job(spas({177: 120}))
@@ -105,6 +108,7 @@ def test_the_selection_is_changed(clock, spas, job):
 # --- what is lost between runs --------------------------------------------------------------------------------------
 
 
+@pytest.mark.everywhere
 def test_full_refresh_of_everything(clock, spas, job):
     """Tables are made anew."""
     crm = job(spas({177: 130}))
@@ -117,6 +121,7 @@ def test_full_refresh_of_everything(clock, spas, job):
     assert crm.portal.items(177).ids() == sorted(crm.items(177))
 
 
+@pytest.mark.everywhere
 def test_the_destination_is_dropped(clock, spas, job):
     """An empty destination gets everything again, whatever the working directory remembers."""
     crm = job(spas({177: 120, 1030: 30}))
@@ -128,6 +133,7 @@ def test_the_destination_is_dropped(clock, spas, job):
     assert [] == crm.differs(177, 1030)
 
 
+@pytest.mark.everywhere
 def test_the_working_directory_is_lost(clock, spas, job):
     """The destination remembers: the next run reads what changed, and no more."""
     crm = job(spas({177: 120}))
@@ -141,6 +147,7 @@ def test_the_working_directory_is_lost(clock, spas, job):
     assert [] == crm.differs(177)
 
 
+@pytest.mark.everywhere
 def test_one_item_table_is_dropped(clock, spas, job):
     """Somebody drops a table behind dlt's back: one sentence names it, and a full refresh makes it anew."""
     crm = job(spas({177: 120, 1030: 30}))
@@ -153,3 +160,26 @@ def test_one_item_table_is_dropped(clock, spas, job):
     crm.run(refresh=True, full_refresh=True)
 
     assert [] == crm.differs(177, 1030)
+
+
+@pytest.mark.everywhere
+@pytest.mark.parametrize("step", ["complete_job", "complete_loading_package"])
+def test_a_load_that_was_cut_off(clock, spas, job, monkeypatch, step):
+    """What the database has committed and the package does not know of is loaded again by the next run, each item once."""
+    crm = job(spas({177: 120}))
+    crm.run()
+    clock.advance(HOUR)
+    crm.portal.items(177).update(9, title="changed")
+    crm.portal.items(177).add(title="new")
+    with monkeypatch.context() as broken:
+        broken.setattr(PackageStorage, step, die)
+        with pytest.raises(Bitrix24Error):
+            crm.run()
+    crm.run()
+
+    assert [] == crm.differs(177) + crm.issues()
+
+
+def die(*_args, **_kwargs):
+    message = "the machine stops here"
+    raise OSError(message)
