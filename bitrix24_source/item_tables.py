@@ -148,7 +148,8 @@ def _replacing(key: str) -> Any:
     dlt would ask for each row of the destination whether its keys were among those that arrived. DuckDB answers that by
     sorting the whole table into hashes; asked in this form it skips what lies outside of the ids that arrived.
     """
-    return {**MERGE, "destination_scope": f"{key} IN (SELECT {key} FROM {{staging_table}})"}
+    scope = f"{key} IN (SELECT {key} FROM {{staging_table}})"  # noqa: S608 - our own names
+    return {**MERGE, "destination_scope": scope}
 
 
 _LIST_HINTS: dict[str, Any] = {
@@ -199,11 +200,6 @@ def _with_hints(table: pa.Table, name: str, **hints: Any) -> Any:
 def _stored_type(stored: Mapping[str, Any], table: str, column: str) -> str | None:
     type_ = stored.get(table, {}).get("columns", {}).get(column, {}).get("data_type")
     return None if type_ is None else str(type_)
-
-
-def release_memory() -> None:
-    """Arrow keeps what tables no longer need; the destination, which comes next, needs it more."""
-    pa.default_memory_pool().release_unused()
 
 
 def wire_names(fields: Sequence[Field], chosen: Sequence[str], table: str) -> tuple[frozenset[str], list[str]]:

@@ -18,7 +18,8 @@ from .client import Client
 from .errors import ConfigError
 from .extraction import CatalogReader, current_load_id, hints, issue_rows
 from .fields import fields_from_wire
-from .item_tables import MERGE, ItemTable, rejected_table, release_memory, wire_names
+from .freeing import free_now
+from .item_tables import MERGE, ItemTable, rejected_table, wire_names
 from .rounds import RESOURCE, ItemRound, TypeItems
 from .segments import ItemList
 from .tables import ISSUES
@@ -33,7 +34,7 @@ def spa_items(reader: CatalogReader, client: Client, choice: ItemChoice) -> DltR
         types = _types(catalog, client, choice)
         state: dict[str, Any] = dlt.current.resource_state() if current_load_id() else {}
         yield from ItemRound(client, types, state, choice, issues).rows(catalog)
-        release_memory()
+        free_now()
         yield rejected_table([], client.clock.now())
         if issues.noted:
             made = dlt.mark.make_hints(
