@@ -23,6 +23,9 @@ from .transport import redacted
 IDS_AT_ONCE = 1000
 """ids in one IN list"""
 
+ROWS_AT_ONCE = 10_000
+"""rows of one column that are fetched"""
+
 
 def require_free(pipeline: dlt.Pipeline) -> None:
     """Opens the destination and closes it again; a locked database should not cost a whole extraction.
@@ -82,8 +85,10 @@ def _ids_where(pipeline: dlt.Pipeline, schema: str, table: str, condition: str) 
     unreadable = (DatabaseUndefinedRelation, SqlClientNotAvailable, NotImplementedError)
     with suppress(*unreadable), pipeline.sql_client(schema) as client:
         name = client.make_qualified_table_name(table)
-        rows = client.execute_sql(f"SELECT id FROM {name} WHERE {condition}")  # noqa: S608 - our own names
-        return pa.array([row[0] for row in rows or ()], pa.int64())
+        with client.execute_query(f"SELECT id FROM {name} WHERE {condition}") as found:  # noqa: S608 - our own names
+            # A tuple for each id of a large table, all at once, would be the peak of a whole run.
+            ids = [pa.array([row[0] for row in rows], pa.int64()) for rows in found.iter_fetch(ROWS_AT_ONCE)]
+        return pa.concat_arrays([pa.array([], pa.int64()), *ids])
     return pa.array([], pa.int64())
 
 

@@ -20,7 +20,7 @@ from .choice import ItemChoice
 from .client import Client
 from .deletions import deleted_rows, gone_types, missing_ids, revived_ids
 from .errors import Bitrix24Error, ConfigError, DeniedError, PortalError, UnavailableError
-from .extraction import current_load_id
+from .extraction import current_collector, current_load_id
 from .item_tables import ItemTable
 from .items import Ended, Rows, pace_for, read_items
 from .memory import TypeMemory
@@ -100,8 +100,7 @@ class ItemRound:
     def rows(self, catalog: Catalog) -> Iterator[Any]:
         """Everything for dlt: hints, tables, marks; keeps the memory of what it finished."""
         self._choice.slices.begin_round()
-        # Once: dlt reads its whole configuration again each time that it is asked for its pipeline.
-        self._collector = dlt.current.pipeline().collector if current_load_id() else None
+        self._collector = current_collector()
         self._started = self._client.clock.monotonic()
         settled = self._choice.slices.settled
         self._types = [one for one in self._types if one.spa.entity_type_id not in settled and self._fits(one)]
@@ -117,7 +116,6 @@ class ItemRound:
         yield from self._vanished(catalog)
         for one in self._types:
             yield from one.table.rest()
-        for one in self._types:
             if id(one) in plans:
                 one.memory.keep(self._state, one.spa.entity_type_id)
         settled.update(one.spa.entity_type_id for one in self._types if not one.wants_another_round)
@@ -240,14 +238,14 @@ class ItemRound:
             yield from (Ended(items, self._lost) for items in open_)
 
     def _taken(self, one: TypeItems, role: Role, what: Rows) -> Iterator[Any]:
+        ids = [int(row["id"]) for row in what.rows]
         if one.sweeps:
-            ids = one.seen if role in ("all", "ids") else one.came
-            ids.append(pa.array([int(row["id"]) for row in what.rows], pa.int64()))
+            (one.seen if role in ("all", "ids") else one.came).append(pa.array(ids, pa.int64()))
         if role == "ids":
             return
         if role == "changed":
             self._check_bound(one, what.rows)
-        one.max_id = max(one.max_id, *(int(row["id"]) for row in what.rows))
+        one.max_id = max(one.max_id, *ids)
         if role == "all":
             one.memory.parts, one.memory.max_id = list(what.parts), max(one.memory.max_id, one.max_id)
             self._count(len(what.rows))
