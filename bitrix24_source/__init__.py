@@ -30,6 +30,7 @@ The river, one file per station, in the order in which data meets them; imports 
     crm_tables       the catalogue of the rest of CRM, its people and its dictionaries
     lists            which lists are read by id, and what does a call for a page of each look like?
     collecting       how often does Python look for garbage while rows stream through?
+    freeing          how soon does memory that rows took go back to the system?
     background       how does work go on beside the caller, without holding it back at the end?
     segments         which pages of a long list come next, and what does a page tell?
     pace             how much may be asked of the portal in the next request?

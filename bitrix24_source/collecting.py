@@ -11,7 +11,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-SELDOM = (50_000, 20, 100)
+SELDOM = (200_000, 20, 100)
+"""more than the rows that are under way at once"""
 
 _lock = threading.Lock()
 _streams = 0

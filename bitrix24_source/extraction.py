@@ -80,6 +80,15 @@ def current_load_id() -> str:
         return ""
 
 
+def current_collector() -> Any:
+    """Where the progress of the current load is shown; None outside a pipeline.
+
+    To be asked once and kept: dlt reads its whole configuration again whenever it is asked for its pipeline, and in another
+    thread it would make a new one.
+    """
+    return dlt.current.pipeline().collector if current_load_id() else None
+
+
 def _needed_tables(name: str) -> frozenset[str]:
     selected = selected_resources(name)
     lists = (needs for resource, needs in LISTS.items() if resource in selected)
@@ -95,11 +104,8 @@ def selected_resources(name: str) -> frozenset[str]:
 
 
 def _request_counter() -> Callable[[], None]:
-    """Shows requests beside dlt's own counters, in whatever progress the user chose.
-
-    The pipeline is asked for here and not in the counter: in another thread dlt would make a new one.
-    """
-    collector = dlt.current.pipeline().collector
+    """Shows requests beside dlt's own counters, in whatever progress the user chose."""
+    collector = current_collector()
 
     def count() -> None:
         collector.update("Bitrix24 requests")

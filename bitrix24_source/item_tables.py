@@ -216,11 +216,6 @@ def _stored_type(stored: Mapping[str, Any], table: str, column: str) -> str | No
     return None if type_ is None else str(type_)
 
 
-def release_memory() -> None:
-    """Arrow keeps what tables no longer need; the destination, which comes next, needs it more."""
-    pa.default_memory_pool().release_unused()
-
-
 def wire_names(fields: Sequence[Field], chosen: Sequence[str], table: str) -> tuple[frozenset[str], list[str]]:
     """The fields that somebody named by wire name, Bitrix24's upper-case name or column; and the names that fit none."""
     by_name: dict[str, str] = {}

@@ -22,6 +22,7 @@ from .batching import Outcome
 from .client import Client
 from .collecting import seldom_collecting
 from .errors import Action, Bitrix24Error, CredentialError, UnavailableError
+from .freeing import free_soon
 from .lists import METHODS, ItemList, Row
 from .pace import Pace
 from .segments import Part, Segment, advance, newest_id
@@ -71,6 +72,7 @@ def read_items(
         Bitrix24Error: what concerns all lists alike: credential, network, a limit that does not end.
     """
     segments = [one if isinstance(one, Segment) else Segment(one) for one in what]
+    free_soon()
     reading = _Reading(client, segments, max(1, connections), enough or threading.Event(), pace, most)
     try:
         with seldom_collecting():

@@ -17,7 +17,8 @@ from .catalog import Issues
 from .choice import ItemChoice
 from .client import Client
 from .extraction import CatalogReader, current_load_id, hints, issue_rows, selected_resources
-from .item_tables import MERGE, rejected_table, release_memory
+from .freeing import free_now
+from .item_tables import MERGE, rejected_table
 from .rounds import Round
 from .selection import LISTS, readings
 from .tables import ISSUES
@@ -63,7 +64,7 @@ class _SharedRound:
         self._choice.slices.resources = frozenset(names)
         lists = list(readings(catalog, self._client, self._choice, frozenset(names)))
         yield from Round(self._client, lists, states.__getitem__, self._choice, issues).made(catalog, turns.is_taken)
-        release_memory()
+        free_now()
         some = next((name for name in names if turns.is_taken(name)), names[0])
         yield some, rejected_table([], self._client.clock.now())
         if issues.noted:

@@ -23,7 +23,7 @@ from .client import Client
 from .deletions import deleted_rows, gone_types, missing_ids, revived_ids
 from .destination import Held
 from .errors import Bitrix24Error, ConfigError, DeniedError, PortalError, UnavailableError
-from .extraction import current_load_id
+from .extraction import current_collector, current_load_id
 from .items import Ended, Rows, pace_for, read_items
 from .lists import ItemList, OwnedList, Row
 from .owned import Belongings, OwnedReading
@@ -76,8 +76,7 @@ class Round:
         """
         slices = self._choice.slices
         slices.begin_round()
-        # Once: dlt reads its whole configuration again each time that it is asked for its pipeline.
-        self._collector = dlt.current.pipeline().collector if current_load_id() else None
+        self._collector = current_collector()
         self._started = self._client.clock.monotonic()
         self._readings = [one for one in self._readings if one.key not in slices.settled and self._fits(one)]
         for one in self._readings:

@@ -7,12 +7,16 @@ locked database should not cost a whole extraction.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
 import dlt
+from dlt.common.configuration.container import Container
+from dlt.common.configuration.providers import CustomLoaderDocProvider
+from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 from dlt.common.exceptions import DltException
 
 from .catalog import Issues
@@ -73,10 +77,12 @@ def run(
     """
     elsewhere: Any = {"pipelines_dir": pipelines_dir} if pipelines_dir else {}
 
+    chosen = _destination(destination, pipeline_name, dataset)
+
     def make() -> dlt.Pipeline:
         pipeline: dlt.Pipeline = dlt.pipeline(
             pipeline_name,
-            destination=_destination(destination, pipeline_name, dataset),
+            destination=chosen,
             dataset_name=dataset,
             progress=progress,
             **elsewhere,
@@ -85,7 +91,7 @@ def run(
 
     failure: BaseException
     try:
-        with only_run(pipeline_name, pipelines_dir, wait_seconds) as folder:
+        with only_run(pipeline_name, pipelines_dir, wait_seconds) as folder, _duckdb_in_one_thread():
             pipeline = opened(make, folder)
             require_free(pipeline)
             pipeline = with_nothing_pending(pipeline)
@@ -137,6 +143,21 @@ def _destination(name: Any, pipeline_name: str, dataset: str) -> Any:
     if name != "duckdb" or named or pipeline_name != dataset:
         return name
     return dlt.destinations.duckdb(f"{pipeline_name}_data.duckdb")
+
+
+@contextmanager
+def _duckdb_in_one_thread() -> Iterator[None]:
+    """Unless the configuration says otherwise. DuckDB shares work between threads by 122,880 rows, which a slice does not
+    have: its other threads only spin meanwhile, and took as much of the processor as the one that works.
+    """
+    settings = {"destination": {"duckdb": {"credentials": {"global_config": {"threads": 1}}}}}
+    providers = Container()[PluggableRunContext].providers.providers
+    ours = CustomLoaderDocProvider("defaults of bitrix24", lambda: settings)
+    providers.append(ours)  # asked last
+    try:
+        yield
+    finally:
+        providers.remove(ours)
 
 
 def _row_counts(pipeline: dlt.Pipeline) -> Counter[str]:

@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import dlt
 import pytest
 from dlt.common.storages.load_package import PackageStorage
 
 from bitrix24_source.errors import Bitrix24Error, ConfigError
+from bitrix24_source.run import run
 
 HOUR = 3600
 TWENTY = {177: 3000, **{1030 + 2 * number: 40 for number in range(19)}}
@@ -183,3 +185,31 @@ def test_a_load_that_was_cut_off(clock, spas, job, monkeypatch, step):
 def die(*_args, **_kwargs):
     message = "the machine stops here"
     raise OSError(message)
+
+
+# --- what a run does to the destination -----------------------------------------------------------------------------
+
+
+def duckdb_threads(folder):
+    """How many threads DuckDB has in a run."""
+    found = []
+
+    @dlt.resource
+    def rows():
+        with dlt.current.pipeline().destination_client() as client:
+            found.extend(client.sql_client.execute_sql("select current_setting('threads')"))
+        yield {"id": 1}
+
+    run(rows(), destination=dlt.destinations.duckdb(str(folder / "one.duckdb")), pipelines_dir=str(folder))
+    return found
+
+
+def test_duckdb_works_in_one_thread(tmp_path, monkeypatch):
+    """Others would only spin beside it; who configures more has more, and what others load is not touched."""
+    one = duckdb_threads(tmp_path)
+    monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS__GLOBAL_CONFIG", '{"threads": 3}')
+    three = duckdb_threads(tmp_path)
+    monkeypatch.undo()
+
+    assert ([(1,)], [(3,)]) == (one, three)
+    assert dlt.config.get("destination.duckdb.credentials.global_config") is None
