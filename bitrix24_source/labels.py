@@ -74,10 +74,12 @@ def drop_views(pipeline: dlt.Pipeline, schema: str = "") -> list[Bitrix24Error]:
 def _in_destination(
     pipeline: dlt.Pipeline, schema: str, act: Callable[[ViewDatabase], list[Bitrix24Error]]
 ) -> list[Bitrix24Error]:
-    name = schema or ("bitrix24" if "bitrix24" in pipeline.schema_names else pipeline.default_schema_name)
-    if name not in pipeline.schema_names:
-        return []  # nothing was loaded
     try:
+        if not pipeline.schema_names:
+            pipeline.sync_destination()  # a new machine learns there what was loaded
+        name = schema or ("bitrix24" if "bitrix24" in pipeline.schema_names else pipeline.default_schema_name)
+        if name not in pipeline.schema_names:
+            return []  # nothing was
         with ViewDatabase.opened(pipeline, name) as database:
             if database:
                 return act(database)
