@@ -133,13 +133,14 @@ def _tried(client: Client, items: ItemList, id_: int, moment: datetime) -> Spell
 def _known_item(client: Client, lists: Sequence[ItemList]) -> tuple[tuple[ItemList, int, datetime] | None, bool]:
     """The row that was least lately changed among the first of some types: one that will hardly change while we ask.
 
-    And whether there are items whose time cannot be read.
+    And whether there may be others, whose time cannot be read.
     """
     unreadable = False
     calls = [replace(items, filter={}, select=(items.time_name,), also=()).page(0) for items in lists]
     found: list[tuple[datetime, int, int]] = []
     for place, outcome in enumerate(batching.run(client, calls)):
         items = lists[place]
+        unreadable = unreadable or not isinstance(outcome, Answer)
         for row in _rows(items, outcome):
             moment = moment_of(row.get(items.time_name))
             if moment is not None and (id_ := items.id_of(row)):
