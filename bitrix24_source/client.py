@@ -225,8 +225,11 @@ class Client:
         response = self._redirected(call, token, where)
         if response.status == 504:  # the cloud's gateway gives up after 60 seconds, with a page of its own
             raise TimedOutError("the portal did not answer in time (HTTP 504)", where, "try again later")
-        answer = self._deciphered(response, where)
-        self._answered = True
+        outcome = _outcome(lambda: self._deciphered(response, where))
+        self._answered = self._answered or isinstance(outcome, Answer) or bool(outcome.code)
+        if isinstance(outcome, Bitrix24Error):
+            raise outcome
+        answer = outcome
         self.budget.note(call.method, answer.operating)
         self.budget.note_clock(answer.finished)
         return answer

@@ -66,11 +66,14 @@ class ItemTable:
         self._reread = False
         self._use(self.fields)
 
-    def rest(self) -> Iterator[Any]:
-        """The tables of which nothing came, empty: a type without items is a table without rows."""
+    def rest(self, stored: Mapping[str, Any]) -> Iterator[Any]:
+        """The tables of which nothing came, empty: a type without items is a table without rows.
+
+        Not those that the destination has already, with all columns: to dlt an empty table is as much work as any.
+        """
         nothing = self._converter.convert([])
         for name, table in {self.name: nothing.items, **nothing.children}.items():
-            if name not in self._told:
+            if name not in self._told and not _is_stored(stored, name, table.schema.names):
                 yield self._named(name, table if name == self.name else with_removed(table, []))
 
     def take(self, rows: Sequence[Row], now: datetime) -> Iterator[Any]:
@@ -209,6 +212,11 @@ def with_hints(table: pa.Table, name: str, *, replaces: str = "", **hints: Any) 
 def _plain(column: Mapping[str, Any]) -> dict[str, Any]:
     """A column without what only a merge understands."""
     return {key: value for key, value in column.items() if key not in ("dedup_sort", "hard_delete")}
+
+
+def _is_stored(stored: Mapping[str, Any], table: str, columns: Sequence[str]) -> bool:
+    known = stored.get(stored_table(table), {}).get("columns", {}) if can_merge() else {}
+    return all(stored_column(name) in known for name in columns)
 
 
 def _stored_type(stored: Mapping[str, Any], table: str, column: str) -> str | None:

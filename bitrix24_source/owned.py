@@ -6,7 +6,7 @@ read anyway - as long as both have read the same so far; else the ids of the own
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -45,8 +45,8 @@ class OwnedReading(Reading):
     def name(self) -> str:
         return self.owned.name
 
-    def rest(self) -> Iterator[Any]:
-        yield from self.owned.rest()
+    def rest(self, stored: Mapping[str, Any]) -> Iterator[Any]:
+        yield from self.owned.rest(stored)
 
     def remember(self) -> None:
         """Not where something is missing: then the owners are asked for again."""

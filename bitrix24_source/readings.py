@@ -5,7 +5,7 @@ It refuses to know what is asked for next (which is `agenda`'s to say), how page
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -94,10 +94,10 @@ class Reading:
         again = is_done and self.resumes and self.is_swept and not self.items.filter
         return not self.failed and (self.memory.is_begun or again)
 
-    def rest(self) -> Iterator[Any]:
-        """Its tables of which nothing came."""
+    def rest(self, stored: Mapping[str, Any]) -> Iterator[Any]:
+        """Its tables of which nothing came and that the destination does not have."""
         if self.table is not None:
-            yield from self.table.rest()
+            yield from self.table.rest(stored)
 
     def recall(self, state: State, *, is_first_round: bool) -> None:
         """What earlier runs left to know of it."""

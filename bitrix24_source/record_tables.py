@@ -5,7 +5,7 @@ What belongs to an owner is merged by owner, so that what the owner no longer ha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import dlt
 import pyarrow as pa
 
+from .capabilities import can_merge
 from .cells import as_int
 from .fields import Field
 from .fixed_fields import (
@@ -127,9 +128,9 @@ class BindingTable:
         if owners:
             yield from self._told([(owner, -1, -1, True) for owner in owners])
 
-    def rest(self) -> Iterator[Any]:
-        """The table, if nothing came of it."""
-        if not self._is_told:
+    def rest(self, stored: Mapping[str, Any]) -> Iterator[Any]:
+        """The table, if nothing came of it and the destination does not have it."""
+        if not self._is_told and not (self.name in stored and can_merge()):
             yield from self._told([])
 
     def _told(self, rows: Sequence[tuple[Any, ...]]) -> Iterator[Any]:

@@ -87,8 +87,9 @@ class Round:
         yield from self._belongings()
         if wanted(SPA_ITEMS):
             yield from self._vanished(catalog)
+        stored = dlt.current.source_schema().tables if current_load_id() else {}
         for one in self._readings:
-            yield from ((one.resource, table) for table in one.rest())
+            yield from ((one.resource, table) for table in one.rest(stored))
         for one in self._readings:
             if self._moment is not None and wanted(one.resource):
                 one.remember()

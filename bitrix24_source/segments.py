@@ -21,6 +21,12 @@ from .wire import PAGE_SIZE, Answer, Call
 Part = list[Any]
 """A remembered segment: after, upper, goal, ids_per_row, is_even."""
 
+_GUESSED = 3
+"""pages that a vast stretch begins with of which none came yet: ids may lie in clusters, far apart, and all but one be garbage"""
+
+_VAST = 1_000_000
+"""rows, by the estimate, from which on it is not believed at once"""
+
 _SAFETY = 0.95
 """of the pages that an estimate promises are asked for at once; the pages of even ids are known exactly"""
 
@@ -37,6 +43,7 @@ class Segment:
         ids_per_row: how far apart ids lie, by the latest pages; 0 while nothing is known.
         is_even: they lie equally far apart, so that estimates are exact.
         doubted: where a page ended that was short although later ids are known to be there.
+        is_guess: nothing of it came yet, and what is known of it is known of its neighbour.
     """
 
     items: ItemList
@@ -46,6 +53,7 @@ class Segment:
     ids_per_row: float = 0.0
     is_even: bool = False
     doubted: int | None = None
+    is_guess: bool = False
 
     def to_part(self) -> Part:
         """As a list that can be remembered."""
@@ -65,7 +73,7 @@ class Segment:
         """Links of the next chain: what comes after the end would be garbage that costs the portal time."""
         pages = self.rows_left() / PAGE_SIZE
         exact = math.ceil(pages) if self.is_even else math.floor(pages * _SAFETY)
-        return max(1, min(most, exact))
+        return max(1, min(most, exact, _GUESSED if self.is_guess and self.rows_left() > _VAST else exact))
 
     def chain(self, links: int, first_command: int) -> list[Call]:
         """The next pages as commands of a batch, of which the first is command number `first_command`."""
@@ -81,9 +89,12 @@ class Segment:
         borders = [self.after, *(self.after + round(step * part) for part in range(1, parts))]
         uppers: list[int | None] = [*borders[1:], self.upper]
         return [
-            Segment(self.items, after, upper, upper if upper is not None else self.goal, self.ids_per_row, self.is_even)
+            Segment(
+                self.items, after, upper, upper if upper is not None else self.goal, self.ids_per_row, self.is_even,
+                is_guess=self.is_guess or after != self.after,
+            )
             for after, upper in zip(borders, uppers, strict=True)
-        ]
+        ]  # fmt: skip
 
 
 @dataclass
@@ -127,6 +138,7 @@ def advance(segment: Segment, outcomes: Sequence[Outcome]) -> Progress:
         start, segment.after = segment.after, ids[-1] if ids else segment.after
         progress.rows += rows
         progress.pages += 1
+        segment.is_guess = False
         if len(rows) < PAGE_SIZE:
             progress.finished = _is_end(segment)
             break

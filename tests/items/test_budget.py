@@ -165,3 +165,18 @@ def test_a_load_within_the_limits(clock, warehouse):
     assert 0 == portal.limits.refused
     assert 15_000 == len(crm.ids())
     assert [] == crm.issues()
+
+
+def test_clusters_of_ids_far_apart(spas, line, reading):
+    """Where most of the span of ids is empty, what is asked for in vain is a fraction of what a chain for each part would be."""
+    portal = spas({177: 10_000})
+    items, store = portal.items(177), portal.world.objects[177]
+    for start in (10_000_000, 2_000_000_000):
+        store._last = start
+        for _ in range(200):
+            items.add(title="far away")
+    way = line(portal)
+    done = reading(way)
+
+    assert items.ids() == done.ids()
+    assert way.wasted() < 50, way.wasted()
