@@ -95,10 +95,11 @@ def run(
             pipeline = opened(make, folder)
             require_free(pipeline)
             pipeline = with_nothing_pending(pipeline)
-            again: Any = "drop_resources" if full_refresh else None
+            chosen_source = source.with_resources(*resources) if resources else source
             if full_refresh:
-                drop_views(pipeline)  # PostgreSQL drops no table that a view stands on
-            pipeline.run(source.with_resources(*resources) if resources else source, refresh=again)
+                _refresh(pipeline, chosen_source)
+            else:
+                pipeline.run(chosen_source)
             rows = _row_counts(pipeline)
             while slices and slices.unfinished:
                 pipeline.run(source.with_resources(*slices.resources))
@@ -112,6 +113,16 @@ def run(
         interrupted = was_interrupted(error)
         failure = KeyboardInterrupt() if interrupted else explained(error, _name_of(destination))
     raise failure
+
+
+def _refresh(pipeline: dlt.Pipeline, source: Any) -> None:
+    """Views go first, PostgreSQL drops no table that one stands on; they are back at once where the load fails."""
+    drop_views(pipeline, source.name)
+    try:
+        pipeline.run(source, refresh="drop_resources")
+    except BaseException:
+        create_views(pipeline, source.name)
+        raise
 
 
 def _note(pipeline: dlt.Pipeline, source: Any, problems: Sequence[Bitrix24Error]) -> Counter[str]:
