@@ -98,9 +98,8 @@ class LabeledView:
             if part is not None
         ]
         source = exp.alias_(self._stored.table(self._table), _ITEM, table=True, quoted=True)
-        query = exp.select(*listed, copy=False).from_(
-            source, copy=False
-        )  # in a wide table copies cost more than all else
+        # In place: in a wide table copies would cost more than all else.
+        query = exp.select(*listed, copy=False).from_(source, copy=False)
         for subquery, condition in self._joins:
             query.join(subquery, on=condition, join_type="left", copy=False)
         if "deleted_at" in self._columns:
