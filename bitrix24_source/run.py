@@ -103,9 +103,9 @@ def run(
             rows = _row_counts(pipeline)
             while slices and slices.unfinished:
                 pipeline.run(source.with_resources(*slices.resources))
-                rows += _row_counts(pipeline)
+                rows.update(_row_counts(pipeline))
             if views:
-                rows += _note(pipeline, source, create_views(pipeline, source.name))
+                rows.update(_note(pipeline, source, create_views(pipeline, source.name)))  # += would drop zeros
             return Loaded(rows, dataset)
     except Bitrix24Error:
         raise

@@ -76,7 +76,9 @@ def test_demo_prints_what_the_readme_shows(demo: str) -> None:
 def test_questions_have_the_answers_that_the_readme_gives(number: int, demo: str, folder: Path) -> None:
     """A question's SQL, asked of the demo's tables, answers what stands below it."""
     assert "Tables" in demo
-    question, answer = re.findall(r"^```sql\n(.*?)^```\n\n(\|.*?)\n\n", README, re.MULTILINE | re.DOTALL)[number]
+    question, answer = re.findall(r"^```sql\n((?:(?!```).)*?)^```\n\n(\|.*?)\n\n", README, re.MULTILINE | re.DOTALL)[
+        number
+    ]
     with duckdb.connect(str(folder / "bitrix24_demo.duckdb"), read_only=True) as database:
         relation = database.sql(question)
         rows = [relation.columns, *relation.fetchall()]

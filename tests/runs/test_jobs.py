@@ -156,7 +156,7 @@ def test_one_item_table_is_dropped(clock, spas, job):
     crm.run()
     clock.advance(HOUR)
     crm.portal.items(177).update(9, title="changed")
-    crm.execute("drop table {}.spa_items_177")
+    crm.execute("drop table {}.spa_items_177 cascade")
     with pytest.raises(ConfigError, match=r"spa_items_177.*--full-refresh"):
         crm.run()
     crm.run(refresh=True, full_refresh=True)

@@ -11,17 +11,22 @@ Fixtures to ask for, beside those of the end-to-end tests:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import databases
 import dlt
 import pytest
+import requests
 
-from bitrix24_source import create_views
-from bitrix24_source.sandbox import Clock, Portal
+from bitrix24_source import bitrix24, create_views
+from bitrix24_source.auth import Bitrix24Credentials, auth_from
+from bitrix24_source.client import Client
+from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter
 
-POSTGRES = "postgresql://postgres:trusted@127.0.0.1:5432/postgres"
 TABLE = 177
 
 Row = dict[str, Any]
@@ -48,20 +53,19 @@ SHAPES: dict[str, dict[str, str]] = {
 class House:
     """A portal, and a database that it is loaded into."""
 
-    warehouse: Any
+    pipeline: dlt.Pipeline
     portal: Portal
-
-    @property
-    def pipeline(self) -> dlt.Pipeline:
-        return self.warehouse.pipeline
 
     @property
     def items(self) -> Any:
         return self.portal.items(TABLE)
 
     def source(self, *resources: str, **arguments: Any) -> Any:
-        self.warehouse.portal = self.portal
-        source = self.warehouse.source(**arguments)
+        session = requests.Session()
+        session.mount("https://", SandboxAdapter(self.portal))
+        credentials = self.portal.credentials(self.portal.base_url)["webhook"]
+        client = Client(auth_from(Bitrix24Credentials(**credentials)), clock=self.portal.clock, session=session)
+        source = bitrix24(credentials=credentials, client=client, **arguments)
         return source.with_resources(*resources) if resources else source
 
     def run(self, *resources: str, **arguments: Any) -> None:
@@ -109,16 +113,29 @@ def requests_portal(clock: Clock) -> Portal:
 
 
 @pytest.fixture
-def house_of(request: pytest.FixtureRequest, warehouse: Callable[..., Any]) -> Callable[..., House]:
-    def make(database: str, portal: Portal) -> House:
-        if database == "duckdb":
-            return House(warehouse(portal), portal)
-        dataset = request.getfixturevalue("postgres")()
-        return House(warehouse(portal, destination=dlt.destinations.postgres(POSTGRES), dataset=dataset), portal)
+def house_of(tmp_path: Path) -> Iterator[Callable[..., House]]:
+    """Makes houses, each with a pipeline and a database of its own: house_of("postgres", portal)."""
+    number = itertools.count()
+    made: list[databases.DuckDB] = []
 
-    return make
+    def make(kind: str, portal: Portal, destination: Any = None) -> House:
+        if kind == "postgres" and (reason := databases.why_no_postgres()):
+            (pytest.fail if databases.REQUIRED else pytest.skip)(reason)
+        folder = tmp_path / f"house{next(number)}"
+        made.append(databases.make(kind, folder))
+        pipeline = dlt.pipeline(
+            folder.name,
+            pipelines_dir=str(folder / "pipelines"),
+            destination=destination or made[-1].destination,
+            dataset_name=made[-1].dataset,
+        )
+        return House(pipeline, portal)
+
+    yield make
+    for one in made:
+        one.drop()
 
 
-@pytest.fixture(params=["duckdb", "postgres"])
+@pytest.fixture(params=databases.ENGINES)
 def house(request: pytest.FixtureRequest, requests_portal: Portal, house_of: Callable[..., House]) -> House:
     return house_of(request.param, requests_portal)

@@ -327,9 +327,9 @@ def _near(value):
     return f"{value:.12g}" if isinstance(value, float) and math.isfinite(value) else value
 
 
-def test_destinations_without_views_are_left_alone(requests_portal, warehouse, tmp_path):
+def test_destinations_without_views_are_left_alone(requests_portal, house_of, tmp_path):
     """Files have no views; that is no problem."""
-    house = warehouse(requests_portal, destination=dlt.destinations.filesystem(str(tmp_path / "files")))
+    house = house_of("duckdb", requests_portal, dlt.destinations.filesystem(str(tmp_path / "files")))
     house.run("spa_fields")
 
     assert [] == create_views(house.pipeline)
