@@ -38,7 +38,7 @@ class Loaded:
         """Rows of a report as dictionaries."""
         schema = f"set search_path = '{self._database.dataset}'"
         with self._database._cursor() as cursor:
-            cursor.execute(schema if self._database.kind == "postgres" else f"use {self._database.dataset}")
+            cursor.execute(schema if self._database.engine == "postgres" else f"use {self._database.dataset}")
             cursor.execute((REPORTS / f"{name}.sql").read_text(encoding="utf-8"))
             names = [column[0] for column in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
@@ -73,11 +73,11 @@ class Loaded:
 
 
 @pytest.fixture(scope="module")
-def loaded(kind, tmp_path_factory):
+def loaded(engine, tmp_path_factory):
     """One run for all reports of a database, to look at only."""
     folder = tmp_path_factory.mktemp("reports")
     clock = Clock(datetime(2025, 7, 1, 12, tzinfo=timezone.utc))
-    portal, database = Portal("demo", items=60, clock=clock), databases.make(kind, folder)
+    portal, database = Portal("demo", items=60, clock=clock), databases.make(engine, folder)
     session = requests.Session()
     session.mount("https://", SandboxAdapter(portal))
     credentials = portal.credentials(portal.base_url)["webhook"]
