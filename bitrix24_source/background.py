@@ -10,6 +10,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -34,37 +35,52 @@ def in_background(work: Callable[[], T]) -> Future[T]:
     return done
 
 
-def ahead(made: Callable[[Future[None]], Iterator[T]], most: int) -> Iterator[T]:
+def ahead(made: Callable[[Future[None]], Iterator[T]], most: int, at_once: int = 1) -> Iterator[list[T]]:
     """What an iterator makes in a thread of its own, at most so many steps ahead.
 
     Args:
         made: makes the iterator. The future that it is given is done when nobody wants more.
         most: steps.
+        at_once: how many of the steps that are there already come together. None is waited for so that it may.
     """
-    arrived: queue.Queue[Any] = queue.Queue(maxsize=most)
+    arrived: queue.Queue[T | _End] = queue.Queue(maxsize=most)
     gone: Future[None] = Future()
     thread = threading.Thread(target=_conduct, args=(made, arrived, gone), name="bitrix24-items", daemon=True)
     thread.start()
     try:
-        while (came := arrived.get()) is not None:
-            if isinstance(came, Exception):
-                raise came
-            yield came
+        end = None
+        while end is None:
+            came: list[T] = []
+            while not came or (len(came) < at_once and not arrived.empty()):
+                what = arrived.get()
+                if isinstance(what, _End):
+                    end = what
+                    break
+                came.append(what)
+            if came:
+                yield came
+        if end.error is not None:
+            raise end.error
     finally:
         gone.set_result(None)
         thread.join(2 * GRACE_SECONDS)
 
 
+@dataclass(frozen=True)
+class _End:
+    """Nothing comes after this."""
+
+    error: Exception | None = None
+
+
 def _conduct(made: Callable[[Future[None]], Iterator[Any]], arrived: queue.Queue[Any], gone: Future[None]) -> None:
-    end: Exception | None = None
+    end = _End()
     try:
         for what in made(gone):
             _hand_over(what, arrived, gone)
     except Exception as error:  # noqa: BLE001 - whatever ends the thread is for the caller to see
-        end = error
-    if end is not None:
-        _hand_over(end, arrived, gone)
-    _hand_over(None, arrived, gone)
+        end = _End(error)
+    _hand_over(end, arrived, gone)
 
 
 def _hand_over(what: Any, arrived: queue.Queue[Any], gone: Future[None]) -> None:

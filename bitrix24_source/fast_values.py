@@ -42,8 +42,9 @@ def _text(values: Sequence[Any], types: set[type]) -> list[pa.Array]:
     return [_without(array, "")]
 
 
-def _boolean(values: Sequence[Any], _types: set[type]) -> list[pa.Array]:
-    return [pa.array(list(map(BOOLEANS.__getitem__, values)), pa.bool_())]
+def _boolean(values: Sequence[Any], types: set[type]) -> list[pa.Array]:
+    read = values if types <= {bool, type(None)} else list(map(BOOLEANS.__getitem__, values))
+    return [pa.array(read, pa.bool_())]
 
 
 def _date(values: Sequence[Any], types: set[type]) -> list[pa.Array]:
@@ -59,15 +60,11 @@ def _datetime(values: Sequence[Any], types: set[type]) -> list[pa.Array]:
 
 
 def _money(values: Sequence[Any], types: set[type]) -> list[pa.Array]:
-    if not types <= {str, type(None)}:
-        _odd()
-    parts = [value.rpartition("|") if value else (None, "|", None) for value in values]
-    amounts, bars, currencies = zip(*parts, strict=True)
-    if "" in bars:
-        _odd()
+    (text,) = _text(values, types)
     # Arrow would read exponents and long numbers modulo 2**128, without a word.
-    digits = _like(r"^-?[0-9]{1,20}(\.[0-9]{1,9})?$", pa.array(amounts, TEXT))
-    return [digits.cast(AMOUNT), *_text(currencies, {str})]
+    letters = _like(r"^-?[0-9]{1,20}(\.[0-9]{1,9})?\|[A-Z]{3}$", text).cast(pa.binary())
+    amounts, currencies = pc.binary_slice(letters, 0, -4), pc.binary_slice(letters, -3, None)
+    return [amounts.cast(TEXT).cast(AMOUNT), currencies.cast(TEXT)]
 
 
 def _multifield(values: Sequence[Any], types: set[type]) -> list[pa.Array]:

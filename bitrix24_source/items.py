@@ -12,8 +12,9 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain, groupby
 from typing import Any
 
 from . import batching
@@ -33,6 +34,9 @@ log = logging.getLogger("bitrix24_source")
 
 WORTH_A_CONNECTION = BATCH_SIZE * PAGE_SIZE
 """rows"""
+
+ANSWERS_AT_ONCE = 2
+"""that are handed over as one when they are there already: what follows costs much the same for few rows as for many"""
 
 
 @dataclass(frozen=True)
@@ -76,9 +80,20 @@ def read_items(
     reading = _Reading(client, segments, max(1, connections), enough or threading.Event(), pace, most)
     try:
         with seldom_collecting():
-            yield from ahead(reading.run, max(2, connections))
+            for came in ahead(reading.run, max(2, connections), ANSWERS_AT_ONCE):
+                yield from _joined(came)
     finally:
         client.rest()
+
+
+def _joined(came: Sequence[Rows | Ended]) -> Iterator[Rows | Ended]:
+    """The same, neighbours of one list as one."""
+    for items, neighbours in groupby(came, lambda what: what.items if isinstance(what, Rows) else None):
+        if items is None:
+            yield from neighbours
+        else:
+            *_, last = those = [what for what in neighbours if isinstance(what, Rows)]
+            yield replace(last, rows=list(chain.from_iterable(what.rows for what in those)))
 
 
 def pace_for(client: Client) -> Pace:

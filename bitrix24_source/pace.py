@@ -24,6 +24,9 @@ SHORT_SECONDS = 0.5
 FIRST_BATCH = 10
 """commands, before anything is known of the portal's speed"""
 
+GROWTH = 4
+"""times the size of the request before: what few pages took is no promise for many, and a request may take five times its due"""
+
 CAUTIOUS_REQUESTS = 10
 """that must be answered in time before more pages are asked for than half of what was too many"""
 
@@ -71,7 +74,7 @@ class Pace:
         self._answered_in_time += 1
         if self._answered_in_time % CAUTIOUS_REQUESTS == 0:
             self._most = min(self._most * 2, BATCH_SIZE)
-        self._size = max(1, min(fitting, self._size * 2, self._most))
+        self._size = max(1, min(fitting, self._size * GROWTH, self._most))
 
     def too_slow(self, pages: int) -> None:
         """A request of `pages` was not answered in time."""

@@ -144,10 +144,10 @@ def test_one_connection_is_one_request_at_a_time(clock, line, reading):
 
 def test_what_is_left_is_told(clock, line, reading):
     """Progress knows how many rows are still to come: it falls to 0 and is about right in between."""
-    done = reading(line(Portal("bench", items=10_000, id_step=3, clock=clock)), connections=1)
+    done = reading(line(Portal("bench", items=30_000, id_step=3, clock=clock)), connections=1)
 
     assert 0 == done.left[-1]
-    assert max(done.left) == pytest.approx(10_000, rel=0.25)
+    assert max(done.left) == pytest.approx(27_500, rel=0.05)  # nothing is known before the first long request
 
 
 @pytest.mark.parametrize(
