@@ -62,23 +62,23 @@ class ViewDatabase:
     def put(self, name: str, query: exp.Select) -> None:
         """The view, in place where the database can: that keeps rights, and what stands on it. Else anew, at one stroke."""
         view = self.stored.table(name)
-        made = exp.Create(this=view, kind="VIEW", expression=query)
-        anew = made.sql(self._dialect)
-        made.set("replace", True)
+        made = exp.Create(this=view, kind="VIEW", expression=query, replace=True)
+        replacing = made.sql(self._dialect)
         marking = []
         if self._dialect == "postgres":
-            mark = f"bitrix24 {hashlib.sha256(anew.encode()).hexdigest()[:16]}"
+            mark = f"bitrix24 {hashlib.sha256(replacing.encode()).hexdigest()[:16]}"
             if self._mark(view) == mark:
                 return  # nobody who reads the view need wait
             marking = [f"COMMENT ON VIEW {self._sql(view)} IS '{mark}'"]
         try:
-            self._execute(made.sql(self._dialect), *marking)
+            self._execute(replacing, *marking)
         except Exception:
             if not self._has_transactions:
                 raise
         else:
             return
-        self._execute(f"DROP VIEW IF EXISTS {self._sql(view)}", anew, *marking)
+        made.set("replace", False)
+        self._execute(f"DROP VIEW IF EXISTS {self._sql(view)}", made.sql(self._dialect), *marking)
 
     def drop(self, name: str) -> None:
         """Takes the view away, so that its tables can be dropped.
