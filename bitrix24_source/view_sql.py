@@ -98,10 +98,10 @@ class LabeledView:
             if part is not None
         ]
         source = exp.alias_(self._stored.table(self._table), _ITEM, table=True, quoted=True)
-        # In place: in a wide table copies would cost more than all else.
+        # In place, here and below: in a wide table copies would cost more than all else.
         query = exp.select(*listed, copy=False).from_(source, copy=False)
         for subquery, condition in self._joins:
-            query.join(subquery, on=condition, join_type="left", copy=False)
+            _left_join(query, subquery, condition)
         if "deleted_at" in self._columns:
             query.where(column("deleted_at", _ITEM).is_(exp.null()), copy=False)
         return self._as_kept(query)
@@ -209,21 +209,25 @@ class LabeledView:
         texts: list[exp.Expression] = [
             _as_text(value, self._stored.tables[child]["value"], self._stored.spelling.dialect)
         ]
-        query = exp.select().from_(exp.alias_(self._stored.table(child), "c", table=True, quoted=True))
+        query = exp.select().from_(exp.alias_(self._stored.table(child), "c", table=True, quoted=True), copy=False)
         for number, place in enumerate(one for one in places if self._stored.has(one, self._stored.tables[child])):
             alias = f"v{number}"
             subquery, condition = self._join(place, alias, value, self._stored.tables[child]["value"], "c")
-            query = query.join(subquery, on=condition, join_type="left")
+            _left_join(query, subquery, condition)
             texts.insert(number, column("label", alias))
         if "value_currency" in self._stored.tables[child]:
             texts = [_with_currency(texts[0])]
         text = exp.Coalesce(this=texts[0], expressions=texts[1:]) if texts[1:] else texts[0]
         joined = self._in_order(text, column("position", "c"))
-        query = query.select(
-            exp.alias_(column("item_id", "c"), "k0", quoted=True), exp.alias_(joined, "label", quoted=True)
+        query.select(
+            exp.alias_(column("item_id", "c"), "k0", quoted=True),
+            exp.alias_(joined, "label", quoted=True),
+            copy=False,
         )
-        query = query.where(only) if only is not None else query
-        return self._joined_to_item(query.group_by(column("item_id", "c")), [column("id", _ITEM)])
+        if only is not None:
+            query.where(only, copy=False)
+        query.group_by(column("item_id", "c"), copy=False)
+        return self._joined_to_item(query, [column("id", _ITEM)])
 
     def _in_order(self, text: exp.Expression, position: exp.Expression) -> exp.Expression:
         by, comma = [exp.Ordered(this=position)], exp.Literal.string(", ")
@@ -255,11 +259,11 @@ class LabeledView:
             key = exp.cast(key.copy(), "text")
         listed = [exp.alias_(one.copy(), f"k{number}", quoted=True) for number, one in enumerate(keys)]
         least = exp.alias_(exp.Min(this=place.label.copy()), "label", quoted=True)
-        query = exp.select(*listed, least).from_(self._stored.table(place.table))
+        query = exp.select(*listed, least, copy=False).from_(self._stored.table(place.table), copy=False)
         for name, value in place.only.items():
             literal = exp.Literal.number(value) if isinstance(value, int) else exp.Literal.string(value)
-            query = query.where(column(name).eq(literal))
-        query = query.group_by(*(one.copy() for one in keys))
+            query.where(column(name).eq(literal), copy=False)
+        query.group_by(*(one.copy() for one in keys), copy=False)
         values = [key.copy(), *(column(name, beside) for name in place.keys[1:])]
         return _subquery(query, alias), _equal(alias, values)
 
@@ -267,6 +271,10 @@ class LabeledView:
         alias = f"l{len(self._joins)}"
         self._joins.append((_subquery(query, alias), _equal(alias, values)))
         return column("label", alias)
+
+
+def _left_join(query: exp.Select, subquery: exp.Subquery, condition: exp.Condition) -> None:
+    query.append("joins", exp.Join(this=subquery, side="LEFT", on=condition))
 
 
 def _subquery(query: exp.Select, alias: str) -> exp.Subquery:
