@@ -34,6 +34,7 @@ The river, one file per station, in the order in which data meets them; imports 
     background       how does work go on beside the caller, without holding it back at the end?
     segments         which pages of a long list come next, and what does a page tell?
     pace             how much may be asked of the portal in the next request?
+    errands          what does one request carry?
     items            all rows of many lists, each once, over a few connections
     choice           which items did somebody choose, and how are they to be read?
     memory           what is remembered of each list between runs?

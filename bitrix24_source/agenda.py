@@ -62,7 +62,7 @@ def plan(one: Reading, spelling: Spelling | None, moment: Moment, choice: ItemCh
     one.sweeps = one.is_swept and memory.is_sweep_due(moment.now, choice.sweep)
     if one.sweeps:  # of all ids, whatever is filtered: an item that the filter leaves out is not gone
         ids = replace(one.items, filter={}, select=(one.items.id_name,), also=())
-        planned.append(("ids", Segment(_own(one, ids))))
+        planned.append(("ids", Segment(_own(one, ids), known=memory.max_id)))
     return planned
 
 

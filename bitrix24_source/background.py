@@ -70,7 +70,7 @@ def ahead(made: Callable[[Future[None]], Iterator[T]], most: int, at_once: int =
 class _End:
     """Nothing comes after this."""
 
-    error: Exception | None = None
+    error: BaseException | None = None
 
 
 def _conduct(made: Callable[[Future[None]], Iterator[Any]], arrived: queue.Queue[Any], gone: Future[None]) -> None:
@@ -78,7 +78,7 @@ def _conduct(made: Callable[[Future[None]], Iterator[Any]], arrived: queue.Queue
     try:
         for what in made(gone):
             _hand_over(what, arrived, gone)
-    except Exception as error:  # noqa: BLE001 - whatever ends the thread is for the caller to see
+    except BaseException as error:  # noqa: BLE001 - whatever ends the thread is for the caller to see
         end = _End(error)
     _hand_over(end, arrived, gone)
 

@@ -74,17 +74,22 @@ def _settled(client: Client, calls: Sequence[Call]) -> list[Outcome]:
     """Sends until every call has its outcome; only those that failed for a passing reason are sent again."""
     outcomes: dict[int, Outcome] = {}
     patience, started, may_renew = client.settings.patience, client.clock.monotonic(), True
-    for attempt, pause in enumerate(patience.pauses(), start=1):
+    attempt, budget_left = 0, patience.operating_seconds
+    for pause in patience.pauses():
         open_ = [i for i in range(len(calls)) if i not in outcomes]
         token = client.auth.token()
         outcomes |= dict(zip(open_, _sent(client, [calls[i] for i in open_]), strict=True))
         passing = _passing(client, outcomes, token, may_renew=may_renew)
         may_renew = may_renew and not any(error.action is Action.RENEW for error in passing.values())
-        limited = any(error.action is Action.WAIT for error in passing.values())
-        allowed = patience.operating_seconds if limited else patience.seconds
-        if not passing or attempt >= patience.attempts or client.clock.monotonic() - started >= allowed:
+        is_limited = any(error.action is Action.WAIT for error in passing.values())
+        attempt += not is_limited
+        is_late = attempt >= patience.attempts or client.clock.monotonic() - started >= patience.seconds
+        if not passing or (budget_left <= 0 if is_limited else is_late):
             break
-        _pause(client, passing, calls, pause)
+        waited = _pause(client, passing, calls, pause)
+        if is_limited:
+            budget_left -= waited
+            started += waited  # what a limit takes is no sign of a bad network
         outcomes = {i: outcome for i, outcome in outcomes.items() if i not in passing}
     return [outcomes[i] for i in range(len(calls))]
 
@@ -102,11 +107,14 @@ def _passing(
     return {i: error for i, error in errors.items() if error.action is not Action.FAIL}
 
 
-def _pause(client: Client, passing: dict[int, Bitrix24Error], calls: Sequence[Call], pause: float) -> None:
+def _pause(client: Client, passing: dict[int, Bitrix24Error], calls: Sequence[Call], pause: float) -> float:
+    """Waits, and says for how long."""
     waits = {i: client.pause_before_retry(error, [calls[i].method], pause) for i, error in passing.items()}
     longest = max(waits, key=waits.__getitem__)
-    if passing[longest].action is not Action.RENEW:
-        client.wait(waits[longest], passing[longest])
+    if passing[longest].action is Action.RENEW:
+        return 0.0
+    client.wait(waits[longest], passing[longest])
+    return waits[longest]
 
 
 def _sent(client: Client, calls: Sequence[Call]) -> list[Outcome]:
@@ -114,17 +122,17 @@ def _sent(client: Client, calls: Sequence[Call]) -> list[Outcome]:
     if len(calls) == 1:
         return [_alone(client, calls[0])]
     try:
-        return once(client, calls)
+        return once(client, calls)[0]
     except TimedOutError:
         log.info("%s did not finish a batch of %d in time: trying halves", client.portal, len(calls))
     middle = len(calls) // 2
     return [*_sent(client, calls[:middle]), *_sent(client, calls[middle:])]
 
 
-def once(client: Client, calls: Sequence[Call]) -> list[Outcome]:
-    """One request of at most fifty calls and what came of each; none is sent again, so that calls may refer to others.
+def once(client: Client, calls: Sequence[Call]) -> tuple[list[Outcome], float]:
+    """One request of at most fifty calls: what came of each, and the seconds that the answer took.
 
-    The call at position n is `$result[cn]` to those after it.
+    None is sent again, so that calls may refer to others: the call at position n is `$result[cn]` to those after it.
 
     Raises:
         TimedOutError: the portal did not finish in time; fewer calls might.
@@ -135,7 +143,7 @@ def once(client: Client, calls: Sequence[Call]) -> list[Outcome]:
         if isinstance(outcome, Answer):
             client.budget.note(call.method, outcome.operating)
         outcomes.append(outcome or _unanswered(client, call))
-    return outcomes
+    return outcomes, answer.seconds
 
 
 def _alone(client: Client, call: Call) -> Outcome:

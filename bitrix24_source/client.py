@@ -10,7 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
@@ -31,6 +31,8 @@ T = TypeVar("T")
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 4
+_GATEWAY_SECONDS = 30.0
+"""from which on a 504 means that the portal had too much to do"""
 _LARGE = 1 << 17
 """bytes of an answer from which on it matters where its rows are made"""
 
@@ -126,8 +128,8 @@ class Client:
             hurried: a time-out is raised at once, because the caller can make the call smaller.
         """
         patience, methods = self.settings.patience, (call.method, *commands)
-        started, budget_left = self.clock.monotonic(), patience.operating_seconds
-        for attempt, pause in enumerate(patience.pauses(), start=1):
+        started, budget_left, attempt = self.clock.monotonic(), patience.operating_seconds, 0
+        for pause in patience.pauses():
             outcome = _outcome(lambda: self._authorised(call))
             if isinstance(outcome, Answer):
                 return outcome
@@ -136,8 +138,11 @@ class Client:
             wait = self.pause_before_retry(outcome, methods, pause)
             if outcome.action is Action.WAIT and budget_left > 0:
                 budget_left -= wait
-            elif outcome.action is not Action.RETRY or not self._patient(outcome, attempt, started):
-                raise outcome
+                started += wait  # what a limit takes is no sign of a bad network
+            else:
+                attempt += 1
+                if outcome.action is not Action.RETRY or not self._patient(outcome, attempt, started):
+                    raise outcome
             self.wait(wait, outcome)
         raise AssertionError("pauses never end")
 
@@ -222,14 +227,17 @@ class Client:
     def _limited(self, call: Call, token: str | None) -> Answer:
         self._bucket.acquire()
         where = self.where(call.method)
+        started = self.clock.monotonic()
         response = self._redirected(call, token, where)
-        if response.status == 504:  # the cloud's gateway gives up after 60 seconds, with a page of its own
+        seconds = self.clock.monotonic() - started
+        # The cloud's gateway gives up after 60 seconds, with a page of its own; one that comes at once is a bad day like others.
+        if response.status == 504 and seconds >= _GATEWAY_SECONDS:
             raise TimedOutError("the portal did not answer in time (HTTP 504)", where, "try again later")
         outcome = _outcome(lambda: self._deciphered(response, where))
         self._answered = self._answered or isinstance(outcome, Answer) or bool(outcome.code)
         if isinstance(outcome, Bitrix24Error):
             raise outcome
-        answer = outcome
+        answer = replace(outcome, seconds=seconds)
         self.budget.note(call.method, answer.operating)
         self.budget.note_clock(answer.finished)
         return answer

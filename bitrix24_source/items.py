@@ -9,10 +9,10 @@ from __future__ import annotations
 import logging
 import math
 import threading
-from collections import deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, groupby
 from typing import Any
@@ -22,18 +22,22 @@ from .background import GRACE_SECONDS, ahead, in_background
 from .batching import Outcome
 from .client import Client
 from .collecting import seldom_collecting
+from .errands import Errand
 from .errors import Action, Bitrix24Error, CredentialError, UnavailableError
 from .freeing import free_soon
 from .lists import METHODS, ItemList, Row
 from .pace import Pace
 from .segments import Part, Segment, advance, newest_id
 from .transport import TimedOutError
-from .wire import BATCH_SIZE, PAGE_SIZE, Call
+from .wire import BATCH_SIZE, PAGE_SIZE, Answer
 
 log = logging.getLogger("bitrix24_source")
 
 WORTH_A_CONNECTION = BATCH_SIZE * PAGE_SIZE
 """rows"""
+
+SILENT_LISTS = 3
+"""of which single pages do not come in time, one list after the other: then it is the portal that is silent"""
 
 ANSWERS_AT_ONCE = 2
 """that are handed over as one when they are there already: what follows costs much the same for few rows as for many"""
@@ -101,26 +105,6 @@ def pace_for(client: Client) -> Pace:
     return Pace(client.budget, client.clock, ("batch", *METHODS))
 
 
-@dataclass
-class _Errand:
-    """One request: looks for the newest id of lists, then chains of pages."""
-
-    newest: list[Segment] = field(default_factory=list)
-    chains: list[tuple[Segment, int]] = field(default_factory=list)
-    calls: list[Call] = field(default_factory=list)
-    token: str | None = None
-    seconds: float = 0.0
-
-    def look_for_newest(self, segment: Segment) -> None:
-        self.calls.append(segment.items.newest())
-        self.newest.append(segment)
-
-    def read(self, segment: Segment, most: int) -> None:
-        links = segment.pages_wanted(most)
-        self.calls += segment.chain(links, len(self.calls))
-        self.chains.append((segment, links))
-
-
 class _Reading:
     """What is still to be read. Lives in one thread; only `_send` runs in others."""
 
@@ -140,10 +124,12 @@ class _Reading:
         """what is left of each list, in order"""
         for segment in segments:
             self._open[segment.items][segment] = None
-        self._failures: dict[Segment, int] = {}
+        self._failures: defaultdict[Segment, Counter[Action]] = defaultdict(Counter)
+        self._silent: set[ItemList] = set()
+        """lists of which single pages did not come in time, since anything came"""
         self._longest_chain = BATCH_SIZE
         self._quiet_until = 0.0
-        self._running: dict[Future[list[Outcome] | None], _Errand] = {}
+        self._running: dict[Future[tuple[list[Outcome], float] | None], Errand] = {}
 
     def run(self, gone: Future[None]) -> Iterator[Rows | Ended]:
         try:
@@ -174,11 +160,12 @@ class _Reading:
         if self._client.clock.monotonic() < self._quiet_until:
             return
         while len(self._running) < self._connections and (self._ready or self._unmeasured):
-            room = min(self._pace.room(), self._pages_wanted())
+            under_way = sum(len(errand.calls) for errand in self._running.values())
+            room = min(self._pace.room(under_way), self._pages_wanted())
             if room < 1:
                 return
             errand = self._errand(min(room, self._share()))
-            self._pace.sent(len(errand.calls))
+            self._pace.sent()
             self._running[in_background(partial(self._send, errand))] = errand
 
     def _pages_wanted(self) -> int:
@@ -194,25 +181,23 @@ class _Reading:
         share = math.ceil(wanted / (self._connections - len(self._running)))
         return max(share, self._pace.worth_a_request())
 
-    def _errand(self, room: int) -> _Errand:
-        errand = _Errand(token=self._client.auth.token())
-        while self._unmeasured and len(errand.calls) < room:
-            errand.look_for_newest(self._unmeasured.popleft())
-        while self._ready and len(errand.calls) < room:
-            errand.read(self._ready.popleft(), min(self._longest_chain, room - len(errand.calls)))
+    def _errand(self, room: int) -> Errand:
+        errand = Errand(self._pace, room, self._client.auth.token())
+        while self._unmeasured and errand.look_for_newest(self._unmeasured[0]):
+            self._unmeasured.popleft()
+        while self._ready and errand.read(self._ready[0], self._longest_chain):
+            self._ready.popleft()
         return errand
 
-    def _send(self, errand: _Errand) -> list[Outcome] | None:
-        """What came of the commands; None when they were too many for the portal's time."""
-        started = self._client.clock.monotonic()
+    def _send(self, errand: Errand) -> tuple[list[Outcome], float] | None:
+        """What came of the commands, and the seconds that it took; None when they were too many for the portal's time."""
         try:
-            outcomes = batching.once(self._client, errand.calls)
-        except TimedOutError:
+            return batching.once(self._client, errand.calls)
+        except TimedOutError as error:
             if len(errand.calls) > 1:
                 return None
-            raise
-        errand.seconds = self._client.clock.monotonic() - started
-        return outcomes
+            error.action = Action.FAIL  # the client has tried whatever could help
+            return [error], 0.0
 
     def _wait_for_portal(self) -> None:
         seconds = max(self._quiet_until - self._client.clock.monotonic(), 0.0)
@@ -225,21 +210,35 @@ class _Reading:
 
     # --- taking in ----------------------------------------------------------------------------------------------------
 
-    def _settle(self, errand: _Errand, outcomes: list[Outcome] | None) -> Iterator[Rows | Ended]:
-        if outcomes is None:
-            self._pace.too_slow(len(errand.calls))
+    def _settle(self, errand: Errand, came: tuple[list[Outcome], float] | None) -> Iterator[Rows | Ended]:
+        if came is None:
+            self._pace.too_slow(errand.kinds)
             self._unmeasured.extend(errand.newest)
             self._ready.extend(segment for segment, _ in errand.chains)
             return
-        self._pace.came(len(errand.calls), errand.seconds)
+        outcomes, seconds = came
+        if not isinstance(outcomes[0], TimedOutError):
+            durations = [outcome.duration if isinstance(outcome, Answer) else 0.0 for outcome in outcomes]
+            self._pace.came(errand.kinds, durations, seconds)
+        self._require_life(errand, outcomes)
         self._renew(errand, outcomes)
-        ahead = iter(outcomes)
+        left = iter(outcomes)
         for segment in errand.newest:
-            yield from self._measured(segment, next(ahead))
+            yield from self._measured(segment, next(left))
         for segment, links in errand.chains:
-            yield from self._read(segment, [next(ahead) for _ in range(links)])
+            yield from self._read(segment, [next(left) for _ in range(links)])
 
-    def _renew(self, errand: _Errand, outcomes: Sequence[Outcome]) -> None:
+    def _require_life(self, errand: Errand, outcomes: Sequence[Outcome]) -> None:
+        """A page that never comes is its list's misfortune; where no other comes either, the portal is gone."""
+        first = outcomes[0]
+        if not isinstance(first, TimedOutError):
+            self._silent.clear()
+            return
+        self._silent |= {segment.items for segment in (*errand.newest, *(one for one, _ in errand.chains))}
+        if len(self._silent) >= SILENT_LISTS:
+            raise first
+
+    def _renew(self, errand: Errand, outcomes: Sequence[Outcome]) -> None:
         """A token that expired between two commands of a batch is renewed once for all of them."""
         expired = [error for error in outcomes if isinstance(error, CredentialError)]
         if expired and not (expired[0].action is Action.RENEW and self._client.renewed(errand.token)):
@@ -253,6 +252,9 @@ class _Reading:
         if isinstance(newest, Bitrix24Error):
             yield from self._failed(segment, newest, self._unmeasured)
             return
+        if newest < segment.after:  # not to be believed where more has come already
+            self._ready.append(segment)
+            return
         segment.goal = newest if segment.upper is None else min(newest, segment.upper)
         if segment.goal > segment.after:
             self._queue(segment)
@@ -265,7 +267,7 @@ class _Reading:
         open_ = self._open[segment.items]
         if segment not in open_:
             return  # its list has failed meanwhile
-        was_first = segment.goal is None and not segment.ids_per_row
+        was_first = segment.goal is None
         progress = advance(segment, outcomes)
         if progress.broken_chain and self._longest_chain > 1:
             self._longest_chain = 1
@@ -313,7 +315,8 @@ class _Reading:
 
     def _failed(self, segment: Segment, error: Bitrix24Error, retry: deque[Segment]) -> Iterator[Rows | Ended]:
         """Again after a pause where that may help; else the list is given up as a whole."""
-        failures = self._failures[segment] = self._failures.get(segment, 0) + 1
+        self._failures[segment][error.action] += 1
+        failures = self._failures[segment][error.action]
         patience = self._client.settings.patience
         most = {Action.FAIL: 0, Action.WAIT: int(patience.operating_seconds / 60)}.get(error.action, patience.attempts)
         if failures <= most:

@@ -62,7 +62,7 @@ class TypeMemory:
     def segments(self, items: ItemList) -> list[Segment]:
         """What a full reading has left, or all of it."""
         if not self.is_begun:
-            return [Segment(items)]
+            return [Segment(items, known=self.max_id)]
         return [Segment.of_part(items, part) for part in self.parts]
 
     def is_sweep_due(self, now: datetime, schedule: SweepSchedule) -> bool:

@@ -7,10 +7,14 @@ the documents, so the larger of both counts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from typing import TypeVar
 
 from .limits import Clock, OperatingBudget
+from .lists import Kind
 from .wire import BATCH_SIZE
+
+K = TypeVar("K", bound=Hashable)
 
 REQUEST_SECONDS = 12.0
 """what a request should take: far from the 60 s at which the cloud cuts it off"""
@@ -25,63 +29,77 @@ FIRST_BATCH = 10
 """commands, before anything is known of the portal's speed"""
 
 GROWTH = 4
-"""times the size of the request before: what few pages took is no promise for many, and a request may take five times its due"""
+"""times more pages may be asked for with each answer"""
 
 CAUTIOUS_REQUESTS = 10
 """that must be answered in time before more pages are asked for than half of what was too many"""
 
 
 class Pace:
-    """Pages that fit into the next request, and seconds to wait when none does."""
+    """Pages that may be asked for in the next request, how long they take, and seconds to wait when none may."""
 
     def __init__(self, budget: OperatingBudget, clock: Clock, methods: Sequence[str]) -> None:
         self._budget = budget
         self._clock = clock
         self._methods = methods
         self._page_seconds = 0.0
+        self._seconds: dict[Kind, float] = {}
+        self._like: dict[tuple[str, bool], float] = {}
         self._size = FIRST_BATCH
         self._most = BATCH_SIZE
         self._answered_in_time = 0
-        self._in_flight = 0
         self._probe_at: float | None = None
 
-    def room(self) -> int:
-        """Pages that may be asked for now; 0 when running requests or the budget must be waited for."""
+    def room(self, under_way: int) -> int:
+        """Pages that may be asked for now, besides those under way; 0 when these or the budget must be waited for."""
         level = max(self._budget.level(method) for method in self._methods)
-        if level > BUDGET_SECONDS / 2 and self._in_flight:
+        if level > BUDGET_SECONDS / 2 and under_way:
             return 0  # one request at a time from here on
-        left = BUDGET_SECONDS - level - self._in_flight * self._page_seconds
+        left = BUDGET_SECONDS - level - under_way * self._page_seconds
         affordable = int(left / self._page_seconds) if self._page_seconds else BATCH_SIZE
-        if affordable < 1 and not self._in_flight and self._probe_at is not None:
+        if affordable < 1 and not under_way and self._probe_at is not None:
             return 1 if self._clock.monotonic() >= self._probe_at else 0
         return max(0, min(self._size, affordable, BATCH_SIZE))
+
+    def seconds_of(self, kind: Kind) -> float:
+        """What a page takes; of a kind that never came, what others like it take; 0 while nothing is known."""
+        return self._seconds.get(kind, self._like.get(_alike(kind), self._page_seconds))
 
     def worth_a_request(self) -> int:
         """Pages of which a part is not worth a request of its own, though connections are idle."""
         return max(1, min(BATCH_SIZE, int(SHORT_SECONDS / self._page_seconds))) if self._page_seconds else BATCH_SIZE
 
-    def sent(self, pages: int) -> None:
-        """A request of `pages` is on its way."""
-        self._in_flight += pages
+    def sent(self) -> None:
+        """A request is on its way."""
         self._probe_at = None
 
-    def came(self, pages: int, seconds: float) -> None:
-        """A request of `pages` was answered."""
-        self._in_flight -= pages
-        latest = seconds / pages
-        self._page_seconds = max(latest, (self._page_seconds + latest) / 2)  # slower at once, faster by and by
-        fitting = int(REQUEST_SECONDS / max(self._page_seconds, 1e-6))
+    def came(self, kinds: Sequence[Kind], durations: Sequence[float], seconds: float) -> None:
+        """A request was answered.
+
+        Args:
+            kinds: of its pages, in order.
+            durations: what each took as the portal says, 0 where it does not say.
+            seconds: that all of them took, which they share accordingly, or else as it was to be expected.
+        """
+        weights = durations if any(durations) else [self.seconds_of(kind) for kind in kinds]
+        whole = sum(weights)
+        shares = [seconds * (weight / whole if whole else 1 / len(kinds)) for weight in weights]
+        if any(durations) or len(set(kinds)) == 1:  # else nobody knows whose time it was
+            _learn(self._seconds, kinds, shares)
+        _learn(self._like, list(map(_alike, kinds)), shares)
+        self._page_seconds = _slower_at_once(self._page_seconds, seconds / len(kinds))
         self._answered_in_time += 1
         if self._answered_in_time % CAUTIOUS_REQUESTS == 0:
             self._most = min(self._most * 2, BATCH_SIZE)
-        self._size = max(1, min(fitting, self._size * GROWTH, self._most))
+        self._size = min(self._size * GROWTH, self._most)
 
-    def too_slow(self, pages: int) -> None:
-        """A request of `pages` was not answered in time."""
-        self._in_flight -= pages
+    def too_slow(self, kinds: Sequence[Kind]) -> None:
+        """A request was not answered in time."""
+        pages = len(kinds)
         self._size = self._most = max(1, pages // 2)
         self._answered_in_time = 0
         self._page_seconds = max(self._page_seconds, REQUEST_SECONDS / self._size)
+        self._seconds |= {kind: max(self._seconds.get(kind, 0.0), REQUEST_SECONDS / self._size) for kind in kinds}
 
     def seconds_to_wait(self) -> float:
         """Until the oldest minute leaves the budget; then a single page may find out how full it is."""
@@ -89,3 +107,20 @@ class Pace:
         if self._probe_at is None:
             self._probe_at = now + self._budget.seconds_until_reset(self._methods)
         return max(0.0, self._probe_at - now)
+
+
+def _alike(kind: Kind) -> tuple[str, bool]:
+    """What pages of other types have in common with these."""
+    method, _, is_ids_only = kind
+    return method, is_ids_only
+
+
+def _learn(known: dict[K, float], kinds: Sequence[K], shares: Sequence[float]) -> None:
+    for kind in set(kinds):
+        own = [share for share, one in zip(shares, kinds, strict=True) if one == kind]
+        known[kind] = _slower_at_once(known.get(kind, 0.0), sum(own) / len(own))
+
+
+def _slower_at_once(before: float, latest: float) -> float:
+    """What is to be expected: slower at once, faster by and by."""
+    return max(latest, (before + latest) / 2)

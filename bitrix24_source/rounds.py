@@ -59,6 +59,8 @@ class Round:
         self._choice = choice
         self._issues = issues
         self._of: dict[ItemList, tuple[Reading, Role]] = {}
+        self._lacking: dict[ItemList, Reading] = {}
+        """lists of rows that came back or came into sight, and are to be read by their ids"""
         self._enough = threading.Event()
         self._held = Held()
         self._rows = 0
@@ -136,20 +138,25 @@ class Round:
     # --- what came ----------------------------------------------------------------------------------------------------
 
     def _read(self, segments: Sequence[Segment], enough: threading.Event) -> Stream:
-        if not segments:
-            return
-        for what in self._arriving(segments, enough):
-            one, role = self._of[what.items]
-            if isinstance(what, Rows):
-                yield from self._taken(one, role, what)
-            elif isinstance(what.error, PortalError) and what.items.also:
-                yield from self._read(self._without_also(what.items, segments), enough)
-            elif what.error is not None:
-                self._note_failure(one, what.error)
-            else:
-                one.open.discard(what.items)
-                if not one.open and not one.failed:
-                    yield from self._finished(one)
+        """Reads, then what turned out to be read once more. Not within each other: two readings would wait for one pace."""
+        while segments:
+            otherwise: list[Segment] = []
+            for what in self._arriving(segments, enough):
+                one, role = self._of[what.items]
+                if isinstance(what, Rows):
+                    yield from self._taken(one, role, what)
+                elif isinstance(what.error, PortalError) and what.items.also:
+                    otherwise += self._without_also(what.items, segments)
+                elif what.error is not None:
+                    self._note_failure(one, what.error)
+                else:
+                    one.open.discard(what.items)
+                    if not one.open and not one.failed:
+                        yield from self._finished(one)
+            segments = otherwise
+        if self._lacking:
+            lacking, self._lacking = self._lacking, {}
+            yield from self._again(lacking)
 
     def _arriving(self, segments: Sequence[Segment], enough: threading.Event | None = None) -> Iterator[Rows | Ended]:
         """What comes of some lists. A portal that does not come back ends them all: what came is kept, the rest is named."""
@@ -239,12 +246,14 @@ class Round:
             return
         if one.role != "all":
             lacking = revived_ids if one.items.filter else missing_ids
-            yield from self._again(one, lacking(self._held, table.name, one.seen, one.came))
+            ids = lacking(self._held, table.name, one.seen, one.came)
+            self._lacking |= dict.fromkeys(one.items.only(ids), one)
         one.memory.runs, one.memory.swept_at = 0, (self._moment.now if self._moment else now).isoformat()
 
-    def _again(self, one: Reading, ids: Sequence[int]) -> Stream:
+    def _again(self, lists: Mapping[ItemList, Reading]) -> Stream:
         """Some rows by their ids."""
-        for what in self._arriving([Segment(items) for items in one.items.only(ids)]):
+        for what in self._arriving([Segment(items) for items in lists]):
+            one = lists[what.items]
             if isinstance(what, Rows):
                 came = pa.array([one.items.id_of(row) for row in what.rows], pa.int64())
                 yield from self._stored(one, what.rows, came)
@@ -285,13 +294,20 @@ class Round:
             self._note_failure(one, error)
 
     def _note_failure(self, one: Reading, error: Bitrix24Error) -> None:
-        if error.code == "NOT_FOUND":
+        if error.code == "NOT_FOUND" and self._is_gone(one.entity):
             log.info("%s: the smart process was deleted while its items were read", one.name)
         elif not one.failed:
             kind = "may not be read" if isinstance(error, DeniedError) else "could not be read to the end"
             rows = f"{one.rows:,} items were loaded"
             self._issues.note(one.resource, error, f"{one.name} {kind}: {error.what}; {rows}", entity=one.entity)
         one.failed = True
+
+    def _is_gone(self, entity: EntityType | None) -> bool:
+        """Whether the portal says itself that it has no such type any more: "not found" alone may mean anything."""
+        try:
+            return entity is not None and not entity.is_built_in and bool(gone_types(self._client, [entity]))
+        except _LOST:
+            return False
 
     # --- types that are no more ---------------------------------------------------------------------------------------
 

@@ -44,6 +44,7 @@ class Segment:
         is_even: they lie equally far apart, so that estimates are exact.
         doubted: where a page ended that was short although later ids are known to be there.
         is_guess: nothing of it came yet, and what is known of it is known of its neighbour.
+        known: an id that an earlier run has seen, so that a stretch which ends before it is doubted; 0 for none.
     """
 
     items: ItemList
@@ -54,6 +55,7 @@ class Segment:
     is_even: bool = False
     doubted: int | None = None
     is_guess: bool = False
+    known: int = 0
 
     def to_part(self) -> Part:
         """As a list that can be remembered."""
@@ -173,7 +175,7 @@ def _follows(segment: Segment, ids: Sequence[int]) -> bool:
 
 def _is_end(segment: Segment) -> bool:
     """A short page is the end. Where it stops before an id that is known to exist, another look from there makes sure."""
-    if segment.goal is None or segment.after >= segment.goal or segment.doubted == segment.after:
+    if segment.after >= max(segment.goal or 0, segment.known) or segment.doubted == segment.after:
         return True
     segment.doubted = segment.after
     return False

@@ -53,6 +53,8 @@ class Answer:
         operating: the method's time budget; None where the portal does not report it.
         server_time: the portal's clock when it began to answer, ISO 8601 with offset; empty when not given.
         finished: the same clock when the answer was made, Unix seconds; None when not given.
+        duration: seconds that it took the portal, as it says; 0 when not given.
+        seconds: that it took to come, by our clock, without waiting for our turn or for a limit; 0 for a command of a batch.
     """
 
     result: Any
@@ -61,6 +63,8 @@ class Answer:
     operating: Operating | None = None
     server_time: str = ""
     finished: float | None = None
+    duration: float = 0.0
+    seconds: float = 0.0
 
 
 def decipher(status: int, body: bytes, where: str, scrub: Scrub = str) -> Answer:
@@ -94,6 +98,7 @@ def decipher(status: int, body: bytes, where: str, scrub: Scrub = str) -> Answer
         operating_in(time),
         str(began or ""),
         float(finished) if isinstance(finished, (int, float)) and math.isfinite(finished) else None,
+        _duration_in(time),
     )
 
 
@@ -137,6 +142,11 @@ def operating_in(time: Any) -> Operating | None:
     return Operating(seconds if math.isfinite(seconds) else 0.0, _whole(time.get("operating_reset_at")))
 
 
+def _duration_in(time: Any) -> float:
+    duration = time.get("duration") if isinstance(time, Mapping) else None
+    return float(duration) if isinstance(duration, (int, float)) and 0 < duration < math.inf else 0.0
+
+
 # --- batch --------------------------------------------------------------------------------------------------------
 
 
@@ -178,6 +188,7 @@ def _outcome(
         _whole(parts["total"].get(key)),
         _whole(parts["next"].get(key)),
         operating_in(parts["time"].get(key)),
+        duration=_duration_in(parts["time"].get(key)),
     )
 
 

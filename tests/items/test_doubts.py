@@ -1,0 +1,94 @@
+"""What is not to be believed at once: an empty page where items are known to be, a page that never comes, a stretch unmeasured."""
+
+# ruff: noqa: SIM300 - the expected value comes first
+
+from __future__ import annotations
+
+import pytest
+
+from bitrix24_source.items import Ended, read_items
+from bitrix24_source.lists import ItemList
+from bitrix24_source.sandbox import Fault
+from bitrix24_source.segments import Segment
+from bitrix24_source.transport import TimedOutError
+
+
+def once_empty(portal, mark):
+    """The first answer to a command with this mark says that there is nothing."""
+    struck = []
+
+    def say(command, result):
+        if mark in command and not struck:
+            struck.append(command)
+            return {"items": []}
+        return result
+
+    portal.say = say
+    return struck
+
+
+def test_the_look_for_the_newest_id_finds_nothing(spas, line, reading):
+    """Behind a full page there may be more, whatever one answer says: all items come."""
+    portal = spas({177: 3000}, crooked=True)
+    struck = once_empty(portal, "DESC")
+    done = reading(line(portal))
+
+    assert struck
+    assert {177: None} == done.ended
+    assert portal.items(177).ids() == done.ids()
+
+
+def test_fifty_items_and_no_more(spas, line, reading):
+    """A full page that is the last one is the end, at the cost of one look."""
+    portal = spas({177: 50})
+    done = reading(line(portal))
+
+    assert portal.items(177).ids() == done.ids()
+    assert [1, 1] == [len(seen.commands) for seen in portal.requests]
+
+
+def test_an_empty_first_page_where_items_are_known_to_be(spas, line):
+    """An earlier run has seen ids: what ends before them is looked at again, and believed the second time."""
+    portal = spas({177: 8}, crooked=True)
+    once_empty(portal, "filter[%3Eid]=0")
+    items = ItemList(177, select=("id",))
+    came = list(read_items(line(portal).client(), [Segment(items, known=8)]))
+    for id_ in portal.items(177).ids():
+        portal.items(177).delete(id_)
+    nothing = list(read_items(line(portal).client(), [Segment(items, known=8)]))
+
+    assert [8, None] == [getattr(what, "rows", None) and len(what.rows) for what in came]
+    assert [Ended(items)] == nothing
+
+
+def test_a_stretch_that_was_not_measured_before_the_run_ended(spas, line):
+    """What a run has left after its first page is measured by the next one, and not read page by page."""
+    portal = spas({177: 10_000})
+    rest = Segment.of_part(ItemList(177, select=("title",)), [50, None, None, 1.0, False])
+    rows = [row for what in read_items(line(portal).client(), [rest]) for row in getattr(what, "rows", ())]
+
+    assert portal.items(177).ids()[50:] == sorted(row["id"] for row in rows)
+    assert len(portal.requests) <= 10
+
+
+@pytest.mark.parametrize("connections", [1, 4])
+def test_a_page_that_never_comes(clock, spas, line, reading, connections):
+    """Its list has failed as a whole and is named; the others are read to their end."""
+    portal = spas({177: 3000, 1030: 60, 1032: 60})
+    portal.faults.add(Fault("batch", "hang", times=None, when=lambda asked: "entityTypeId=1030" in str(asked["cmd"])))
+    done = reading(line(portal), types=(1030, 177, 1032), connections=connections)
+
+    assert isinstance(done.ended.pop(1030), TimedOutError)
+    assert {177: None, 1032: None} == done.ended
+    assert portal.items(177).ids() == done.ids()
+
+
+def test_a_portal_that_is_silent(spas, line, reading):
+    """When nobody's pages come it is the portal's fault, and not waited for list by list."""
+    types = range(1030, 1050, 2)
+    portal = spas(dict.fromkeys(types, 10))
+    portal.faults.add(Fault("batch", "hang", times=None))
+
+    with pytest.raises(TimedOutError):
+        reading(line(portal), types=types, connections=1)
+    assert len(portal.requests) < 100
