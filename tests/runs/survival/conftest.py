@@ -122,11 +122,11 @@ class Night:
             wait_seconds=wait_seconds, progress=progress,
         )  # fmt: skip
 
-    def run_as_configured(self, progress: Any) -> Loaded:
-        """A run that finds its credentials where a scheduler puts them."""
+    def run_as_configured(self, *resources: str, progress: Any) -> Loaded:
+        """A run of these resources, by default of everything, that finds its credentials where a scheduler puts them."""
         return run(
             bitrix24(client=self.client()), pipeline_name="night", destination=dlt.destinations.duckdb(str(self.database)),
-            dataset="crm", pipelines_dir=str(self.pipelines), progress=progress,
+            dataset="crm", resources=resources, pipelines_dir=str(self.pipelines), progress=progress,
         )  # fmt: skip
 
     @property
