@@ -33,7 +33,7 @@ _IN_DUCKDB = {
 
 
 class DuckDB:
-    """A file of its own."""
+    """A file of its own. It stays open until it is dropped: a run opens it six times, each of which would take long."""
 
     engine = "duckdb"
 
@@ -41,19 +41,12 @@ class DuckDB:
         self.file = folder / "warehouse.duckdb"
         self.dataset = dataset
         self.destination: Any = dlt.destinations.duckdb(str(self.file))
-        self._kept: Any = None
-
-    def keep_open(self) -> None:
-        """For a database that is only looked at any more: opening one with many tables takes long."""
-        self._kept = duckdb.connect(str(self.file), read_only=True)
+        self._kept = duckdb.connect(str(self.file))
 
     @contextmanager
     def _cursor(self) -> Iterator[Any]:
-        if self._kept is not None:
-            yield self._kept.cursor()
-            return
-        with duckdb.connect(str(self.file)) as connection:
-            yield connection
+        with self._kept.cursor() as cursor:
+            yield cursor
 
     def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         """`{}` in the SQL stands for the dataset, `?` for a value. A statement that is no question changes the database."""
@@ -91,6 +84,7 @@ class DuckDB:
 
     def drop(self) -> None:
         """The file goes with the test's folder."""
+        self._kept.close()
 
 
 class PostgreSQL(DuckDB):
@@ -101,13 +95,11 @@ class PostgreSQL(DuckDB):
     def __init__(self) -> None:
         self.dataset = f"bitrix24_test_{uuid.uuid4().hex[:12]}"
         self.destination = dlt.destinations.postgres(POSTGRES)
-
-    def keep_open(self) -> None:
-        """Opening one takes no time here."""
+        self._kept = connect()
 
     @contextmanager
     def _cursor(self) -> Iterator[Any]:
-        with connected() as connection, connection.cursor() as cursor:
+        with self._kept.cursor() as cursor:
             yield cursor
 
     def query(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -127,9 +119,10 @@ class PostgreSQL(DuckDB):
         ]
 
     def drop(self) -> None:
-        with connected() as connection, connection.cursor() as cursor:
+        with self._cursor() as cursor:
             for schema in (self.dataset, f"{self.dataset}_staging"):
                 cursor.execute(f"drop schema if exists {schema} cascade")
+        self._kept.close()
 
 
 def make(engine: str, folder: Path) -> DuckDB:
@@ -140,8 +133,7 @@ def make(engine: str, folder: Path) -> DuckDB:
     return DuckDB(folder)
 
 
-@contextmanager
-def connected() -> Iterator[Any]:
+def connect() -> Any:
     """The server of this machine; every statement is committed by itself, and JSON stays text.
 
     Raises:
@@ -154,10 +146,7 @@ def connected() -> Iterator[Any]:
     connection = psycopg2.connect(POSTGRES, connect_timeout=3)
     connection.autocommit = True
     register_default_jsonb(connection, loads=str)
-    try:
-        yield connection
-    finally:
-        connection.close()
+    return connection
 
 
 def why_no_postgres() -> str:
@@ -167,7 +156,7 @@ def why_no_postgres() -> str:
     except ImportError:
         return "the driver of PostgreSQL is not installed"
     try:
-        with connected():
-            return ""
+        connect().close()
     except psycopg2.OperationalError as error:
         return f"no PostgreSQL for tests on 127.0.0.1:5432: {str(error).splitlines()[0]}"
+    return ""

@@ -70,8 +70,8 @@ def pair(request, load, pipeline, tmp_path, elephant):
         return made[-1]
 
     yield make
-    for one in made:
-        one.databases[1].drop()
+    for database in (database for one in made for database in one.databases):
+        database.drop()
 
 
 def values_by_field(database):

@@ -330,7 +330,6 @@ def load_once(tmp_path_factory: pytest.TempPathFactory, engine: str) -> Iterator
         with switched_run_context(RunContext(str(folder))):
             made.append(make_warehouse(folder, Portal(scenario, items=items, clock=clock), make(engine, folder)))
             made[-1].run("spa_types", "spa_fields", "spa_items", spa_types=types)
-        made[-1].database.keep_open()
         return made[-1]
 
     yield load
