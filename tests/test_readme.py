@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import processes
 import pytest
 
 from bitrix24_source.sandbox import Portal, SandboxServer
@@ -40,7 +41,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def portal(folder: Path) -> Iterator[dict[str, str]]:
     """The environment of somebody who has followed the README, with a small portal behind the webhook."""
-    with SandboxServer(Portal(scenario="demo", items=300)) as server:
+    portal = Portal(scenario="demo", items=100)
+    portal.limits.leak_per_second = 1000  # one job after the other is what nobody does: it would have to wait
+    with SandboxServer(portal) as server:
         yield environment(
             folder,
             SOURCES__BITRIX24__CREDENTIALS__AUTH="webhook",
@@ -94,11 +97,9 @@ def markdown(table: str) -> list[list[str]]:
 @pytest.mark.parametrize("snippet", blocks("python"), ids=lambda text: text.strip().splitlines()[-1][:40])
 def test_python_snippets_run(snippet: str, folder: Path, portal: dict[str, str]) -> None:
     """Each Python snippet runs as it stands, for somebody with credentials in the environment."""
-    done = subprocess.run(
-        [sys.executable, "-c", snippet], cwd=folder, env=portal, capture_output=True, text=True, check=False
-    )
+    done = processes.snippet(snippet, folder=folder, environment=portal)
 
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.code, done.err) == (0, "")
 
 
 COMMANDS = [line for block in blocks("sh") for line in block.splitlines() if line.startswith("bitrix24 ")]
@@ -107,19 +108,17 @@ COMMANDS = [line for block in blocks("sh") for line in block.splitlines() if lin
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_run(command: str, folder: Path, portal: dict[str, str]) -> None:
     """Each command runs as it stands, and ends with 0."""
-    arguments = [sys.executable, "-m", "bitrix24_source.cli", *command.split()[1:]]
-    done = subprocess.run(arguments, cwd=folder, env=portal, capture_output=True, text=True, check=False)
+    done = processes.command(*command.split()[1:], folder=folder, environment=portal)
 
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
 
 
 def test_check_prints_the_topics_that_the_readme_shows(folder: Path, portal: dict[str, str]) -> None:
     """`bitrix24 check` answers the topics of the example, in its order."""
-    arguments = [sys.executable, "-m", "bitrix24_source.cli", "check"]
-    done = subprocess.run(arguments, cwd=folder, env=portal, capture_output=True, text=True, check=True)
+    done = processes.command("check", folder=folder, environment=portal)
     (example,) = [block for block in blocks("text") if block.startswith("portal ")]
 
-    assert [line[:10] for line in example.splitlines()] == [line[:10] for line in done.stdout.splitlines()]
+    assert [line[:10] for line in example.splitlines()] == [line[:10] for line in done.out.splitlines()]
 
 
 def test_secrets_example_is_read_by_the_selector(folder: Path) -> None:
@@ -128,12 +127,11 @@ def test_secrets_example_is_read_by_the_selector(folder: Path) -> None:
     (here / ".dlt").mkdir(parents=True)
     toml = blocks("toml")[0]
     (here / ".dlt" / "secrets.toml").write_text(toml.replace("portal.bitrix24.com", "portal.invalid"))
-    arguments = [sys.executable, "-m", "bitrix24_source.cli", "check"]
-    done = subprocess.run(arguments, cwd=here, env=environment(here), capture_output=True, text=True, check=False)
+    done = processes.command("check", folder=here, environment=environment(here))
 
-    assert done.returncode == 1
-    assert "host name was not found" in done.stderr
-    assert "portal.invalid" in done.stderr
+    assert done.code == 1
+    assert "host name was not found" in done.err
+    assert "portal.invalid" in done.err
 
 
 def test_options_in_the_table_of_commands_exist() -> None:
@@ -150,10 +148,9 @@ def test_options_in_the_table_of_commands_exist() -> None:
 
 def test_json_example_has_the_documents_keys(folder: Path, portal: dict[str, str]) -> None:
     """The example document and a real one have the same keys, level by level (flags and settings are open sets)."""
-    arguments = [sys.executable, "-m", "bitrix24_source.cli", "spa-info", "--json"]
-    done = subprocess.run(arguments, cwd=folder, env=portal, capture_output=True, text=True, check=True)
+    done = processes.command("spa-info", "--json", folder=folder, environment=portal)
     example = json.loads(blocks("json")[0])
-    real = json.loads(done.stdout)
+    real = json.loads(done.out)
     real["issues"] = example["issues"]
 
     assert keys(example) == keys(real)

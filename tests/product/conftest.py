@@ -15,8 +15,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -28,6 +26,7 @@ import pytest
 import requests
 from databases import DuckDB, make
 from dlt.common.runtime.run_context import RunContext, switched_run_context
+from processes import Done, command
 
 from bitrix24_source import bitrix24 as bitrix24_source
 from bitrix24_source.auth import Bitrix24Credentials, auth_from
@@ -177,15 +176,6 @@ def server(portal: Portal) -> Iterator[SandboxServer]:
         yield server
 
 
-@dataclass(frozen=True)
-class Done:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-
 def environment(credentials: Mapping[str, str] | None, **more: str) -> dict[str, str]:
     """The cleaned environment of this test, with credentials as dlt looks for them."""
     keys = {f"SOURCES__BITRIX24__CREDENTIALS__{key.upper()}": value for key, value in (credentials or {}).items()}
@@ -197,10 +187,6 @@ def bitrix24() -> Callable[..., Done]:
     """Runs the console command as a person's shell does, in this test's own folder."""
 
     def run(*arguments: str, credentials: Mapping[str, str] | None = None, **more: str) -> Done:
-        done = subprocess.run(
-            [sys.executable, "-m", "bitrix24_source.cli", *arguments],
-            env=environment(credentials, **more), capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
-        return Done(done.returncode, done.stdout, done.stderr)
+        return command(*arguments, environment=environment(credentials, **more))
 
     return run

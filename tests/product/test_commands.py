@@ -10,12 +10,16 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from functools import partial
 from importlib.metadata import version
 
 import duckdb
 import pytest
+from processes import command
 
 from bitrix24_source.sandbox import Portal, SandboxServer
+
+from .conftest import environment
 
 ITEMLESS = ("--progress", "none", "--resource", "spa_types")
 
@@ -39,6 +43,14 @@ def tables_in(folder, dataset="bitrix24"):
             name: connection.table(f"{dataset}.{name}").count("*").fetchall()[0][0]
             for (name,) in names
             if not name.startswith("_dlt")
+        }
+
+
+def views_in(folder):
+    (file,) = folder.glob("*.duckdb")
+    with duckdb.connect(str(file)) as connection:
+        return {
+            name for (name,) in connection.execute("select view_name from duckdb_views where not internal").fetchall()
         }
 
 
@@ -243,14 +255,25 @@ def test_spa_info_loads_nothing(bitrix24, webhook, tmp_path):
 # --- load -----------------------------------------------------------------------------------------------------------
 
 
-def test_load_writes_the_tables_and_says_how_many_rows(bitrix24, webhook, tmp_path):
+@pytest.fixture(scope="module")
+def two_loads(tmp_path_factory):
+    """Everything, loaded twice: each time what the command said, the tables and the views."""
+    folder = tmp_path_factory.mktemp("whole")
+    with SandboxServer(Portal(items=200)) as server:
+        own = {"HOME": str(folder), "DLT_DATA_DIR": str(folder / "dlt"), "DLT_PROJECT_DIR": str(folder)}
+        given = environment(server.credentials()["webhook"], **own, RUNTIME__DLTHUB_TELEMETRY="false")
+        load = partial(command, "load", "--progress", "none", folder=folder, environment=given)
+        return [(load(), tables_in(folder), views_in(folder)) for _ in range(2)]
+
+
+def test_load_writes_the_tables_and_says_how_many_rows(two_loads):
     """A whole run: exit code 0, a line for each table, and the rows are in the file."""
-    done = bitrix24("load", "--progress", "none", credentials=webhook)
+    (done, tables, _), _ = two_loads
 
     assert (0, "") == (done.code, done.err)
     said = {name: int(rows.replace(",", "")) for name, rows in (line.split() for line in done.out.splitlines())}
     assert {"spa_types": 6, "spa_fields": 203, "spa_stages": 55, "load_issues": 0}.items() <= said.items()
-    assert said.items() <= tables_in(tmp_path).items()
+    assert said.items() <= tables.items()
 
 
 def test_load_of_some_resources(bitrix24, webhook, tmp_path):
@@ -281,7 +304,7 @@ def test_load_with_losses_ends_with_3(bitrix24, webhook, portal, tmp_path):
 
 def test_load_of_one_type_leaves_the_catalogue_whole(bitrix24, webhook, tmp_path):
     """`--type` restricts items, not the catalogue."""
-    done = bitrix24("load", "--progress", "none", "--type", "Equipment", credentials=webhook)
+    done = bitrix24("load", *ITEMLESS, "--resource", "spa_items", "--type", "Equipment", credentials=webhook)
     made = tables_in(tmp_path)
 
     assert 0 == done.code, done.err
@@ -289,14 +312,12 @@ def test_load_of_one_type_leaves_the_catalogue_whole(bitrix24, webhook, tmp_path
     assert {"spa_items_1030"} == {name for name in made if re.fullmatch(r"spa_items_\d+", name)}
 
 
-def test_load_twice_is_load_once(bitrix24, webhook, tmp_path):
+def test_load_twice_is_load_once(two_loads):
     """A scheduler may repeat a run: the same rows."""
-    bitrix24("load", "--progress", "none", credentials=webhook)
-    first = tables_in(tmp_path)
-    again = bitrix24("load", "--progress", "none", credentials=webhook)
+    (_, first, _), (again, second, _) = two_loads
 
     assert 0 == again.code
-    assert first == tables_in(tmp_path)
+    assert first == second
 
 
 def test_full_refresh_starts_over(bitrix24, webhook, tmp_path):
@@ -330,7 +351,9 @@ def test_without_progress_nothing_is_said(bitrix24, webhook):
 # --- the sandbox ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", [("check",), ("spa-info",), ("load", "--progress", "none")], ids=" ".join)
+@pytest.mark.parametrize(
+    "command", [("check",), ("spa-info",), ("load", *ITEMLESS, "--resource", "deals")], ids=" ".join
+)
 def test_every_command_can_be_tried_without_a_portal(bitrix24, command, tmp_path):
     """`--sandbox` needs no configuration and no network."""
     done = bitrix24(*command, "--sandbox")
@@ -395,23 +418,21 @@ def test_a_port_in_use_is_one_line(bitrix24, server):
 # --- views ----------------------------------------------------------------------------------------------------------
 
 
-def views_in(folder):
-    (file,) = folder.glob("*.duckdb")
-    with duckdb.connect(str(file)) as connection:
-        return {
-            name for (name,) in connection.execute("select view_name from duckdb_views where not internal").fetchall()
-        }
-
-
-def test_a_load_ends_with_the_labelled_views(bitrix24, webhook, tmp_path):
-    """Each item table has its view afterwards, unless --no-views was given."""
-    done = bitrix24("load", "--progress", "none", "--no-views", credentials=webhook)
-    assert (0, set()) == (done.code, views_in(tmp_path))
-
-    done = bitrix24("load", "--progress", "none", credentials=webhook)
-    tables = {name for name in tables_in(tmp_path) if name.startswith("spa_items_") and "__" not in name}
+def test_a_load_ends_with_the_labelled_views(two_loads):
+    """Each item table has its view afterwards."""
+    (done, made, views), _ = two_loads
+    tables = {name for name in made if name.startswith("spa_items_") and "__" not in name}
     objects = {"leads", "deals", "contacts", "companies", "quotes", "invoices"}
-    assert (0, {f"{name}_labeled" for name in tables | objects}) == (done.code, views_in(tmp_path))
+
+    assert (0, {f"{name}_labeled" for name in tables | objects}) == (done.code, views)
+
+
+def test_a_load_without_views(bitrix24, webhook, tmp_path):
+    """`--no-views` leaves them out; a later load without it makes them."""
+    load = partial(bitrix24, "load", "--progress", "none", "--resource", "deals", credentials=webhook)
+
+    assert (0, set()) == (load("--no-views").code, views_in(tmp_path))
+    assert (0, {"deals_labeled"}) == (load().code, views_in(tmp_path))
 
 
 def test_a_view_that_cannot_be_made_is_listed(bitrix24, webhook, tmp_path):
