@@ -38,6 +38,9 @@ from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter
 from bitrix24_source.sandbox.php import query_to_params
 from bitrix24_source.selection import SPA_ITEMS, readings
 
+PLAIN = ("isClientEnabled", "isObserversEnabled", "isSourceEnabled", "isMycompanyEnabled", "isBeginCloseDatesEnabled")
+"""switches that are off: fewer tables load faster, and what is in them is not what runs are about"""
+
 Row = dict[str, Any]
 
 
@@ -51,7 +54,7 @@ def spas(clock: Clock) -> Callable[..., Portal]:
     def make(counts: Mapping[int, int], **more: Any) -> Portal:
         portal = Portal(scenario="empty", **{"clock": clock, **more})
         for entity_type_id, count in counts.items():
-            portal.add_type(f"Process {entity_type_id}", entity_type_id=entity_type_id, items=count)
+            portal.add_type(f"Process {entity_type_id}", entity_type_id=entity_type_id, items=count, off=PLAIN)
         return portal
 
     return make

@@ -38,6 +38,8 @@ from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter, SandboxServer
 from bitrix24_source.sandbox.php import query_to_params
 
 SLICE = 600
+PLAIN = ("isClientEnabled", "isSourceEnabled", "isMycompanyEnabled", "isBeginCloseDatesEnabled")
+"""switches that are off: fewer tables load faster, and a list of observers is enough of a child table"""
 
 
 class Line(SandboxAdapter):
@@ -87,6 +89,7 @@ class Night:
     given: dict[str, Any] = field(default_factory=dict)
     before: Callable[[int], None] = lambda _number: None
     line: Line = field(init=False, repr=False)
+    _kept: Any = None
 
     def __post_init__(self) -> None:
         self._first = self.portal.credentials(self.portal.base_url)[self.auth]
@@ -145,6 +148,14 @@ class Night:
     def working_folder(self) -> Path:
         return self.pipelines / "night"
 
+    def keep_open(self) -> None:
+        """Its database, where no other process needs it: a run opens it six times, each of which takes long."""
+        self._kept = duckdb.connect(str(self.database))
+
+    def close(self) -> None:
+        if self._kept is not None:
+            self._kept.close()
+
     def lose_working_folder(self) -> None:
         shutil.rmtree(self.pipelines)
 
@@ -198,21 +209,26 @@ def make_portal(counts: Mapping[int, int], clock: Clock | None = None, **more: A
     """A portal whose smart processes have so many items."""
     portal = Portal(scenario="empty", clock=clock, **more)
     for entity_type_id, count in counts.items():
-        portal.add_type(f"Process {entity_type_id}", entity_type_id=entity_type_id, items=count)
+        portal.add_type(f"Process {entity_type_id}", entity_type_id=entity_type_id, items=count, off=PLAIN)
     return portal
 
 
 @pytest.fixture
-def night(clock: Clock, tmp_path: Path) -> Callable[..., Night]:
+def night(clock: Clock, tmp_path: Path) -> Iterator[Callable[..., Night]]:
     """Makes nights, each with a folder and a database of its own."""
-    number = itertools.count()
+    made: list[Night] = []
 
-    def make(counts: Mapping[int, int] | None = None, **more: Any) -> Night:
-        folder = tmp_path / f"night{next(number)}"
+    def make(counts: Mapping[int, int] | None = None, *, keep_open: bool = False, **more: Any) -> Night:
+        folder = tmp_path / f"night{len(made)}"
         folder.mkdir()
-        return Night(make_portal(counts or {177: 500, 1030: 60}, clock), folder, **more)
+        made.append(Night(make_portal(counts or {177: 500, 1030: 60}, clock), folder, **more))
+        if keep_open:
+            made[-1].keep_open()
+        return made[-1]
 
-    return make
+    yield make
+    for one in made:
+        one.close()
 
 
 # --- processes that end early ---------------------------------------------------------------------------------------
@@ -233,7 +249,7 @@ from bitrix24_source.client import Client
 from bitrix24_source.run import run
 from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter
 
-counts, credentials, folder, moment, nth, rows = json.loads(sys.argv[1])
+counts, off, credentials, folder, moment, nth, rows = json.loads(sys.argv[1])
 left = nth
 
 def count():
@@ -269,7 +285,7 @@ if moment == "request":
 clock = Clock(datetime(2025, 7, 1, 12, tzinfo=timezone.utc))
 portal = Portal(scenario="empty", clock=clock)
 for entity_type_id, items in counts.items():
-    portal.add_type(f"Process {entity_type_id}", entity_type_id=int(entity_type_id), items=items)
+    portal.add_type(f"Process {entity_type_id}", entity_type_id=int(entity_type_id), items=items, off=off)
 session = requests.Session()
 session.mount("https://", SandboxAdapter(portal))
 client = Client(auth_from(Bitrix24Credentials(**credentials)), clock=clock, session=session)
@@ -299,7 +315,7 @@ def victim(remains: dict[Any, Path]) -> Callable[..., None]:
         if is_first and key in remains:
             shutil.copytree(remains[key], night.folder, dirs_exist_ok=True)
             return
-        told = json.dumps([counts, night.credentials, str(night.folder), moment, nth, SLICE])
+        told = json.dumps([counts, PLAIN, night.credentials, str(night.folder), moment, nth, SLICE])
         died = subprocess.run([sys.executable, "-W", "ignore", "-c", VICTIM, told], stderr=subprocess.PIPE, check=False)
         assert died.returncode == -9, died.stderr.decode()
         if is_first:

@@ -89,7 +89,7 @@ def test_a_bad_day(night, situation):
     """It stays from the middle of a load on: each type that is not whole is listed, and nothing is marked as deleted. In the
     next run it happens once more and passes: that costs time and nothing else.
     """
-    job = night(COUNTS)
+    job = night(COUNTS, keep_open=True)
     order = {**SITUATIONS, **LASTING}[situation]
     order(job, 2, None)
     loaded = job.run()
@@ -112,7 +112,7 @@ def test_a_bad_day(night, situation):
 
 def test_the_portal_moves(night, caplog):
     """To another host of Bitrix24's, in the middle of the load: it is followed, and said once."""
-    job = night(COUNTS)
+    job = night(COUNTS, keep_open=True)
     job.before = lambda number: job.portal.move_to("https://renamed.bitrix24.eu") if number == 5 else None
 
     assert job.run().issues == 0
@@ -123,7 +123,7 @@ def test_the_portal_moves(night, caplog):
 @pytest.mark.parametrize("hours", [-30, 30])
 def test_the_portals_clock_jumps(night, hours):
     """Between two requests of a load, and in the next run back again: what is written in between is not missed."""
-    job = night(COUNTS)
+    job = night(COUNTS, keep_open=True)
     clock = job.portal.clock
 
     def jump(number: int) -> None:
@@ -143,7 +143,7 @@ def test_the_portals_clock_jumps(night, hours):
 
 def test_long_waits_are_announced(night, caplog):
     """What is waited for, and until when, where a wait is longer than a few seconds."""
-    job = night(COUNTS)
+    job = night(COUNTS, keep_open=True)
     SITUATIONS["429 in commands"](job, 2, 1)
     SITUATIONS["connection refused"](job, 2, 8)
     before = job.portal.clock.now()
