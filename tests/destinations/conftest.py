@@ -3,14 +3,14 @@
 Fixtures to ask for, beside those of the whole suite:
 
     awkward    a portal whose fields have names of up to a hundred letters, and whose values are what loaders trip over
-    load       load(portal, pipeline): one run; keywords go to bitrix24()
+    load       load(portal, pipeline): one run, resources=[...] of some; other keywords go to bitrix24()
     pipeline   pipeline(destination): one in a folder of its own
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,14 +68,21 @@ def awkward(clock: Clock) -> Portal:
 
 @pytest.fixture
 def load() -> Callable[..., Any]:
-    """Loads catalogue and items."""
+    """Loads everything, or some resources."""
 
-    def run(portal: Portal, pipeline: dlt.Pipeline, how: dict[str, Any] | None = None, **arguments: Any) -> Any:
+    def run(
+        portal: Portal,
+        pipeline: dlt.Pipeline,
+        how: dict[str, Any] | None = None,
+        resources: Sequence[str] = (),
+        **arguments: Any,
+    ) -> Any:
         session = requests.Session()
         session.mount("https://", SandboxAdapter(portal))
         credentials = portal.credentials(portal.base_url)["webhook"]
         client = Client(auth_from(Bitrix24Credentials(**credentials)), clock=portal.clock, session=session)
-        return pipeline.run(bitrix24(credentials=credentials, client=client, **arguments), **how or {})
+        source = bitrix24(credentials=credentials, client=client, **arguments)
+        return pipeline.run(source.with_resources(*resources) if resources else source, **how or {})
 
     return run
 

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from decimal import Decimal
 
 import pytest
+from dlt.common.runtime.run_context import RunContext, switched_run_context
 
 from .documentation import Documentation, load, only_with_examples, sample
 
@@ -76,16 +77,16 @@ class Crm(Documentation):
         answer["total"] = 0
 
 
-@pytest.fixture
-def loaded(tmp_path):
-    """Loads what the documentation answers, and gives a way to ask for it: loaded(refused=[...])(sql)."""
-    return lambda refused=(), resources=RESOURCES: load(Crm(refused), resources, tmp_path)
+@pytest.fixture(scope="module")
+def query(tmp_path_factory):
+    """A way to ask for what the documentation answers, loaded once for all that only look: query(sql)."""
+    folder = tmp_path_factory.mktemp("documented")
+    with switched_run_context(RunContext(str(folder))):
+        return load(Crm(), RESOURCES, folder)
 
 
-def test_leads_read_as_documented(loaded):
+def test_leads_read_as_documented(query):
     """crm.item.list and crm.item.get: five leads; links that are 0 are NULL, phones and e-mails a child table."""
-    query = loaded()
-
     assert [
         (252, 1, "NEW", 12000.0, "ADVERTISING", "Lead #252", "Klaus", "Schmidt", True),
         (253, 6, "NEW", 19000.0, "WEB", "Lead #253", "Admin", None, True),
@@ -106,40 +107,36 @@ def test_leads_read_as_documented(loaded):
     ] == query('select item_id, position, fm_id, type_id, value_type, "value" from s.leads__fm order by position')
 
 
-def test_history_reads_as_documented(loaded):
+def test_history_reads_as_documented(query):
     """crm.stagehistory.list: one move of a deal into its first stage, in the general pipeline, whose id is 0."""
     moment = datetime(2024, 4, 25, 14, 59, 11, tzinfo=timezone.utc)
 
-    assert [(2, 35, 1, 21, moment, 0, "P", "NEW")] == loaded()(
+    assert [(2, 35, 1, 21, moment, 0, "P", "NEW")] == query(
         "select entity_type_id, id, type_id, owner_id, created_time, category_id, stage_semantic_id, stage_id "
         "from s.stage_history"
     )
 
 
-def test_product_rows_read_as_documented(loaded):
+def test_product_rows_read_as_documented(query):
     """crm.item.productrow.list: two rows of deal 13142; amounts are as precise as they were printed, no tax is NULL."""
     assert [
         (2, 13142, 17649, 9621, "iphone 14", 90000.0, 81818.18, 90909.09, 3.0, 9090.91, 10.0, True, 796, "pcs", 19),
         (2, 13142, 17650, 9623, "iphone 10xs", 5550.0, 5550.0, 5550.0, 1.0, 0.0, None, True, 6, "m", 17),
-    ] == loaded()(
+    ] == query(
         "select entity_type_id, owner_id, id, product_id, product_name, price, price_exclusive, price_netto, quantity, "
         "discount_sum, tax_rate, tax_included, measure_code, measure_name, store_id from s.product_rows order by id"
     )
 
 
-def test_activities_read_as_documented(loaded):
+def test_activities_read_as_documented(query):
     """crm.activity.list: two activities; telephone numbers and links to files, which nobody asked for, are nowhere."""
-    query = loaded()
-
     assert [(20, None), (101121, None)] == query("select id, subject from s.activities order by id")
     columns = {name for (name,) in query("select column_name from information_schema.columns")}
     assert not {"communications", "files", "bindings"} & columns
 
 
-def test_users_read_as_documented(loaded):
+def test_users_read_as_documented(query):
     """user.get: two people; {} and empty texts are no moments, ACTIVE is a boolean, and each is in department 1."""
-    query = loaded()
-
     assert [
         (1, True, "Vadim", "Valeev", "v.r.valeev@bitrix.com", None, "employee",
          datetime(2024, 7, 15, tzinfo=timezone.utc), datetime(2024, 7, 25, 13, 6, 54, tzinfo=timezone.utc)),
@@ -152,29 +149,28 @@ def test_users_read_as_documented(loaded):
     assert [(1, 0, 1), (3, 0, 1)] == query('select item_id, position, "value" from s.users__uf_department order by 1')
 
 
-def test_departments_read_as_documented(loaded):
+def test_departments_read_as_documented(query):
     """department.get: five departments below the first, of whose head nothing is said."""
     assert [
         (2, "Accounting", 500, 1, None), (3, "Sales Department", 500, 1, None),
         (4, "Marketing and Advertising Department", 500, 1, None), (15, "R&D", 500, 1, None),
         (17, "Legal Department", 500, 1, None),
-    ] == loaded()("select id, name, sort, parent, uf_head from s.departments order by id")  # fmt: skip
+    ] == query("select id, name, sort, parent, uf_head from s.departments order by id")  # fmt: skip
 
 
-def test_currencies_read_as_documented(loaded):
+def test_currencies_read_as_documented(query):
     """crm.currency.list: `total` is 0 and four rows come; USD stands there twice, of which the base currency is kept."""
     assert [
         ("CAD", "Canadian Dollar", 1, Decimal("32.2"), False, 2, 500),
         ("EUR", "Euro", 1, Decimal("78.32"), False, 2, 300),
         ("USD", "United States Dollar", 1, Decimal(1), True, 2, 100),
-    ] == loaded()(
+    ] == query(
         "select currency, full_name, amount_cnt, amount, is_base, decimals, sort from s.currencies order by currency"
     )
 
 
-def test_statuses_read_as_documented(loaded):
+def test_statuses_read_as_documented(query):
     """crm.status.entity.types and crm.status.list: the stages of deals are in `stages`, and with all others in `statuses`."""
-    query = loaded()
     stages = [
         ("NEW", "New", 10, "process"), ("PREPARATION", "Document preparation", 20, "process"),
         ("PREPAYMENT_INVOICE", "Prepayment invoice", 30, "process"), ("EXECUTING", "In progress", 40, "process"),
@@ -197,18 +193,16 @@ def test_statuses_read_as_documented(loaded):
     )
 
 
-def test_the_examples_leave_no_issues(loaded):
+def test_the_examples_leave_no_issues(query):
     """All of it is understood, though the portal of the examples does not say whether it works with leads."""
-    query = loaded()
-
     assert [] == query("select resource, message from s.load_issues")
     assert [] == query("select table_name, column_name, raw_value, reason from s.rejected_values")
 
 
-def test_refusals_read_as_documented(loaded):
+def test_refusals_read_as_documented(tmp_path):
     """The vendor's examples of denial, their codes "", 0 and a sentence among them: each loss is listed, the rest comes."""
     refused = ("crm.currency.list", "crm.stagehistory.list", "crm.item.productrow.list", "crm.status.list")
-    query = loaded(refused=refused)
+    query = load(Crm(refused), ("leads", "stages", "stage_history", "product_rows", "currencies", "statuses"), tmp_path)
 
     assert {"currencies", "stage_history", "product_rows", "statuses", "stages"} == {
         resource for (resource,) in query("select resource from s.load_issues")

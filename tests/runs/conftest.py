@@ -193,7 +193,13 @@ class Job(Reader):
         return self._run((), **arguments)
 
     def _run(
-        self, resources: Sequence[str], *, slices: Slices | None = None, refresh: bool = False, **arguments: Any
+        self,
+        resources: Sequence[str],
+        *,
+        slices: Slices | None = None,
+        refresh: bool = False,
+        views: bool = True,
+        **arguments: Any,
     ) -> Loaded:
         credentials = self.portal.credentials(self.portal.base_url)["webhook"]
         slices = slices or Slices()
@@ -207,6 +213,7 @@ class Job(Reader):
             full_refresh=refresh,
             pipelines_dir=str(self.folder),
             slices=slices,
+            views=views,
         )
 
     def lose_folder(self) -> None:

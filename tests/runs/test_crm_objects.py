@@ -165,7 +165,7 @@ def test_a_typing_error_in_leave_out_is_told(crm):
 def test_a_portal_without_leads(crm, caplog):
     """Where the portal works without leads they are left out, with a word and without an issue."""
     crm.portal.world.crm_mode = 2
-    loaded = crm.run_all()
+    loaded = crm.run("leads", "deals", "crm_fields", "stages", "stage_history")
 
     assert "leads" not in loaded.rows
     assert 0 == loaded.issues
@@ -245,7 +245,7 @@ def test_select_and_filter_name_objects_by_table_or_number(crm):
 
 def test_a_type_restricts_smart_processes_and_nothing_else(crm):
     """`spa_types` leaves deals as they are, and so does a full refresh of one type."""
-    crm.run_all(spa_types=[177])
+    crm.run("spa_items", "deals", spa_types=[177])
     tables = {
         name for (name,) in crm.query("select table_name from information_schema.tables where table_schema = '{}'")
     }

@@ -201,7 +201,7 @@ def test_nothing_is_swept_in_vain(clock, spas, job):
     """`sweep=True` compares now, also right after another sweep; in slices, once and not in each."""
     crm = job(spas({177: 20}))
     crm.run()
-    crm.portal.add_type("New", entity_type_id=1030, items=700)
+    crm.portal.add_type("New", entity_type_id=1030, items=300)
     crm.portal.items(177).delete(9)
     crm.run(sweep=True, slices=Slices(rows=100))
     sweeps = [filter_ for type_, filter_ in crm.line.lists() if type_ == 177 and filter_.get(">id") == "0"]
