@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from compare import differences
@@ -40,8 +41,9 @@ class Wrong(Exception):  # noqa: N818 - what this test is looking for
 class Loads:
     """Loads of one scene into one folder, one after the other."""
 
-    def __init__(self, scene: Scene, folder: Path) -> None:
+    def __init__(self, scene: Scene, folder: Path, resources: Sequence[str] = ()) -> None:
         self.scene, self.folder = scene, folder
+        self._chosen = [option for name in resources for option in ("--resource", name)]
         self.kills: Counter[str] = Counter()
         self.codes: Counter[int] = Counter()
         self.lost_folders = 0
@@ -125,7 +127,7 @@ class Loads:
             "DLT_PROJECT_DIR": str(self.folder),
             "DESTINATION__DUCKDB__CREDENTIALS": str(self.database),
         }
-        command = [sys.executable, "-m", "bitrix24_source.cli", "load", "--progress", "none", *options]
+        command = [sys.executable, "-m", "bitrix24_source.cli", "load", "--progress", "none", *self._chosen, *options]
         with self._log.open("ab") as log:
             self._log_begins = log.tell()
             return subprocess.Popen(
@@ -166,11 +168,11 @@ def bout(scene: Scene, loads: Loads) -> str:
     return "; ".join(story)
 
 
-def one_seed(seed: int, bouts: int, folder: Path, ends_at: float) -> tuple[Scene, Loads, int]:
+def one_seed(seed: int, bouts: int, folder: Path, ends_at: float, resources: Sequence[str]) -> tuple[Scene, Loads, int]:
     """Bouts of one scene, as long as there is time."""
     scene = Scene(seed)
     try:
-        loads = Loads(scene, folder)
+        loads = Loads(scene, folder, resources)
         print(f"seed {seed}: {loads.method}, slices of {loads.slice_rows} rows", flush=True)
         for number in range(bouts):
             if number and time.monotonic() > ends_at:
@@ -188,6 +190,9 @@ def main() -> None:
     options.add_argument("--seed", type=int, help="this one alone")
     options.add_argument("--bouts", type=int, default=BOUTS_OF_A_SEED, help="for each seed")
     options.add_argument("--minutes", type=float, default=7.0, help="after which no new bout begins")
+    options.add_argument(
+        "--resource", action="append", default=[], help="to load instead of everything; may be repeated"
+    )
     chosen = options.parse_args()
     ends_at = time.monotonic() + chosen.minutes * 60
     kills, codes, did, equal, lost, again = Counter[str](), Counter[int](), Counter[str](), 0, 0, 0
@@ -195,7 +200,7 @@ def main() -> None:
     while True:
         folder = Path(tempfile.mkdtemp(prefix=f"bitrix24-chaos-{seed}-"))
         try:
-            scene, loads, bouts = one_seed(seed, chosen.bouts, folder, ends_at)
+            scene, loads, bouts = one_seed(seed, chosen.bouts, folder, ends_at, chosen.resource)
         except Wrong as wrong:
             sys.exit(f"WRONG with seed {seed}; everything is in {folder}\n{wrong}")
         shutil.rmtree(folder)

@@ -176,7 +176,7 @@ def test_clusters_of_ids_far_apart(spas, line, reading):
         for _ in range(200):
             items.add(title="far away")
     way = line(portal)
-    done = reading(way)
+    done = reading(way, connections=1)  # with more, how much is in vain depends on which of them answers first
 
     assert items.ids() == done.ids()
     assert way.wasted() < 100, way.wasted()
