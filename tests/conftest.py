@@ -113,6 +113,15 @@ for module, name in (
         setattr(module, name, _remembered(getattr(module, name)))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Tests of one file run in one process, where what they share is loaded once; files in their order, with `-n`."""
+    from xdist.scheduler import LoadFileScheduling
+
+    config.option.loadscopereorder = False  # by numbers of tests: those that take longest would come last, and alone
+    return LoadFileScheduling(config, log)
+
+
 def pytest_collection_finish() -> None:
     """What tests import is no garbage: looking for it there, again and again, would take a twentieth of the time."""
     gc.freeze()

@@ -109,9 +109,10 @@ def unloadable(job) -> None:
 
 
 EVENTS = [
-    nothing, echo, echo_in_commands, web_page, redirected, reset, unloadable, expired, token_server_down, locked_out,
+    nothing, echo_in_commands, web_page, redirected, reset, unloadable, expired, echo, token_server_down, locked_out,
 ]  # fmt: skip
-WHOLE = [nothing, echo]
+WHOLE = [expired, echo]
+"""late: once all tables are there, every run brings their views up to date"""
 FEW = ("spa_types", "spa_items", "deals", "users")
 """a list of types, items of two kinds, and a list that is read by pages: each way in which rows are read"""
 
