@@ -9,6 +9,35 @@ from typing import Any
 
 from .errors import ConfigError
 
+RANGES: Mapping[str, tuple[float, float]] = {
+    "connections": (1, 100),
+    "requests_per_second": (0.01, 1_000_000),
+    "burst": (1, 1_000_000),
+    "overlap_minutes": (0, 525_600),
+    "sweep_hours": (0, 87_600),
+    "sweep_runs": (0, 1_000_000),
+    "max_deleted_share": (0, 1),
+    "slice_rows": (0, 1_000_000_000),
+    "slice_seconds": (0, 1_000_000_000),
+}
+"""what each number in `[sources.bitrix24]` may be, both ends included"""
+
+
+def require_in_range(**settings: float) -> None:
+    """Numbers are looked at before anything is done: what they would break lies far from where they were set.
+
+    Raises:
+        ConfigError: one is outside of its range, or is no number.
+    """
+    for name, value in settings.items():
+        least, most = RANGES[name]
+        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+            raise ConfigError(
+                f"{name} cannot be {str(value)[:40]}",
+                f"sources.bitrix24.{name}",
+                f"set it to a number from {least:,} to {most:,}, or leave it out",
+            )
+
 
 @dataclass(frozen=True)
 class SweepSchedule:
@@ -17,6 +46,9 @@ class SweepSchedule:
     hours: float = 24.0
     runs: int = 0
     now: bool = False
+
+    def __post_init__(self) -> None:
+        require_in_range(sweep_hours=self.hours, sweep_runs=self.runs)
 
 
 @dataclass
@@ -45,6 +77,9 @@ class Slices:
     settled: set[Any] = field(default_factory=set)
     resources: frozenset[str] = frozenset()
     new_tables: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        require_in_range(slice_rows=self.rows, slice_seconds=self.seconds)
 
     def is_full(self, rows: int, seconds: float) -> bool:
         return bool((self.rows and rows >= self.rows) or (self.seconds and seconds >= self.seconds))
@@ -93,6 +128,7 @@ class ItemChoice:
     slices: Slices = field(default_factory=Slices)
 
     def __post_init__(self) -> None:
+        require_in_range(connections=self.connections, max_deleted_share=self.max_deleted_share)
         for name, conditions in self.filter.items():
             own = sorted(OWN_FILTERS & set(conditions))
             if own:

@@ -179,11 +179,20 @@ def load(
 
 
 @cli.command(short_help="A portal on this machine to try things against.")
-@click.option("--port", default=8024, show_default=True, metavar="P", help="0 takes any free one.")
-@click.option("--items", type=int, metavar="N", help="Items in all.  [default: the scenario's own]")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8024, show_default=True, metavar="P", help="0 takes any free one."
+)
+@click.option("--items", type=click.IntRange(min=0), metavar="N", help="Items in all.  [default: the scenario's own]")
 @click.option("--seed", default=1, show_default=True, metavar="S", help="The same seed makes the same portal.")
 @click.option("--scenario", type=click.Choice(["demo", "hostile"]), default="demo", show_default=True)
-@click.option("--latency-ms", type=float, default=0, show_default=True, metavar="L", help="Time that every page takes.")
+@click.option(
+    "--latency-ms",
+    type=click.FloatRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="L",
+    help="Time that every page takes.",
+)
 def sandbox(port: int, items: int | None, seed: int, scenario: str, latency_ms: float) -> None:
     """Serve a portal on loopback, until Ctrl-C; prints a webhook, an OAuth and an API-key credential for it.
 

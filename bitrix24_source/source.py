@@ -18,7 +18,7 @@ from dlt.extract.source import DltSource
 
 from .auth import Bitrix24Credentials, auth_from
 from .catalog import Catalog
-from .choice import ItemChoice, LeftOut, Slices, SweepSchedule
+from .choice import ItemChoice, LeftOut, Slices, SweepSchedule, require_in_range
 from .client import Client, Settings
 from .crm_tables import crm_tables
 from .errors import ConfigError
@@ -86,8 +86,9 @@ def bitrix24(
         A source with a resource for each table of the catalogue, `spa_items` for the items of all types, and `load_issues`.
 
     Raises:
-        ConfigError: credentials that cannot work, named in one sentence.
+        ConfigError: credentials or settings that cannot work, named in one sentence.
     """
+    require_in_range(overlap_minutes=overlap_minutes)
     client = client or connect(credentials, requests_per_second, burst, token_store)
     choice = ItemChoice(
         types=spa_types,
@@ -121,6 +122,7 @@ def connect(
     portal: Annotated[str | None, NotResolved()] = None,  # noqa: ARG001 - names the section
 ) -> Client:
     """A client for the configured portal, without a pipeline. Arguments as in `bitrix24`; makes no call."""
+    require_in_range(requests_per_second=requests_per_second, burst=burst)
     settings = Settings(burst, requests_per_second, tuple(credentials.allowed_hosts or ()))
     return Client(auth_from(credentials, token_store), settings)
 

@@ -347,7 +347,16 @@ def test_an_unknown_resource_is_a_mistake_in_usage(portal, server, bitrix24):
 
 @pytest.mark.parametrize(
     "arguments",
-    [("lod",), ("load", "--progress", "loud"), ("spa-info", "--xml"), ("sandbox", "--port", "x"), ("check", "now")],
+    [
+        ("lod",),
+        ("load", "--progress", "loud"),
+        ("spa-info", "--xml"),
+        ("check", "now"),
+        ("sandbox", "--port", "x"),
+        ("sandbox", "--port", "99999"),
+        ("sandbox", "--items", "-1"),
+        ("sandbox", "--latency-ms", "-1"),
+    ],
     ids=" ".join,
 )
 def test_a_mistake_in_usage_is_exit_code_2(bitrix24, arguments):
