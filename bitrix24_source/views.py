@@ -11,6 +11,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import dlt
+from dlt.destinations.exceptions import DatabaseException
 from dlt.destinations.job_client_impl import SqlJobClientBase
 from dlt.destinations.sql_client import SqlClientBase
 from sqlglot import exp
@@ -21,6 +22,9 @@ from .view_sql import Stored
 
 LOCK_SECONDS: float = 5
 """how long PostgreSQL may wait for those who read a view, and new readers for it meanwhile"""
+
+OTHER_COLUMNS = "42P16"
+"""PostgreSQL's code for a view that would lose, rename or retype a column if it were replaced in place"""
 
 UNLIKE = frozenset({"clickhouse"})
 """dialects in which a join that finds nothing gives 0 and '' instead of NULL"""
@@ -60,7 +64,10 @@ class ViewDatabase:
         return [dict(zip(columns, row, strict=True)) for row in rows or ()]
 
     def put(self, name: str, query: exp.Select) -> None:
-        """The view, in place where the database can: that keeps rights, and what stands on it. Else anew, at one stroke."""
+        """The view, in place where the database can: that keeps rights, and what stands on it. Else anew, at one stroke.
+
+        A view that is only being read is left as it is: made anew it would lose its rights for no reason.
+        """
         view = self.stored.table(name)
         made = exp.Create(this=view, kind="VIEW", expression=query, replace=True)
         replacing = made.sql(self._dialect)
@@ -72,8 +79,8 @@ class ViewDatabase:
             marking = [f"COMMENT ON VIEW {self._sql(view)} IS '{mark}'"]
         try:
             self._execute(replacing, *marking)
-        except Exception:
-            if not self._has_transactions:
+        except Exception as error:
+            if not self._is_better_made_anew(error):
                 raise
         else:
             return
@@ -98,6 +105,13 @@ class ViewDatabase:
     def is_emptied(self, name: str) -> bool:
         """Whether `drop` could only empty the view, and nobody filled it since."""
         return self._dialect == "postgres" and self._mark(self.stored.table(name)) == EMPTIED
+
+    def _is_better_made_anew(self, error: Exception) -> bool:
+        """Whether it was refused because of what it says, and not because of who reads it; others give no such reason."""
+        if self._dialect != "postgres":
+            return self._has_transactions
+        cause = error.dbapi_exception if isinstance(error, DatabaseException) else error
+        return getattr(cause, "pgcode", "") == OTHER_COLUMNS
 
     def _execute(self, *statements: str) -> None:
         """All of them or none, as far as the destination goes."""

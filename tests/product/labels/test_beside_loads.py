@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import contextmanager
 
 import dlt
@@ -37,6 +38,11 @@ def retitle(portal, name, title):
         **field.extra,
         **dict.fromkeys(field.extra.keys() & {"formLabel", "listLabel", "filterLabel"}, title),
     }
+
+
+def rights_of(house):
+    """What was granted on the view, as PostgreSQL writes it."""
+    return str(house.execute(f"SELECT relacl FROM pg_class WHERE oid = to_regclass('{VIEW}')"))
 
 
 def problems_of(problems):
@@ -151,7 +157,7 @@ def test_rights_outlive_a_changed_view(in_postgres):
     in_postgres.portal.add_field(TABLE, "NOTE", "string", "Note")
     in_postgres.load()
 
-    assert "=r/" in str(in_postgres.execute(f"SELECT relacl FROM pg_class WHERE oid = to_regclass('{VIEW}')"))
+    assert "=r/" in rights_of(in_postgres)
 
 
 @contextmanager
@@ -160,7 +166,7 @@ def reading(house):
     connection = psycopg2.connect(house.pipeline.destination.config_params["credentials"])
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT count(*) FROM {house.pipeline.dataset_name}.{VIEW}")
-    yield
+    yield connection
     connection.close()
 
 
@@ -181,6 +187,23 @@ def test_a_view_does_not_wait_for_its_readers(in_postgres, monkeypatch):
 
     assert "lock timeout" in problem.what
     assert [] == create_views(in_postgres.pipeline)
+    assert "Note" in in_postgres.view()[0]
+
+
+def test_a_reader_does_not_cost_a_view_its_rights(in_postgres, monkeypatch):
+    """A view that is read too long is not dropped as soon as it is free: it stays, with its rights, for the next load."""
+    monkeypatch.setattr(views, "LOCK_SECONDS", 1)
+    in_postgres.execute(f"GRANT SELECT ON {VIEW} TO PUBLIC")
+    in_postgres.portal.add_field(TABLE, "NOTE", "string", "Note")
+    in_postgres.run()
+    with reading(in_postgres) as reader:
+        threading.Timer(1.5, reader.close).start()
+        problems = create_views(in_postgres.pipeline)
+
+    assert [(f"view {VIEW}", True, True)] == problems_of(problems)
+    assert "=r/" in rights_of(in_postgres)
+    assert [] == create_views(in_postgres.pipeline)
+    assert "=r/" in rights_of(in_postgres)
     assert "Note" in in_postgres.view()[0]
 
 
