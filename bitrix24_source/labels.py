@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 import dlt
@@ -30,7 +30,7 @@ _STAYS = "it is as it was before: what stands on it, or reads it for long, is in
 _EMPTY = "it has no rows until what stands on it is dropped and the next load has made it anew"
 
 
-def create_views(pipeline: dlt.Pipeline, schema: str = "") -> list[Bitrix24Error]:
+def create_views(pipeline: dlt.Pipeline, schema: str = "", tables: Container[str] | None = None) -> list[Bitrix24Error]:
     """Creates the view `<table>_labeled` of each item table, or brings it up to date with the portal's field titles.
 
     Call it after `pipeline.run(bitrix24())`; `bitrix24 load` does. Words that change in the portal - an option, a stage, a
@@ -39,6 +39,7 @@ def create_views(pipeline: dlt.Pipeline, schema: str = "") -> list[Bitrix24Error
     Args:
         pipeline: that has loaded a `bitrix24()` source.
         schema: dlt's name of the source's schema, where the source was renamed.
+        tables: item tables whose views are meant; None for all.
 
     Returns:
         What could not be done, as one sentence each; the views concerned are as they were before.
@@ -48,6 +49,8 @@ def create_views(pipeline: dlt.Pipeline, schema: str = "") -> list[Bitrix24Error
         fields = {is_spa: _read_fields(database, is_spa) for is_spa in CATALOGUES}
 
         def put(table: str, entity_type_id: int) -> None:
+            if tables is not None and table not in tables:
+                return
             is_spa = table not in OBJECTS
             listed = fields[is_spa].get(entity_type_id, [])
             view = LabeledView(database.stored, table, entity_type_id, listed, is_spa=is_spa)
@@ -69,6 +72,18 @@ def drop_views(pipeline: dlt.Pipeline, schema: str = "") -> list[Bitrix24Error]:
         return _each(database, lambda table, _: database.drop(table + SUFFIX))
 
     return _in_destination(pipeline, schema, drop)
+
+
+def tables_with_views(pipeline: dlt.Pipeline, schema: str = "") -> set[str]:
+    """Item tables that have a labelled view; none where the destination cannot be asked. Arguments as in `create_views`."""
+    found: set[str] = set()
+
+    def look(database: ViewDatabase) -> list[Bitrix24Error]:
+        found.update(table for table, _ in _item_tables(database.stored.tables) if database.has(table + SUFFIX))
+        return []
+
+    _in_destination(pipeline, schema, look)
+    return found
 
 
 def _in_destination(

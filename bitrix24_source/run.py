@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
@@ -25,7 +25,7 @@ from .destination import require_free
 from .errors import Bitrix24Error
 from .extraction import hints
 from .failures import explained, was_interrupted
-from .labels import create_views, drop_views
+from .labels import create_views, drop_views, tables_with_views
 from .leftovers import WAIT_SECONDS, only_run, opened, with_nothing_pending
 from .tables import ISSUES, issue_dicts
 
@@ -68,7 +68,8 @@ def run(
         progress: a dlt collector.
         pipelines_dir: dlt's working directory, where it should not be the usual one.
         slices: those that the source was made with; each is committed by itself, until nothing is left.
-        views: create the labelled views, or bring them up to date, at the end.
+        views: create the labelled views, or bring them up to date, at the end; else they are left as they are, and those
+            that a full refresh has to drop come back.
         wait_seconds: for another run of the same pipeline to end.
 
     Raises:
@@ -77,6 +78,7 @@ def run(
     """
     elsewhere: Any = {"pipelines_dir": pipelines_dir} if pipelines_dir else {}
 
+    refresh: Any = "drop_resources" if full_refresh else None
     chosen = _destination(destination, pipeline_name, dataset)
 
     def make() -> dlt.Pipeline:
@@ -96,16 +98,15 @@ def run(
             require_free(pipeline)
             pipeline = with_nothing_pending(pipeline)
             chosen_source = source.with_resources(*resources) if resources else source
-            if full_refresh:
-                _refresh(pipeline, chosen_source)
-            else:
-                pipeline.run(chosen_source)
-            rows = _row_counts(pipeline)
-            while slices and slices.unfinished:
-                pipeline.run(source.with_resources(*slices.resources))
-                rows.update(_row_counts(pipeline))
-            if views:
-                rows.update(_note(pipeline, source, create_views(pipeline, source.name)))  # += would drop zeros
+            with _out_of_the_way(pipeline, source.name) if full_refresh else nullcontext(set[str]()) as dropped:
+                pipeline.run(chosen_source, refresh=refresh)
+                rows = _row_counts(pipeline)
+                while slices and slices.unfinished:
+                    pipeline.run(source.with_resources(*slices.resources))
+                    rows.update(_row_counts(pipeline))
+            if views or dropped:
+                problems = create_views(pipeline, source.name, None if views else dropped)
+                rows.update(_note(pipeline, source, problems))  # += would drop zeros
             return Loaded(rows, dataset)
     except Bitrix24Error:
         raise
@@ -115,13 +116,18 @@ def run(
     raise failure
 
 
-def _refresh(pipeline: dlt.Pipeline, source: Any) -> None:
-    """Views go first, PostgreSQL drops no table that one stands on; they are back at once where the load fails."""
-    drop_views(pipeline, source.name)
+@contextmanager
+def _out_of_the_way(pipeline: dlt.Pipeline, schema: str) -> Iterator[set[str]]:
+    """Views go first, PostgreSQL drops no table that one stands on; they are back at once where the load fails.
+
+    Yields the tables whose views there were.
+    """
+    tables = tables_with_views(pipeline, schema)
+    drop_views(pipeline, schema)
     try:
-        pipeline.run(source, refresh="drop_resources")
+        yield tables
     except BaseException:
-        create_views(pipeline, source.name)
+        create_views(pipeline, schema, tables)
         raise
 
 

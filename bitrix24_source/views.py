@@ -41,6 +41,7 @@ class ViewDatabase:
     """
 
     def __init__(self, client: SqlJobClientBase) -> None:
+        self._job_client = client
         self._client: SqlClientBase[Any] = client.sql_client
         caps = client.capabilities
         self._has_transactions = caps.supports_ddl_transactions
@@ -62,6 +63,10 @@ class ViewDatabase:
         query = exp.select(*(column(self.stored.folded(name)) for name in columns)).from_(self.stored.table(table))
         rows = self._client.execute_sql(query.sql(self._dialect))
         return [dict(zip(columns, row, strict=True)) for row in rows or ()]
+
+    def has(self, name: str) -> bool:
+        """Whether there is a view, or anything else, of this name."""
+        return any(columns for _, columns in self._job_client.get_storage_tables([name]))
 
     def put(self, name: str, query: exp.Select) -> None:
         """The view, in place where the database can: that keeps rights, and what stands on it. Else anew, at one stroke.

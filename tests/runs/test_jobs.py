@@ -8,6 +8,7 @@ import dlt
 import pytest
 from dlt.common.storages.load_package import PackageStorage
 
+from bitrix24_source.choice import Slices
 from bitrix24_source.errors import Bitrix24Error, ConfigError
 from bitrix24_source.run import run
 
@@ -213,3 +214,54 @@ def test_duckdb_works_in_one_thread(tmp_path, monkeypatch):
 
     assert ([(1,)], [(3,)]) == (one, three)
     assert dlt.config.get("destination.duckdb.credentials.global_config") is None
+
+
+# --- views ----------------------------------------------------------------------------------------------------------
+
+SPA = ("spa_items", "spa_types", "spa_fields")
+
+
+def views_of(crm):
+    return {name for name in crm.database.types() if name.endswith("_labeled")}
+
+
+@pytest.mark.everywhere
+def test_a_full_refresh_without_views_leaves_those_that_were_there(spas, job):
+    """Views have to go for a refresh; with views=False those that there were come back, over the new rows, and no others."""
+    crm = job(spas({177: 20, 1030: 20}))
+    crm.run(*SPA)
+    crm.execute("drop view {}.spa_items_1030_labeled")
+    crm.run(*SPA, refresh=True, views=False, slices=Slices(rows=10))
+
+    assert {"spa_items_177_labeled"} == views_of(crm)
+    assert [(20,)] == crm.query("select count(*) from {}.spa_items_177_labeled")
+
+
+def test_a_full_refresh_without_views_makes_none(spas, job):
+    """Where there were none there are none afterwards."""
+    crm = job(spas({177: 20}))
+    crm.run(*SPA, views=False)
+    crm.run(*SPA, refresh=True, views=False)
+
+    assert set() == views_of(crm)
+
+
+@pytest.mark.parametrize("views", [True, False])
+def test_a_refresh_that_fails_leaves_the_views_that_were_there(spas, job, monkeypatch, views):
+    """In its second slice, too: those that there were, and no others."""
+    crm = job(spas({177: 20, 1030: 20}))
+    crm.run(*SPA)
+    crm.execute("drop view {}.spa_items_1030_labeled")
+    runs, run_of_dlt = [], dlt.Pipeline.run
+
+    def once(*args, **more):
+        runs.append(args)
+        if len(runs) > 1:
+            raise OSError("the machine gave up")
+        return run_of_dlt(*args, **more)
+
+    monkeypatch.setattr(dlt.Pipeline, "run", once)
+    with pytest.raises(Bitrix24Error, match="the machine gave up"):
+        crm.run(*SPA, refresh=True, views=views, slices=Slices(rows=10))
+
+    assert {"spa_items_177_labeled"} == views_of(crm)
