@@ -49,6 +49,7 @@ The river, one file per station, in the order in which data meets them; imports 
     destination      is the destination free, and what does it hold already?
     deletions        which items are gone from the portal?
     extraction       what the resources of one load share
+    mended           which values that were rejected before are so no longer?
     turns            how do many takers share one stream?
     rounds           one round over all lists, and what follows from it
     list_resources   the lists that are read by id as resources

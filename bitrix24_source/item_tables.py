@@ -39,6 +39,8 @@ REJECTED_SCHEMA = pa.schema(
         pa.field("loaded_at", pa.timestamp("us", tz="UTC")),
     ]
 )
+REJECTED_KEY = ("table_name", "item_id", "column_name")
+_REJECTED_HINTS: dict[str, Any] = {"primary_key": [*REJECTED_KEY, "raw_value"], "merge_key": list(REJECTED_KEY)}
 
 
 @dataclass
@@ -193,8 +195,25 @@ def rejected_table(rejected: Sequence[Rejected], now: datetime, *, is_first: boo
     table = pa.Table.from_pylist(rows, schema=REJECTED_SCHEMA)
     if not is_first:
         return dlt.mark.with_table_name(table, REJECTED_TABLE)
-    item = ["table_name", "item_id", "column_name"]
-    return with_hints(table, REJECTED_TABLE, primary_key=[*item, "raw_value"], merge_key=item)
+    return with_hints(table, REJECTED_TABLE, **_REJECTED_HINTS)
+
+
+def no_longer_rejected(keys: pa.Table) -> Any:
+    """Rows that make the merge delete those of the same `REJECTED_KEY`, as a table for dlt.
+
+    They alone have the column that says so: a destination in which nothing was ever mended does without it.
+    """
+    nothing = {
+        "raw_value": pa.array(["mended"] * len(keys)),  # no JSON, as all others are
+        REMOVED.name: pa.array([True] * len(keys)),
+    }
+    schema = REJECTED_SCHEMA.append(REMOVED)
+    arrays = [
+        keys.column(one.name) if one.name in REJECTED_KEY else nothing.get(one.name, pa.nulls(len(keys), one.type))
+        for one in schema
+    ]
+    columns = {REMOVED.name: {"data_type": "bool", "hard_delete": True}}
+    return with_hints(pa.Table.from_arrays(arrays, schema=schema), REJECTED_TABLE, columns=columns, **_REJECTED_HINTS)
 
 
 def with_hints(table: pa.Table, name: str, *, replaces: str = "", **hints: Any) -> Any:

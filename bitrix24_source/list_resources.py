@@ -19,6 +19,7 @@ from .client import Client
 from .extraction import CatalogReader, current_load_id, hints, issue_rows, selected_resources
 from .freeing import free_now
 from .item_tables import MERGE, rejected_table
+from .mended import Mended
 from .rounds import Round
 from .selection import LISTS, readings
 from .tables import ISSUES
@@ -63,6 +64,7 @@ class _SharedRound:
         states = {name: dlt.current.resource_state(name) if current_load_id() else {} for name in names}
         self._choice.slices.resources = frozenset(names)
         lists = list(readings(catalog, self._client, self._choice, frozenset(names)))
+        yield from ((names[0], rows) for rows in Mended().of_dropped())
         yield from Round(self._client, lists, states.__getitem__, self._choice, issues).made(catalog, turns.is_taken)
         free_now()
         some = next((name for name in names if turns.is_taken(name)), names[0])

@@ -25,6 +25,7 @@ from .destination import require_free
 from .errors import Bitrix24Error
 from .extraction import hints
 from .failures import explained, was_interrupted
+from .item_tables import REJECTED_TABLE
 from .labels import create_views, drop_views, tables_with_views
 from .leftovers import WAIT_SECONDS, only_run, opened, with_nothing_pending
 from .tables import ISSUES, issue_dicts
@@ -99,6 +100,8 @@ def run(
             pipeline = with_nothing_pending(pipeline)
             chosen_source = source.with_resources(*resources) if resources else source
             with _out_of_the_way(pipeline, source.name) if full_refresh else nullcontext(set[str]()) as dropped:
+                if full_refresh:
+                    _spare_shared_tables(pipeline, source.name)
                 pipeline.run(chosen_source, refresh=refresh)
                 rows = _row_counts(pipeline)
                 while slices and slices.unfinished:
@@ -129,6 +132,17 @@ def _out_of_the_way(pipeline: dlt.Pipeline, schema: str) -> Iterator[set[str]]:
     except BaseException:
         create_views(pipeline, schema, tables)
         raise
+
+
+def _spare_shared_tables(pipeline: dlt.Pipeline, schema: str) -> None:
+    """A refresh drops what belongs to its resources; these tables hold rows of others, too, and of earlier runs.
+
+    What they hold of the tables that are dropped is taken out by the load itself.
+    """
+    tables = pipeline.schemas[schema].tables if schema in pipeline.schema_names else {}
+    for name in (REJECTED_TABLE, ISSUES.name):
+        if name in tables:
+            tables[name]["resource"] = "shared"  # until the next resource that writes into it
 
 
 def _note(pipeline: dlt.Pipeline, source: Any, problems: Sequence[Bitrix24Error]) -> Counter[str]:

@@ -67,6 +67,7 @@ def test_sandbox_shares_nothing_with_the_rest() -> None:
                 "record_tables",
                 "rounds",
                 "list_resources",
+                "mended",
                 "portals",
             }
             | {"source", "failures", "capabilities", "leftovers", "views", "labels", "run", "cli"},
