@@ -21,7 +21,7 @@ from dlt.common.typing import TSecretStrValue
 
 from .errors import ConfigError, CredentialError, normal_code
 from .hosts import is_loopback
-from .tokens import FileTokenStore, TokenPair, TokenStore, fingerprint
+from .tokens import FileTokenStore, TokenPair, TokenStore, apart, before_exit, fingerprint
 
 TOKEN_URL = "https://oauth.bitrix.info/oauth/token/"  # noqa: S105 - an address
 METHODS = ("webhook", "oauth2", "api_key")
@@ -129,7 +129,7 @@ class OAuth2:
     """An access token that is renewed when the portal says `expired_token`: not before, not on a timer, and once.
 
     However many threads were refused with the same token, one of them exchanges it while the others wait; a process that
-    finds a newer pair in the store uses that. The pair is stored before it is used.
+    finds a newer pair in the store uses that. The pair is stored before it is used, and also if nobody waits for it any more.
     """
 
     name = "oauth2"
@@ -156,13 +156,7 @@ class OAuth2:
         with self._lock:
             if self._pair and self._pair.access_token != refused:
                 return True  # another thread was faster
-            with self._store.lock():
-                kept = self._latest()
-                if kept.access_token and kept.access_token != refused:
-                    self._use(kept)  # another process was faster
-                    return True
-                self._store.prepare()
-                self._use(self._exchanged(kept, exchange))
+            self._use(apart(lambda: self._renewed(refused, exchange)))
         return True
 
     def secrets(self) -> tuple[str, ...]:
@@ -175,6 +169,15 @@ class OAuth2:
     def _use(self, pair: TokenPair) -> None:
         self._pair = pair
         self._seen |= {pair.access_token, pair.refresh_token}
+
+    def _renewed(self, refused: str | None, exchange: Exchange) -> TokenPair:
+        with self._store.lock():
+            kept = self._latest()
+            if kept.access_token and kept.access_token != refused:
+                return kept  # another process was faster
+            self._store.prepare()
+            with before_exit():
+                return self._exchanged(kept, exchange)
 
     def _exchanged(self, kept: TokenPair, exchange: Exchange) -> TokenPair:
         answer = exchange(

@@ -7,22 +7,32 @@ processes respect.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import asdict, astuple, dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import filelock
 
 from .errors import Bitrix24Error, ConfigError, UnavailableError
 
+log = logging.getLogger("bitrix24_source")
+
+T = TypeVar("T")
+
 LOCK_SECONDS = 180.0
+EXIT_SECONDS = 90.0
+"""that a process which is to end waits for a pair that was asked for; as long as one request may take"""
 
 
 @dataclass(frozen=True)
@@ -54,6 +64,37 @@ class TokenStore(Protocol):
 def fingerprint(token: str) -> str:
     """Tells two tokens apart without keeping either."""
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+def apart(work: Callable[[], T]) -> T:
+    """Work in a thread of its own, waited for: Ctrl-C interrupts whoever waits, and never the work."""
+    done: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - raised again where the result is asked for
+            done.set_exception(error)
+
+    threading.Thread(target=run, name="bitrix24-tokens", daemon=True).start()
+    return done.result()
+
+
+@contextlib.contextmanager
+def before_exit() -> Iterator[None]:
+    """What is done here may still end when the process is to: it waits so long, and no longer."""
+    done = threading.Event()
+
+    def wait() -> None:
+        log.warning("Waiting for the OAuth token that is being renewed: without it the next run cannot connect")
+        done.wait(EXIT_SECONDS)
+
+    atexit.register(wait)
+    try:
+        yield
+    finally:
+        atexit.unregister(wait)
+        done.set()
 
 
 class FileTokenStore:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -385,6 +387,66 @@ def test_processes_refused_at_once(portal, tmp_path):
 
     assert answers == ["1\n"] * 4
     assert exchanges(portal) == 2
+
+
+STOPPED_CALL = """
+import json, sys, threading
+from bitrix24_source.auth import Bitrix24Credentials, auth_from
+from bitrix24_source.client import Client
+
+client = Client(auth_from(Bitrix24Credentials(**json.loads(sys.argv[1]))))
+try:
+    if sys.argv[2] == "main":
+        client.call("profile")
+    else:
+        threading.Thread(target=client.call, args=("profile",), daemon=True).start()
+        threading.Event().wait()
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+@pytest.mark.parametrize("thread", ["main", "daemon"])
+def test_ctrl_c_during_a_renewal_loses_no_pair(tmp_path, thread):
+    """The process waits for the pair that it asked for, keeps it and ends; the next run goes on with it."""
+    portal = Portal(scenario="empty")  # on the clock of the wall
+    fault = Fault("oauth.token", "slow", seconds=2)
+    portal.faults.add(fault)
+    with SandboxServer(portal) as server:
+        credentials = {**server.credentials()["oauth2"], "token_file": str(tmp_path / "pair.json")}
+        process = subprocess.Popen(
+            [sys.executable, "-c", STOPPED_CALL, json.dumps(credentials), thread], stderr=subprocess.PIPE, text=True
+        )
+        while not fault.struck:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=60)[1]
+        client = Client(auth_from(Bitrix24Credentials(**credentials)))
+        client.call("profile")
+        client.close()
+
+    assert (process.returncode, len(said.splitlines())) == (130, 1), said
+    assert said.startswith("Waiting for the OAuth token")
+    assert portal.access.refresh_token == json.loads((tmp_path / "pair.json").read_text())["refresh_token"]
+    assert exchanges(portal) == 1
+
+
+def test_a_hopeless_renewal_holds_no_exit(tmp_path):
+    """A token server that never answers is waited for as long as a request may take, and no longer."""
+    script = (
+        "import threading, time\n"
+        "from bitrix24_source import tokens\n"
+        "tokens.EXIT_SECONDS = 0.5\n"
+        "def hang():\n"
+        "    with tokens.before_exit():\n"
+        "        time.sleep(300)\n"
+        "threading.Thread(target=hang, daemon=True).start()\n"
+        "time.sleep(0.5)\n"
+    )
+    started = time.monotonic()
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, timeout=60)
+
+    assert time.monotonic() - started < 30
 
 
 # --- the token server -----------------------------------------------------------------------------------------------------
