@@ -64,8 +64,12 @@ class _SharedRound:
         states = {name: dlt.current.resource_state(name) if current_load_id() else {} for name in names}
         self._choice.slices.resources = frozenset(names)
         lists = list(readings(catalog, self._client, self._choice, frozenset(names)))
-        yield from ((names[0], rows) for rows in Mended().of_dropped())
-        yield from Round(self._client, lists, states.__getitem__, self._choice, issues).made(catalog, turns.is_taken)
+        mended = Mended(one.table.name for one in lists if one.table is not None and one.is_swept)
+        yield from ((names[0], rows) for rows in mended.of_dropped())
+        one_round = Round(self._client, lists, states.__getitem__, self._choice, issues)
+        for name, made in one_round.made(catalog, turns.is_taken):
+            yield name, made
+            yield from ((name, rows) for rows in mended.by(made))
         free_now()
         some = next((name for name in names if turns.is_taken(name)), names[0])
         yield some, rejected_table([], self._client.clock.now())

@@ -92,3 +92,73 @@ def test_a_refresh_keeps_the_history_of_issues(crm):
 
     assert before
     assert before == crm.issues()[: len(before)]
+
+
+# --- what was mended ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.everywhere
+def test_a_mended_value_is_no_longer_among_the_rejected(crm, clock):
+    """Corrected in the portal, it loses its row; what is rejected in the same run has one, what did not change keeps it."""
+    load(crm)
+    mended, changed, _ = odd(crm)
+    new = crm.portal.items(177).ids()[-1]
+    clock.advance(HOUR)
+    crm.portal.items(177).update(mended, **{crm.size[177]: 5})
+    crm.portal.items(177).update(changed, **{crm.size[177]: "odd, too"})
+    crm.portal.items(177).update(new, **{crm.size[177]: "odd at last"})
+    load(crm)
+
+    assert sorted([*odd(crm)[1:], new]) == rejected(crm)
+    assert [('"odd, too"',)] == crm.query(
+        "select raw_value from {}.rejected_values where item_id = ? and table_name = 'spa_items_177'", changed
+    )
+    assert odd(crm, 2) == rejected(crm, "deals")
+    assert {None} == {removed for (removed,) in crm.query("select is_removed from {}.rejected_values")}
+
+    clock.advance(HOUR)
+    for id_ in (*odd(crm), new):
+        crm.portal.items(177).update(id_, **{crm.size[177]: 5})
+    load(crm)
+    assert [] == rejected(crm)
+
+
+@pytest.mark.everywhere
+def test_a_mended_list_is_no_longer_among_the_rejected(crm, clock):
+    """The same for one of several values: the list's row goes, the item's other one stays."""
+    item = odd(crm)[0]
+    crm.portal.items(177).update(item, **{crm.many: [1, "odd", 3]})
+    load(crm)
+    assert [item, item] == [one for one in rejected(crm) if one == item]
+
+    clock.advance(HOUR)
+    crm.portal.items(177).update(item, **{crm.many: [1, 2, 3]})
+    load(crm)
+    assert odd(crm) == rejected(crm)
+
+
+def test_an_item_that_is_deleted_keeps_its_rejected_values(crm, clock):
+    """Its row stays, marked, and its value is in no column: it is still to be found."""
+    load(crm)
+    before = odd(crm)
+    clock.advance(HOUR)
+    crm.portal.items(177).delete(before[0])
+    load(crm, sweep=True)
+
+    assert before[0] in crm.marked()
+    assert before == rejected(crm)
+
+
+def test_where_nothing_was_rejected_nothing_is_looked_up(spas, job, clock, monkeypatch):
+    """A portal in order costs no question to the destination, and no column."""
+    crm = job(spas({177: 20}))
+    crm.run()
+    asked = []
+    monkeypatch.setattr("bitrix24_source.mended._keys", lambda client: asked.append(client) or [])
+    clock.advance(HOUR)
+    crm.portal.items(177).update(1, title="changed")
+    crm.run()
+    crm.run(refresh=True, full_refresh=True)
+
+    assert [] == asked
+    assert "is_removed" not in crm.database.columns("rejected_values")
