@@ -277,13 +277,3 @@ def test_the_command_takes_several_types(bitrix24):
     assert {"spa_items_1030": 60, "spa_items_1032": 10} == {
         table: rows for table, rows in loaded(ended.stdout).items() if "spa_items_" in table
     }
-
-
-def test_the_command_loads_items_by_default(bitrix24):
-    """Without any option the items of all types are loaded beside the catalogue."""
-    ended = bitrix24("load")
-
-    assert 0 == ended.exit_code, ended.output
-    assert {"spa_types": 3, "spa_items_177": 130, "spa_items_1030": 60, "spa_items_1032": 10}.items() <= loaded(
-        ended.stdout
-    ).items()
