@@ -10,8 +10,6 @@ import re
 
 import pytest
 
-pytestmark = pytest.mark.everywhere
-
 DUCKDB_TYPES = {"TEXT": "VARCHAR"}
 """where DuckDB has another word for a type than SQL has"""
 
@@ -29,6 +27,7 @@ def described(crm):
 ITEMS = re.compile(r"spa_items_\d+")
 
 
+@pytest.mark.everywhere
 @pytest.mark.parametrize("name", ["demo", "hostile"])
 def test_spa_fields_tells_the_truth(request, engine, name):
     """column_name, column_type and child_table of every field of every type that was loaded are those of the database."""
@@ -40,6 +39,7 @@ def test_spa_fields_tells_the_truth(request, engine, name):
     assert len(fields) > {"demo": 150, "hostile": 500}[name]
 
 
+@pytest.mark.everywhere
 @pytest.mark.parametrize("name", ["demo", "hostile"])
 def test_every_column_is_explained(request, engine, name):
     """And the other way round: no column of an item table is there that no field, and no rule, explains."""
@@ -58,6 +58,7 @@ def test_every_column_is_explained(request, engine, name):
     ]
 
 
+@pytest.mark.everywhere
 def test_every_readable_type_has_its_table(demo):
     """One table for each smart process, named by its number, with the ids that the portal has."""
     numbers = [row["entityTypeId"] for row in demo.portal.types()]
@@ -68,6 +69,7 @@ def test_every_readable_type_has_its_table(demo):
     }
 
 
+@pytest.mark.everywhere
 @pytest.mark.parametrize("name", ["demo", "hostile"])
 def test_keys_are_unique(request, engine, name):
     """`id` in item tables, `item_id` and `position` in child tables; neither is ever NULL."""
@@ -85,6 +87,7 @@ def test_keys_are_unique(request, engine, name):
     assert [(table, 0, 0) for table in sorted(keys)] == sorted(crm.query(counts))
 
 
+@pytest.mark.everywhere
 def test_three_hundred_custom_fields(hostile):
     """A type with 300 custom fields has them all, with the values of its items."""
     columns = hostile.types("spa_items_1030")
@@ -100,6 +103,7 @@ def test_three_hundred_custom_fields(hostile):
     )
 
 
+@pytest.mark.everywhere
 def test_an_empty_type_has_its_child_tables(spas, warehouse):
     """Nobody's query breaks on the day before the first item."""
     portal = spas({177: 0})
@@ -136,6 +140,7 @@ def listed(crm, item=1):
     return sorted((row["position"], row["value"]) for row in rows if row["item_id"] == item)
 
 
+@pytest.mark.everywhere
 def test_a_field_that_is_added_between_two_runs(crm):
     """The new column is typed, filled for what has a value, and NULL for the rest."""
     name = crm.portal.add_field(177, "SUM", "money", "Sum")
@@ -152,6 +157,7 @@ def _plain(value):
     return value if isinstance(value, str) else float(value)
 
 
+@pytest.mark.everywhere
 def test_a_field_that_is_removed_between_two_runs(crm):
     """The column stays, with what it held of items that have not changed since, for nobody knows who reads it."""
     crm.portal.remove_field(177, "UF_CRM_11_NOTE")
@@ -164,6 +170,7 @@ def test_a_field_that_is_removed_between_two_runs(crm):
     assert [] == crm.issues()
 
 
+@pytest.mark.everywhere
 def test_a_multiple_field_that_is_removed(crm):
     """Its child table stays as it was."""
     crm.portal.remove_field(177, "UF_CRM_11_TAGS")
@@ -254,6 +261,7 @@ def test_a_row_without_some_of_its_fields(crm):
 # --- lists ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.everywhere
 def test_lists_that_changed(crm):
     """An item's list is replaced as a whole: what it lost is gone, and an emptied one has no rows, however that is spelled."""
     changes = [
@@ -277,6 +285,7 @@ def test_lists_that_changed(crm):
     assert [expected for _, expected in changes] == [listed(crm, id_) for id_ in range(1, len(changes) + 1)]
 
 
+@pytest.mark.everywhere
 def test_other_items_keep_their_lists(crm):
     """Only the items that came are touched."""
     crm.portal.items(177).update(2, ufCrm11Tags=["z"])
@@ -294,75 +303,3 @@ def test_helpers_of_loading_are_no_rows(crm):
     crm.run()
 
     assert [] == crm.rows("spa_items_177__uf_crm_11_tags")
-
-
-# --- items that go --------------------------------------------------------------------------------------------------
-
-
-def test_a_deleted_item_is_marked(crm, clock):
-    """Its row stays with everything that it held, and says when it was found to be gone."""
-    before = crm.rows("spa_items_177")[0]
-    crm.portal.items(177).delete(1)
-    clock.advance(3600)
-    crm.run(sweep=True)
-    after = crm.rows("spa_items_177")[0]
-
-    assert clock.now() == after.pop("deleted_at")
-    assert before.pop("deleted_at") is None
-    assert before == after
-    assert [(59,)] == crm.query("select count(*) from {}.spa_items_177 where deleted_at is null")
-
-
-def test_a_deleted_item_stays_marked(crm, clock):
-    """The mark is set once: later runs do not move it."""
-    crm.portal.items(177).delete(1)
-    crm.run(sweep=True)
-    first = crm.one(1, "deleted_at")
-    clock.advance(3600)
-    crm.run(sweep=True)
-
-    assert first == crm.one(1, "deleted_at")
-
-
-def test_an_item_that_comes_back(crm):
-    """Restored from the recycle bin under its old id: the mark is gone, the rest is what the portal says."""
-    items = crm.portal.items(177)
-    row = items[1]
-    items.delete(1)
-    crm.run(sweep=True)
-    crm.portal.world.objects[177]._gone.discard(1)
-    crm.portal.world.objects[177]._deleted.remove(1)
-    items.update(1, **{**row, "title": "restored"})
-    crm.run(sweep=True)
-
-    assert ("restored", None) == crm.one(1, "title", "deleted_at")
-
-
-@pytest.mark.parametrize(("deleted", "marked"), [(10, 10), (12, 12), (13, 0), (60, 0)])
-def test_too_many_deletions_are_not_believed(crm, deleted, marked):
-    """More than a fifth at once looks like a lost right: nothing is marked, and one issue says how to go on."""
-    for id_ in crm.portal.items(177).ids()[:deleted]:
-        crm.portal.items(177).delete(id_)
-    crm.run(sweep=True)
-    issues = crm.issues()
-
-    assert [(marked,)] == crm.query("select count(deleted_at) from {}.spa_items_177")
-    assert (not marked) == bool(issues)
-    assert all("MAX_DELETED_SHARE" in issue["hint"] and 177 == issue["entity_type_id"] for issue in issues)
-
-
-def test_the_share_is_configurable(crm):
-    """Who says that all of it may go is believed."""
-    for id_ in crm.portal.items(177).ids():
-        crm.portal.items(177).delete(id_)
-    crm.run(sweep=True, max_deleted_share=1.0)
-
-    assert [(60,)] == crm.query("select count(deleted_at) from {}.spa_items_177")
-    assert [] == crm.issues()
-
-
-def test_a_filtered_load_marks_nothing(crm):
-    """Who reads some of the items learns nothing about the others."""
-    crm.run(filter={177: {"<=createdTime": "2000-01-01T00:00:00+00:00"}}, sweep=True)
-
-    assert [(60, 0)] == crm.query("select count(*), count(deleted_at) from {}.spa_items_177")

@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import pytest
 
-pytestmark = pytest.mark.everywhere
-
 CATALOG = (
     "spa_types", "spa_type_relations", "spa_type_linked_fields", "spa_fields", "spa_field_options", "spa_categories",
     "spa_stages", "spa_automations", "automated_solutions", "automated_solution_types",
@@ -18,6 +16,7 @@ def counts(warehouse):
     return {table: len(warehouse.rows(table)) for table in CATALOG}
 
 
+@pytest.mark.everywhere
 def test_a_second_run_of_an_unchanged_portal_changes_nothing(warehouse):
     """Rows are replaced, not added: the same rows after two runs as after one."""
     twice = warehouse()
@@ -96,6 +95,7 @@ def test_issues_are_kept_from_run_to_run(warehouse, portal):
     assert 2 == len({row["load_id"] for row in issues})
 
 
+@pytest.mark.everywhere
 def test_tables_that_become_empty_are_emptied(warehouse, portal):
     """A part that is empty in the portal now leaves no rows of yesterday."""
     house = warehouse()

@@ -95,7 +95,6 @@ def test_marks_stay(clock, spas, job):
     assert {} == rows_of_items(second)
 
 
-@pytest.mark.everywhere
 def test_people_delete_and_restore_during_a_sweep(clock, spas, job):
     """What is seen half is right after the next sweep."""
     crm = job(spas({177: 600}))
@@ -120,7 +119,6 @@ def test_people_delete_and_restore_during_a_sweep(clock, spas, job):
     assert [] == crm.differs(177) + crm.issues()
 
 
-@pytest.mark.everywhere
 def test_an_item_that_came_into_sight(clock, spas, job):
     """An item that the job was not allowed to see has an old id and an old time: the sweep finds it."""
     crm = job(spas({177: 60}))

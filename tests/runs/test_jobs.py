@@ -77,7 +77,6 @@ def test_a_custom_field_is_removed(clock, spas, job):
     assert [] == crm.differs(177)
 
 
-@pytest.mark.everywhere
 def test_an_option_is_renamed(clock, spas, job):
     """Items keep the option's id; the dictionary has its new name after the next run, without any row being read again."""
     portal = spas({177: 60})
@@ -93,7 +92,6 @@ def test_an_option_is_renamed(clock, spas, job):
     assert {} == rows_of_items(second)
 
 
-@pytest.mark.everywhere
 def test_the_selection_is_changed(clock, spas, job):
     """A field that is selected later has its values in all rows, also in those that nobody changed."""
     crm = job(spas({177: 120}))
@@ -136,7 +134,6 @@ def test_the_destination_is_dropped(clock, spas, job):
     assert [] == crm.differs(177, 1030)
 
 
-@pytest.mark.everywhere
 def test_the_working_directory_is_lost(clock, spas, job):
     """The destination remembers: the next run reads what changed, and no more."""
     crm = job(spas({177: 120}))
