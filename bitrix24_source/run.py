@@ -94,7 +94,7 @@ def run(
 
     failure: BaseException
     try:
-        with only_run(pipeline_name, pipelines_dir, wait_seconds) as folder, _duckdb_in_one_thread():
+        with only_run(pipeline_name, pipelines_dir, wait_seconds) as folder, _defaults_for_duckdb() as defaults:
             pipeline = opened(make, folder)
             require_free(pipeline)
             pipeline = with_nothing_pending(pipeline)
@@ -105,6 +105,10 @@ def run(
                 pipeline.run(chosen_source, refresh=refresh)
                 rows = _row_counts(pipeline)
                 while slices and slices.unfinished:
+                    if _name_of(pipeline.destination) == "duckdb":
+                        defaults["load"] = {
+                            "workers": 1
+                        }  # what a table took is given back before the next: else a third more
                     pipeline.run(source.with_resources(*slices.resources))
                     rows.update(_row_counts(pipeline))
             if views or dropped:
@@ -177,16 +181,18 @@ def _destination(name: Any, pipeline_name: str, dataset: str) -> Any:
 
 
 @contextmanager
-def _duckdb_in_one_thread() -> Iterator[None]:
-    """Unless the configuration says otherwise. DuckDB shares work between threads by 122,880 rows, which a slice does not
-    have: its other threads only spin meanwhile, and took as much of the processor as the one that works.
+def _defaults_for_duckdb() -> Iterator[dict[str, Any]]:
+    """Where the configuration says nothing else; yields them, to be added to.
+
+    DuckDB shares work between threads by 122,880 rows, which a slice does not have: its other threads only spin meanwhile, and
+    took as much of the processor as the one that works.
     """
-    settings = {"destination": {"duckdb": {"credentials": {"global_config": {"threads": 1}}}}}
+    defaults: dict[str, Any] = {"destination": {"duckdb": {"credentials": {"global_config": {"threads": 1}}}}}
     providers = Container()[PluggableRunContext].providers.providers
-    ours = CustomLoaderDocProvider("defaults of bitrix24", lambda: settings)
+    ours = CustomLoaderDocProvider("defaults of bitrix24", lambda: defaults)
     providers.append(ours)  # asked last
     try:
-        yield
+        yield defaults
     finally:
         providers.remove(ours)
 

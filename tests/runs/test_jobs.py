@@ -7,6 +7,7 @@ from __future__ import annotations
 import dlt
 import pytest
 from dlt.common.storages.load_package import PackageStorage
+from dlt.load.load import Load
 
 from bitrix24_source.choice import Slices
 from bitrix24_source.errors import Bitrix24Error, ConfigError
@@ -211,6 +212,21 @@ def test_duckdb_works_in_one_thread(tmp_path, monkeypatch):
 
     assert ([(1,)], [(3,)]) == (one, three)
     assert dlt.config.get("destination.duckdb.credentials.global_config") is None
+
+
+def test_duckdb_takes_one_table_after_the_other_in_long_loads(spas, job, monkeypatch):
+    """From the second slice on: what a table takes of memory is given back before the next one; short loads go side by side."""
+    workers, run_of_dlt = [], Load.run
+
+    def seen(self, pool):
+        workers.append(self.config.workers)
+        return run_of_dlt(self, pool)
+
+    monkeypatch.setattr(Load, "run", seen)
+    job(spas({177: 300})).run(slices=Slices(rows=100), select={177: ["title"]})
+
+    assert workers[0] > 1
+    assert {1} == set(workers[-2:])
 
 
 # --- views ----------------------------------------------------------------------------------------------------------
