@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -123,7 +124,12 @@ def test_a_database_that_did_not_fit_at_all(server, command, tmp_path):
 
 
 def damage_parquet(job) -> None:
-    for file in job.working_folder.glob("load/normalized/*/*_jobs/spa_items_177.*.parquet"):
+    """The files of jobs of which nobody knows whether they are done: dlt would not miss those of finished ones."""
+    for known in job.working_folder.glob("load/normalized/*/.pending_transitions"):
+        shutil.rmtree(known)
+    files = [*job.working_folder.glob("load/normalized/*/started_jobs/*.parquet")]
+    assert files
+    for file in files:
         file.write_bytes(file.read_bytes()[:100])
 
 
@@ -152,7 +158,7 @@ DAMAGES = [damage_parquet, damage_state, damage_schema, damage_package_schema, d
 def test_a_damaged_working_folder(night, victim, damage, caplog):
     """A file of the working folder is cut off, as by a power failure: it is said, given up, and read again."""
     job = night(COUNTS)
-    victim(job, "job", 2)
+    victim(job, "job", 1)
     damage(job)
     loaded = job.run()
 
