@@ -59,6 +59,7 @@ The river, one file per station, in the order in which data meets them; imports 
     leftovers        is the working folder ours alone, and what did a run that was cut off leave in it?
     view_names       what are the columns of a labelled view called?
     view_labels      where are the words for the ids that a field holds?
+    view_texts       what does a value look like as a text, the same in every database?
     view_sql         what does the labelled view of one item table say?
     views            how is a view put into the destination, and taken out of it?
     labels           are the labelled views there, and up to date?

@@ -106,9 +106,7 @@ def run(
                 rows = _row_counts(pipeline)
                 while slices and slices.unfinished:
                     if _name_of(pipeline.destination) == "duckdb":
-                        defaults["load"] = {
-                            "workers": 1
-                        }  # what a table took is given back before the next: else a third more
+                        defaults["load"] = {"workers": 1}  # each table gives its memory back before the next one
                     pipeline.run(source.with_resources(*slices.resources))
                     rows.update(_row_counts(pipeline))
             if views or dropped:
@@ -182,10 +180,11 @@ def _destination(name: Any, pipeline_name: str, dataset: str) -> Any:
 
 @contextmanager
 def _defaults_for_duckdb() -> Iterator[dict[str, Any]]:
-    """Where the configuration says nothing else; yields them, to be added to.
+    """What counts where the configuration says nothing else; yields it, to be added to for the slices of a long load.
 
     DuckDB shares work between threads by 122,880 rows, which a slice does not have: its other threads only spin meanwhile, and
-    took as much of the processor as the one that works.
+    took as much of the processor as the one that works. Where tables are loaded side by side, what one took is given back
+    only when all are done: a third more memory.
     """
     defaults: dict[str, Any] = {"destination": {"duckdb": {"credentials": {"global_config": {"threads": 1}}}}}
     providers = Container()[PluggableRunContext].providers.providers

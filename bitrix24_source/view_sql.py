@@ -16,6 +16,7 @@ from sqlglot import exp
 from .fields import UTM_FIELDS, Field, Placement, placements
 from .view_labels import Lookup, column, is_amount, is_labelled, lookups, rate, semantics
 from .view_names import Spelling, Titled, view_names
+from .view_texts import as_text, with_currency
 
 Parts = dict[str, "exp.Expression | None"]
 """the columns of a field by the word after its title; None for one that cannot be shown with what was loaded"""
@@ -30,7 +31,6 @@ _EXTRA_WORDS = {
     "crm": ("entity type ID", "entity ID"),
 }
 _LARGEST, _SMALLEST = exp.Literal.number("1E100"), exp.Literal.number("1E-100")
-_WHOLE = exp.Literal.number("1E15")
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,7 @@ class LabeledView:
         """One text for each item, its values in their order."""
         value = column("value", "c")
         texts: list[exp.Expression] = [
-            _as_text(value, self._stored.tables[child]["value"], self._stored.spelling.dialect)
+            as_text(value, self._stored.tables[child]["value"], self._stored.spelling.dialect)
         ]
         query = exp.select().from_(exp.alias_(self._stored.table(child), "c", table=True, quoted=True), copy=False)
         for number, place in enumerate(one for one in places if self._stored.has(one, self._stored.tables[child])):
@@ -216,7 +216,7 @@ class LabeledView:
             _left_join(query, subquery, condition)
             texts.insert(number, column("label", alias))
         if "value_currency" in self._stored.tables[child]:
-            texts = [_with_currency(texts[0])]
+            texts = [with_currency(texts[0])]
         text = exp.Coalesce(this=texts[0], expressions=texts[1:]) if texts[1:] else texts[0]
         joined = self._in_order(text, column("position", "c"))
         query.select(
@@ -283,28 +283,3 @@ def _subquery(query: exp.Select, alias: str) -> exp.Subquery:
 
 def _equal(alias: str, values: Sequence[exp.Expression]) -> exp.Condition:
     return exp.and_(*(column(f"k{number}", alias).eq(value) for number, value in enumerate(values)))
-
-
-def _as_text(value: exp.Expression, type_: str, dialect: str) -> exp.Expression:
-    """A value as a text that is the same in every database: times in UTC, no zeros that say nothing."""
-    if type_ == "text":
-        return value
-    if type_ == "timestamp" and dialect != "bigquery":  # where a time has no other zone
-        value = exp.AtTimeZone(this=value, zone=exp.Literal.string("UTC"))
-    text = exp.cast(value, "text")
-    if type_ == "double":
-        is_whole = exp.and_(
-            value.eq(exp.Floor(this=value.copy())), exp.LT(this=exp.Abs(this=value.copy()), expression=_WHOLE.copy())
-        )
-        return exp.Case().when(is_whole, exp.cast(exp.cast(value.copy(), "bigint"), "text")).else_(text)
-    if type_ == "decimal":
-        zeros = exp.Trim(this=text.copy(), expression=exp.Literal.string("0"), position="TRAILING")
-        point = exp.Trim(this=zeros, expression=exp.Literal.string("."), position="TRAILING")
-        return exp.Case().when(text.copy().like("%.%"), point).else_(text)
-    return text
-
-
-def _with_currency(amount: exp.Expression) -> exp.Expression:
-    currency = exp.DPipe(this=exp.Literal.string(" "), expression=column("value_currency", "c"), safe=True)
-    unit = exp.Coalesce(this=currency, expressions=[exp.Literal.string("")])
-    return exp.DPipe(this=amount, expression=unit, safe=True)
