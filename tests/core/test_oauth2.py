@@ -355,7 +355,7 @@ ONE_CALL = """
 import json, sys
 from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
 from bitrix24_source.rest.client import Client
-client = Client(auth_from(Bitrix24Credentials(**json.loads(sys.argv[1]))))
+client = Client(auth_from_credentials(Bitrix24Credentials(**json.loads(sys.argv[1]))))
 print("ready", flush=True)
 sys.stdin.readline()
 print(client.call("profile").result["ID"])
@@ -394,7 +394,7 @@ import json, sys, threading
 from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
 from bitrix24_source.rest.client import Client
 
-client = Client(auth_from(Bitrix24Credentials(**json.loads(sys.argv[1]))))
+client = Client(auth_from_credentials(Bitrix24Credentials(**json.loads(sys.argv[1]))))
 try:
     if sys.argv[2] == "main":
         client.call("profile")

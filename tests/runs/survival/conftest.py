@@ -288,7 +288,7 @@ for entity_type_id, items in counts.items():
     portal.add_type(f"Process {entity_type_id}", entity_type_id=int(entity_type_id), items=items, off=off)
 session = requests.Session()
 session.mount("https://", SandboxAdapter(portal))
-client = Client(auth_from(Bitrix24Credentials(**credentials)), clock=clock, session=session)
+client = Client(auth_from_credentials(Bitrix24Credentials(**credentials)), clock=clock, session=session)
 slices = Slices(rows)
 run(
     bitrix24(credentials=credentials, client=client, slices=slices, connections=1), pipeline_name="night",
