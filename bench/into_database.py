@@ -16,8 +16,7 @@ import requests
 from bitrix24_source import bitrix24
 from bitrix24_source.auth import Bitrix24Credentials, auth_from
 from bitrix24_source.client import Client, Settings
-from bitrix24_source.sandbox import Portal, SandboxAdapter
-from bitrix24_source.sandbox.limits import Limits
+from bitrix24_source.sandbox import Limits, Portal, SandboxAdapter
 
 POSTGRES = "postgresql://postgres:trusted@127.0.0.1:5432/postgres"
 TABLE = "spa_items_177"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bitrix24_source.errors import Bitrix24Error, PortalError, ScopeError, UnavailableError
-from bitrix24_source.sandbox.php import query_to_params
+from bitrix24_source.sandbox import query_to_params
 from bitrix24_source.wire import (
     Answer,
     Call,

@@ -37,8 +37,7 @@ from bitrix24_source.client import Client, Settings
 from bitrix24_source.errors import Bitrix24Error
 from bitrix24_source.items import Ended, Rows, read_items
 from bitrix24_source.lists import ItemList
-from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter
-from bitrix24_source.sandbox.php import query_to_params
+from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter, query_to_params
 from bitrix24_source.segments import Segment
 
 ODD_TYPES = [177, 1030, 1032, 1034, 1038, 1040, 1042, 1048, 1060]

@@ -34,8 +34,7 @@ from bitrix24_source.client import Client
 from bitrix24_source.discovery import read_catalog
 from bitrix24_source.rounds import Round
 from bitrix24_source.run import Loaded, run
-from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter
-from bitrix24_source.sandbox.php import query_to_params
+from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter, query_to_params
 from bitrix24_source.selection import SPA_ITEMS, readings
 
 PLAIN = ("isClientEnabled", "isObserversEnabled", "isSourceEnabled", "isMycompanyEnabled", "isBeginCloseDatesEnabled")

@@ -34,8 +34,7 @@ from bitrix24_source.auth import Bitrix24Credentials, auth_from
 from bitrix24_source.choice import Slices
 from bitrix24_source.client import Client, Settings
 from bitrix24_source.run import Loaded, run
-from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter, SandboxServer
-from bitrix24_source.sandbox.php import query_to_params
+from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter, SandboxServer, query_to_params
 
 SLICE = 600
 PLAIN = ("isClientEnabled", "isSourceEnabled", "isMycompanyEnabled", "isBeginCloseDatesEnabled")
