@@ -15,8 +15,7 @@ import requests
 
 from bitrix24_source import bitrix24
 from bitrix24_source.rest.client import Client, ClientSettings
-from bitrix24_source.sandbox import Portal, SandboxAdapter
-from bitrix24_source.sandbox.limits import Limits
+from bitrix24_source.sandbox import Limits, Portal, SandboxAdapter
 from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
 
 POSTGRES = "postgresql://postgres:trusted@127.0.0.1:5432/postgres"

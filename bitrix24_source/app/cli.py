@@ -194,7 +194,7 @@ def sandbox(port: int, items: int | None, seed: int, scenario: str, latency_ms: 
     Example: bitrix24 sandbox --port 8024 --scenario hostile
     """
     from ..errors import ConfigError  # noqa: PLC0415
-    from ..sandbox.serve import serve_forever  # noqa: PLC0415
+    from ..sandbox.http.serve import serve_forever  # noqa: PLC0415
 
     reason = ""
     try:

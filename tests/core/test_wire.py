@@ -11,7 +11,7 @@ from bitrix24_source.errors import Bitrix24Error, PortalError, ScopeError, Unava
 from bitrix24_source.rest.batch_codec import decode_batch, encode_batch, encode_command
 from bitrix24_source.rest.json_codec import has_long_integer
 from bitrix24_source.rest.protocol import Call, Response, TimeUsage, parse_response, time_usage_in
-from bitrix24_source.sandbox.php import query_to_params
+from bitrix24_source.sandbox import query_to_params
 
 WHERE = "crm.type.list at demo"
 

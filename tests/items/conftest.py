@@ -38,8 +38,7 @@ from bitrix24_source.reader.id_ranges import IdRange
 from bitrix24_source.reader.list_queries import ListQuery
 from bitrix24_source.reader.scheduler import read_lists
 from bitrix24_source.rest.client import Client, ClientSettings
-from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter
-from bitrix24_source.sandbox.php import query_to_params
+from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter, query_to_params
 from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
 
 ODD_TYPES = [177, 1030, 1032, 1034, 1038, 1040, 1042, 1048, 1060]

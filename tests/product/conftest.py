@@ -31,8 +31,8 @@ from processes import Done, command
 from bitrix24_source import bitrix24 as bitrix24_source
 from bitrix24_source.rest.client import Client
 from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter, SandboxServer
-from bitrix24_source.sandbox.types import add_type, type_row
-from bitrix24_source.sandbox.user_values import add_user_field
+from bitrix24_source.sandbox.scenarios.spa_types import add_type, type_row
+from bitrix24_source.sandbox.scenarios.user_fields import add_user_field
 from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
 
 Row = dict[str, Any]
@@ -155,7 +155,7 @@ def many_types() -> Callable[..., None]:
     def fill(
         portal: Portal, count: int, *, pipelines: int = 1, enumerations: Sequence[Mapping[str, Any]] = ({},)
     ) -> None:
-        from bitrix24_source.sandbox.stages import SPA_STAGES
+        from bitrix24_source.sandbox.scenarios.stages import SPA_STAGES
 
         while len(portal.types()) < count:
             number = 1100 + 2 * len(portal.types())

@@ -409,7 +409,7 @@ def test_the_sandbox_serves_until_it_is_stopped(bitrix24, stop):
 
 def test_the_sandbox_prints_toml_for_all_three_methods():
     """What it prints goes below [sources.bitrix24.credentials] as it is."""
-    from bitrix24_source.sandbox.serve import announcement
+    from bitrix24_source.sandbox.http.serve import announcement
 
     with SandboxServer(Portal(items=0)) as server:
         said = announcement(server)

@@ -31,8 +31,7 @@ from bitrix24_source.app.run import LoadSummary, run_load
 from bitrix24_source.catalog.discovery import read_catalog
 from bitrix24_source.catalog.issues import IssueLog
 from bitrix24_source.rest.client import Client
-from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter
-from bitrix24_source.sandbox.php import query_to_params
+from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter, query_to_params
 from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
 from bitrix24_source.sync.engine import SyncRun
 from bitrix24_source.sync.options import SyncOptions

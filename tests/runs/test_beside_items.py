@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from bitrix24_source.sandbox import Fault, Portal
-from bitrix24_source.sandbox.methods_products import product_rows
+from bitrix24_source.sandbox.methods.products import product_rows
 from bitrix24_source.sync.session import RunSession
 
 DAY = 24 * 3600
@@ -273,7 +273,7 @@ def edit_activities(portal):
 @pytest.mark.parametrize("resources", [("activities", "activity_bindings"), ("activity_bindings",)])
 def test_bindings_that_come_with_activities_are_not_asked_for(crm, portal, clock, resources):
     """Where the list answers BINDINGS, all of them are there without a question for each activity, in later runs too."""
-    portal.readings.activity_bindings = "answered"
+    portal.interpretations.activity_bindings = "answered"
     crm.run(*resources)
     assert told_bindings(portal) == bindings(crm)
     assert 0 == asked(crm, "crm.activity.binding.list")
@@ -290,7 +290,7 @@ def test_bindings_that_come_with_activities_are_not_asked_for(crm, portal, clock
 @pytest.mark.parametrize("answer", ["absent", "refused", "repeated"])
 def test_bindings_that_do_not_come_with_activities_are_asked_for(crm, portal, clock, answer):
     """Left out, refused, or a row for each binding: activities come once, and their bindings are asked for, changed ones again."""
-    portal.readings.activity_bindings = answer
+    portal.interpretations.activity_bindings = answer
     crm.run("activities", "activity_bindings")
     assert told_bindings(portal) == bindings(crm)
     assert {int(row["ID"]) for row in portal.world.activities} == {row["id"] for row in crm.rows("activities")}
@@ -308,9 +308,9 @@ def test_bindings_that_do_not_come_with_activities_are_asked_for(crm, portal, cl
 
 def test_a_filter_on_their_changes_that_is_not_kept_is_found_out(crm, portal, clock):
     """Also by a portal that refuses to be asked for bindings: all activities are read, and load_issues says so."""
-    portal.readings.activity_bindings = "refused"
+    portal.interpretations.activity_bindings = "refused"
     crm.run("activities", "activity_bindings")
-    portal.readings.time_filter = "ignored"
+    portal.interpretations.time_filter = "ignored"
     clock.advance(DAY)
     first = edit_activities(portal)
     crm.run("activities", "activity_bindings")
