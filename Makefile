@@ -33,9 +33,10 @@ test: $(READY) ## the whole test suite
 test-pythons: ## the fast part of the suite with every Python 3.10 to 3.13 of this machine, those of pyenv included
 	@$(if $(PYTHON),$(PYTHON),python3) .ci/test_pythons.py $(PYTHONS) $(FAST)
 
-lint: $(READY) ## ruff: rules and format
+lint: $(READY) ## ruff: rules and format; import-linter: which package may import which
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports --no-logo
 
 types: $(READY) ## mypy --strict
 	@$(BIN)/mypy
