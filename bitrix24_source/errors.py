@@ -28,9 +28,9 @@ class Action(enum.Enum):
     FAIL = "fail"
     RETRY = "retry"
     """again after a growing, jittered pause"""
-    WAIT = "wait"
+    WAIT_FOR_BUDGET = "wait"
     """again when the method's time budget is free"""
-    RENEW = "renew"
+    REFRESH_TOKEN = "renew"  # noqa: S105 - what to do, no secret
     """again with a new access token, where there can be one"""
 
 
@@ -72,7 +72,7 @@ class CredentialError(AccessError):
 class ExpiredTokenError(CredentialError):
     """The access token is over; a refresh token can replace it."""
 
-    action = Action.RENEW
+    action = Action.REFRESH_TOKEN
 
 
 class ScopeError(AccessError):
@@ -96,7 +96,7 @@ class LimitError(UnavailableError):
 class OperatingLimitError(LimitError):
     """The method used up its ten-minute time budget."""
 
-    action = Action.WAIT
+    action = Action.WAIT_FOR_BUDGET
 
 
 class PortalError(Bitrix24Error):

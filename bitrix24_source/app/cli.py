@@ -109,7 +109,7 @@ def spa_info(types: tuple[str, ...], as_json: bool, portal: str | None, sandbox:
 
     with _client(portal, sandbox) as client, _progress_bar(client, "Reading the catalogue"):
         catalog = read_catalog(client)
-        chosen = [spa.entity_type_id for spa in catalog.select(types)] if types else None
+        chosen = [spa.entity_type_id for spa in catalog.find_all(types)] if types else None
         described = document(catalog, client.portal, client.clock.now(), chosen)
     if as_json:
         click.echo(json_text(described))

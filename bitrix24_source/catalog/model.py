@@ -98,25 +98,25 @@ class Catalog:
     has_leads: bool = True
     issues: tuple[Issue, ...] = ()
 
-    def without(self, columns_of: Callable[[str], frozenset[str]]) -> Catalog:
+    def with_excluded_fields(self, columns_of: Callable[[str], frozenset[str]]) -> Catalog:
         """The same, with fields marked that nobody wants: their columns, by the table that they would be in."""
 
         def marked(one: EntityType) -> EntityType:
             unwanted = columns_of(one.items_table)
             if not unwanted or one.fields is None:
                 return one
-            fields = (replace(field, is_left_out=field.upper_name.lower() in unwanted) for field in one.fields)
+            fields = (replace(field, is_excluded=field.upper_name.lower() in unwanted) for field in one.fields)
             return replace(one, fields=tuple(fields))
 
         return replace(self, types=tuple(map(marked, self.types)), objects=tuple(map(marked, self.objects)))
 
-    def named(self, name: int | str) -> EntityType:
+    def find(self, name: int | str) -> EntityType:
         """The type that somebody named: a CRM object by its table's name or number, a smart process as in `select`."""
         number = CRM_OBJECTS[name].entity_type_id if isinstance(name, str) and name in CRM_OBJECTS else name
         built_in = next((one for one in self.objects if str(one.entity_type_id) == str(number)), None)
         return built_in or self._one(name)
 
-    def select(self, wanted: Sequence[int | str]) -> tuple[EntityType, ...]:
+    def find_all(self, wanted: Sequence[int | str]) -> tuple[EntityType, ...]:
         """The types that somebody named by entityTypeId, title or code, each once.
 
         Raises:

@@ -43,7 +43,7 @@ class BatchSizer:
         self._answered_in_time = 0
         self._probe_at: float | None = None
 
-    def room(self, under_way: int) -> int:
+    def capacity(self, under_way: int) -> int:
         """Pages that may be asked for now, besides those under way; 0 when these or the budget must be waited for."""
         level = max(self._budget.level(method) for method in self._methods)
         if level > BUDGET_SECONDS / 2 and under_way:
@@ -58,15 +58,15 @@ class BatchSizer:
         """What a page takes; of a kind that never came, what others like it take; 0 while nothing is known."""
         return self._seconds.get(kind, self._like.get(_cost_class(kind), self._page_seconds))
 
-    def worth_a_request(self) -> int:
+    def min_batch(self) -> int:
         """Pages of which a part is not worth a request of its own, though connections are idle."""
         return max(1, min(BATCH_SIZE, int(SHORT_SECONDS / self._page_seconds))) if self._page_seconds else BATCH_SIZE
 
-    def sent(self) -> None:
+    def on_send(self) -> None:
         """A request is on its way."""
         self._probe_at = None
 
-    def came(self, kinds: Sequence[CostKey], durations: Sequence[float], seconds: float) -> None:
+    def on_response(self, kinds: Sequence[CostKey], durations: Sequence[float], seconds: float) -> None:
         """A request was answered.
 
         Args:
@@ -86,7 +86,7 @@ class BatchSizer:
             self._most = min(self._most * 2, BATCH_SIZE)
         self._size = min(self._size * GROWTH, self._most)
 
-    def too_slow(self, kinds: Sequence[CostKey]) -> None:
+    def on_timeout(self, kinds: Sequence[CostKey]) -> None:
         """A request was not answered in time."""
         pages = len(kinds)
         self._size = self._most = max(1, pages // 2)

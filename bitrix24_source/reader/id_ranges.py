@@ -17,7 +17,7 @@ from ..rest import PAGE_SIZE, Call, CallResult, Response
 from .list_queries import ListQuery, Row
 
 StoredRange = list[Any]
-"""A remembered segment: after, upper, goal, ids_per_row, is_even."""
+"""A remembered id_range: after, upper, goal, id_stride, has_uniform_stride."""
 _GUESSED = 3
 """pages that a vast stretch begins with of which none came yet: ids may lie in clusters, far apart, and all but one be garbage"""
 _VAST = 1_000_000
@@ -35,8 +35,8 @@ class IdRange:
         after: the last id that was read, or the bound before the first.
         upper: the last id of the stretch; None for what reaches to the end, wherever that will be.
         goal: the highest id that is known to be there; estimates go by it.
-        ids_per_row: how far apart ids lie, by the latest pages; 0 while nothing is known.
-        is_even: they lie equally far apart, so that estimates are exact.
+        id_stride: how far apart ids lie, by the latest pages; 0 while nothing is known.
+        has_uniform_stride: they lie equally far apart, so that estimates are exact.
         doubted: where a page ended that was short although later ids are known to be there.
         is_guess: nothing of it came yet, and what is known of it is known of its neighbour.
         known: an id that an earlier run has seen, so that a stretch which ends before it is doubted; 0 for none.
@@ -46,37 +46,37 @@ class IdRange:
     after: int = 0
     upper: int | None = None
     goal: int | None = None
-    ids_per_row: float = 0.0
-    is_even: bool = False
+    id_stride: float = 0.0
+    has_uniform_stride: bool = False
     doubted: int | None = None
     is_guess: bool = False
     known: int = 0
 
-    def to_part(self) -> StoredRange:
+    def to_stored(self) -> StoredRange:
         """As a list that can be remembered."""
-        return [self.after, self.upper, self.goal, self.ids_per_row, self.is_even]
+        return [self.after, self.upper, self.goal, self.id_stride, self.has_uniform_stride]
 
     @classmethod
-    def of_part(cls, items: ListQuery, part: StoredRange) -> IdRange:
+    def from_stored(cls, items: ListQuery, part: StoredRange) -> IdRange:
         return cls(items, *part)
 
     def rows_left(self) -> float:
         """An estimate; 0 when nothing is known or nothing is left."""
-        if self.goal is None or not self.ids_per_row or self.doubted == self.after:
+        if self.goal is None or not self.id_stride or self.doubted == self.after:
             return 0.0
-        return max(0.0, (self.goal - self.after) / self.ids_per_row)
+        return max(0.0, (self.goal - self.after) / self.id_stride)
 
     def pages_wanted(self, most: int) -> int:
         """Links of the next chain: what comes after the end would be garbage that costs the portal time."""
         pages = self.rows_left() / PAGE_SIZE
-        exact = math.ceil(pages) if self.is_even else math.floor(pages * _SAFETY)
+        exact = math.ceil(pages) if self.has_uniform_stride else math.floor(pages * _SAFETY)
         return max(1, min(most, exact, _GUESSED if self.is_guess and self.rows_left() > _VAST else exact))
 
     def chain(self, links: int, first_command: int) -> list[Call]:
         """The next pages as commands of a batch, of which the first is command number `first_command`."""
         bounds: list[int | str] = [self.after]
-        bounds += [self.items.last_id_of(first_command + link) for link in range(links - 1)]
-        return [self.items.page(bound, self.upper) for bound in bounds]
+        bounds += [self.items.last_id_reference(first_command + link) for link in range(links - 1)]
+        return [self.items.page_call(bound, self.upper) for bound in bounds]
 
     def split(self, parts: int) -> list[IdRange]:
         """The same stretch in equal parts; the last one keeps the open end."""
@@ -87,7 +87,7 @@ class IdRange:
         uppers: list[int | None] = [*borders[1:], self.upper]
         return [
             IdRange(
-                self.items, after, upper, upper if upper is not None else self.goal, self.ids_per_row, self.is_even,
+                self.items, after, upper, upper if upper is not None else self.goal, self.id_stride, self.has_uniform_stride,
                 is_guess=self.is_guess or after != self.after,
             )
             for after, upper in zip(borders, uppers, strict=True)
@@ -101,54 +101,54 @@ class ChainResult:
     Attributes:
         rows: new rows, ids growing.
         pages: answers that were used.
-        finished: the segment has no more.
-        broken_chain: a full page was not followed by the next one: this portal does not fill in our references.
-        error: why the segment could not go on from where it is now.
+        finished: the id_range has no more.
+        reference_not_resolved: a full page was not followed by the next one: this portal does not fill in our references.
+        error: why the id_range could not go on from where it is now.
     """
 
     rows: list[Row] = field(default_factory=list)
     pages: int = 0
     finished: bool = False
-    broken_chain: bool = False
+    reference_not_resolved: bool = False
     error: Bitrix24Error | None = None
 
 
-def consume_pages(segment: IdRange, outcomes: Sequence[CallResult]) -> ChainResult:
-    """Moves a segment over the pages of a chain. A page is a page only if its ids follow those before it."""
+def consume_pages(id_range: IdRange, outcomes: Sequence[CallResult]) -> ChainResult:
+    """Moves a id_range over the pages of a chain. A page is a page only if its ids follow those before it."""
     progress = ChainResult()
     spans: list[float] = []
     for link, outcome in enumerate(outcomes):
         if not isinstance(outcome, Response):
             progress.error = outcome if link == 0 else None  # else the next chain begins with this page
             break
-        rows = segment.items.rows_in(outcome.result)
+        rows = id_range.items.rows_in(outcome.result)
         if rows is None:
-            progress.error = _no_page(segment.items) if link == 0 else None
+            progress.error = _no_page(id_range.items) if link == 0 else None
             break
-        if segment.items.is_whole:
+        if id_range.items.is_unpaged:
             return ChainResult(rows, pages=1, finished=True)
-        ids = [segment.items.id_of(row) for row in rows]
-        if not _follows(segment, ids):
-            progress.broken_chain = link > 0
-            progress.error = _disorder(segment.items, ids) if link == 0 else None
+        ids = [id_range.items.id_of(row) for row in rows]
+        if not _follows(id_range, ids):
+            progress.reference_not_resolved = link > 0
+            progress.error = _disorder(id_range.items, ids) if link == 0 else None
             break
-        start, segment.after = segment.after, ids[-1] if ids else segment.after
+        start, id_range.after = id_range.after, ids[-1] if ids else id_range.after
         progress.rows += rows
         progress.pages += 1
-        segment.is_guess = False
+        id_range.is_guess = False
         if len(rows) < PAGE_SIZE:
-            progress.finished = _is_end(segment)
+            progress.finished = _is_end(id_range)
             break
-        if segment.after == segment.goal and segment.upper is None:  # the newest there was; newer ones would show
+        if id_range.after == id_range.goal and id_range.upper is None:  # the newest there was; newer ones would show
             progress.finished = True
             break
         spans.append(ids[-1] - start if link else (ids[-1] - ids[0]) * PAGE_SIZE / (PAGE_SIZE - 1))
-    _learn(segment, spans)
+    _learn(id_range, spans)
     return progress
 
 
 def max_id_in(items: ListQuery, outcome: CallResult) -> int | Bitrix24Error:
-    """The highest id by the answer to `items.newest()`, 0 where there are no items; or why it cannot be known."""
+    """The highest id by the answer to `items.max_id_call()`, 0 where there are no items; or why it cannot be known."""
     if not isinstance(outcome, Response):
         return outcome
     rows = items.rows_in(outcome.result)
@@ -159,27 +159,29 @@ def max_id_in(items: ListQuery, outcome: CallResult) -> int | Bitrix24Error:
     return max(ids, default=0) if is_falling else _disorder(items, ids)
 
 
-def _follows(segment: IdRange, ids: Sequence[int]) -> bool:
-    before = segment.after
+def _follows(id_range: IdRange, ids: Sequence[int]) -> bool:
+    before = id_range.after
     for id_ in ids:
         if id_ <= before:
             return False
         before = id_
-    return segment.upper is None or before <= segment.upper or not ids
+    return id_range.upper is None or before <= id_range.upper or not ids
 
 
-def _is_end(segment: IdRange) -> bool:
+def _is_end(id_range: IdRange) -> bool:
     """A short page is the end. Where it stops before an id that is known to exist, another look from there makes sure."""
-    if segment.after >= max(segment.goal or 0, segment.known) or segment.doubted == segment.after:
+    if id_range.after >= max(id_range.goal or 0, id_range.known) or id_range.doubted == id_range.after:
         return True
-    segment.doubted = segment.after
+    id_range.doubted = id_range.after
     return False
 
 
-def _learn(segment: IdRange, spans: Sequence[float]) -> None:
+def _learn(id_range: IdRange, spans: Sequence[float]) -> None:
     if spans:
-        segment.ids_per_row = sum(spans) / len(spans) / PAGE_SIZE
-        segment.is_even = max(spans) - min(spans) <= 0.01 * max(spans) and (len(spans) > 1 or segment.ids_per_row == 1)
+        id_range.id_stride = sum(spans) / len(spans) / PAGE_SIZE
+        id_range.has_uniform_stride = max(spans) - min(spans) <= 0.01 * max(spans) and (
+            len(spans) > 1 or id_range.id_stride == 1
+        )
 
 
 def _disorder(items: ListQuery, ids: Sequence[int]) -> Bitrix24Error:

@@ -25,26 +25,26 @@ class ListQuery:
         entity_type_id: which type.
         filter: passed on as it is; our own bounds on the id come on top.
         select: field names; empty for all of them.
-        also: more of them, for what belongs to the rows. A list that is read with them and without is the same one.
+        extra_select: more of them, for what belongs to the rows. A list that is read with them and without is the same one.
 
     Of each kind of list:
         method: lists it.
-        rows_at: key of the rows below `result`; "" where `result` is the list itself.
-        id_name: the field that grows and that pages are bound by.
-        time_name: the field that says when a row was changed; "" where rows never change.
-        is_whole: everything comes at once, and there is nothing to page.
+        rows_key: key of the rows below `result`; "" where `result` is the list itself.
+        id_field: the field that grows and that pages are bound by.
+        updated_field: the field that says when a row was changed; "" where rows never change.
+        is_unpaged: everything comes at once, and there is nothing to page.
     """
 
     entity_type_id: int
     filter: Mapping[str, Any] = field(default_factory=dict)
     select: tuple[str, ...] = ()
-    also: tuple[str, ...] = ()
+    extra_select: tuple[str, ...] = ()
 
     method: ClassVar[str] = "crm.item.list"
-    rows_at: ClassVar[str] = "items"
-    id_name: ClassVar[str] = "id"
-    time_name: ClassVar[str] = "updatedTime"
-    is_whole: ClassVar[bool] = False
+    rows_key: ClassVar[str] = "items"
+    id_field: ClassVar[str] = "id"
+    updated_field: ClassVar[str] = "updatedTime"
+    is_unpaged: ClassVar[bool] = False
 
     @property
     def where(self) -> str:
@@ -54,46 +54,46 @@ class ListQuery:
     @property
     def kind(self) -> CostKey:
         """Of its pages."""
-        return self.method, self.entity_type_id, self.select == (self.id_name,)
+        return self.method, self.entity_type_id, self.select == (self.id_field,)
 
     @property
-    def kind_of_newest(self) -> CostKey:
+    def probe_cost_key(self) -> CostKey:
         """Of a look for the newest id."""
         return self.method, self.entity_type_id, True
 
-    def page(self, after: int | str, upper: int | None = None) -> Call:
+    def page_call(self, after: int | str, upper: int | None = None) -> Call:
         """The fifty rows after an id (or a reference to one), up to an id where one is given."""
-        bounds = {f">{self.id_name}": after, **({} if upper is None else {f"<={self.id_name}": upper})}
-        return self.matching({**self.filter, **bounds}, (*self.select, *self.also))
+        bounds = {f">{self.id_field}": after, **({} if upper is None else {f"<={self.id_field}": upper})}
+        return self.matching({**self.filter, **bounds}, (*self.select, *self.extra_select))
 
-    def newest(self) -> Call:
+    def max_id_call(self) -> Call:
         """The rows with the highest ids, ids only."""
-        return self.matching(self.filter, (self.id_name,), "DESC")
+        return self.matching(self.filter, (self.id_field,), "DESC")
 
-    def only(self, ids: Sequence[int]) -> list[ListQuery]:
+    def by_ids(self, ids: Sequence[int]) -> list[ListQuery]:
         """Some of the rows by their ids, in lists of a page each."""
         pages = [list(ids[start : start + PAGE_SIZE]) for start in range(0, len(ids), PAGE_SIZE)]
-        return [replace(self, filter={f"@{self.id_name}": page, **self.filter}) for page in pages]
+        return [replace(self, filter={f"@{self.id_field}": page, **self.filter}) for page in pages]
 
-    def last_id_of(self, command: int) -> str:
+    def last_id_reference(self, command: int) -> str:
         """A reference to the last id of the full page that command number `command` of the same batch answers."""
-        rows = f"[{self.rows_at}]" if self.rows_at else ""
-        return f"$result[c{command}]{rows}[{PAGE_SIZE - 1}][{self.id_name}]"
+        rows = f"[{self.rows_key}]" if self.rows_key else ""
+        return f"$result[c{command}]{rows}[{PAGE_SIZE - 1}][{self.id_field}]"
 
     def matching(self, filter_: Mapping[str, Any], select: Sequence[str], direction: str = "ASC") -> Call:
         """A page of what a filter lets through, by id."""
-        params: dict[str, Any] = {**self._about(), "order": {self.id_name: direction}, "start": -1}
+        params: dict[str, Any] = {**self._about(), "order": {self.id_field: direction}, "start": -1}
         if filter_:
             params["filter"] = filter_
         if select:
-            params["select"] = list(dict.fromkeys((self.id_name, *select)))
+            params["select"] = list(dict.fromkeys((self.id_field, *select)))
         return Call(self.method, params)
 
     def rows_in(self, result: Any) -> list[Row] | None:
         """The rows of an answer; None for what is no page: taken for an empty one, it would end the list in silence."""
         found = result
-        if self.rows_at:
-            found = result.get(self.rows_at) if isinstance(result, Mapping) else None
+        if self.rows_key:
+            found = result.get(self.rows_key) if isinstance(result, Mapping) else None
         if isinstance(found, Mapping):  # PHP turns a list with gaps into a map
             found = list(found.values())
         if not isinstance(found, list) or not all(isinstance(row, Mapping) for row in found):
@@ -102,7 +102,7 @@ class ListQuery:
 
     def id_of(self, row: Row) -> int:
         """0 where the row has none that a table could hold."""
-        id_ = row.get(self.id_name)
+        id_ = row.get(self.id_field)
         try:
             return id_ if type(id_) is int and id_ < 2**63 else to_int(id_)
         except ConversionError:
@@ -119,8 +119,8 @@ class HistoryQuery(ListQuery):
     """
 
     method = "crm.stagehistory.list"
-    id_name = "ID"
-    time_name = ""
+    id_field = "ID"
+    updated_field = ""
 
 
 class ActivityQuery(ListQuery):
@@ -128,15 +128,15 @@ class ActivityQuery(ListQuery):
 
     https://apidocs.bitrix24.com/api-reference/crm/timeline/activities/activity-base/crm-activity-list.html
 
-    bindings_name: a field of activities that the list is not said to answer, and not said to leave out.
+    bindings_field: a field of activities that the list is not said to answer, and not said to leave out.
     """
 
-    bindings_name: ClassVar[str] = "BINDINGS"
+    bindings_field: ClassVar[str] = "BINDINGS"
 
     method = "crm.activity.list"
-    rows_at = ""
-    id_name = "ID"
-    time_name = "LAST_UPDATED"
+    rows_key = ""
+    id_field = "ID"
+    updated_field = "LAST_UPDATED"
 
     @property
     def where(self) -> str:
@@ -151,13 +151,13 @@ class ChildQuery(ListQuery):
     """Rows that belong to some owners.
 
     Attributes:
-        owners: ids of items or activities; at most `most_owners`.
+        owners: ids of items or activities; at most `max_owners`.
     """
 
     owners: tuple[int, ...] = ()
 
-    most_owners: ClassVar[int] = 1
-    time_name = ""
+    max_owners: ClassVar[int] = 1
+    updated_field = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,8 +170,8 @@ class ProductRowQuery(ChildQuery):
     owner_type: str = ""
 
     method = "crm.item.productrow.list"
-    rows_at = "productRows"
-    most_owners = 20  # of which a page holds the rows, as a rule
+    rows_key = "productRows"
+    max_owners = 20  # of which a page holds the rows, as a rule
 
     def matching(self, filter_: Mapping[str, Any], _select: Sequence[str], direction: str = "ASC") -> Call:
         """There is no `select` here, and directions are written in lower case."""
@@ -186,10 +186,10 @@ class BindingQuery(ChildQuery):
     """
 
     method = "crm.activity.binding.list"
-    rows_at = ""
-    is_whole = True
+    rows_key = ""
+    is_unpaged = True
 
-    def page(self, after: int | str, upper: int | None = None) -> Call:  # noqa: ARG002 - there is only one page
+    def page_call(self, after: int | str, upper: int | None = None) -> Call:  # noqa: ARG002 - there is only one page
         """All of them."""
         return Call(self.method, {"activityId": self.owners[0]})
 
@@ -204,13 +204,13 @@ def bindings_in(activity: Row) -> list[Row]:
 
     No activity is bound to nothing, so that an empty list says nothing either.
     """
-    listed = activity.get(ActivityQuery.bindings_name)
+    listed = activity.get(ActivityQuery.bindings_field)
     listed = list(listed.values()) if isinstance(listed, Mapping) else listed
     if not isinstance(listed, list) or not all(isinstance(one, Mapping) for one in listed):
         return []
     rows: list[Row] = [
         {
-            "activityId": activity.get(ActivityQuery.id_name),
+            "activityId": activity.get(ActivityQuery.id_field),
             "entityTypeId": one.get("OWNER_TYPE_ID", one.get("entityTypeId")),
             "entityId": one.get("OWNER_ID", one.get("entityId")),
         }

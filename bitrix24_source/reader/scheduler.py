@@ -42,27 +42,27 @@ def read_lists(
     what: Sequence[ListQuery | IdRange],
     connections: int = 4,
     enough: threading.Event | None = None,
-    pace: BatchSizer | None = None,
+    batch_sizer: BatchSizer | None = None,
     most: int = 0,
 ) -> Iterator[PageBatch | ListEnd]:
     """Every item of some lists, or of stretches of them; one `Ended` for each list, after its last rows.
 
     Requests go on in the background while the caller works on what came, a few batches ahead of it. Once `enough` is set,
     or `most` rows have come, nothing more is asked; what is under way still comes, and lists that are not finished have no
-    `Ended`. A `pace` that was used before knows the portal's speed.
+    `Ended`. A `batch_sizer` that was used before knows the portal's speed.
 
     Raises:
         Bitrix24Error: what concerns all lists alike: credential, network, a limit that does not end.
     """
-    segments = [one if isinstance(one, IdRange) else IdRange(one) for one in what]
+    ranges = [one if isinstance(one, IdRange) else IdRange(one) for one in what]
     limit_malloc_retention()
-    reading = _ReadScheduler(client, segments, max(1, connections), enough or threading.Event(), pace, most)
+    reading = _ReadScheduler(client, ranges, max(1, connections), enough or threading.Event(), batch_sizer, most)
     try:
         with relaxed_gc():
             for came in prefetch(reading.run, max(2, connections), MAX_COALESCED):
                 yield from _joined(came)
     finally:
-        client.rest()
+        client.stop_decoder()
 
 
 def _joined(came: Sequence[PageBatch | ListEnd]) -> Iterator[PageBatch | ListEnd]:
@@ -84,21 +84,21 @@ class _ReadScheduler:
     """What is still to be read. Lives in one thread; only `_send` runs in others."""
 
     def __init__(
-        self, client: Client, segments: Sequence[IdRange], connections: int, enough: threading.Event, pace: BatchSizer | None,
+        self, client: Client, ranges: Sequence[IdRange], connections: int, enough: threading.Event, batch_sizer: BatchSizer | None,
         most: int,
     ) -> None:  # fmt: skip
         self._client = client
         self._enough = enough
         self._rows_wanted = most or math.inf
         self._connections = connections
-        self._pace = pace or new_batch_sizer(client)
-        self._ready = deque(segments)
-        self._unmeasured: deque[IdRange] = deque()
-        """segments behind a full first page, whose newest id is not known yet"""
-        self._open: dict[ListQuery, dict[IdRange, None]] = {segment.items: {} for segment in segments}
+        self._batch_sizer = batch_sizer or new_batch_sizer(client)
+        self._pending = deque(ranges)
+        self._awaiting_probe: deque[IdRange] = deque()
+        """ranges behind a full first page, whose newest id is not known yet"""
+        self._open: dict[ListQuery, dict[IdRange, None]] = {id_range.items: {} for id_range in ranges}
         """what is left of each list, in order"""
-        for segment in segments:
-            self._open[segment.items][segment] = None
+        for id_range in ranges:
+            self._open[id_range.items][id_range] = None
         self._failures: defaultdict[IdRange, Counter[Action]] = defaultdict(Counter)
         self._silent: set[ListQuery] = set()
         """lists of which single pages did not come in time, since anything came"""
@@ -108,7 +108,7 @@ class _ReadScheduler:
 
     def run(self, gone: Future[None]) -> Iterator[PageBatch | ListEnd]:
         try:
-            while (self._ready or self._unmeasured or self._running) and not gone.done():
+            while (self._pending or self._awaiting_probe or self._running) and not gone.done():
                 if not self._enough.is_set():
                     self._dispatch()
                 elif not self._running:
@@ -127,49 +127,51 @@ class _ReadScheduler:
         signs.clear()
         while done:
             future = done.pop()
-            yield from self._settle(self._running.pop(future), future.result())
+            yield from self._on_response(self._running.pop(future), future.result())
 
     # --- asking -------------------------------------------------------------------------------------------------------
 
     def _dispatch(self) -> None:
         if self._client.clock.monotonic() < self._quiet_until:
             return
-        while len(self._running) < self._connections and (self._ready or self._unmeasured):
-            under_way = sum(len(errand.calls) for errand in self._running.values())
-            room = min(self._pace.room(under_way), self._pages_wanted())
-            if room < 1:
+        while len(self._running) < self._connections and (self._pending or self._awaiting_probe):
+            under_way = sum(len(request.calls) for request in self._running.values())
+            capacity = min(self._batch_sizer.capacity(under_way), self._pages_wanted())
+            if capacity < 1:
                 return
-            errand = self._errand(min(room, self._share()))
-            self._pace.sent()
-            self._running[start_thread(partial(self._send, errand))] = errand
+            request = self._next_request(min(capacity, self._share()))
+            self._batch_sizer.on_send()
+            self._running[start_thread(partial(self._send, request))] = request
 
     def _pages_wanted(self) -> int:
         """Pages until there are enough, besides those under way."""
         if self._rows_wanted == math.inf:
             return BATCH_SIZE
-        under_way = sum(links for errand in self._running.values() for _, links in errand.chains)
+        under_way = sum(links for request in self._running.values() for _, links in request.chains)
         return math.ceil(self._rows_wanted / PAGE_SIZE) - under_way
 
     def _share(self) -> int:
         """Pages for one of the idle connections: few that take long are not asked for in one request while others are idle."""
-        wanted = len(self._unmeasured) + sum(segment.pages_wanted(self._longest_chain) for segment in self._ready)
+        wanted = len(self._awaiting_probe) + sum(
+            id_range.pages_wanted(self._longest_chain) for id_range in self._pending
+        )
         share = math.ceil(wanted / (self._connections - len(self._running)))
-        return max(share, self._pace.worth_a_request())
+        return max(share, self._batch_sizer.min_batch())
 
-    def _errand(self, room: int) -> BatchRequest:
-        errand = BatchRequest(self._pace, room, self._client.auth.token())
-        while self._unmeasured and errand.look_for_newest(self._unmeasured[0]):
-            self._unmeasured.popleft()
-        while self._ready and errand.read(self._ready[0], self._longest_chain):
-            self._ready.popleft()
-        return errand
+    def _next_request(self, capacity: int) -> BatchRequest:
+        request = BatchRequest(self._batch_sizer, capacity, self._client.auth.token())
+        while self._awaiting_probe and request.add_probe(self._awaiting_probe[0]):
+            self._awaiting_probe.popleft()
+        while self._pending and request.add_pages(self._pending[0], self._longest_chain):
+            self._pending.popleft()
+        return request
 
-    def _send(self, errand: BatchRequest) -> tuple[list[CallResult], float] | None:
+    def _send(self, request: BatchRequest) -> tuple[list[CallResult], float] | None:
         """What came of the commands, and the seconds that it took; None when they were too many for the portal's time."""
         try:
-            return send_batch(self._client, errand.calls)
+            return send_batch(self._client, request.calls)
         except PortalTimeoutError as error:
-            if len(errand.calls) > 1:
+            if len(request.calls) > 1:
                 return None
             error.action = Action.FAIL  # the client has tried whatever could help
             return [error], 0.0
@@ -177,7 +179,7 @@ class _ReadScheduler:
     def _wait_for_portal(self) -> None:
         seconds = max(self._quiet_until - self._client.clock.monotonic(), 0.0)
         if not seconds:
-            seconds = self._pace.seconds_to_wait()
+            seconds = self._batch_sizer.seconds_to_wait()
             reason = UnavailableError("the portal's time budget for reading items is nearly used up")
             self._client.wait(seconds, reason)
         else:
@@ -185,125 +187,129 @@ class _ReadScheduler:
 
     # --- taking in ----------------------------------------------------------------------------------------------------
 
-    def _settle(
-        self, errand: BatchRequest, came: tuple[list[CallResult], float] | None
+    def _on_response(
+        self, request: BatchRequest, came: tuple[list[CallResult], float] | None
     ) -> Iterator[PageBatch | ListEnd]:
         if came is None:
-            self._pace.too_slow(errand.kinds)
-            self._unmeasured.extend(errand.newest)
-            self._ready.extend(segment for segment, _ in errand.chains)
+            self._batch_sizer.on_timeout(request.kinds)
+            self._awaiting_probe.extend(request.probes)
+            self._pending.extend(id_range for id_range, _ in request.chains)
             return
         outcomes, seconds = came
         if not isinstance(outcomes[0], PortalTimeoutError):
             durations = [outcome.duration if isinstance(outcome, Response) else 0.0 for outcome in outcomes]
-            self._pace.came(errand.kinds, durations, seconds)
-        self._require_life(errand, outcomes)
-        self._renew(errand, outcomes)
+            self._batch_sizer.on_response(request.kinds, durations, seconds)
+        self._detect_unresponsive_portal(request, outcomes)
+        self._refresh_auth(request, outcomes)
         left = iter(outcomes)
-        for segment in errand.newest:
-            yield from self._measured(segment, next(left))
-        for segment, links in errand.chains:
-            yield from self._read(segment, [next(left) for _ in range(links)])
+        for id_range in request.probes:
+            yield from self._on_probe(id_range, next(left))
+        for id_range, links in request.chains:
+            yield from self._on_pages(id_range, [next(left) for _ in range(links)])
 
-    def _require_life(self, errand: BatchRequest, outcomes: Sequence[CallResult]) -> None:
+    def _detect_unresponsive_portal(self, request: BatchRequest, outcomes: Sequence[CallResult]) -> None:
         """A page that never comes is its list's misfortune; where no other comes either, the portal is gone."""
         first = outcomes[0]
         if not isinstance(first, PortalTimeoutError):
             self._silent.clear()
             return
-        self._silent |= {segment.items for segment in (*errand.newest, *(one for one, _ in errand.chains))}
+        self._silent |= {id_range.items for id_range in (*request.probes, *(one for one, _ in request.chains))}
         if len(self._silent) >= MAX_SILENT_LISTS:
             raise first
 
-    def _renew(self, errand: BatchRequest, outcomes: Sequence[CallResult]) -> None:
+    def _refresh_auth(self, request: BatchRequest, outcomes: Sequence[CallResult]) -> None:
         """A token that expired between two commands of a batch is renewed once for all of them."""
         expired = [error for error in outcomes if isinstance(error, CredentialError)]
-        if expired and not (expired[0].action is Action.RENEW and self._client.renewed(errand.token)):
+        if expired and not (expired[0].action is Action.REFRESH_TOKEN and self._client.refresh_auth(request.token)):
             raise expired[0]
 
-    def _measured(self, segment: IdRange, outcome: CallResult) -> Iterator[PageBatch | ListEnd]:
+    def _on_probe(self, id_range: IdRange, outcome: CallResult) -> Iterator[PageBatch | ListEnd]:
         """The newest id bounds the estimate, and lets a long list be read in several places at once."""
-        if segment not in self._open[segment.items]:
+        if id_range not in self._open[id_range.items]:
             return  # its list has failed meanwhile
-        newest = max_id_in(segment.items, outcome)
+        newest = max_id_in(id_range.items, outcome)
         if isinstance(newest, Bitrix24Error):
-            yield from self._failed(segment, newest, self._unmeasured)
+            yield from self._retry_or_give_up(id_range, newest, self._awaiting_probe)
             return
-        if newest < segment.after:  # not to be believed where more has come already
-            self._ready.append(segment)
+        if newest < id_range.after:  # not to be believed where more has come already
+            self._pending.append(id_range)
             return
-        segment.goal = newest if segment.upper is None else min(newest, segment.upper)
-        if segment.goal > segment.after:
-            self._queue(segment)
+        id_range.goal = newest if id_range.upper is None else min(newest, id_range.upper)
+        if id_range.goal > id_range.after:
+            self._requeue(id_range)
             return
-        self._open[segment.items].pop(segment)
-        if not self._open[segment.items]:
-            yield ListEnd(segment.items)
+        self._open[id_range.items].pop(id_range)
+        if not self._open[id_range.items]:
+            yield ListEnd(id_range.items)
 
-    def _read(self, segment: IdRange, outcomes: Sequence[CallResult]) -> Iterator[PageBatch | ListEnd]:
-        open_ = self._open[segment.items]
-        if segment not in open_:
+    def _on_pages(self, id_range: IdRange, outcomes: Sequence[CallResult]) -> Iterator[PageBatch | ListEnd]:
+        open_ = self._open[id_range.items]
+        if id_range not in open_:
             return  # its list has failed meanwhile
-        was_first = segment.goal is None
-        progress = consume_pages(segment, outcomes)
-        if progress.broken_chain and self._longest_chain > 1:
+        was_first = id_range.goal is None
+        progress = consume_pages(id_range, outcomes)
+        if progress.reference_not_resolved and self._longest_chain > 1:
             self._longest_chain = 1
             log.info("%s does not fill in references within a batch: reading in windows", self._client.portal)
         if progress.pages:
-            self._failures.pop(segment, None)
+            self._failures.pop(id_range, None)
         if progress.finished:
-            open_.pop(segment)
+            open_.pop(id_range)
         self._count(len(progress.rows))
         if progress.rows:
             left = int(sum(part.rows_left() for part in open_))
-            yield PageBatch(segment.items, progress.rows, left, [part.to_part() for part in open_])
+            yield PageBatch(id_range.items, progress.rows, left, [part.to_stored() for part in open_])
         if progress.finished:
             if not open_:
-                yield ListEnd(segment.items)
+                yield ListEnd(id_range.items)
         elif progress.error is not None:
-            yield from self._failed(segment, progress.error, self._ready)
+            yield from self._retry_or_give_up(id_range, progress.error, self._pending)
         elif was_first:
-            self._unmeasured.append(segment)
+            self._awaiting_probe.append(id_range)
         else:
-            self._queue(segment)
+            self._requeue(id_range)
 
     def _count(self, rows: int) -> None:
         self._rows_wanted -= rows
         if self._rows_wanted <= 0:
             self._enough.set()
 
-    def _queue(self, segment: IdRange) -> None:
+    def _requeue(self, id_range: IdRange) -> None:
         """Back into the queue, in parts where connections are free and the stretch is long."""
         worth = MIN_ROWS_TO_SPLIT if self._longest_chain > 1 else PAGE_SIZE
         most = self._connections if self._longest_chain > 1 else BATCH_SIZE
-        free = most - len(self._running) - len(self._ready) - len(self._unmeasured)
-        parts = segment.split(min(free, int(segment.rows_left() // worth)))
-        open_ = self._open[segment.items]
-        open_.pop(segment)
+        free = most - len(self._running) - len(self._pending) - len(self._awaiting_probe)
+        parts = id_range.split(min(free, int(id_range.rows_left() // worth)))
+        open_ = self._open[id_range.items]
+        open_.pop(id_range)
         open_.update(dict.fromkeys(parts))
-        self._ready.extend(parts)
+        self._pending.extend(parts)
 
-    def _be_quiet(self, seconds: float, error: Bitrix24Error) -> None:
+    def _back_off(self, seconds: float, error: Bitrix24Error) -> None:
         """Nothing more is asked for some time. What fails for the same reason meanwhile is no news."""
         until = self._client.clock.monotonic() + seconds
         if until > self._quiet_until + 1:
-            self._client.announce(seconds, error)
+            self._client.log_wait(seconds, error)
         self._quiet_until = max(self._quiet_until, until)
 
-    def _failed(self, segment: IdRange, error: Bitrix24Error, retry: deque[IdRange]) -> Iterator[PageBatch | ListEnd]:
+    def _retry_or_give_up(
+        self, id_range: IdRange, error: Bitrix24Error, retry: deque[IdRange]
+    ) -> Iterator[PageBatch | ListEnd]:
         """Again after a pause where that may help; else the list is given up as a whole."""
-        self._failures[segment][error.action] += 1
-        failures = self._failures[segment][error.action]
-        patience = self._client.settings.patience
-        most = {Action.FAIL: 0, Action.WAIT: int(patience.operating_seconds / 60)}.get(error.action, patience.attempts)
+        self._failures[id_range][error.action] += 1
+        failures = self._failures[id_range][error.action]
+        retry_policy = self._client.settings.retry_policy
+        most = {Action.FAIL: 0, Action.WAIT_FOR_BUDGET: int(retry_policy.operating_seconds / 60)}.get(
+            error.action, retry_policy.attempts
+        )
         if failures <= most:
-            pause = min(patience.longest, patience.shortest * 2.0**failures)
-            pause = self._client.pause_before_retry(error, ("batch", segment.items.method), pause)
-            self._be_quiet(pause, error)
-            retry.append(segment)
+            pause = min(retry_policy.longest, retry_policy.shortest * 2.0**failures)
+            pause = self._client.pause_before_retry(error, ("batch", id_range.items.method), pause)
+            self._back_off(pause, error)
+            retry.append(id_range)
             return
-        dropped = self._open[segment.items]
-        self._ready = deque(part for part in self._ready if part not in dropped)
-        self._unmeasured = deque(part for part in self._unmeasured if part not in dropped)
+        dropped = self._open[id_range.items]
+        self._pending = deque(part for part in self._pending if part not in dropped)
+        self._awaiting_probe = deque(part for part in self._awaiting_probe if part not in dropped)
         dropped.clear()
-        yield ListEnd(segment.items, error)
+        yield ListEnd(id_range.items, error)

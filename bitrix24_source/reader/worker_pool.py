@@ -81,7 +81,7 @@ def _conduct(made: Callable[[Future[None]], Iterator[Any]], arrived: queue.Queue
 
 
 def _hand_over(what: Any, arrived: queue.Queue[Any], gone: Future[None]) -> None:
-    """Waits for room, as long as there is somebody who makes some."""
+    """Waits for capacity, as long as there is somebody who makes some."""
     while not gone.done():
         try:
             arrived.put(what, timeout=0.1)

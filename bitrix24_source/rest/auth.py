@@ -31,7 +31,7 @@ class Auth(Protocol):
     def token(self) -> str | None:
         """The access token to sign with now; None where the address is the signature."""
 
-    def renew(self, refused: str | None, exchange: TokenRequest) -> bool:
+    def refresh(self, refused: str | None, request_token: TokenRequest) -> bool:
         """After `refused` was refused: True when there is another token to try."""
 
     def secrets(self) -> tuple[str, ...]:
@@ -50,7 +50,7 @@ class StaticAuth:
     def token(self) -> str | None:
         return self.access_token
 
-    def renew(self, refused: str | None, exchange: TokenRequest) -> bool:  # noqa: ARG002 - the protocol's arguments
+    def refresh(self, refused: str | None, request_token: TokenRequest) -> bool:  # noqa: ARG002 - the protocol's arguments
         return False
 
     def secrets(self) -> tuple[str, ...]:
@@ -82,38 +82,38 @@ class OAuth2:
     def token(self) -> str | None:
         with self._lock:
             if self._pair is None:
-                self._use(self._latest())
+                self._adopt(self._load())
             return self._pair.access_token if self._pair else ""
 
-    def renew(self, refused: str | None, exchange: TokenRequest) -> bool:
+    def refresh(self, refused: str | None, request_token: TokenRequest) -> bool:
         with self._lock:
             if self._pair and self._pair.access_token != refused:
                 return True  # another thread was faster
-            self._use(run_uninterrupted(lambda: self._renewed(refused, exchange)))
+            self._adopt(run_uninterrupted(lambda: self._refresh_locked(refused, request_token)))
         return True
 
     def secrets(self) -> tuple[str, ...]:
         return tuple(secret for secret in self._seen if secret)
 
-    def _latest(self) -> TokenPair:
+    def _load(self) -> TokenPair:
         kept = self._store.load()
         return kept if kept and kept.root in ("", self._first.root) else self._first
 
-    def _use(self, pair: TokenPair) -> None:
+    def _adopt(self, pair: TokenPair) -> None:
         self._pair = pair
         self._seen |= {pair.access_token, pair.refresh_token}
 
-    def _renewed(self, refused: str | None, exchange: TokenRequest) -> TokenPair:
+    def _refresh_locked(self, refused: str | None, request_token: TokenRequest) -> TokenPair:
         with self._store.lock():
-            kept = self._latest()
+            kept = self._load()
             if kept.access_token and kept.access_token != refused:
                 return kept  # another process was faster
             self._store.prepare()
             with delay_exit():
-                return self._exchanged(kept, exchange)
+                return self._request_pair(kept, request_token)
 
-    def _exchanged(self, kept: TokenPair, exchange: TokenRequest) -> TokenPair:
-        answer = exchange(
+    def _request_pair(self, kept: TokenPair, request_token: TokenRequest) -> TokenPair:
+        answer = request_token(
             self._token_url,
             {
                 "grant_type": "refresh_token",

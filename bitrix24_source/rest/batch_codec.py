@@ -22,26 +22,26 @@ def encode_batch(calls: Sequence[Call]) -> Call:
 
 
 def decode_batch(
-    calls: Sequence[Call], answer: Response, where: Callable[[str], str] = str, scrub: Redact = str
+    calls: Sequence[Call], answer: Response, where: Callable[[str], str] = str, redact: Redact = str
 ) -> list[Response | Bitrix24Error | None]:
     """One outcome for every call of a batch, in their order; None for a command that the portal left unanswered."""
     if not isinstance(answer.result, Mapping):
         return [None] * len(calls)
     parts = {key: answer.result.get(f"result{suffix}") for key, suffix in _BATCH_PARTS.items()}
     maps = {key: part if isinstance(part, Mapping) else {} for key, part in parts.items()}  # PHP's empty map is []
-    return [_decode_command(call, f"c{i}", maps, where, scrub) for i, call in enumerate(calls)]
+    return [_decode_command(call, f"c{i}", maps, where, redact) for i, call in enumerate(calls)]
 
 
 _BATCH_PARTS = {"result": "", "error": "_error", "total": "_total", "next": "_next", "time": "_time"}
 
 
 def _decode_command(
-    call: Call, key: str, parts: Mapping[str, Mapping[str, Any]], where: Callable[[str], str], scrub: Redact
+    call: Call, key: str, parts: Mapping[str, Mapping[str, Any]], where: Callable[[str], str], redact: Redact
 ) -> Response | Bitrix24Error | None:
     if key in parts["error"]:
         error = parts["error"][key]
         envelope = error if isinstance(error, Mapping) and "error" in error else {"error": error}
-        refused = error_from_envelope(envelope, where(call.method), scrub=scrub)
+        refused = error_from_envelope(envelope, where(call.method), redact=redact)
         told = time_usage_in(envelope.get("time") or parts["time"].get(key))
         refused.reset_at = told.reset_at if told else None
         return refused

@@ -69,17 +69,17 @@ def call_many(client: Client, calls: Sequence[Call]) -> list[CallResult]:
 def _send_until_resolved(client: Client, calls: Sequence[Call]) -> list[CallResult]:
     """Sends until every call has its outcome; only those that failed for a passing reason are sent again."""
     outcomes: dict[int, CallResult] = {}
-    patience, started, may_renew = client.settings.patience, client.clock.monotonic(), True
-    attempt, budget_left = 0, patience.operating_seconds
-    for pause in patience.pauses():
+    retry_policy, started, may_renew = client.settings.retry_policy, client.clock.monotonic(), True
+    attempt, budget_left = 0, retry_policy.operating_seconds
+    for pause in retry_policy.backoff():
         open_ = [i for i in range(len(calls)) if i not in outcomes]
         token = client.auth.token()
         outcomes |= dict(zip(open_, _send_or_split(client, [calls[i] for i in open_]), strict=True))
         passing = _retryable(client, outcomes, token, may_renew=may_renew)
-        may_renew = may_renew and not any(error.action is Action.RENEW for error in passing.values())
-        is_limited = any(error.action is Action.WAIT for error in passing.values())
+        may_renew = may_renew and not any(error.action is Action.REFRESH_TOKEN for error in passing.values())
+        is_limited = any(error.action is Action.WAIT_FOR_BUDGET for error in passing.values())
         attempt += not is_limited
-        is_late = attempt >= patience.attempts or client.clock.monotonic() - started >= patience.seconds
+        is_late = attempt >= retry_policy.attempts or client.clock.monotonic() - started >= retry_policy.seconds
         if not passing or (budget_left <= 0 if is_limited else is_late):
             break
         waited = _pause(client, passing, calls, pause)
@@ -95,10 +95,10 @@ def _retryable(
 ) -> dict[int, Bitrix24Error]:
     """The errors that another try may cure. `token` is what the commands were signed with: it is renewed once for all."""
     errors = {i: outcome for i, outcome in outcomes.items() if isinstance(outcome, Bitrix24Error)}
-    expired = any(error.action is Action.RENEW for error in errors.values())
-    renewed = expired and may_renew and client.renewed(token)
+    expired = any(error.action is Action.REFRESH_TOKEN for error in errors.values())
+    renewed = expired and may_renew and client.refresh_auth(token)
     for error in errors.values():
-        if isinstance(error, CredentialError) and not (renewed and error.action is Action.RENEW):
+        if isinstance(error, CredentialError) and not (renewed and error.action is Action.REFRESH_TOKEN):
             raise error
     return {i: error for i, error in errors.items() if error.action is not Action.FAIL}
 
@@ -107,7 +107,7 @@ def _pause(client: Client, passing: dict[int, Bitrix24Error], calls: Sequence[Ca
     """Waits, and says for how long."""
     waits = {i: client.pause_before_retry(error, [calls[i].method], pause) for i, error in passing.items()}
     longest = max(waits, key=waits.__getitem__)
-    if passing[longest].action is Action.RENEW:
+    if passing[longest].action is Action.REFRESH_TOKEN:
         return 0.0
     client.wait(waits[longest], passing[longest])
     return waits[longest]
@@ -133,11 +133,11 @@ def send_batch(client: Client, calls: Sequence[Call]) -> tuple[list[CallResult],
     Raises:
         TimedOutError: the portal did not finish in time; fewer calls might.
     """
-    answer = client.persist(encode_batch(calls), commands=[call.method for call in calls], hurried=len(calls) > 1)
+    answer = client.send(encode_batch(calls), commands=[call.method for call in calls], raise_on_timeout=len(calls) > 1)
     outcomes: list[CallResult] = []
-    for call, outcome in zip(calls, decode_batch(calls, answer, client.where, client.scrub), strict=True):
+    for call, outcome in zip(calls, decode_batch(calls, answer, client.where, client.redact), strict=True):
         if isinstance(outcome, Response):
-            client.budget.note(call.method, outcome.operating)
+            client.budget.update(call.method, outcome.operating)
         outcomes.append(outcome or _unanswered(client, call))
     return outcomes, answer.seconds
 

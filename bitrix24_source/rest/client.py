@@ -49,14 +49,14 @@ class ClientSettings:
         burst: requests that the portal takes at once; 250 on the Enterprise plan.
         requests_per_second: what leaks out of its bucket; 5 on the Enterprise plan.
         allowed_hosts: where a renamed portal may send us, besides Bitrix24's domains and its own.
-        patience: how long to go on trying.
+        retry_policy: how long to go on trying.
         timeouts: how long one request may take.
     """
 
     burst: float = 50
     requests_per_second: float = 2
     allowed_hosts: Sequence[str] = ()
-    patience: RetryPolicy = field(default_factory=RetryPolicy)
+    retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
     timeouts: Timeouts = field(default_factory=Timeouts)
 
 
@@ -100,7 +100,7 @@ class Client:
         """How errors name a call."""
         return f"{method} at {self.portal}"
 
-    def scrub(self, text: str) -> str:
+    def redact(self, text: str) -> str:
         """Takes this client's secrets out of text that the portal sent."""
         for secret in self.auth.secrets():
             text = text.replace(secret, "***")
@@ -108,9 +108,9 @@ class Client:
 
     def close(self) -> None:
         self._transport.close()
-        self.rest()
+        self.stop_decoder()
 
-    def rest(self) -> None:
+    def stop_decoder(self) -> None:
         """Leaves no thread behind; the next large answer starts one again."""
         with self._decoding:
             decoder, self._decoder = self._decoder, None
@@ -119,33 +119,33 @@ class Client:
 
     def call(self, method: str, params: Mapping[str, Any] | None = None) -> Response:
         """One method's answer; raises the Bitrix24Error that it or the network deserves, after trying again if that helps."""
-        return self.persist(Call(method, params or {}))
+        return self.send(Call(method, params or {}))
 
     # --- retries ------------------------------------------------------------------------------------------------------
 
-    def persist(self, call: Call, *, commands: Iterable[str] = (), hurried: bool = False) -> Response:
-        """Sends a call until it is answered, refused, or patience ends.
+    def send(self, call: Call, *, commands: Iterable[str] = (), raise_on_timeout: bool = False) -> Response:
+        """Sends a call until it is answered, refused, or retry_policy ends.
 
         Args:
             call: what to send.
             commands: methods inside, when it is a batch; their time budgets count too.
-            hurried: a time-out is raised at once, because the caller can make the call smaller.
+            raise_on_timeout: a time-out is raised at once, because the caller can make the call smaller.
         """
-        patience, methods = self.settings.patience, (call.method, *commands)
-        started, budget_left, attempt = self.clock.monotonic(), patience.operating_seconds, 0
-        for pause in patience.pauses():
-            outcome = _catch(lambda: self._authorised(call))
+        retry_policy, methods = self.settings.retry_policy, (call.method, *commands)
+        started, budget_left, attempt = self.clock.monotonic(), retry_policy.operating_seconds, 0
+        for pause in retry_policy.backoff():
+            outcome = _catch(lambda: self._send_authenticated(call))
             if isinstance(outcome, Response):
                 return outcome
-            if hurried and isinstance(outcome, PortalTimeoutError):
+            if raise_on_timeout and isinstance(outcome, PortalTimeoutError):
                 raise outcome
             wait = self.pause_before_retry(outcome, methods, pause)
-            if outcome.action is Action.WAIT and budget_left > 0:
+            if outcome.action is Action.WAIT_FOR_BUDGET and budget_left > 0:
                 budget_left -= wait
                 started += wait  # what a limit takes is no sign of a bad network
             else:
                 attempt += 1
-                if outcome.action is not Action.RETRY or not self._patient(outcome, attempt, started):
+                if outcome.action is not Action.RETRY or not self._may_retry(outcome, attempt, started):
                     raise outcome
             self.wait(wait, outcome)
         raise AssertionError("pauses never end")
@@ -153,66 +153,66 @@ class Client:
     def pause_before_retry(self, error: Bitrix24Error, methods: Sequence[str], pause: float) -> float:
         """Seconds until a call that met `error` may be sent again."""
         if error.code == "QUERY_LIMIT_EXCEEDED":
-            self._bucket.overflowed()
-        if error.action is Action.WAIT:
+            self._bucket.fill()
+        if error.action is Action.WAIT_FOR_BUDGET:
             return self.budget.seconds_until_reset(methods, error.reset_at) + pause / 10
         return pause
 
     def wait(self, seconds: float, error: Bitrix24Error) -> None:
         """Sleeps; a long wait is announced."""
-        self.announce(seconds, error)
+        self.log_wait(seconds, error)
         self.clock.sleep(seconds)
 
-    def announce(self, seconds: float, error: Bitrix24Error) -> None:
+    def log_wait(self, seconds: float, error: Bitrix24Error) -> None:
         """Says until when nothing will be asked, and why; a person wants to hear only of long waits."""
         until = self.clock.now() + timedelta(seconds=seconds)
         level = logging.WARNING if seconds >= 5 else logging.DEBUG
         log.log(level, "Waiting until %s (%.0f s): %s", until.strftime("%H:%M:%S %Z"), seconds, error.what)
 
-    def _patient(self, error: Bitrix24Error, attempt: int, started: float) -> bool:
+    def _may_retry(self, error: Bitrix24Error, attempt: int, started: float) -> bool:
         """A portal that has answered before is worth waiting for; an address that never did may just be wrong."""
-        patience = self.settings.patience
+        retry_policy = self.settings.retry_policy
         if not self._answered and not error.code:
-            return attempt < patience.first_contact
-        return attempt < patience.attempts and self.clock.monotonic() - started < patience.seconds
+            return attempt < retry_policy.attempts_before_first_answer
+        return attempt < retry_policy.attempts and self.clock.monotonic() - started < retry_policy.seconds
 
     # --- authentication -----------------------------------------------------------------------------------------------
 
-    def renewed(self, refused: str | None) -> bool:
+    def refresh_auth(self, refused: str | None) -> bool:
         """Whether there is another token to try after `refused` was refused; asks the token server where needed."""
-        outcome = _catch(lambda: self.auth.renew(refused, self._exchange))
+        outcome = _catch(lambda: self.auth.refresh(refused, self._request_tokens))
         if isinstance(outcome, Bitrix24Error):
             outcome.action = Action.FAIL  # the exchange has had its own retries
             raise outcome
         return outcome
 
-    def _authorised(self, call: Call) -> Response:
+    def _send_authenticated(self, call: Call) -> Response:
         """Signs and sends; renews a refused token once and repeats."""
         token = self.auth.token()
-        if token == "" and self.renewed(token):  # oauth2 before its very first exchange
+        if token == "" and self.refresh_auth(token):  # oauth2 before its very first exchange
             token = self.auth.token()
-        outcome = _catch(lambda: self._limited(call, token))
+        outcome = _catch(lambda: self._send_rate_limited(call, token))
         if isinstance(outcome, Response):
             return outcome
-        refused = outcome.action is Action.RENEW or (outcome.code == "NO_AUTH_FOUND" and token is not None)
-        if not refused or not self.renewed(token):
+        refused = outcome.action is Action.REFRESH_TOKEN or (outcome.code == "NO_AUTH_FOUND" and token is not None)
+        if not refused or not self.refresh_auth(token):
             raise outcome
-        return self._limited(call, self.auth.token())
+        return self._send_rate_limited(call, self.auth.token())
 
-    def _exchange(self, url: str, query: Mapping[str, str]) -> Mapping[str, Any]:
+    def _request_tokens(self, url: str, query: Mapping[str, str]) -> Mapping[str, Any]:
         """The token server's JSON, whatever its status; a server that is down or answers nonsense is asked again."""
         where = f"token server {urlsplit(url).hostname}"
         started = self.clock.monotonic()
-        for attempt, pause in enumerate(self.settings.patience.pauses(), start=1):
-            outcome = _catch(lambda: self._token_answer(url, query, where))
+        for attempt, pause in enumerate(self.settings.retry_policy.backoff(), start=1):
+            outcome = _catch(lambda: self._token_response(url, query, where))
             if not isinstance(outcome, Bitrix24Error):
                 return outcome
-            if outcome.action is not Action.RETRY or not self._patient(outcome, attempt, started):
+            if outcome.action is not Action.RETRY or not self._may_retry(outcome, attempt, started):
                 raise outcome
             self.wait(pause, outcome)
         raise AssertionError("pauses never end")
 
-    def _token_answer(self, url: str, query: Mapping[str, str], where: str) -> Mapping[str, Any]:
+    def _token_response(self, url: str, query: Mapping[str, str], where: str) -> Mapping[str, Any]:
         response = self._transport.get(url, query, where)
         if response.status in _REDIRECTS:
             raise ConfigError("the token server redirects, which is not followed", where, "check token_url")
@@ -223,35 +223,35 @@ class Client:
         if isinstance(value, dict) and (response.status < 500 or normalize_code(value.get("error")) in REFRESH_HINTS):
             return value
         if isinstance(value, dict) and "error" in value:
-            raise error_from_envelope(value, where, response.status, self.scrub)
+            raise error_from_envelope(value, where, response.status, self.redact)
         raise unparsable_response(response.status, response.body, where)
 
     # --- limits and redirects -----------------------------------------------------------------------------------------
 
-    def _limited(self, call: Call, token: str | None) -> Response:
+    def _send_rate_limited(self, call: Call, token: str | None) -> Response:
         self._bucket.acquire()
         where = self.where(call.method)
         started = self.clock.monotonic()
-        response = self._redirected(call, token, where)
+        response = self._send_following_redirects(call, token, where)
         seconds = self.clock.monotonic() - started
         # The cloud's gateway gives up after 60 seconds, with a page of its own; one that comes at once is a bad day like others.
         if response.status == 504 and seconds >= _GATEWAY_SECONDS:
             raise PortalTimeoutError("the portal did not answer in time (HTTP 504)", where, "try again later")
-        outcome = _catch(lambda: self._deciphered(response, where))
+        outcome = _catch(lambda: self._parse(response, where))
         self._answered = self._answered or isinstance(outcome, Response) or bool(outcome.code)
         if isinstance(outcome, Bitrix24Error):
             raise outcome
         answer = replace(outcome, seconds=seconds)
-        self.budget.note(call.method, answer.operating)
-        self.budget.note_clock(answer.finished)
+        self.budget.update(call.method, answer.operating)
+        self.budget.update_clock(answer.finished)
         return answer
 
-    def _deciphered(self, response: HttpResponse, where: str) -> Response:
+    def _parse(self, response: HttpResponse, where: str) -> Response:
         """Large answers are decoded in one thread, which none waits for longer: Python decodes no two of them at once.
 
         A thread keeps the memory in which it made its rows for itself; four of them would keep four times as much.
         """
-        arguments = response.status, response.body, where, self.scrub
+        arguments = response.status, response.body, where, self.redact
         if len(response.body) < _LARGE:
             return parse_response(*arguments)
         with self._decoding:
@@ -259,7 +259,7 @@ class Client:
             decoded = self._decoder.submit(parse_response, *arguments)
         return decoded.result()
 
-    def _redirected(self, call: Call, token: str | None, where: str) -> HttpResponse:
+    def _send_following_redirects(self, call: Call, token: str | None, where: str) -> HttpResponse:
         """POSTs, and POSTs again where a renamed portal points to: method and body are kept.
 
         https://apidocs.bitrix24.com/settings/how-to-call-rest-api/change-domen.html
@@ -272,11 +272,11 @@ class Client:
             response = self._transport.post(url, body, where)
             if response.status not in _REDIRECTS:
                 return response
-            url = self._new_address(url, response.location, where)
-            self._remember(url, call.method)
+            url = self._redirect_target(url, response.location, where)
+            self._adopt_new_address(url, call.method)
         raise PortalError("the portal redirects in a circle", where, "check the portal's address")
 
-    def _new_address(self, url: str, location: str, where: str) -> str:
+    def _redirect_target(self, url: str, location: str, where: str) -> str:
         try:
             old, new = urlsplit(url), urlsplit(urljoin(url, location))
             host = new.hostname or ""
@@ -298,7 +298,7 @@ class Client:
             )
         return new.geturl()
 
-    def _remember(self, url: str, method: str) -> None:
+    def _adopt_new_address(self, url: str, method: str) -> None:
         """Later calls go straight to the new address; a person hears of it once."""
         base = url.split("?", 1)[0]
         if not base.endswith(f"/{method}"):

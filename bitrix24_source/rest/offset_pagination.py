@@ -23,7 +23,7 @@ class OffsetList:
     """A list method: where its rows lie in `result`, and what tells one row from another."""
 
     method: str
-    rows_at: str
+    rows_key: str
     """key below `result`; "" where `result` is the list itself"""
     key: Callable[[Row], Hashable]
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -37,8 +37,8 @@ class OffsetList:
 
     def rows_in(self, answer: Response) -> list[Row]:
         found = answer.result
-        if self.rows_at:
-            found = found.get(self.rows_at) if isinstance(found, Mapping) else []
+        if self.rows_key:
+            found = found.get(self.rows_key) if isinstance(found, Mapping) else []
         if isinstance(found, Mapping):  # PHP turns a list with gaps into a map
             found = list(found.values())
         return [row for row in found if isinstance(row, Mapping)] if isinstance(found, list) else []

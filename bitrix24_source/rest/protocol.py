@@ -63,14 +63,14 @@ class Response:
     seconds: float = 0.0
 
 
-def parse_response(status: int, body: bytes, where: str, scrub: Redact = str) -> Response:
+def parse_response(status: int, body: bytes, where: str, redact: Redact = str) -> Response:
     """The answer in a body, or the error that it stands for.
 
     Args:
         status: HTTP status; it decides only where the body has no code.
         body: as received, decompressed.
         where: method and portal, for the reader of an error.
-        scrub: takes credentials out of text that the portal sent.
+        redact: takes credentials out of text that the portal sent.
 
     Raises:
         Bitrix24Error: of the kind that says who acts.
@@ -79,7 +79,7 @@ def parse_response(status: int, body: bytes, where: str, scrub: Redact = str) ->
     if envelope is None:
         raise unparsable_response(status, body, where)
     if "error" in envelope:  # the key, never its truth: codes may be 0 or ""
-        error = error_from_envelope(envelope, where, status, scrub)
+        error = error_from_envelope(envelope, where, status, redact)
         told = time_usage_in(envelope.get("time"))
         error.reset_at = told.reset_at if told else None
         raise error
@@ -99,14 +99,14 @@ def parse_response(status: int, body: bytes, where: str, scrub: Redact = str) ->
 
 
 def error_from_envelope(
-    envelope: Mapping[str, Any], where: str, status: int = 200, scrub: Redact = str
+    envelope: Mapping[str, Any], where: str, status: int = 200, redact: Redact = str
 ) -> Bitrix24Error:
     """The error in an envelope: flat strings in REST v2, a nested object in v3."""
     code: Any = envelope["error"]
     description = envelope.get("error_description")
     if isinstance(code, Mapping):
         code, description = code.get("code"), code.get("message")
-    return error_from_code(scrub("" if code is None else str(code)), scrub(str(description or "")), where, status)
+    return error_from_code(redact("" if code is None else str(code)), redact(str(description or "")), where, status)
 
 
 def unparsable_response(status: int, body: bytes, where: str) -> Bitrix24Error:

@@ -45,7 +45,7 @@ class LeakyBucket:
             self._usable = min(self._usable, max(1.0, capacity * (1 - self.headroom)))
             self._leak_per_second = min(self._leak_per_second, leak_per_second)
 
-    def overflowed(self) -> None:
+    def fill(self) -> None:
         """The portal says that it is full: others share its bucket, so ours is full as well."""
         with self._lock:
             self._leak()

@@ -14,7 +14,7 @@ class RetryPolicy:
     Attributes:
         seconds: in all, for what may pass soon (network, 5xx, request limit).
         attempts: at most, whatever time they took.
-        first_contact: attempts while the portal has never answered: a wrong address should not cost minutes.
+        attempts_before_first_answer: attempts while the portal has never answered: a wrong address should not cost minutes.
         operating_seconds: in all, for a method's used-up time budget.
         shortest: the first pause, seconds; each is twice the one before it.
         longest: no pause is longer, seconds.
@@ -22,13 +22,13 @@ class RetryPolicy:
 
     seconds: float = 120.0
     attempts: int = 10
-    first_contact: int = 3
+    attempts_before_first_answer: int = 3
     operating_seconds: float = 1800.0
     shortest: float = 0.5
     longest: float = 30.0
     rng: random.Random = field(default_factory=random.Random)
 
-    def pauses(self) -> Iterator[float]:
+    def backoff(self) -> Iterator[float]:
         """Growing pauses without end, each anywhere in the upper half of its step, so that clients do not return at once."""
         step = self.shortest
         while True:

@@ -21,12 +21,12 @@ class TimeBudget:
         self._ahead = 0.0
         self._lock = threading.Lock()
 
-    def note_clock(self, portal_now: float | None) -> None:
+    def update_clock(self, portal_now: float | None) -> None:
         """What the portal's clock says now, Unix seconds: moments that it names are to be read by this clock, not by ours."""
         if portal_now is not None:
             self._ahead = portal_now - self._clock.now().timestamp()
 
-    def note(self, method: str, operating: TimeUsage | None) -> None:
+    def update(self, method: str, operating: TimeUsage | None) -> None:
         if operating is not None:
             with self._lock:
                 self._latest[method] = operating

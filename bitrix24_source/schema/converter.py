@@ -26,7 +26,7 @@ from .scalars import is_empty, values_of
 from .vectorized import VECTORIZED
 
 _IGNORED = frozenset({"entityTypeId", "searchContent"})  # the first names the table; the second is nobody's business
-_ABSENT = object()  # where a row does not mention a list, nothing is known of it, so nothing is emptied
+_ABSENT = object()  # where a row does not mention a list, nothing is known of it, so nothing is cleared_lists
 _FEW = 64
 _Page = Mapping[str, Sequence[Any]]
 
@@ -49,13 +49,13 @@ class RejectedValue:
 
 @dataclass(frozen=True)
 class ConvertedPage:
-    """One page as tables; `emptied` has the items that a child table must forget, `unlisted` the keys of no field."""
+    """One page as tables; `cleared_lists` has the items that a child table must forget, `unknown_keys` the keys of no field."""
 
     items: pa.Table
     children: dict[str, pa.Table]
     rejected: list[RejectedValue]
-    emptied: dict[str, list[int]]
-    unlisted: frozenset[str]
+    cleared_lists: dict[str, list[int]]
+    unknown_keys: frozenset[str]
 
 
 class Converter:
@@ -101,8 +101,8 @@ class Converter:
             items=items,
             children={table: child for table, (child, _) in children.items()},
             rejected=rejected,
-            emptied={table: emptied for table, (_, emptied) in children.items()},
-            unlisted=self._unlisted(page),
+            cleared_lists={table: cleared_lists for table, (_, cleared_lists) in children.items()},
+            unknown_keys=self._unlisted(page),
         )
 
     def _items(self, ids: list[int], page: _Page, rejected: list[RejectedValue]) -> pa.Table:

@@ -73,7 +73,7 @@ class Field:
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict, hash=False)
     options: tuple[Option, ...] = ()
     position: int = 0
-    is_left_out: bool = False
+    is_excluded: bool = False
     """somebody does not want it in a table"""
 
     @classmethod
@@ -114,7 +114,7 @@ class Field:
     @property
     def is_loaded(self) -> bool:
         """False for the fields that no table has."""
-        return not self.is_left_out and (self.is_dynamic or self.upper_name not in _NEVER_LOADED)
+        return not self.is_excluded and (self.is_dynamic or self.upper_name not in _NEVER_LOADED)
 
 
 # Rows carry these without the field list naming them (crm.item.get, "utm*").

@@ -28,9 +28,9 @@ def convert_each(
     """An array for each column, and for each value that did not fit, by its index, the reason."""
     nothing: _Converter = (None,) * len(columns), None
     read = functools.partial(_converter_for, field, CONVERTERS[field.kind], nothing)
-    readings = [nothing if value is None or value == "" else read(value) for value in values]
-    reasons = {index: reason for index, (_, reason) in enumerate(readings) if reason}
-    cells = zip(*(cells for cells, _ in readings), strict=True) if readings else repeat(())
+    conversions = [nothing if value is None or value == "" else read(value) for value in values]
+    reasons = {index: reason for index, (_, reason) in enumerate(conversions) if reason}
+    cells = zip(*(cells for cells, _ in conversions), strict=True) if conversions else repeat(())
     typed = zip((ARROW_TYPES[column.type] for column in columns), cells, strict=False)
     return [pa.array(_storable(cells, reasons) if type_ is TEXT else cells, type_) for type_, cells in typed], reasons
 

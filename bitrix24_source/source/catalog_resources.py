@@ -27,10 +27,10 @@ from .destination import check_destination
 class CatalogReader:
     """Reads the catalogue once for every load package, and only what the selected resources need."""
 
-    def __init__(self, client: Client, choice: SyncOptions) -> None:
+    def __init__(self, client: Client, options: SyncOptions) -> None:
         self._client = client
-        self._choice = choice
-        self._slices = choice.slices
+        self._options = options
+        self._slices = options.session
         self._lock = threading.Lock()
         self._read: tuple[str, Catalog] | None = None
 
@@ -51,7 +51,7 @@ class CatalogReader:
         if slices.unfinished and isinstance(slices.catalog, Catalog):
             return replace(slices.catalog, issues=())
         catalog = read_catalog(self._client, _needed_tables(name))
-        catalog.select(self._choice.types or ())
+        catalog.find_all(self._options.types or ())
         catalog = self._without_what_is_left_out(catalog)
         slices.catalog = catalog
         return catalog
@@ -61,7 +61,7 @@ class CatalogReader:
         issues = IssueLog(self._client.clock.now)
         for one in (*catalog.types, *catalog.objects):
             columns = {field.upper_name.lower() for field in one.fields or ()}
-            unknown = sorted(self._choice.left_out.columns_of(one.items_table) - columns)
+            unknown = sorted(self._options.left_out.columns_of(one.items_table) - columns)
             if unknown and one.fields is not None:
                 error = ConfigError(f"leave_out names columns that do not exist: {', '.join(unknown)}", one.items_table)
                 issues.record(
@@ -71,7 +71,7 @@ class CatalogReader:
                     hint="name them as spa_fields or crm_fields do",
                     entity_type_id=one.entity_type_id,
                 )
-        without = catalog.without(self._choice.left_out.columns_of)
+        without = catalog.with_excluded_fields(self._options.left_out.columns_of)
         return replace(without, issues=(*without.issues, *issues.issues))
 
 

@@ -22,11 +22,11 @@ class Demultiplexer:
         self._stream = make(self)
         self._taken = 0
 
-    def is_taken(self, name: str) -> bool:
+    def has_consumer(self, name: str) -> bool:
         """Whether somebody still takes what comes under a name."""
         return name in self._waiting and name not in self._gone
 
-    def of(self, name: str) -> Iterator[Any]:
+    def stream_for(self, name: str) -> Iterator[Any]:
         """What comes for one of them. None stands for "ask the others first"; dlt passes over it.
 
         Where nobody else took anything meanwhile (dlt can be told to exhaust one resource after the other), it goes on.
@@ -50,6 +50,6 @@ class Demultiplexer:
 
     def _advance(self) -> bool:
         made = next(self._stream, None)
-        if made is not None and self.is_taken(made[0]):
+        if made is not None and self.has_consumer(made[0]):
             self._waiting[made[0]].append(made[1])
         return made is not None

@@ -32,15 +32,15 @@ from .demultiplexer import Demultiplexer
 from .hints import column_hints
 
 
-def list_resources(reader: CatalogReader, client: Client, choice: SyncOptions) -> Iterator[DltResource]:
+def list_resources(reader: CatalogReader, client: Client, options: SyncOptions) -> Iterator[DltResource]:
     """A resource for the items of all smart processes, one for each CRM object, and one for each list beside them."""
-    shared = _SharedSync(reader, client, choice)
+    shared = _SharedSync(reader, client, options)
     return (_resource(name, shared) for name in ITEM_RESOURCES)
 
 
 def _resource(name: str, shared: _SharedSync) -> DltResource:
     def rows() -> Iterator[Any]:
-        yield from shared.turns(name).of(name)
+        yield from shared.demultiplexer(name).stream_for(name)
 
     return dlt.resource(rows, name=name, write_disposition=MERGE)
 
@@ -48,36 +48,36 @@ def _resource(name: str, shared: _SharedSync) -> DltResource:
 class _SharedSync:
     """One round for all resources of a load package."""
 
-    def __init__(self, reader: CatalogReader, client: Client, choice: SyncOptions) -> None:
+    def __init__(self, reader: CatalogReader, client: Client, options: SyncOptions) -> None:
         self._reader = reader
         self._client = client
-        self._choice = choice
+        self._options = options
         self._latest: tuple[str, Demultiplexer] | None = None
 
-    def turns(self, name: str) -> Demultiplexer:
+    def demultiplexer(self, name: str) -> Demultiplexer:
         """Those of this load, or of one resource that somebody looks at without a pipeline."""
         load_id = current_load_id()
         if self._latest is None or not load_id or self._latest[0] != load_id:
             names = [one for one in ITEM_RESOURCES if one in selected_resources(name)]
-            self._latest = load_id, Demultiplexer(names, lambda turns: self._made(names, turns))
+            self._latest = load_id, Demultiplexer(names, lambda demultiplexer: self._batches(names, demultiplexer))
         return self._latest[1]
 
-    def _made(self, names: list[str], turns: Demultiplexer) -> TableStream:
+    def _batches(self, names: list[str], demultiplexer: Demultiplexer) -> TableStream:
         if not supports_merge():
-            self._choice.read_whole()
+            self._options.require_single_package()
         catalog = self._reader.catalog(names[0])
         issues = IssueLog(self._client.clock.now)
         states = {name: dlt.current.resource_state(name) if current_load_id() else {} for name in names}
-        self._choice.slices.resources = frozenset(names)
-        lists = list(select_streams(catalog, self._client, self._choice, frozenset(names)))
-        mended = ResolvedRejections(one.table.name for one in lists if one.table is not None and one.is_swept)
-        yield from ((names[0], rows) for rows in mended.of_dropped())
-        one_round = SyncRun(self._client, lists, states.__getitem__, self._choice, issues)
-        for name, made in one_round.made(catalog, turns.is_taken):
+        self._options.session.resources = frozenset(names)
+        lists = list(select_streams(catalog, self._client, self._options, frozenset(names)))
+        resolved = ResolvedRejections(one.table.name for one in lists if one.table is not None and one.is_swept)
+        yield from ((names[0], rows) for rows in resolved.for_dropped_tables())
+        sync_run = SyncRun(self._client, lists, states.__getitem__, self._options, issues)
+        for name, made in sync_run.batches(catalog, demultiplexer.has_consumer):
             yield name, made
-            yield from ((name, rows) for rows in mended.by(made))
+            yield from ((name, rows) for rows in resolved.for_batch(made))
         release_arrow_memory()
-        some = next((name for name in names if turns.is_taken(name)), names[0])
+        some = next((name for name in names if demultiplexer.has_consumer(name)), names[0])
         yield some, rejections([], self._client.clock.now())
         if issues.issues:
             made = dlt.mark.make_hints(

@@ -88,7 +88,7 @@ def bitrix24(
     """
     validate_range(overlap_minutes=overlap_minutes)
     client = client or connect(credentials, requests_per_second, burst, token_store)
-    choice = SyncOptions(
+    options = SyncOptions(
         types=spa_types,
         select=select or {},
         filter=filter or {},
@@ -99,15 +99,15 @@ def bitrix24(
         restart=full_refresh,
         personal=personal_data,
         left_out=Exclusions(leave_out or ()),
-        slices=slices or RunSession(),
+        session=slices or RunSession(),
     )
-    reader = CatalogReader(client, choice)
+    reader = CatalogReader(client, options)
     tables = (*SPA_TABLES, *crm_catalog_tables(personal=personal_data))
     resources = [
-        *(_resource(table, reader, choice.left_out.columns_of(table.name)) for table in tables),
-        *list_resources(reader, client, choice),
+        *(_resource(table, reader, options.left_out.columns_of(table.name)) for table in tables),
+        *list_resources(reader, client, options),
     ]
-    yield from _apply_exclusions(resources, choice.left_out)
+    yield from _apply_exclusions(resources, options.left_out)
     yield _issues(reader)
 
 

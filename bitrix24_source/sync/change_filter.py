@@ -31,7 +31,7 @@ class TimeFormat:
 
     def since(self, items: ListQuery, moment: datetime) -> dict[str, str]:
         """A filter for what changed from a moment on, in the zone that the moment is given in."""
-        return {f">={items.time_name}": self.write(moment - self.margin)}
+        return {f">={items.updated_field}": self.write(moment - self.margin)}
 
 
 TIME_FORMATS = (
@@ -76,7 +76,7 @@ def choose_time_format(client: Client, lists: Sequence[ListQuery], set_back: tim
         return FilterCheck(None, f"the portal's clock was set back by {by}: {REREAD}")
     spelling = probe_time_format(client, lists)
     if spelling is None:
-        return FilterCheck(None, f"the portal's filter on {lists[0].time_name} cannot be relied on: {REREAD}")
+        return FilterCheck(None, f"the portal's filter on {lists[0].updated_field} cannot be relied on: {REREAD}")
     if spelling.name == (known or TIME_FORMATS[0].name):
         return FilterCheck(spelling)
     change = "the portal now understands the offset of times in filters"
@@ -103,7 +103,7 @@ def probe_time_format(client: Client, lists: Sequence[ListQuery]) -> TimeFormat 
 
 def filter_was_ignored(items: ListQuery, rows: Sequence[Row], since: datetime) -> bool:
     """Whether rows are older than a filter on a time can have let through."""
-    moments = [moment for row in rows if (moment := parse_timestamp(row.get(items.time_name))) is not None]
+    moments = [moment for row in rows if (moment := parse_timestamp(row.get(items.updated_field))) is not None]
     return bool(moments) and min(moments) < since - IGNORED_FILTER_MARGIN
 
 
@@ -125,16 +125,16 @@ def _known_item(client: Client, lists: Sequence[ListQuery]) -> tuple[tuple[ListQ
     And whether there may be others, whose time cannot be read.
     """
     unreadable = False
-    calls = [replace(items, filter={}, select=(items.time_name,), also=()).page(0) for items in lists]
+    calls = [replace(items, filter={}, select=(items.updated_field,), extra_select=()).page_call(0) for items in lists]
     found: list[tuple[datetime, int, int]] = []
     for place, outcome in enumerate(call_many(client, calls)):
         items = lists[place]
         unreadable = unreadable or not isinstance(outcome, Response)
         for row in _rows(items, outcome):
-            moment = parse_timestamp(row.get(items.time_name))
+            moment = parse_timestamp(row.get(items.updated_field))
             if moment is not None and (id_ := items.id_of(row)):
                 found.append((moment, place, id_))
-            elif row.get(items.time_name):
+            elif row.get(items.updated_field):
                 unreadable = True
     if not found:
         return None, unreadable
@@ -149,7 +149,7 @@ def format_foreign_offset(moment: datetime) -> timezone:
 
 
 def _probe(items: ListQuery, id_: int, literal: str) -> Call:
-    return items.matching({items.id_name: id_, f">={items.time_name}": literal}, (items.id_name,))
+    return items.matching({items.id_field: id_, f">={items.updated_field}": literal}, (items.id_field,))
 
 
 def _ids(items: ListQuery, outcome: CallResult) -> list[int] | None:

@@ -1,7 +1,7 @@
 """What a stream stores between runs: cursor, high-water id, unfinished id ranges, last reconciliation.
 
 The time at which a completed read *began*, by the portal's clock, becomes the cursor: whatever changes later is read by the next
-run, however long the read took. A full read that was cut into slices keeps the id ranges that are left. Pure; dlt stores it.
+run, however long the read took. A full read that was cut into session keeps the id ranges that are left. Pure; dlt stores it.
 """
 
 from __future__ import annotations
@@ -54,14 +54,14 @@ class Checkpoint:
         state.setdefault("types", {})[str(type_id)] = asdict(self)
 
     @property
-    def is_begun(self) -> bool:
+    def has_unfinished_full_read(self) -> bool:
         return bool(self.began and self.parts)
 
-    def segments(self, items: ListQuery) -> list[IdRange]:
+    def ranges(self, items: ListQuery) -> list[IdRange]:
         """What a full reading has left, or all of it."""
-        if not self.is_begun:
+        if not self.has_unfinished_full_read:
             return [IdRange(items, known=self.max_id)]
-        return [IdRange.of_part(items, part) for part in self.parts]
+        return [IdRange.from_stored(items, part) for part in self.parts]
 
     def is_sweep_due(self, now: datetime, schedule: ReconcileSchedule) -> bool:
         """Whether ids should be compared in this run."""
@@ -75,7 +75,7 @@ class Checkpoint:
         """What changed from here on is read again."""
         return datetime.fromisoformat(self.cursor) - overlap
 
-    def set_back(self, now: datetime, ahead: float) -> timedelta:
+    def clock_regression(self, now: datetime, ahead: float) -> timedelta:
         """By how much the portal's clock was set back since the cursor: what changed since then may look older than it.
 
         Either the clock stands before the cursor, or it has lost ground against ours.

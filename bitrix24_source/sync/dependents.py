@@ -28,44 +28,46 @@ class DependentStream(Stream):
     Attributes:
         owned: the table of what belongs to the owners; `table` is None, for of the owners only ids are read.
         asked: the list of what belongs to some owners.
-        leader: reads the owners in this round, if somebody does.
-        follows: what the leader reads in this round is what it needs itself.
-        brought: what an owner's row itself holds of what belongs to it; None where rows hold nothing of it.
+        parent_stream: reads the owners in this round, if somebody does.
+        shares_parent_read: what the parent_stream reads in this round is what it needs itself.
+        inline_children: what an owner's row itself holds of what belongs to it; None where rows hold nothing of it.
         owners: whose turn it is.
     """
 
     owned: ChildTableBuilder | BindingTableBuilder = field(default_factory=BindingTableBuilder)
     asked: Callable[[Sequence[int]], ChildQuery] = field(default=lambda _owners: ChildQuery(0))
-    leader: Stream | None = None
-    follows: bool = False
-    brought: Callable[[Row], Sequence[Row]] | None = None
+    parent_stream: Stream | None = None
+    shares_parent_read: bool = False
+    inline_children: Callable[[Row], Sequence[Row]] | None = None
     owners: list[pa.Array] = field(default_factory=list)
 
     @property
     def name(self) -> str:
         return self.owned.name
 
-    def rest(self, stored: Mapping[str, Any]) -> Iterator[Any]:
-        yield from self.owned.rest(stored)
+    def empty_tables(self, stored: Mapping[str, Any]) -> Iterator[Any]:
+        yield from self.owned.empty_tables(stored)
 
     def remember(self) -> None:
         """Not where something is missing: then the owners are asked for again."""
         if not self.failed:
             super().remember()
 
-    def look_for_leader(self) -> None:
+    def look_for_parent_stream(self) -> None:
         """Follows, where both have read the same so far."""
-        self.follows = self.leader is not None and _progress(self.leader.memory) == _progress(self.memory)
+        self.shares_parent_read = self.parent_stream is not None and _progress(self.parent_stream.memory) == _progress(
+            self.memory
+        )
 
-    def meet(self, owners: pa.Array, rows: Sequence[Row]) -> ChildBatch:
+    def observe_parents(self, owners: pa.Array, rows: Sequence[Row]) -> ChildBatch:
         """Rows of owners: it is the turn of those that do not bring with them what is theirs."""
         found = ChildBatch()
-        if self.brought is None:
+        if self.inline_children is None:
             self.owners.append(owners)
             return found
         lacking = []
         for owner, row in zip(owners.to_pylist(), rows, strict=True):
-            if theirs := self.brought(row):
+            if theirs := self.inline_children(row):
                 found.add([owner], theirs)
             else:
                 lacking.append(owner)
@@ -75,14 +77,14 @@ class DependentStream(Stream):
     def lists(self) -> Iterator[ChildQuery]:
         """One for each handful of owners."""
         ids = sorted(set().union(*(array.to_pylist() for array in self.owners)))
-        most = self.asked(()).most_owners
+        most = self.asked(()).max_owners
         for start in range(0, len(ids), most):
             yield self.asked(ids[start : start + most])
 
-    def learn_from_leader(self) -> None:
+    def adopt_parent_progress(self) -> None:
         """Both have read the same now."""
-        if self.leader is not None and self.follows:
-            self.memory = replace(self.memory, **_progress(self.leader.memory))
+        if self.parent_stream is not None and self.shares_parent_read:
+            self.memory = replace(self.memory, **_progress(self.parent_stream.memory))
 
 
 def _progress(memory: Checkpoint) -> dict[str, Any]:
@@ -124,7 +126,7 @@ class ChildBatch:
                 "report it to the portal's administrator: a customised REST method may be in the way",
             )
         if self.rows:
-            yield from into.take(self.rows, now)
+            yield from into.convert(self.rows, now)
         if not is_new and supports_merge():
             yield from into.without_rows([owner for owner in self.owners if owner not in had])
 

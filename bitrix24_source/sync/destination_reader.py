@@ -30,11 +30,11 @@ class DestinationReader:
     def __init__(self) -> None:
         self._latest: tuple[str, pa.Array, pa.Array] | None = None
 
-    def living_ids(self, table: str) -> pa.Array:
+    def active_ids(self, table: str) -> pa.Array:
         """Ids that are not marked as deleted."""
         return self._ids(table)[1]
 
-    def marked_ids(self, table: str) -> pa.Array:
+    def deleted_ids(self, table: str) -> pa.Array:
         """Ids that are marked as deleted."""
         return self._ids(table)[2]
 

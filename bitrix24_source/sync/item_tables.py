@@ -62,7 +62,7 @@ class ItemTableBuilder:
         self._reread = False
         self._use(self.fields)
 
-    def rest(self, stored: Mapping[str, Any]) -> Iterator[Any]:
+    def empty_tables(self, stored: Mapping[str, Any]) -> Iterator[Any]:
         """The tables of which nothing came, empty: a type without items is a table without rows.
 
         Not those that the destination has already, with all columns: to dlt an empty table is as much work as any.
@@ -72,11 +72,11 @@ class ItemTableBuilder:
             if name not in self._told and not _is_stored(stored, name, table.schema.names):
                 yield self._named(name, table if name == self.name else with_delete_markers(table, []))
 
-    def take(self, rows: Sequence[Row], now: datetime) -> Iterator[Any]:
+    def convert(self, rows: Sequence[Row], now: datetime) -> Iterator[Any]:
         """Rows of one page or several, as tables for dlt."""
         converted = self._converter.convert(rows)
-        if converted.unlisted:
-            self._learn(converted.unlisted)
+        if converted.unknown_keys:
+            self._add_unknown_keys(converted.unknown_keys)
             converted = self._converter.convert(rows)
         self.rows += len(rows)
         yield from self._tables(converted)
@@ -88,7 +88,7 @@ class ItemTableBuilder:
         """Rows read back from the destination, `deleted_at` set, in this run's columns."""
         return self._named(self.name, rows)
 
-    def conflicts(self, stored: Mapping[str, Any]) -> list[str]:
+    def type_conflicts(self, stored: Mapping[str, Any]) -> list[str]:
         """Columns that the destination has with another type: a field was deleted and made anew under its old code.
 
         Such a load would fail at the very end, and every later one with it.
@@ -110,7 +110,7 @@ class ItemTableBuilder:
     def _made_converter(self, fields: Sequence[Field]) -> Converter:
         return Converter(fields, self.name)
 
-    def _learn(self, unlisted: frozenset[str]) -> None:
+    def _add_unknown_keys(self, unlisted: frozenset[str]) -> None:
         """A key that no field explains: the field may be new since the list was read, or one that the list never shows.
 
         The latter is kept as JSON text rather than dropped.
@@ -133,7 +133,7 @@ class ItemTableBuilder:
     def _tables(self, converted: ConvertedPage) -> Iterator[Any]:
         yield self._named(self.name, converted.items)
         for child, table in converted.children.items():
-            yield self._named(child, with_delete_markers(table, converted.emptied.get(child, [])))
+            yield self._named(child, with_delete_markers(table, converted.cleared_lists.get(child, [])))
 
     def _named(self, name: str, table: pa.Table) -> Any:
         """A table for dlt, with its hints the first time: yielded by themselves they would count for `add_limit`."""
@@ -198,7 +198,7 @@ def resolved_rejections(keys: pa.Table) -> Any:
     They alone have the column that says so: a destination in which nothing was ever mended does without it.
     """
     nothing = {
-        "raw_value": pa.array(["mended"] * len(keys)),  # no JSON, as all others are
+        "raw_value": pa.array(["resolved"] * len(keys)),  # no JSON, as all others are
         HARD_DELETE.name: pa.array([True] * len(keys)),
     }
     schema = REJECTED_SCHEMA.append(HARD_DELETE)

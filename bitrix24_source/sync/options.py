@@ -55,8 +55,8 @@ class SyncOptions:
     restart: bool = False
     personal: bool = False
     left_out: Exclusions = field(default_factory=Exclusions)
-    is_whole: bool = False
-    slices: RunSession = field(default_factory=RunSession)
+    single_package: bool = False
+    session: RunSession = field(default_factory=RunSession)
 
     def __post_init__(self) -> None:
         validate_range(connections=self.connections, max_deleted_share=self.max_deleted_share)
@@ -69,7 +69,7 @@ class SyncOptions:
                     "bound another field, or leave it out",
                 )
 
-    def read_whole(self) -> None:
+    def require_single_package(self) -> None:
         """All items in one package, whatever was read before: for a destination that cannot keep the rows of another."""
-        self.is_whole = True
-        self.slices.rows, self.slices.seconds = 0, 0.0
+        self.single_package = True
+        self.session.rows, self.session.seconds = 0, 0.0

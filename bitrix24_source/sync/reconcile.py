@@ -36,7 +36,7 @@ def tombstones(held: DestinationReader, table: str, seen: Ids, now: datetime, ma
     Raises:
         PortalError: more would go than `max_share`: more likely a lost right than so many deletions.
     """
-    living = held.living_ids(table)
+    living = held.active_ids(table)
     gone = living.filter(pc.invert(pc.is_in(living, value_set=_joined(seen))))
     if len(gone) > ALWAYS_ALLOWED_DELETES and len(gone) > max_share * len(living):
         raise PortalError(
@@ -53,7 +53,7 @@ def tombstones(held: DestinationReader, table: str, seen: Ids, now: datetime, ma
 
 def restored_ids(held: DestinationReader, table: str, seen: Ids, came: Ids = ()) -> list[int]:
     """Ids that are marked in the destination and that the portal shows again, without those that came anyway."""
-    return _intersection_without(held.marked_ids(table), seen, came)
+    return _intersection_without(held.deleted_ids(table), seen, came)
 
 
 def missing_ids(held: DestinationReader, table: str, seen: Ids, came: Ids = ()) -> list[int]:
@@ -61,7 +61,7 @@ def missing_ids(held: DestinationReader, table: str, seen: Ids, came: Ids = ()) 
 
     A destination that cannot be read back looks empty, and nothing is missing from it.
     """
-    living, marked = held.living_ids(table), held.marked_ids(table)
+    living, marked = held.active_ids(table), held.deleted_ids(table)
     if not len(living) and not len(marked):
         return []
     return _intersection_without(_joined(seen), seen, [living, *came])

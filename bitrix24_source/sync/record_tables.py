@@ -45,8 +45,8 @@ class FixedTableBuilder(ItemTableBuilder):
     shape: Callable[[Row], Row] = _as_it_comes
     key: tuple[str, ...] = ("id",)
 
-    def take(self, rows: Sequence[Row], now: datetime) -> Iterator[Any]:
-        yield from super().take([self.shape(row) for row in rows], now)
+    def convert(self, rows: Sequence[Row], now: datetime) -> Iterator[Any]:
+        yield from super().convert([self.shape(row) for row in rows], now)
 
     def _made_converter(self, fields: Sequence[Field]) -> Converter:
         return Converter(fields, self.name, hidden=(), required=self.key, is_swept=self.is_swept)
@@ -119,7 +119,7 @@ class BindingTableBuilder:
     def owner_of(self, row: Row) -> int | None:
         return as_int(row.get("activityId"))
 
-    def take(self, rows: Sequence[Row], _now: datetime) -> Iterator[Any]:
+    def convert(self, rows: Sequence[Row], _now: datetime) -> Iterator[Any]:
         """Bindings of one activity or several."""
         named = [tuple(as_int(row.get(name)) for name in ("activityId", "entityTypeId", "entityId")) for row in rows]
         yield from self._told([(*one, None) for one in dict.fromkeys(named) if None not in one])
@@ -129,7 +129,7 @@ class BindingTableBuilder:
         if owners:
             yield from self._told([(owner, -1, -1, True) for owner in owners])
 
-    def rest(self, stored: Mapping[str, Any]) -> Iterator[Any]:
+    def empty_tables(self, stored: Mapping[str, Any]) -> Iterator[Any]:
         """The table, if nothing came of it and the destination does not have it."""
         if not self._is_told and not (self.name in stored and supports_merge()):
             yield from self._told([])

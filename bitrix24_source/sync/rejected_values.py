@@ -32,14 +32,14 @@ class ResolvedRejections:
         self._tables = frozenset(tables)
         self._came = False
 
-    def of_dropped(self) -> Iterator[Any]:
+    def for_dropped_tables(self) -> Iterator[Any]:
         """Of the tables that a refresh drops before this load: what is still rejected comes with their items."""
         dropped = _dropped_tables()
         if dropped and len(self._held):
             found = pc.is_in(self._held.column("table_name"), value_set=pa.array(dropped, pa.string()))
             yield from _told(self._held.filter(found))
 
-    def by(self, made: Any) -> Iterator[Any]:
+    def for_batch(self, made: Any) -> Iterator[Any]:
         """Of items that come again, of their lists, too: what is still rejected comes with them."""
         name = getattr(made.meta, "table_name", None) or made.meta.hints["table_name"]
         if name == REJECTED_TABLE and len(made.data) and current_load_id():

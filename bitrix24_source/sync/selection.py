@@ -30,25 +30,29 @@ ITEM_RESOURCES: Mapping[str, frozenset[str]] = {
 """The resources that are read by id, in the order in which they are asked for, with what each needs of the catalogue."""
 
 
-def select_streams(catalog: Catalog, client: Client, choice: SyncOptions, selected: frozenset[str]) -> Iterator[Stream]:
-    """One for each list, leaders before those who follow them.
+def select_streams(
+    catalog: Catalog, client: Client, options: SyncOptions, selected: frozenset[str]
+) -> Iterator[Stream]:
+    """One for each list, parent_streams before those who follow them.
 
     Raises:
         ConfigError: somebody chose a type or a field that does not exist.
     """
-    made = _StreamFactory(catalog, client, choice)
-    leaders: dict[int, Stream] = {}
+    made = _StreamFactory(catalog, client, options)
+    parent_streams: dict[int, Stream] = {}
     spas = made.spas(with_fields=SPA_ITEMS in selected)
     for one in (*(spas if SPA_ITEMS in selected else ()), *made.objects(selected)):
-        leaders[one.entity_type_id] = made.items(one)
-    yield from leaders.values()
+        parent_streams[one.entity_type_id] = made.items(one)
+    yield from parent_streams.values()
     others = [EntityType(number, {}, short_code=one.short_code) for number, one in CRM_OBJECTS_BY_ID.items()]
     everything = [*spas, *(one for one in others if one.entity_type_id != LEADS or catalog.has_leads)]
     if HISTORY in selected:
         yield from (made.history(one) for one in everything if _has_history(one))
     if PRODUCT_ROWS in selected:
-        yield from (made.product_rows(one, leaders.get(one.entity_type_id)) for one in everything if _has_products(one))
-    also = (ActivityQuery.bindings_name,) if BINDINGS in selected else ()
+        yield from (
+            made.product_rows(one, parent_streams.get(one.entity_type_id)) for one in everything if _has_products(one)
+        )
+    also = (ActivityQuery.bindings_field,) if BINDINGS in selected else ()
     activities = made.activities(also) if ACTIVITIES in selected else None
     if activities is not None:
         yield activities
@@ -67,19 +71,19 @@ def _has_products(one: EntityType) -> bool:
 
 
 class _StreamFactory:
-    """Makes readings of what somebody chose."""
+    """Makes streams of what somebody chose."""
 
-    def __init__(self, catalog: Catalog, client: Client, choice: SyncOptions) -> None:
+    def __init__(self, catalog: Catalog, client: Client, options: SyncOptions) -> None:
         self._catalog = catalog
         self._client = client
-        self._choice = choice
-        self._selects = self._by_type(choice.select)
-        self._filters = self._by_type(choice.filter)
+        self._options = options
+        self._selects = self._by_type(options.select)
+        self._filters = self._by_type(options.filter)
 
     def spas(self, *, with_fields: bool) -> list[EntityType]:
         """Smart processes that were chosen; else all that can be read."""
-        if self._choice.types:
-            return list(self._catalog.select(self._choice.types))
+        if self._options.types:
+            return list(self._catalog.find_all(self._options.types))
         hidden = self._catalog.unreadable
         known = [one for one in self._catalog.types if one.entity_type_id not in hidden]
         return [one for one in known if one.fields is not None or not with_fields]
@@ -102,7 +106,7 @@ class _StreamFactory:
 
         if MULTIFIELD.name in names:  # no selection may name it, it only comes with everything
             wanted = {*names, "id"}
-            fields = [replace(field, is_left_out=field.is_left_out or field.name not in wanted) for field in fields]
+            fields = [replace(field, is_excluded=field.is_excluded or field.name not in wanted) for field in fields]
             names = frozenset()
 
         def reread() -> Any:
@@ -113,7 +117,7 @@ class _StreamFactory:
             ListQuery(number, self._filters.get(number, {}), tuple(sorted(names))),
             ItemTableBuilder(one.items_table, fields, reread, names),
             one,
-            has_time=any(field.name == ListQuery.time_name for field in fields),
+            has_time=any(field.name == ListQuery.updated_field for field in fields),
             restarts=self._restarts(one),
         )
 
@@ -122,49 +126,49 @@ class _StreamFactory:
         number = one.entity_type_id
         return Stream(HISTORY, HistoryQuery(number), history_table(number), one, restarts=self._restarts(one))
 
-    def product_rows(self, one: EntityType, leader: Stream | None) -> Stream:
+    def product_rows(self, one: EntityType, parent_stream: Stream | None) -> Stream:
         """What one type's items hold of products."""
         number = one.entity_type_id
         return DependentStream(
             PRODUCT_ROWS,
-            ListQuery(number, self._filters.get(number, {}), (ListQuery.id_name,)),
+            ListQuery(number, self._filters.get(number, {}), (ListQuery.id_field,)),
             None,
             one,
             restarts=self._restarts(one),
             owned=product_row_table(number),
             asked=product_rows_of(number, one.short_code),
-            leader=leader,
+            parent_stream=parent_stream,
         )
 
     def activities(self, also: tuple[str, ...]) -> Stream:
         """What people did and have to do; `also` is read beside it, for others."""
-        table = activity_table(personal=self._choice.personal, left_out=self._choice.left_out.columns_of(ACTIVITIES))
+        table = activity_table(personal=self._options.personal, left_out=self._options.left_out.columns_of(ACTIVITIES))
         names = tuple(field.upper_name for field in table.fields)
-        return Stream(ACTIVITIES, ActivityQuery(0, select=names, also=also), table, restarts=self._restarts())
+        return Stream(ACTIVITIES, ActivityQuery(0, select=names, extra_select=also), table, restarts=self._restarts())
 
-    def bindings(self, leader: Stream | None) -> Stream:
+    def bindings(self, parent_stream: Stream | None) -> Stream:
         """What activities are bound to."""
         return DependentStream(
             BINDINGS,
-            ActivityQuery(0, select=(ActivityQuery.id_name,), also=(ActivityQuery.bindings_name,)),
+            ActivityQuery(0, select=(ActivityQuery.id_field,), extra_select=(ActivityQuery.bindings_field,)),
             None,
             restarts=self._restarts(),
             owned=BindingTableBuilder(),
             asked=bindings_of,
-            leader=leader,
-            brought=bindings_in,
+            parent_stream=parent_stream,
+            inline_children=bindings_in,
         )
 
     def _restarts(self, one: EntityType | None = None) -> bool:
         """A refresh of some types is one of these alone."""
-        if self._choice.is_whole:
+        if self._options.single_package:
             return True
-        return self._choice.restart and (not self._choice.types or (one is not None and not one.is_built_in))
+        return self._options.restart and (not self._options.types or (one is not None and not one.is_built_in))
 
     def _by_type(self, chosen: Mapping[Any, Any]) -> dict[int, Any]:
         """By number; a CRM object may be named though this load does not read it."""
         return {
-            CRM_OBJECTS[name].entity_type_id if name in CRM_OBJECTS else self._catalog.named(name).entity_type_id: what
+            CRM_OBJECTS[name].entity_type_id if name in CRM_OBJECTS else self._catalog.find(name).entity_type_id: what
             for name, what in chosen.items()
             if not (str(name).isdecimal() and int(name) in CRM_OBJECTS_BY_ID and self._is_absent(int(name)))
         }

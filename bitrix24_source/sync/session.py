@@ -16,10 +16,10 @@ class RunSession:
         rows: after so many no more are asked for; 0 is no limit.
         seconds: nor after so long; 0 is no limit.
         unfinished: whether the last round ended with something left.
-        rounds: how many there were.
-        pace, catalog: what one round learned and the next need not find out again.
+        slices: how many there were.
+        batch_sizer, catalog: what one round learned and the next need not find out again.
         seen: ids by list, of those whose reading began in an earlier round of this run.
-        settled: lists that an earlier round of this run has read to the end, or that failed and are left to the next run.
+        finished: lists that an earlier round of this run has read to the end, or that failed and are left to the next run.
         resources: those that are selected in the source, once a round began.
         new_tables: tables that the destination did not have when this run began.
     """
@@ -27,11 +27,11 @@ class RunSession:
     rows: int = 0
     seconds: float = 0.0
     unfinished: bool = False
-    rounds: int = 0
-    pace: Any = field(default=None, repr=False)
+    slices: int = 0
+    batch_sizer: Any = field(default=None, repr=False)
     catalog: Any = field(default=None, repr=False)
     seen: dict[Any, list[Any]] = field(default_factory=dict, repr=False)
-    settled: set[Any] = field(default_factory=set)
+    finished: set[Any] = field(default_factory=set)
     resources: frozenset[str] = frozenset()
     new_tables: set[str] = field(default_factory=set)
 
@@ -41,10 +41,10 @@ class RunSession:
     def is_full(self, rows: int, seconds: float) -> bool:
         return bool((self.rows and rows >= self.rows) or (self.seconds and seconds >= self.seconds))
 
-    def begin_round(self) -> None:
+    def begin_slice(self) -> None:
         """The first round of a run knows nothing of the run before."""
         if not self.unfinished:
-            self.rounds = 0
+            self.slices = 0
             self.seen.clear()
             self.new_tables.clear()
-            self.settled.clear()
+            self.finished.clear()

@@ -81,35 +81,39 @@ class Stream:
     @property
     def remembers(self) -> bool:
         """It was read before, so that what is new can be asked for, and what changed where rows tell."""
-        return bool(self.memory.cursor) and not self.memory.is_begun and (self.has_time or not self.items.time_name)
+        return (
+            bool(self.memory.cursor)
+            and not self.memory.has_unfinished_full_read
+            and (self.has_time or not self.items.updated_field)
+        )
 
     @property
     def asks_for_changes(self) -> bool:
         """What changed since the last time is asked for by a filter on a time."""
-        return self.remembers and self.has_time and bool(self.items.time_name)
+        return self.remembers and self.has_time and bool(self.items.updated_field)
 
     @property
-    def wants_another_round(self) -> bool:
+    def needs_another_slice(self) -> bool:
         """There is something left; or it was read by two runs, between which items may have gone."""
         is_done = self.role == "all" and not self.open
         again = is_done and self.resumes and self.is_swept and not self.items.filter
-        return not self.failed and (self.memory.is_begun or again)
+        return not self.failed and (self.memory.has_unfinished_full_read or again)
 
-    def rest(self, stored: Mapping[str, Any]) -> Iterator[Any]:
+    def empty_tables(self, stored: Mapping[str, Any]) -> Iterator[Any]:
         """Its tables of which nothing came and that the destination does not have."""
         if self.table is not None:
-            yield from self.table.rest(stored)
+            yield from self.table.empty_tables(stored)
 
-    def recall(self, state: State, *, is_first_round: bool) -> None:
+    def recall(self, state: State, *, is_first_slice: bool) -> None:
         """What earlier runs left to know of it."""
         self.state = state
         self.memory = Checkpoint.of(state, self.items.entity_type_id, self.items)
-        if self.restarts and is_first_round:
+        if self.restarts and is_first_slice:
             self.memory = Checkpoint(selection=self.memory.selection)
 
-    def without_also(self, items: ListQuery) -> ListQuery:
+    def without_extra_select(self, items: ListQuery) -> ListQuery:
         """Takes the place of one of its lists, and asks for nothing besides."""
-        plain = replace(items, also=())
+        plain = replace(items, extra_select=())
         self.open = self.open - {items} | {plain}
         return plain
 

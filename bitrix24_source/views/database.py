@@ -65,7 +65,7 @@ class ViewDatabase:
         """Whether there is a view, or anything else, of this name."""
         return any(columns for _, columns in self._job_client.get_storage_tables([name]))
 
-    def put(self, name: str, query: exp.Select) -> None:
+    def create_or_replace(self, name: str, query: exp.Select) -> None:
         """The view, in place where the database can: that keeps rights, and what stands on it. Else anew, at one stroke.
 
         A view that is only being read is left as it is: made anew it would lose its rights for no reason.
@@ -82,7 +82,7 @@ class ViewDatabase:
         try:
             self._execute(replacing, *marking)
         except Exception as error:
-            if not self._is_better_made_anew(error):
+            if not self._should_recreate(error):
                 raise
         else:
             return
@@ -108,7 +108,7 @@ class ViewDatabase:
         """Whether `drop` could only empty the view, and nobody filled it since."""
         return self._dialect == "postgres" and self._mark(self.stored.table(name)) == EMPTIED
 
-    def _is_better_made_anew(self, error: Exception) -> bool:
+    def _should_recreate(self, error: Exception) -> bool:
         """Whether it was refused because of what it says, and not because of who reads it; others give no such reason."""
         if self._dialect != "postgres":
             return self._has_transactions

@@ -49,15 +49,15 @@ def create_views(pipeline: dlt.Pipeline, schema: str = "", tables: Container[str
     def create(database: ViewDatabase) -> list[Bitrix24Error]:
         fields = {is_spa: _read_fields(database, is_spa) for is_spa in CATALOG_TABLES}
 
-        def put(table: str, entity_type_id: int) -> None:
+        def create_or_replace(table: str, entity_type_id: int) -> None:
             if tables is not None and table not in tables:
                 return
             is_spa = table not in CRM_OBJECTS
             listed = fields[is_spa].get(entity_type_id, [])
             view = LabeledView(database.stored, table, entity_type_id, listed, is_spa=is_spa)
-            database.put(table + SUFFIX, view.select())
+            database.create_or_replace(table + SUFFIX, view.select())
 
-        return _for_each_table(database, put)
+        return _for_each_table(database, create_or_replace)
 
     return _in_destination(pipeline, schema, create)
 

@@ -85,7 +85,7 @@ class LabeledView:
 
     def select(self) -> exp.Select:
         """The whole query."""
-        shown = list(self._shown())
+        shown = list(self._view_fields())
         names = view_names((one.titled for one in shown), self._stored.spelling)
         listed = [
             exp.alias_(part, exp.to_identifier(names[one.titled.identifier, word], quoted=True))
@@ -100,9 +100,9 @@ class LabeledView:
             _left_join(query, subquery, condition)
         if "deleted_at" in self._columns:
             query.where(column("deleted_at", _ITEM).is_(exp.null()), copy=False)
-        return self._as_kept(query)
+        return self._fold_identifiers(query)
 
-    def _as_kept(self, query: exp.Select) -> exp.Select:
+    def _fold_identifiers(self, query: exp.Select) -> exp.Select:
         """Identifiers as the destination keeps them; the view's own names, and tables, are as they should be already."""
         ours = {id(listed.args["alias"]) for listed in query.expressions}
         for identifier in list(query.find_all(exp.Identifier)):
@@ -112,7 +112,7 @@ class LabeledView:
 
     # --- fields -----------------------------------------------------------------------------------------------------
 
-    def _shown(self) -> Iterator[ViewField]:
+    def _view_fields(self) -> Iterator[ViewField]:
         """The id, Bitrix24's fields, the custom ones, then what no field explains: what is new mostly comes at the end."""
         upper_names = {field.upper_name for field in self._fields}
         fields = [*self._fields, *(utm for utm in UTM_FIELDS if self._fields and utm.upper_name not in upper_names)]
@@ -143,7 +143,7 @@ class LabeledView:
         if is_labelled(field):
             parts = {"": main and self._label(field, main), ID: main}
             if found := semantics(field, self._type, is_spa=self._is_spa):
-                parts[SEMANTICS] = main and self._looked_up(found, main)
+                parts[SEMANTICS] = main and self._lookup(found, main)
             return parts
         if field.kind == "money":
             return {"": main, CURRENCY: extra[0], CONVERTED: self._converted(main, extra[0])}
@@ -155,7 +155,7 @@ class LabeledView:
         return column(name, _ITEM) if name in self._columns else None
 
     def _label(self, field: Field, key: exp.Expression) -> exp.Expression | None:
-        return self._looked_up(lookups(field, self._type, is_spa=self._is_spa), key)
+        return self._lookup(lookups(field, self._type, is_spa=self._is_spa), key)
 
     def _converted(self, amount: exp.Expression | None, currency: exp.Expression | None) -> exp.Expression | None:
         """The amount in the account's currency, NULL where the rate is not known.
@@ -163,7 +163,7 @@ class LabeledView:
         As a double, like the portal's own amounts: decimals would overflow in some databases. Others refuse doubles that
         overflow, which no real amount does, and vanish, which count as nothing here.
         """
-        worth = currency and amount and self._looked_up((exchange_rate(),), currency)
+        worth = currency and amount and self._lookup((exchange_rate(),), currency)
         if worth is None or amount is None:
             return None
         number = exp.cast(amount.copy(), "double")
@@ -181,14 +181,14 @@ class LabeledView:
         """The values of a multiple field in one text: labels where there are any, else the values themselves."""
         if "value" not in self._stored.tables.get(child, {}):
             return None
-        return self._joined(child, lookups(field, self._type, is_spa=self._is_spa))
+        return self._aggregated_list(child, lookups(field, self._type, is_spa=self._is_spa))
 
     def _of_multifield(self, child: str) -> Iterator[ViewField]:
         """Phones and e-mails; what else people can be reached by is in the table."""
         for kind, title in CONTACTS_BY.items():
             has_kinds = {"value", "type_id"} <= self._stored.tables.get(child, {}).keys()
             only = column("type_id", "c").eq(exp.Literal.string(kind))
-            text = self._joined(child, (), only) if has_kinds else None
+            text = self._aggregated_list(child, (), only) if has_kinds else None
             yield ViewField(NamedField(f"{child.partition('__')[2]}_{kind.lower()}", (title,), rank=0), {"": text})
 
     def _of_unexplained_list(self, child: str) -> Iterator[ViewField]:
@@ -197,9 +197,11 @@ class LabeledView:
             yield from self._of_multifield(child)
         elif {"value", "item_id", "position"} <= known.keys():
             name = child.partition("__")[2]
-            yield ViewField(NamedField(name, (name,), rank=2), {"": self._joined(child, ())})
+            yield ViewField(NamedField(name, (name,), rank=2), {"": self._aggregated_list(child, ())})
 
-    def _joined(self, child: str, places: Sequence[Lookup], only: exp.Expression | None = None) -> exp.Expression:
+    def _aggregated_list(
+        self, child: str, places: Sequence[Lookup], only: exp.Expression | None = None
+    ) -> exp.Expression:
         """One text for each item, its values in their order."""
         value = column("value", "c")
         texts: list[exp.Expression] = [
@@ -234,7 +236,7 @@ class LabeledView:
 
     # --- joins ------------------------------------------------------------------------------------------------------
 
-    def _looked_up(self, places: Sequence[Lookup], key: exp.Expression) -> exp.Expression | None:
+    def _lookup(self, places: Sequence[Lookup], key: exp.Expression) -> exp.Expression | None:
         """The label that the first of these places has; None where none was loaded."""
         found: list[exp.Expression] = []
         for place in places:

@@ -25,8 +25,8 @@ Told = Callable[..., Client]
 
 
 @pytest.fixture
-def patience() -> RetryPolicy:
-    """The product's own patience, with dice that fall alike in every run."""
+def retry_policy() -> RetryPolicy:
+    """The product's own retry_policy, with dice that fall alike in every run."""
     return RetryPolicy(rng=random.Random(7))
 
 
@@ -38,13 +38,15 @@ def mocker() -> Iterator[requests_mock.Mocker]:
 
 
 @pytest.fixture
-def told(mocker: requests_mock.Mocker, clock: Clock, patience: RetryPolicy) -> Told:
+def told(mocker: requests_mock.Mocker, clock: Clock, retry_policy: RetryPolicy) -> Told:
     """told(answer, answer, ...): a client by webhook whose portal gives these answers, and the last one from then on."""
 
     def make(*answers: dict[str, Any], settings: ClientSettings | None = None) -> Client:
         mocker.post(requests_mock.ANY, list(answers))
         credentials = Bitrix24Credentials(auth="webhook", webhook_url=URL)
-        return Client(auth_from_credentials(credentials), settings or ClientSettings(patience=patience), clock=clock)
+        return Client(
+            auth_from_credentials(credentials), settings or ClientSettings(retry_policy=retry_policy), clock=clock
+        )
 
     return make
 

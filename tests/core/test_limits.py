@@ -108,7 +108,7 @@ def test_bucket_leaks_while_nobody_asks():
 def test_overflow_fills_our_bucket_too():
     """When the portal says that it is full, the next request waits until one has leaked."""
     bucket = LeakyBucket(50, 2, StandingClock(NOON))
-    bucket.overflowed()
+    bucket.fill()
 
     assert bucket.acquire() == 0.5
 
@@ -118,7 +118,7 @@ def test_overflow_keeps_the_queue():
     bucket = LeakyBucket(50, 2, StandingClock(NOON))
     for _ in range(60):
         bucket.acquire()
-    bucket.overflowed()
+    bucket.fill()
 
     assert bucket.acquire() == 8.0
 
@@ -203,7 +203,7 @@ def test_seconds_until_reset(seconds, told, noted):
     """The moment in the refusal counts, then the fullest budget known, then a minute; a past or absurd one is not believed."""
     budget = TimeBudget(Clock(NOON))
     for method, operating in noted.items():
-        budget.note(method, operating)
+        budget.update(method, operating)
 
     assert seconds == budget.seconds_until_reset(["batch", "crm.item.list"], told)
 
@@ -211,8 +211,8 @@ def test_seconds_until_reset(seconds, told, noted):
 def test_level_of_a_budget():
     """What a method last reported is its level, and silence changes nothing."""
     budget = TimeBudget(Clock(NOON))
-    budget.note("crm.item.list", TimeUsage(12.5, None))
-    budget.note("crm.item.list", None)
+    budget.update("crm.item.list", TimeUsage(12.5, None))
+    budget.update("crm.item.list", None)
 
     assert budget.level("crm.item.list") == 12.5
     assert budget.level("profile") == 0.0
@@ -225,11 +225,11 @@ def test_level_of_a_budget():
 def test_pauses_grow_within_bounds(rng: random.Random):
     """Each pause lies in the upper half of its step; steps double from half a second to thirty and stay there."""
     steps = [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
-    pauses = list(itertools.islice(RetryPolicy(rng=rng).pauses(), len(steps)))
+    pauses = list(itertools.islice(RetryPolicy(rng=rng).backoff(), len(steps)))
 
     assert all(step / 2 <= pause <= step for step, pause in zip(steps, pauses, strict=True))
 
 
 def test_pauses_differ():
     """Clients that were refused together do not come back together."""
-    assert next(RetryPolicy(rng=random.Random(1)).pauses()) != next(RetryPolicy(rng=random.Random(2)).pauses())
+    assert next(RetryPolicy(rng=random.Random(1)).backoff()) != next(RetryPolicy(rng=random.Random(2)).backoff())

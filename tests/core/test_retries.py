@@ -152,7 +152,7 @@ def test_pauses_are_jittered(told, clock):
     ends = []
     for seed in (1, 2):
         begin = clock.monotonic()
-        told(PASSING_CODES[2], GOOD, settings=ClientSettings(patience=RetryPolicy(rng=random.Random(seed)))).call(
+        told(PASSING_CODES[2], GOOD, settings=ClientSettings(retry_policy=RetryPolicy(rng=random.Random(seed)))).call(
             "profile"
         )
         ends.append(clock.monotonic() - begin)

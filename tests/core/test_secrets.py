@@ -70,7 +70,7 @@ def stage(request, portal: Portal, clock: Clock, everything_logged, tmp_path) ->
         if kind == "access_token":
             given["api_key"] = portal.access.issue().access_token
         credentials = Bitrix24Credentials(**given, token_file=str(tmp_path / "pair.json"))
-        settings = ClientSettings(patience=RetryPolicy(attempts=3), timeouts=Timeouts(read=0.1))
+        settings = ClientSettings(retry_policy=RetryPolicy(attempts=3), timeouts=Timeouts(read=0.1))
         client = Client(auth_from_credentials(credentials), settings, clock=clock)
         yield Stage(portal, server, client, credentials, everything_logged)
         client.close()

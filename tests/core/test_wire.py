@@ -294,12 +294,12 @@ def test_secrets_that_the_portal_repeats_are_scrubbed():
     """What the portal says in an error goes through the caller's scrubber, outside and inside a batch."""
     envelope = {"error": "ERROR_CORE", "error_description": "no s3cret"}
 
-    def scrub(text: str) -> str:
+    def redact(text: str) -> str:
         return text.replace("s3cret", "***")
 
     with pytest.raises(PortalError, match=r"no \*\*\*"):
-        parse_response(400, orjson.dumps(envelope), WHERE, scrub)
-    (inside,) = decode_batch(CALLS[:1], Response({"result_error": {"c0": envelope}}), str, scrub)
+        parse_response(400, orjson.dumps(envelope), WHERE, redact)
+    (inside,) = decode_batch(CALLS[:1], Response({"result_error": {"c0": envelope}}), str, redact)
     assert "no ***" in str(inside)
 
 

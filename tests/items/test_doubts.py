@@ -65,7 +65,7 @@ def test_an_empty_first_page_where_items_are_known_to_be(spas, line):
 def test_a_stretch_that_was_not_measured_before_the_run_ended(spas, line):
     """What a run has left after its first page is measured by the next one, and not read page by page."""
     portal = spas({177: 10_000})
-    rest = IdRange.of_part(ListQuery(177, select=("title",)), [50, None, None, 1.0, False])
+    rest = IdRange.from_stored(ListQuery(177, select=("title",)), [50, None, None, 1.0, False])
     rows = [row for what in read_lists(line(portal).client(), [rest]) for row in getattr(what, "rows", ())]
 
     assert portal.items(177).ids()[50:] == sorted(row["id"] for row in rows)

@@ -285,7 +285,7 @@ def test_a_request_limit_that_never_ends(portal, connect, clock):
 
 
 def test_a_time_budget_that_never_frees(portal, connect, clock):
-    """OPERATION_TIME_LIMIT is waited for up to the configured patience, and then said."""
+    """OPERATION_TIME_LIMIT is waited for up to the configured retry_policy, and then said."""
     portal.faults.add(Fault(kind="OPERATION_TIME_LIMIT", times=None))
     settings = ClientSettings()
     before = clock.monotonic()
@@ -293,7 +293,11 @@ def test_a_time_budget_that_never_frees(portal, connect, clock):
         read_catalog(connect(settings=settings))
 
     assert "OPERATION_TIME_LIMIT" == raised.value.code
-    assert settings.patience.operating_seconds <= clock.monotonic() - before < 2 * settings.patience.operating_seconds
+    assert (
+        settings.retry_policy.operating_seconds
+        <= clock.monotonic() - before
+        < 2 * settings.retry_policy.operating_seconds
+    )
 
 
 def test_a_limit_hit_for_a_while_ends_well(portal, connect, clock):

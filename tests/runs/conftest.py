@@ -106,11 +106,11 @@ class Reader:
     def run(self, types: Sequence[int] = (), slices: RunSession | None = None, **choice: Any) -> dict[int, int]:
         """One run, in as many rounds as the slices ask for; how many rows were written of each type that has any."""
         client = self.connect()
-        chosen = SyncOptions(types=types, slices=slices or RunSession(), **choice)
+        chosen = SyncOptions(types=types, session=slices or RunSession(), **choice)
         written: Counter[int] = Counter()
         while True:
             written += self._round(client, chosen)
-            if not chosen.slices.unfinished:
+            if not chosen.session.unfinished:
                 return dict(written)
 
     def _round(self, client: Client, choice: SyncOptions) -> Counter[int]:
@@ -119,7 +119,7 @@ class Reader:
         lists = list(select_streams(catalog, client, choice, frozenset({SPA_ITEMS})))
         names = {one.table.name: one.items.entity_type_id for one in lists if one.table}
         written: Counter[int] = Counter()
-        for _, made in SyncRun(client, lists, lambda _resource: state, choice, issues).made(catalog):
+        for _, made in SyncRun(client, lists, lambda _resource: state, choice, issues).batches(catalog):
             name = getattr(made.meta, "table_name", None) or made.meta.hints["table_name"]
             if name in names and isinstance(made.data, pa.Table):
                 type_, rows = names[name], made.data.to_pylist()

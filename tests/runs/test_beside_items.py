@@ -187,12 +187,12 @@ def test_product_rows_that_failed_are_read_again(crm, portal, clock):
 
 def test_a_portal_that_answers_the_rows_of_others(crm, portal, monkeypatch):
     """Rows of owners that nobody asked for are not taken for those of the asked ones: the type is listed."""
-    from bitrix24_source.sandbox import methods_products
+    from bitrix24_source.sandbox.methods import products
 
-    own = methods_products._numbers
-    monkeypatch.setattr(methods_products, "_numbers", lambda value: [number + 1000 for number in own(value)])
+    own = products._numbers
+    monkeypatch.setattr(products, "_numbers", lambda value: [number + 1000 for number in own(value)])
     monkeypatch.setattr(
-        methods_products,
+        products,
         "select_rows",
         lambda rows, *_: [dict(row) for row in rows] or [{"id": 1, "ownerId": 5555, "ownerType": "D"}],
     )
@@ -206,7 +206,7 @@ def test_slices_take_product_rows_along(crm, portal):
     slices = RunSession(rows=150)
     crm.run("deals", "product_rows", slices=slices)
 
-    assert slices.rounds > 2
+    assert slices.slices > 2
     assert {key for key in told_products(portal) if key[0] == 2} <= products(crm).keys()
     assert 400 == len(crm.rows("deals"))
 

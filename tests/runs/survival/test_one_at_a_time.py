@@ -58,7 +58,7 @@ def test_the_second_run_waits(server, command, tmp_path):
 
 
 def test_the_second_run_does_not_wait_for_ever(night):
-    """After its patience a run says which other one is in the way and where; nothing is asked of the portal."""
+    """After its retry_policy a run says which other one is in the way and where; nothing is asked of the portal."""
     job = night()
     with (
         pipeline_lock("night", str(job.pipelines)),
