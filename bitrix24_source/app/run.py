@@ -19,13 +19,14 @@ from dlt.common.configuration.specs.pluggable_run_context import PluggableRunCon
 from dlt.common.exceptions import DltException
 
 from ..catalog import ISSUES, IssueLog, issue_dicts
-from ..errors import Bitrix24Error
+from ..database_locks import blocking_sessions, is_lock_timeout
+from ..errors import Bitrix24Error, UnavailableError, causes
 from ..source import check_destination, column_hints
 from ..sync import REJECTED_TABLE, RunSession
 from ..views import create_views, drop_views, tables_with_views
 from .error_messages import to_user_error, was_interrupted
 from .pipeline_lock import WAIT_SECONDS, pipeline_lock
-from .recovery import load_pending_packages, open_pipeline
+from .recovery import load_past_locks, load_pending_packages, open_pipeline
 
 
 @dataclass(frozen=True)
@@ -99,12 +100,13 @@ def run_load(
             with _views_dropped(pipeline, source.name) if full_refresh else nullcontext(set[str]()) as dropped:
                 if full_refresh:
                     _detach_shared_tables(pipeline, source.name)
-                pipeline.run(chosen_source, refresh=refresh)
+                load_past_locks(pipeline, lambda: pipeline.run(chosen_source, refresh=refresh))
                 rows = _row_counts(pipeline)
                 while slices and slices.unfinished:
                     if _name_of(pipeline.destination) == "duckdb":
                         defaults["load"] = {"workers": 1}  # each table gives its memory back before the next one
-                    pipeline.run(source.with_resources(*slices.resources))
+                    next_slice = source.with_resources(*slices.resources)
+                    load_past_locks(pipeline, lambda: pipeline.run(next_slice))  # noqa: B023 - called at once
                     rows.update(_row_counts(pipeline))
             if views or dropped:
                 problems = create_views(pipeline, source.name, None if views else dropped)
@@ -115,7 +117,20 @@ def run_load(
     except (DltException, OSError) as error:
         interrupted = was_interrupted(error)
         failure = KeyboardInterrupt() if interrupted else to_user_error(error, _name_of(destination))
+        if is_lock_timeout(causes(error)):
+            failure = _locked(pipeline)
     raise failure
+
+
+def _locked(pipeline: dlt.Pipeline) -> Bitrix24Error:
+    """Says who is in the way of a load into PostgreSQL; what was extracted waits in the working folder."""
+    with pipeline.sql_client() as client:
+        sessions = blocking_sessions(client.execute_sql, client.fully_qualified_dataset_name(quote=False))
+    return UnavailableError(
+        "the load waits for a lock on its tables that somebody's transaction holds",
+        f"destination {_name_of(pipeline.destination)}, {sessions}",
+        "end that transaction, then run again: nothing is lost, the next run goes on with what was read",
+    )
 
 
 @contextmanager
@@ -123,9 +138,15 @@ def _views_dropped(pipeline: dlt.Pipeline, schema: str) -> Iterator[set[str]]:
     """Views go first, PostgreSQL drops no table that one stands on; they are back at once where the load fails.
 
     Yields the tables whose views there were.
+
+    Raises:
+        UnavailableError: a reader holds one of them, so that nothing can be dropped; they are as they were.
     """
     tables = tables_with_views(pipeline, schema)
-    drop_views(pipeline, schema)
+    locked = next((one for one in drop_views(pipeline, schema) if isinstance(one, UnavailableError)), None)
+    if locked:
+        create_views(pipeline, schema, tables)
+        raise locked
     try:
         yield tables
     except BaseException:
