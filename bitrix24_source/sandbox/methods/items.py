@@ -53,6 +53,7 @@ def item_list(call: MethodCall) -> MethodResult:
         original_names=original,
         garbage_id=call.interpretations.garbage_id,
         time_filter=call.interpretations.time_filter,
+        shift=call.world.zones.shift(call.caller.user_id),
     )
     where = parse(call.mapping("filter"), grammar)
     start = call.start()
@@ -94,7 +95,7 @@ def _sorted(store: ItemStore, where: Where, by: list[tuple[str, bool]], grammar:
 def _rows(call: MethodCall, store: ItemStore, numbers: list[int], *, original: bool) -> list[Row]:
     names = _selected(call.param("select"), store.schema, original=original)
     rows = whole_rows(store, numbers) if names is None else store.rows(numbers, names)
-    return dress(store, rows, call.caller, call.base_url, original_names=original)
+    return dress(store, rows, call.caller, call.base_url, call.times, original_names=original)
 
 
 def _selected(select: Any, schema: Schema, *, original: bool) -> list[str] | None:
@@ -117,7 +118,7 @@ def _item(call: MethodCall, store: ItemStore, number: int) -> Row:
         raise item_not_found()
     with store.lock:
         rows = [copy_of(row) for row in whole_rows(store, [number])]
-    return dress(store, rows, call.caller, call.base_url, original_names=_original_names(call))[0]
+    return dress(store, rows, call.caller, call.base_url, call.times, original_names=_original_names(call))[0]
 
 
 @method("crm.item.add")

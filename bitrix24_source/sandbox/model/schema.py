@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import tzinfo
+from datetime import timedelta, tzinfo
 from typing import Any
 
 from bitrix24_source.sandbox.methods.filters import Grammar
@@ -138,17 +138,19 @@ class Schema:
     def kinds(self) -> dict[str, str]:
         return {name: _kind(one) for name, one in self.fields.items()} | dict.fromkeys(self.hidden, "text")
 
-    def grammar(self, zone: tzinfo, *, original_names: bool, garbage_id: str, time_filter: str) -> Grammar:
+    def grammar(
+        self, zone: tzinfo, *, original_names: bool, garbage_id: str, time_filter: str, shift: timedelta
+    ) -> Grammar:
         kinds = self.kinds()
         aliases = {"ID": "id"}  # fast_bitrix24 and b24pysdk order by ID, and portals let them
         if original_names:
             aliases |= {one.upper: name for name, one in self.fields.items() if one.user_field is not None}
-        return Grammar(kinds, zone, "id", garbage_id, time_filter, aliases=aliases)
+        return Grammar(kinds, zone, "id", garbage_id, time_filter, aliases=aliases, shift=shift)
 
 
 def _kind(one: Field) -> str:
     if one.type in ("date", "datetime"):
-        return "datetime"
+        return one.type
     if one.type == "boolean" and one.user_field is not None:
         return "bool"
     return "number" if one.type in NUMBERS else "text"

@@ -16,6 +16,7 @@ from .clock import Clock
 from .item_store import ItemStore
 from .lifecycle import Lane, Stage
 from .schema import Schema, UserField
+from .zones import Zones
 
 Row = dict[str, Any]
 
@@ -75,6 +76,10 @@ class World:
     crm_mode: int = 1
     # Counters of ids that are global to the portal.
     last_ids: dict[str, int] = field(default_factory=dict)
+    zones: Zones = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.zones = Zones(self.clock, self.zone)
 
     def next_id(self, kind: str, first: int = 1) -> int:
         self.last_ids[kind] = self.last_ids.get(kind, first - 1) + 1
