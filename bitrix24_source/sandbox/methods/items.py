@@ -40,7 +40,7 @@ def _original_names(call: MethodCall) -> bool:
 @method("crm.item.fields")
 def item_fields(call: MethodCall) -> MethodResult:
     schema = readable_store(call).schema
-    fields = {name: one.described() for name, one in schema.fields.items()}
+    fields = {name: one.described() for name, one in schema.listed().items()}
     return MethodResult({"fields": rename(schema, fields) if _original_names(call) else fields})
 
 
@@ -104,7 +104,7 @@ def _selected(select: Any, schema: Schema, *, original: bool) -> list[str] | Non
     if not names or "*" in names:
         return None
     codes = {one.upper: name for name, one in schema.fields.items() if one.user_field is not None} if original else {}
-    return [codes.get(name, name) for name in names]
+    return [name for name in (codes.get(name, name) for name in names) if schema.is_carried(name)]
 
 
 @method("crm.item.get")
@@ -150,4 +150,5 @@ def _written(call: MethodCall, schema: Schema) -> Row:
     """The fields that may be written; unknown and read-only ones are passed over."""
     codes = {one.upper: name for name, one in schema.fields.items()}
     named = {codes.get(name, name): value for name, value in call.mapping("fields").items()}
-    return {name: value for name, value in named.items() if name in schema.fields and not schema.fields[name].read_only}
+    listed = schema.listed()
+    return {name: value for name, value in named.items() if name in listed and not listed[name].read_only}

@@ -89,6 +89,17 @@ class World:
         return self.clock.now().astimezone(self.zone).replace(microsecond=0).isoformat()
 
     @property
+    def base_currency(self) -> str:
+        return next((str(row["CURRENCY"]) for row in self.currencies if row["BASE"] == "Y"), "RUB")
+
+    def in_base_currency(self, amount: Any, currency: Any) -> Any:
+        """An amount in the account's currency, by the rate of today."""
+        row = next((row for row in self.currencies if row["CURRENCY"] == currency), None)
+        if row is None or row["BASE"] == "Y" or not isinstance(amount, (int, float)):
+            return amount
+        return round(amount * float(row["AMOUNT"]) / float(row["AMOUNT_CNT"]), 2)
+
+    @property
     def utc(self) -> tzinfo:
         return timezone.utc
 

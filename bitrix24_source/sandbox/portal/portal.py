@@ -128,6 +128,10 @@ class Portal:
     def delete_type(self, entity_type_id: int) -> None:
         self.world.forget_type(entity_type_id)
 
+    def switch_feature(self, entity_type_id: int, switch: str, *, on: bool) -> None:
+        """A click in the settings of a smart process, such as `isClientEnabled`. Rows keep the columns of a feature."""
+        admin.switch_feature(self.world, entity_type_id, switch, on=on)
+
     def add_field(self, entity_type_id: int, tail: str, user_type: str, label: str, **more: Any) -> str:
         """A new custom field `UF_CRM_<type id>_<tail>`; `more` may name multiple, mandatory, options, pool, settings."""
         return admin.new_field(self.world, entity_type_id, tail, user_type, label, **more)
