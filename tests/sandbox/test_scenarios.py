@@ -158,7 +158,7 @@ def test_a_new_type_can_be_made_filled_and_deleted(ask):
     assert (number, item["stageId"].startswith(f"DT{number}_")) == (1040, True)
     assert refused["status"] == 400
     assert ask("crm.type.delete", id=row["id"])["result"] == []
-    assert ask("crm.type.getByEntityTypeId", entityTypeId=number)["error"] == 0
+    assert ask("crm.type.getByEntityTypeId", entityTypeId=number)["error"] == "0"
 
 
 def test_the_type_list_refuses_the_upper_case_id(ask):

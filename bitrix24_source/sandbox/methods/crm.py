@@ -55,7 +55,7 @@ def stagehistory_list(call: MethodCall) -> MethodResult:
     number = call.integer("entityTypeId")
     store = call.world.objects.get(number)
     if store is None or not (number in WITH_HISTORY or number >= 128):
-        raise Refused(400, 0, f"{number} entity is not supported")
+        raise Refused(400, "0", f"{number} entity is not supported")
     grammar = Grammar(HISTORY_KINDS, call.world.zone, "ID", call.interpretations.garbage_id)
     if number in call.world.denied:  # OPEN-18: rows follow the rights on their items
         return MethodResult({"items": []}, total=0)

@@ -74,6 +74,8 @@ class World:
     products: dict[tuple[int, int], list[Row]] = field(default_factory=dict)
     denied: set[int] = field(default_factory=set)
     crm_mode: int = 1
+    # In which the texts of errors come: en, ru or de.
+    language: str = "en"
     # Counters of ids that are global to the portal.
     last_ids: dict[str, int] = field(default_factory=dict)
     zones: Zones = field(init=False)

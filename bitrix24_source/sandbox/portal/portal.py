@@ -49,9 +49,11 @@ class Portal:
         self, scenario: str = "demo", seed: int = 1, items: int | None = None, clock: Clock | None = None,
         latency: tuple[float, float] | float | None = None, *, id_step: int = 1,
         zone: tzinfo = SERVER_ZONE, owner_zone: tzinfo | None = None,
+        language: str = "en",
     ) -> None:  # fmt: skip
         self.clock = clock or WallClock()
         self.world = build_world(scenario, seed, items, self.clock, id_step, zone)
+        self.world.language = language
         self.access = Access(seed, self.clock)
         self.set_user_zone(OWNER_ID, owner_zone)
         self.limits = Limits(self.clock)
@@ -211,7 +213,7 @@ class Portal:
                 return page_reply(404, "Page not found")
             return self._dispatch().answer(address, params, headers, base)
         except Refused as refused:
-            return json_reply(refused.status, refused.body())
+            return json_reply(refused.status, refused.body(self.world.language))
 
     def _token(self, params: Mapping[str, Any], base: str) -> dict[str, Any]:
         portal = self.base_url if urlsplit(base).hostname == AUTH_SERVER else base
