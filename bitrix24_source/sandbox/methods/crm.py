@@ -10,7 +10,7 @@ from bitrix24_source.sandbox.portal.api_errors import Refused
 from bitrix24_source.sandbox.portal.registry import MethodCall, MethodResult, method
 
 from .filters import Grammar
-from .listing import page, pick, sort_rows
+from .listing import pick, short_list, sort_rows
 
 WITH_HISTORY = {1, 2, 5, 31}
 
@@ -23,7 +23,7 @@ def currency_list(call: MethodCall) -> MethodResult:
     kinds = dict.fromkeys(("CURRENCY", "FULL_NAME", "LID"), "text") | {"SORT": "number"}
     order = {name.upper(): way for name, way in call.mapping("order").items()} or {"SORT": "ASC"}
     rows = sort_rows(call.world.currencies, order, Grammar(kinds, call.world.zone))
-    answer = page(rows, call.start())
+    answer = short_list(call, rows)
     return MethodResult(answer.result, total=0, next=answer.next, rows=answer.rows)
 
 

@@ -63,6 +63,8 @@ class World:
     statuses: list[Row] = field(default_factory=list)
     directories: list[Row] = field(default_factory=list)
     users: list[Row] = field(default_factory=list)
+    # Extranet users in groups of the person who made the webhook.
+    extranet_of_owner: set[int] = field(default_factory=set)
     departments: list[Row] = field(default_factory=list)
     currencies: list[Row] = field(default_factory=list)
     solutions: list[Row] = field(default_factory=list)

@@ -23,6 +23,8 @@ class Interpretations:
     enum_values: Literal["int", "str"] = "int"  # OPEN-24
     enum_in_userfield_list: bool = False  # OPEN-30
     one_category_types: Literal["answered", "refused"] = "answered"  # OPEN-33
+    # Dictionaries and categories come whole, whatever `start` says; older portals answer pages of 50.
+    short_lists: Literal["whole", "paged"] = "whole"
     statuses_without_filter: Literal["all", "none"] = "all"  # OPEN-34
     naive_dates: Literal["server", "utc"] = "server"  # OPEN-47
     # Whose offset is added to a stored time before it is printed: that of its own date, as the main module does since
