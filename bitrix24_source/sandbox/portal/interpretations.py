@@ -14,6 +14,8 @@ class Interpretations:
     # OPEN-01. Any case by default: the vendor's own client for Python asks for `crm.item.List`.
     method_names: Literal["any_case", "documented"] = "any_case"
     auth_in_header: bool = False  # OPEN-02
+    # A method whose scope the credential lacks: insufficient_scope, or ERROR_METHOD_NOT_FOUND as newer documents say.
+    missing_scope: Literal["told", "method_not_found"] = "told"
     batch_billing: Literal["nested", "batch", "both"] = "nested"  # OPEN-05
     batch_overflow: Literal["request", "commands"] = "request"  # OPEN-08
     fast_total: Literal["zero", "absent"] = "zero"  # OPEN-11

@@ -107,6 +107,18 @@ class Portal:
     def expire_webhook(self) -> None:
         self.access.webhook_alive = False
 
+    def dismiss_owner(self) -> None:
+        """The person behind the webhook and the application leaves the company."""
+        self.access.owner_active = False
+        next(row for row in self.world.users if row["ID"] == str(OWNER_ID))["ACTIVE"] = False
+
+    def end_subscription(self) -> None:
+        """The plan becomes one without REST."""
+        self.access.commercial_plan = False
+
+    def remove_application(self) -> None:
+        self.access.application_installed = False
+
     def revoke_refresh_token(self) -> None:
         self.access.revoke_refresh_tokens()
 
