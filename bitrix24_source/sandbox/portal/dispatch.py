@@ -15,7 +15,7 @@ from bitrix24_source.sandbox.methods import all_methods  # noqa: F401 - importin
 from bitrix24_source.sandbox.model.world import World
 
 from .access import Access, Caller
-from .api_errors import access_denied, app_context_required, insufficient_scope, method_not_found, no_auth
+from .api_errors import app_context_required, insufficient_scope, method_not_found, no_auth, wrong_auth_type
 from .batch import Batch
 from .faults import Fault, Faults
 from .interpretations import Interpretations
@@ -36,8 +36,6 @@ class Dispatch:
     def answer(self, address: Address, params: Mapping[str, Any], headers: Mapping[str, str], base: str) -> Reply:
         self.limits.pour()
         caller = self._caller(address, params, headers)
-        if not self.access.commercial_plan:
-            raise access_denied("REST API is available only on commercial plans", 403)
         if address.version != 2:
             raise method_not_found()  # everything here is version 2
         if address.method == "batch":
@@ -71,7 +69,7 @@ class Dispatch:
             return answer, time
 
         try:
-            answer = Batch(run).answer(params, self.interpretations.batch_overflow)
+            answer = Batch(run, self.world.language).answer(params, self.interpretations.batch_overflow)
         except _CutOff:
             return page_reply(504, "Gateway Time-out")
         return json_reply(200, _envelope(answer, watch.time(processing, self.limits, caller.key, "batch")))
@@ -113,9 +111,9 @@ class Dispatch:
         if known is None:
             raise method_not_found()
         if known.scopes and not self.access.scopes.intersection(known.scopes):
-            raise insufficient_scope()
+            raise insufficient_scope() if self.interpretations.missing_scope == "told" else method_not_found()
         if known.app_only and not caller.is_app:
-            raise app_context_required()
+            raise wrong_auth_type() if name.startswith("event.") else app_context_required()
         return known
 
     def _call(self, name: str, params: Mapping[str, Any], caller: Caller, base: str) -> MethodCall:
