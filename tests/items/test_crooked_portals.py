@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 from click.testing import CliRunner
 
-from bitrix24_source.cli import INCOMPLETE, cli
+from bitrix24_source.app.cli import INCOMPLETE, cli
 from bitrix24_source.sandbox import Portal, SandboxServer
 
 COUNTS = {177: 320, 1030: 7, 1032: 130, 1034: 0}
