@@ -56,7 +56,11 @@ class Dispatch:
     def _batch(self, params: Mapping[str, Any], caller: Caller, base: str) -> Reply:
         if self.interpretations.batch_billing != "nested":
             self.limits.check(caller.key, "batch")
-        watch, before, processing = Stopwatch(self.world.clock, self.world.zone), self.world.clock.monotonic(), 0.0
+        watch, before, processing = (
+            Stopwatch(self.world.clock, self.world.zone, self.interpretations),
+            self.world.clock.monotonic(),
+            0.0,
+        )
 
         def run(method: str, inner: Mapping[str, Any]) -> tuple[MethodResult, dict[str, Any]]:
             nonlocal processing
@@ -89,7 +93,7 @@ class Dispatch:
         self, name: str, params: Mapping[str, Any], caller: Caller, base: str, *, nested: bool = False
     ) -> tuple[MethodResult, dict[str, Any]]:
         """One call of one method: allowed, timed and billed."""
-        watch, since = Stopwatch(self.world.clock, self.world.zone), self.world.clock.monotonic()
+        watch, since = Stopwatch(self.world.clock, self.world.zone, self.interpretations), self.world.clock.monotonic()
         known = self._method(name, caller)
         bills = self._bills(name, nested=nested)
         if name in bills:
@@ -98,7 +102,7 @@ class Dispatch:
         seconds = self.costs.spend(answer.rows, since)
         for bill in bills:
             self.limits.charge(caller.key, bill, seconds)
-        return answer, watch.time(seconds, self.limits, caller.key, bills[-1])
+        return answer, watch.time(seconds, self.limits, caller.key, bills[-1], nested=nested)
 
     def _bills(self, name: str, *, nested: bool) -> tuple[str, ...]:
         """OPEN-05: who pays for a command in a batch - its own method, the batch, or both."""
