@@ -5,6 +5,7 @@ It is the handle on everything a test or a person may turn; it refuses to know w
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import tzinfo
@@ -61,6 +62,9 @@ class Portal:
         self.interpretations = Interpretations(one_category_types="refused" if scenario == "hostile" else "answered")
         self.faults = Faults()
         self.requests: list[Seen] = []
+        # Parameters and names in filters that a method did not understand, by "method: name": a typing error in a client
+        # looks like an empty list otherwise.
+        self.unknown_parameters: Counter[str] = Counter()
         self._moved: tuple[str, int] | None = None
         self._lock = RLock()
 
@@ -244,4 +248,5 @@ class Portal:
 
     def _dispatch(self) -> Dispatch:
         """Made for each request, so that a part that somebody has put in its place is the one that counts."""
-        return Dispatch(self.access, self.world, self.limits, self.costs, self.interpretations, self.faults)
+        parts = (self.access, self.world, self.limits, self.costs, self.interpretations, self.faults)
+        return Dispatch(*parts, self.unknown_parameters)
