@@ -60,6 +60,7 @@ class Access:
         self.commercial_plan = True
         self.owner_active = True
         self.application_installed = True
+        self.region = ""
         self.webhook_code = self._letters(16)
         self.client_id = f"local.{self._hex(14)}.{self._digits(8)}"
         self.client_secret = self._letters(50)
