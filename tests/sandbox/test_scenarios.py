@@ -11,6 +11,8 @@ import pytest
 
 from bitrix24_source.sandbox import Clock, Portal
 
+from .conftest import LASTING, UNLISTED
+
 
 def ask_of(portal):
     portal.limits.capacity = None
@@ -194,9 +196,7 @@ def test_hostile_is_served_to_the_last_row(hostile):
             assert fields["error"] == "ACCESS_DENIED"
             continue
         for item in rows_of(hostile, number):
-            assert set(item) - set(fields["result"]["fields"]) <= {
-                "utmSource", "utmMedium", "utmCampaign", "utmContent", "utmTerm", "entityTypeId", "searchContent",
-            }  # fmt: skip
+            assert set(item) - set(fields["result"]["fields"]) <= UNLISTED | LASTING
         categories = hostile("crm.category.list", entityTypeId=number)
         assert categories.get("error", "") in ("", "ENTITY_TYPE_NOT_SUPPORTED")
 

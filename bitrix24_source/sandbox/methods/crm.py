@@ -62,6 +62,8 @@ def stagehistory_list(call: MethodCall) -> MethodResult:
     rows, total = history_page(
         call.world, store, call.mapping("filter"), call.mapping("order"), grammar, start=call.start()
     )
+    if call.times.moves_datetimes:
+        rows = [row | {"CREATED_TIME": call.times.datetime(row["CREATED_TIME"])} for row in rows]
     rows = pick(rows, call.param("select"))
     fast = call.start() < 0
     more = call.start() + 50 if not fast and call.start() + 50 < total else None

@@ -24,10 +24,26 @@ def _visible(call: MethodCall) -> list[Row]:
     scopes = call.rights.scopes
     hidden = set() if "user" in scopes else NOT_BASIC if "user_basic" in scopes else NOT_BRIEF
     custom = "user.userfield" in scopes
+    rows = [_printed(call, row) for row in call.world.users]
     return [
         {key: value for key, value in row.items() if key not in hidden and (custom or not key.startswith("UF_USR_"))}
-        for row in call.world.users
+        for row in rows
     ]
+
+
+def _printed(call: MethodCall, row: Row) -> Row:
+    """A person with the chosen zone, the seconds by which their clock is ahead of the server's, and times as printed now."""
+    zones, number, times = call.world.zones, int(row["ID"]), call.times
+    row = {
+        **row,
+        "TIME_ZONE": zones.name(number),
+        "TIME_ZONE_OFFSET": str(int(zones.shift(number).total_seconds())),
+    }
+    if times.moves_dates:
+        row["DATE_REGISTER"] = times.date(row["DATE_REGISTER"])
+    if times.moves_datetimes:
+        row["LAST_LOGIN"] = times.datetime(row["LAST_LOGIN"])
+    return row
 
 
 @method("user.current", scope=USER_SCOPES)
