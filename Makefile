@@ -5,18 +5,22 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SCHEDULERS := .venv-schedulers
+PYTHONS := .venv-pythons
+
+# What `make test-pythons` runs: no process is started and killed, nothing needs a server, and yet each layer is met.
+FAST ?= tests/core tests/sandbox tests/product/test_source.py tests/product/test_settings.py tests/test_fields.py tests/test_values.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types audit bench chaos schedulers check lock clean
+.PHONY: help demo test test-pythons lint types docs audit bench chaos schedulers check lock clean
 
 help: ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-$(READY): requirements-dev.txt pyproject.toml
+$(READY): requirements/dev.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "No Python 3.10 to 3.13 found - install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "$(PYTHON) has no venv module - on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	@echo "Setting up $(VENV) (once) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(READY)
 
@@ -26,12 +30,19 @@ demo: $(READY) ## a portal on this machine, loaded into DuckDB, and what came ou
 test: $(READY) ## the whole test suite
 	@$(BIN)/python -m pytest -q -n auto
 
-lint: $(READY) ## ruff: rules and format
+test-pythons: ## the fast part of the suite with every Python 3.10 to 3.13 of this machine, those of pyenv included
+	@$(if $(PYTHON),$(PYTHON),python3) .ci/test_pythons.py $(PYTHONS) $(FAST)
+
+lint: $(READY) ## ruff: rules and format; import-linter: which package may import which
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports --no-logo
 
 types: $(READY) ## mypy --strict
 	@$(BIN)/mypy
+
+docs: $(READY) ## the documentation as a site in site/; `make docs DOCS=serve` shows it while you write
+	@$(BIN)/mkdocs $(if $(DOCS),$(DOCS),build --strict --quiet)
 
 audit: $(READY) ## known vulnerabilities of what is installed (skipped where their database cannot be reached)
 	@$(BIN)/python .ci/audit.py
@@ -45,16 +56,16 @@ chaos: $(READY) ## loads that are killed and lied to, and the tables compared wi
 
 schedulers: ## the example jobs in a real Airflow and Dagster, in an environment of their own
 	@test -x $(SCHEDULERS)/bin/python || $(PYTHON) -m venv $(SCHEDULERS)
-	@$(SCHEDULERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-schedulers.txt
+	@$(SCHEDULERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/schedulers.txt
 	@$(SCHEDULERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@$(SCHEDULERS)/bin/python -m pytest -q tests/schedulers
 
 check: lint types test audit ## lint + types + test + audit
 
 LOCK := uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-annotate
-lock: ## renews requirements-dev.txt and requirements-schedulers.txt from pyproject.toml (needs uv)
-	$(LOCK) --extra dev --output-file requirements-dev.txt pyproject.toml
-	$(LOCK) --extra schedulers --output-file requirements-schedulers.txt pyproject.toml
+lock: ## renews the lock files in requirements/ from pyproject.toml (needs uv)
+	$(LOCK) --extra dev --output-file requirements/dev.txt pyproject.toml
+	$(LOCK) --extra schedulers --output-file requirements/schedulers.txt pyproject.toml
 
 clean: ## removes everything that these targets made
-	rm -rf $(VENV) $(SCHEDULERS) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist bitrix24_demo.duckdb
+	rm -rf $(VENV) $(SCHEDULERS) $(PYTHONS) site .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist bitrix24_demo.duckdb

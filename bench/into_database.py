@@ -14,10 +14,9 @@ import dlt
 import requests
 
 from bitrix24_source import bitrix24
-from bitrix24_source.auth import Bitrix24Credentials, auth_from
-from bitrix24_source.client import Client, Settings
-from bitrix24_source.sandbox import Portal, SandboxAdapter
-from bitrix24_source.sandbox.limits import Limits
+from bitrix24_source.rest.client import Client, ClientSettings
+from bitrix24_source.sandbox import Limits, Portal, SandboxAdapter
+from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
 
 POSTGRES = "postgresql://postgres:trusted@127.0.0.1:5432/postgres"
 TABLE = "spa_items_177"
@@ -67,7 +66,9 @@ def _run(portal: Portal, pipeline: dlt.Pipeline, **arguments: Any) -> tuple[floa
     credentials: Any = portal.credentials(portal.base_url)["webhook"]
     with requests.Session() as session:
         session.mount("https://", SandboxAdapter(portal))
-        client = Client(auth_from(Bitrix24Credentials(**credentials)), Settings(1000, 1000.0), session=session)
+        client = Client(
+            auth_from_credentials(Bitrix24Credentials(**credentials)), ClientSettings(1000, 1000.0), session=session
+        )
         source = bitrix24(credentials=credentials, client=client, overlap_minutes=0.0, **arguments)
         started = time.perf_counter()
         pipeline.run(source.with_resources("spa_items"))

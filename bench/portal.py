@@ -15,9 +15,8 @@ from pathlib import Path
 
 import trustme
 
-from bitrix24_source.sandbox import Portal, SandboxServer
-from bitrix24_source.sandbox.chance import PERIOD
-from bitrix24_source.sandbox.limits import Limits
+from bitrix24_source.sandbox import Limits, Portal, SandboxServer
+from bitrix24_source.sandbox.scenarios.deterministic import PERIOD
 
 ENTITY_TYPE = 177
 PAGE = 50

@@ -17,8 +17,8 @@ import duckdb
 import orjson
 from contender import Job
 
-from bitrix24_source.fields import fields_from_wire
-from bitrix24_source.values import Converter
+from bitrix24_source.schema.converter import Converter
+from bitrix24_source.schema.fields import fields_from_response
 
 TABLE = "items"
 PAGE = BATCH = 50
@@ -27,7 +27,9 @@ LIST = "crm.item.list?entityTypeId=177&start=-1&order[id]=ASC&filter[%3Eid]="
 
 def load(job: Job) -> None:
     portal = _Portal(job.webhook_url)
-    converter = Converter(fields_from_wire(portal.call("crm.item.fields", {"entityTypeId": 177})["result"]), "items")
+    converter = Converter(
+        fields_from_response(portal.call("crm.item.fields", {"entityTypeId": 177})["result"]), "items"
+    )
     with duckdb.connect(str(job.database)) as database:
         database.execute("BEGIN")
         for name, schema in {"items": converter.items_schema, **converter.child_schemas}.items():

@@ -8,8 +8,8 @@ import dlt
 import duckdb  # noqa: F401 - imported before the clock starts
 from contender import Job
 
-from bitrix24_source.run import run
-from bitrix24_source.source import bitrix24, configured_slices
+from bitrix24_source.app.run import run_load
+from bitrix24_source.source.source import bitrix24, configured_slices
 
 TABLE = "crm.spa_items_177"
 
@@ -18,7 +18,7 @@ def load(job: Job) -> None:
     credentials: Any = {"auth": "webhook", "webhook_url": job.webhook_url}
     unlimited: Any = {} if job.limited else {"requests_per_second": 1000.0, "burst": 1000}
     slices = configured_slices()
-    run(
+    run_load(
         bitrix24(credentials=credentials, slices=slices, **unlimited),
         pipeline_name="ours",
         destination=dlt.destinations.duckdb(str(job.database)),

@@ -12,7 +12,7 @@ import duckdb
 from dlt.common.runtime.collector import LogCollector, TqdmCollector
 
 from bitrix24_source import bitrix24
-from bitrix24_source.run import run
+from bitrix24_source.app.run import run_load
 from bitrix24_source.sandbox import Portal, SandboxServer
 
 DATABASE = Path("bitrix24_demo.duckdb")
@@ -30,7 +30,7 @@ def main() -> None:
     DATABASE.unlink(missing_ok=True)
     with SandboxServer(Portal(scenario="demo", seed=1)) as server, tempfile.TemporaryDirectory() as working_folder:
         print(f"A portal listens on {server.base_url}. Loading it into {DATABASE} ...\n", flush=True)
-        run(
+        run_load(
             bitrix24(credentials=server.credentials()["webhook"]),
             pipeline_name="bitrix24_demo",
             destination=dlt.destinations.duckdb(str(DATABASE)),

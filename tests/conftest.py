@@ -39,10 +39,10 @@ from dlt.common.configuration.specs import base_configuration
 from dlt.common.pipeline import PipelineContext
 from dlt.common.runtime.run_context import RunContext, switched_run_context
 
-from bitrix24_source.auth import Bitrix24Credentials, auth_from
-from bitrix24_source.client import Client, Settings
+from bitrix24_source.rest.client import Client, ClientSettings
+from bitrix24_source.rest.token_store import TokenStore
 from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter
-from bitrix24_source.tokens import TokenStore
+from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
 
 Connect = Callable[..., Client]
 
@@ -76,10 +76,16 @@ def connect(portal: Portal, session: requests.Session, clock: Clock) -> Connect:
     """Makes clients of `portal`; keywords beside `settings` and `store` replace single credentials."""
 
     def make(
-        auth: str = "webhook", *, settings: Settings | None = None, store: TokenStore | None = None, **changed: Any
+        auth: str = "webhook",
+        *,
+        settings: ClientSettings | None = None,
+        store: TokenStore | None = None,
+        **changed: Any,
     ) -> Client:
         ready: dict[str, Any] = {**portal.credentials(portal.base_url)[auth], **changed}
-        return Client(auth_from(Bitrix24Credentials(**ready), store), settings, clock=clock, session=session)
+        return Client(
+            auth_from_credentials(Bitrix24Credentials(**ready), store), settings, clock=clock, session=session
+        )
 
     return make
 

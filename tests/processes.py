@@ -67,7 +67,7 @@ def fork_for_each_line() -> None:
     import psycopg2  # noqa: F401
     import pyarrow.parquet  # noqa: F401
 
-    import bitrix24_source.run
+    import bitrix24_source.app.run
     import bitrix24_source.source  # noqa: F401
 
     gc.freeze()  # nothing of it is garbage: looking there at the end of each process would take long
@@ -97,7 +97,7 @@ def run(folder: str, environment: dict[str, str], files: list[str], arguments: l
         exec(compile(code, "<string>", "exec"), {"__name__": "__main__"})  # noqa: S102 - it is the test's own
     else:
         sys.argv = ["bitrix24", *arguments]
-        runpy.run_module("bitrix24_source.cli", run_name="__main__", alter_sys=True)
+        runpy.run_module("bitrix24_source.app.cli", run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":

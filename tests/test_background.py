@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from bitrix24_source.background import ahead
+from bitrix24_source.reader.worker_pool import prefetch
 
 
 def test_steps_that_are_there_come_together():
@@ -18,7 +18,7 @@ def test_steps_that_are_there_come_together():
         all_made.set()
         yield 5
 
-    steps = ahead(made, most=9, at_once=2)
+    steps = prefetch(made, most=9, at_once=2)
     first = next(steps)
     assert all_made.wait(5)
 
@@ -36,7 +36,7 @@ def test_nothing_is_waited_for_to_come_together():
         may_go_on.wait(5)
         yield 1
 
-    steps = ahead(made, most=9, at_once=9)
+    steps = prefetch(made, most=9, at_once=9)
 
     assert next(steps) == [0]
     may_go_on.set()
@@ -50,7 +50,7 @@ def test_an_error_comes_after_what_was_made_before_it():
         yield 0
         raise ValueError("enough")
 
-    steps = ahead(made, most=9, at_once=9)
+    steps = prefetch(made, most=9, at_once=9)
 
     assert next(steps) == [0]
     with pytest.raises(ValueError, match="enough"):
@@ -66,7 +66,7 @@ def test_who_leaves_early_ends_the_work():
             yield 0
         told.set()
 
-    steps = ahead(made, most=2)
+    steps = prefetch(made, most=2)
     next(steps)
     steps.close()
 

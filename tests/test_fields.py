@@ -9,16 +9,8 @@ from dlt.common.normalizers.naming.snake_case import NamingConvention
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitrix24_source.fields import (
-    MULTIFIELD,
-    RESERVED_COLUMNS,
-    Column,
-    Field,
-    Option,
-    fields_from_wire,
-    placement,
-    placements,
-)
+from bitrix24_source.schema.columns import RESERVED_COLUMNS, map_columns, placement
+from bitrix24_source.schema.fields import MULTIFIELD, Column, Field, Option, fields_from_response
 
 codes = st.text("AB19_", min_size=1, max_size=12)
 types = st.sampled_from(["string", "money", "address", "crm", "crm_multifield", "integer", "hlblock"])
@@ -113,7 +105,7 @@ def test_colliding_names():
     number = field("ufXCurrency2", "double", upperName="UF_X_CURRENCY_2")
 
     for fields in ([money, text, number], [number, text, money]):
-        placed = placements(fields, "deals")
+        placed = map_columns(fields, "deals")
 
         assert placed["ufX"].columns == (Column("uf_x", "decimal"), Column("uf_x_currency_3", "text"))
         assert placed["ufXCurrency"].columns == (Column("uf_x_currency", "text"),)
@@ -127,7 +119,7 @@ def test_no_column_has_two_owners(described):
         Field.from_wire(f"field{number}", {"upperName": code, "type": type_, "isMultiple": multiple}, number)
         for number, (code, type_, multiple) in enumerate(described)
     ]
-    placed = [place for place in placements(fields, "deals").values() if place]
+    placed = [place for place in map_columns(fields, "deals").values() if place]
     single = [column.name for place in placed if not place.child_table for column in place.columns]
     tables = [place.child_table for place in placed if place.child_table]
     naming = NamingConvention()
@@ -182,7 +174,7 @@ def test_labels():
 @pytest.mark.parametrize("result", [{"fields": []}, {"fields": {}}, {}, [], None])
 def test_no_fields(result):
     """PHP writes an empty map as a list; no fields are no error."""
-    assert fields_from_wire(result) == ()
+    assert fields_from_response(result) == ()
 
 
 @given(
@@ -198,9 +190,9 @@ def test_no_fields(result):
 )
 def test_crooked_answers(result):
     """No answer makes reading the fields, or finding their columns, fail."""
-    fields = fields_from_wire({"fields": result})
+    fields = fields_from_response({"fields": result})
 
-    assert list(placements(fields, "deals")) == [field.name for field in fields]
+    assert list(map_columns(fields, "deals")) == [field.name for field in fields]
     assert all(isinstance(hash(field), int) for field in fields)
 
 
@@ -208,8 +200,8 @@ def test_crooked_answers(result):
 def test_vendor_sample():
     """The vendor's example gives its 34 fields in order, with the names that our fallback would give them too."""
     text = Path(os.environ["BITRIX24_SAMPLES"], "crm.item.fields", "01.ok.json").read_text(encoding="utf-8")
-    fields = fields_from_wire(json.loads(text)["result"])
-    placed = placements(fields, "spa_items_1268")
+    fields = fields_from_response(json.loads(text)["result"])
+    placed = map_columns(fields, "spa_items_1268")
 
     assert [field.position for field in fields] == list(range(34))
     assert [Field.from_wire(f.name, {}, 0).upper_name for f in fields] == [f.upper_name for f in fields]

@@ -137,7 +137,7 @@ def test_secrets_example_is_read_by_the_selector(folder: Path) -> None:
 def test_options_in_the_table_of_commands_exist() -> None:
     """Every option that the README names for a command is one of that command's."""
     rows = re.findall(r"^\| `bitrix24 ([a-z-]+)([^`]*)`", README, re.MULTILINE)
-    from bitrix24_source.cli import cli
+    from bitrix24_source.app.cli import cli
 
     assert {"check", "spa-info", "load", "sandbox"} == {name for name, _ in rows}
     for name, options in rows:
@@ -168,7 +168,7 @@ def keys(value: Any, path: str = "") -> set[str]:
 
 def test_messages_in_troubleshooting_exist() -> None:
     """Every message that the README explains is one that the code can say."""
-    said = " ".join(path.read_text(encoding="utf-8") for path in (ROOT / "bitrix24_source").glob("*.py"))
+    said = " ".join(path.read_text(encoding="utf-8") for path in (ROOT / "bitrix24_source").rglob("*.py"))
     section = README[README.index("## Troubleshooting") : README.index("## How fast")]
     messages = re.findall(r"`([^`]+)`", "\n".join(line.split("|")[1] for line in section.splitlines() if "`" in line))
 

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bitrix24_source import values
-from bitrix24_source.fast_values import FAST
-from bitrix24_source.fields import Field, fields_from_wire
-from bitrix24_source.slow_values import read_each
-from bitrix24_source.values import Converter, UnusableIdError
+from bitrix24_source.schema import converter, map_columns
+from bitrix24_source.schema.converter import Converter, UnusableIdError
+from bitrix24_source.schema.fields import Field, fields_from_response
+from bitrix24_source.schema.row_wise import convert_each
+from bitrix24_source.schema.vectorized import VECTORIZED
 
 TABLE = "spa_items_177"
 CHILD = f"{TABLE}__x"
@@ -482,10 +482,10 @@ def test_every_value_of_a_list_is_represented(column, data):
 def test_both_readings_agree(column):
     """A value is read alike in a plain column and beside an oddity that makes the column be read one by one."""
     type_, given_values = column
-    lane = values._Lane(x(type_), values.placements([x(type_)], TABLE)["x"], TABLE)
+    lane = converter._FieldConverter(x(type_), map_columns([x(type_)], TABLE)["x"], TABLE)
 
     arrays, reasons = lane.read(given_values)
-    arrays_of_each, reasons_of_each = read_each(lane.field, lane.placement.columns, given_values)
+    arrays_of_each, reasons_of_each = convert_each(lane.field, lane.placement.columns, given_values)
 
     assert reasons == reasons_of_each
     assert [array.equals(of_each) for array, of_each in zip(arrays, arrays_of_each, strict=True)] == [True] * len(
@@ -509,7 +509,7 @@ def test_both_readings_agree(column):
 )
 def test_documented_columns_are_read_at_a_stroke(kind, documented):
     """What the portal sends on ordinary days takes the quick way."""
-    assert len(FAST[kind](documented, set(map(type, documented)))[0]) == len(documented)
+    assert len(VECTORIZED[kind](documented, set(map(type, documented)))[0]) == len(documented)
 
 
 @given(moments)
@@ -570,7 +570,7 @@ def test_vendor_samples():
         return json.loads(Path(os.environ["BITRIX24_SAMPLES"], method, "01.ok.json").read_text("utf-8"))["result"]
 
     lead = sample("crm.item.get")["item"]
-    listed = {field.name: field for field in fields_from_wire(sample("crm.item.fields"))}
+    listed = {field.name: field for field in fields_from_response(sample("crm.item.fields"))}
     lead_fields = [
         *listed.values(),
         Field(name="birthdate", upper_name="BIRTHDATE", type="date"),

@@ -23,23 +23,37 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .clock import Clock, WallClock
-from .faults import Fault
-from .portal import Portal
-from .readings import Readings
-from .reply import Reply, Seen
-from .server import SandboxServer
+from .http.http_response import Reply, Seen
+from .http.php import query_to_params
+from .http.server import SandboxServer
+from .model.clock import Clock, WallClock
+from .portal.faults import Fault
+from .portal.interpretations import Interpretations
+from .portal.portal import Portal
+from .portal.rate_limits import Limits
 
 if TYPE_CHECKING:
-    from .adapter import SandboxAdapter
+    from .http.adapter import SandboxAdapter
 
-__all__ = ["Clock", "Fault", "Portal", "Readings", "Reply", "SandboxAdapter", "SandboxServer", "Seen", "WallClock"]
+__all__ = [
+    "Clock",
+    "Fault",
+    "Interpretations",
+    "Limits",
+    "Portal",
+    "Reply",
+    "SandboxAdapter",
+    "SandboxServer",
+    "Seen",
+    "WallClock",
+    "query_to_params",
+]
 
 
 def __getattr__(name: str) -> Any:
     """Only the adapter needs `requests`, so only who asks for it pays for the import."""
     if name == "SandboxAdapter":
-        from .adapter import SandboxAdapter  # noqa: PLC0415 - see above
+        from .http.adapter import SandboxAdapter  # noqa: PLC0415 - see above
 
         return SandboxAdapter
     raise AttributeError(name)

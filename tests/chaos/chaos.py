@@ -127,7 +127,16 @@ class Loads:
             "DLT_PROJECT_DIR": str(self.folder),
             "DESTINATION__DUCKDB__CREDENTIALS": str(self.database),
         }
-        command = [sys.executable, "-m", "bitrix24_source.cli", "load", "--progress", "none", *self._chosen, *options]
+        command = [
+            sys.executable,
+            "-m",
+            "bitrix24_source.app.cli",
+            "load",
+            "--progress",
+            "none",
+            *self._chosen,
+            *options,
+        ]
         with self._log.open("ab") as log:
             self._log_begins = log.tell()
             return subprocess.Popen(

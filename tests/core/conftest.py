@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import requests_mock
 
-from bitrix24_source.auth import Bitrix24Credentials, auth_from
-from bitrix24_source.client import Client, Settings
-from bitrix24_source.limits import Patience
+from bitrix24_source.rest.client import Client, ClientSettings
+from bitrix24_source.rest.retry import RetryPolicy
 from bitrix24_source.sandbox import Clock
+from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
 
 PORTAL = "https://crm.example.com"
 CODE = "c0deofthewebh00k"
@@ -25,9 +25,9 @@ Told = Callable[..., Client]
 
 
 @pytest.fixture
-def patience() -> Patience:
-    """The product's own patience, with dice that fall alike in every run."""
-    return Patience(rng=random.Random(7))
+def retry_policy() -> RetryPolicy:
+    """The product's own retry_policy, with dice that fall alike in every run."""
+    return RetryPolicy(rng=random.Random(7))
 
 
 @pytest.fixture
@@ -38,13 +38,15 @@ def mocker() -> Iterator[requests_mock.Mocker]:
 
 
 @pytest.fixture
-def told(mocker: requests_mock.Mocker, clock: Clock, patience: Patience) -> Told:
+def told(mocker: requests_mock.Mocker, clock: Clock, retry_policy: RetryPolicy) -> Told:
     """told(answer, answer, ...): a client by webhook whose portal gives these answers, and the last one from then on."""
 
-    def make(*answers: dict[str, Any], settings: Settings | None = None) -> Client:
+    def make(*answers: dict[str, Any], settings: ClientSettings | None = None) -> Client:
         mocker.post(requests_mock.ANY, list(answers))
         credentials = Bitrix24Credentials(auth="webhook", webhook_url=URL)
-        return Client(auth_from(credentials), settings or Settings(patience=patience), clock=clock)
+        return Client(
+            auth_from_credentials(credentials), settings or ClientSettings(retry_policy=retry_policy), clock=clock
+        )
 
     return make
 

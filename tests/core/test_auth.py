@@ -7,9 +7,10 @@ import pytest
 from dlt.common.configuration.specs import CredentialsConfiguration
 
 from bitrix24_source import Bitrix24Credentials, bitrix24
-from bitrix24_source.auth import METHODS, TOKEN_URL, OAuth2, auth_from
 from bitrix24_source.errors import ConfigError, CredentialError
-from bitrix24_source.source import connect as connect_configured
+from bitrix24_source.rest.auth import TOKEN_URL, OAuth2
+from bitrix24_source.source.credentials import METHODS, auth_from_credentials
+from bitrix24_source.source.source import connect as connect_configured
 
 PORTAL = "https://crm.example.com"
 FULL = {
@@ -28,7 +29,7 @@ NEEDED = {
 
 
 def chosen(**keys: object):
-    return auth_from(Bitrix24Credentials(**keys))
+    return auth_from_credentials(Bitrix24Credentials(**keys))
 
 
 def refused(**keys: object) -> ConfigError:

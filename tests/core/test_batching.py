@@ -11,12 +11,12 @@ import requests_mock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitrix24_source.auth import StaticAuth
-from bitrix24_source.batching import run, side_by_side, together
-from bitrix24_source.client import Client
 from bitrix24_source.errors import Bitrix24Error, ConfigError, LimitError, PortalError, UnavailableError
+from bitrix24_source.rest.auth import StaticAuth
+from bitrix24_source.rest.batching import call_many, gather, merge_generators
+from bitrix24_source.rest.client import Client
+from bitrix24_source.rest.protocol import Call, Response
 from bitrix24_source.sandbox import Clock, Fault, Portal
-from bitrix24_source.wire import Answer, Call
 
 FOUR = [Call("profile"), Call("crm.type.list"), Call("server.time"), Call("scope")]
 NAMES = tuple(call.method for call in FOUR)
@@ -28,7 +28,7 @@ def methods(portal: Portal) -> list[tuple[str, ...]]:
 
 
 def answered(outcomes) -> list[bool]:
-    return [isinstance(outcome, Answer) for outcome in outcomes]
+    return [isinstance(outcome, Response) for outcome in outcomes]
 
 
 def type_list(key: int) -> Call:
@@ -44,7 +44,7 @@ def type_list(key: int) -> Call:
 )
 def test_fifty_travel_together(client, portal, sent, calls):
     """120 calls are 3 requests; no batch ever holds more than fifty commands, and one call alone is no batch."""
-    outcomes = run(client, [Call("server.time")] * calls)
+    outcomes = call_many(client, [Call("server.time")] * calls)
 
     assert [True] * calls == answered(outcomes)
     assert sent == [len(commands) for commands in methods(portal)]
@@ -55,7 +55,7 @@ def test_order_is_kept(client, portal):
     """The outcome at position n belongs to the call at position n, over all batches."""
     ids = [row["id"] for row in portal.types()]
     wanted = [ids[n % len(ids)] for n in range(120)]
-    outcomes = run(client, [type_list(key) for key in wanted])
+    outcomes = call_many(client, [type_list(key) for key in wanted])
 
     assert wanted == [outcome.result["types"][0]["id"] for outcome in outcomes]
 
@@ -63,7 +63,7 @@ def test_order_is_kept(client, portal):
 def test_errors_stand_where_their_calls_stood(client):
     """A call that the portal refuses is an error in its place, named by its method, and disturbs no other."""
     calls = [Call("profile"), Call("no.such.method"), Call("crm.item.fields", {"entityTypeId": 99999}), Call("scope")]
-    outcomes = run(client, calls)
+    outcomes = call_many(client, calls)
 
     assert answered(outcomes) == [True, False, False, True]
     assert str(outcomes[1]).startswith("this portal does not have the method")
@@ -73,7 +73,7 @@ def test_errors_stand_where_their_calls_stood(client):
 
 def test_a_call_alone_fails_by_value_too(client):
     """One call, which travels without a batch, is accounted for in the same way."""
-    (outcome,) = run(client, [Call("no.such.method")])
+    (outcome,) = call_many(client, [Call("no.such.method")])
 
     assert isinstance(outcome, PortalError)
 
@@ -86,7 +86,7 @@ def test_only_limited_commands_are_sent_again(client, portal, code):
     """Of a batch in which two commands were refused for a while, those two alone travel again."""
     for method in ("crm.type.list", "scope"):
         portal.faults.add(Fault(method, "error", where="command", error=code))
-    outcomes = run(client, FOUR)
+    outcomes = call_many(client, FOUR)
 
     assert answered(outcomes) == [True] * 4
     assert methods(portal) == [NAMES, ("crm.type.list", "scope")]
@@ -96,7 +96,7 @@ def test_only_limited_commands_are_sent_again(client, portal, code):
 def test_a_refused_batch_is_sent_again_whole(client, portal, code):
     """A refusal of the batch itself concerns all of it."""
     portal.faults.add(Fault("batch", error=code, status=503))
-    outcomes = run(client, FOUR)
+    outcomes = call_many(client, FOUR)
 
     assert answered(outcomes) == [True] * 4
     assert methods(portal) == [NAMES, NAMES]
@@ -104,11 +104,11 @@ def test_a_refused_batch_is_sent_again_whole(client, portal, code):
 
 def test_a_limited_command_waits_for_its_reset(client, portal, clock):
     """A command whose method used up its budget waits for the moment that the batch's earlier answers named, no longer."""
-    run(client, FOUR)
+    call_many(client, FOUR)
     reset_at = client.budget._latest["crm.type.list"].reset_at
     portal.faults.add(Fault("crm.type.list", "OPERATION_TIME_LIMIT", where="command"))
 
-    assert answered(run(client, FOUR)) == [True] * 4
+    assert answered(call_many(client, FOUR)) == [True] * 4
     assert 0 <= clock.now().timestamp() - reset_at <= 0.1
     assert methods(portal)[2:] == [("crm.type.list",)]
 
@@ -124,7 +124,7 @@ def test_a_limited_command_waits_for_the_moment_it_was_told(told, clock, seconds
     }
     client = told({"json": {"result": limited}}, {"json": {"result": 2}})
 
-    assert [outcome.result for outcome in run(client, FOUR[:2])] == [1, 2]
+    assert [outcome.result for outcome in call_many(client, FOUR[:2])] == [1, 2]
     assert seconds <= clock.monotonic() <= seconds + 0.1
 
 
@@ -133,7 +133,7 @@ def test_the_longest_wait_serves_all(client, portal, clock):
     portal.faults.add(Fault("scope", "QUERY_LIMIT_EXCEEDED", where="command"))
     portal.faults.add(Fault("profile", "OPERATION_TIME_LIMIT", where="command"))
 
-    assert answered(run(client, FOUR)) == [True] * 4
+    assert answered(call_many(client, FOUR)) == [True] * 4
     assert methods(portal) == [NAMES, ("profile", "scope")]
     assert 60 <= clock.monotonic() <= 61
 
@@ -141,7 +141,7 @@ def test_the_longest_wait_serves_all(client, portal, clock):
 def test_overload_inside_a_batch_is_final(client, portal, clock):
     """OVERLOAD_LIMIT of a command is its outcome at once."""
     portal.faults.add(Fault("scope", "OVERLOAD_LIMIT", where="command", times=None))
-    outcomes = run(client, FOUR)
+    outcomes = call_many(client, FOUR)
 
     assert answered(outcomes) == [True, True, True, False]
     assert (len(portal.requests), clock.monotonic()) == (1, 0)
@@ -151,7 +151,7 @@ def test_a_command_that_stays_refused_fails_by_name(client, portal, clock):
     """A passing reason that does not pass becomes the command's outcome after a bounded number of tries and minutes."""
     portal.faults.add(Fault("scope", "QUERY_LIMIT_EXCEEDED", where="command", times=None))
     portal.faults.add(Fault("scope", "QUERY_LIMIT_EXCEEDED", times=None))
-    outcomes = run(client, FOUR)
+    outcomes = call_many(client, FOUR)
 
     assert answered(outcomes) == [True, True, True, False]
     assert isinstance(outcomes[3], LimitError)
@@ -164,7 +164,7 @@ def test_two_that_stay_refused(client, portal):
     """The same where what stays is more than one: ten requests in all, each accounted for."""
     portal.faults.add(Fault("scope", "QUERY_LIMIT_EXCEEDED", where="command", times=None))
     portal.faults.add(Fault("profile", "QUERY_LIMIT_EXCEEDED", where="command", times=None))
-    outcomes = run(client, FOUR)
+    outcomes = call_many(client, FOUR)
 
     assert answered(outcomes) == [False, True, True, False]
     assert methods(portal) == [NAMES] + [("profile", "scope")] * 9
@@ -173,7 +173,7 @@ def test_two_that_stay_refused(client, portal):
 def test_an_unanswered_command_is_sent_again(told, mocker):
     """A command of which the portal said nothing at all is asked again, alone."""
     client = told({"json": {"result": {"result": {"c0": 1, "c1": 2, "c3": 4}}}}, {"json": {"result": 3}})
-    outcomes = run(client, FOUR)
+    outcomes = call_many(client, FOUR)
 
     assert [outcome.result for outcome in outcomes] == [1, 2, 3, 4]
     assert [request.path.rpartition("/")[2] for request in mocker.request_history] == ["batch", "server.time"]
@@ -182,7 +182,7 @@ def test_an_unanswered_command_is_sent_again(told, mocker):
 @pytest.mark.parametrize("result", [[], None, {"result": [], "result_error": []}])
 def test_a_portal_that_answers_no_command(told, mocker, result):
     """A batch that is answered with nothing for ever fails every call by its name, after ten requests."""
-    outcomes = run(told({"json": {"result": result}}), FOUR)
+    outcomes = call_many(told({"json": {"result": result}}), FOUR)
 
     assert [
         f"the portal left this command of a batch unanswered - {name} at crm.example.com - try again later"
@@ -197,7 +197,7 @@ def test_a_portal_that_answers_no_command(told, mocker, result):
 def test_a_batch_that_times_out_is_halved(client, portal):
     """What the portal cannot finish in time is asked in halves, in order, down to single calls."""
     portal.faults.add(Fault("batch", "hang", times=None, when=lambda params: len(params["cmd"]) > 13))
-    outcomes = run(client, [Call("profile"), *[Call("server.time")] * 48, Call("scope")])
+    outcomes = call_many(client, [Call("profile"), *[Call("server.time")] * 48, Call("scope")])
 
     assert answered(outcomes) == [True] * 50
     assert [len(commands) for commands in methods(portal)] == [50, 25, 12, 13, 25, 12, 13]
@@ -209,7 +209,7 @@ def test_single_calls_are_asked_again_after_a_time_out(client, portal):
     """A call that is alone cannot be halved: it is tried again."""
     client.call("profile")
     portal.faults.add(Fault("batch", "hang", times=None), Fault("scope", "hang"))
-    outcomes = run(client, FOUR)
+    outcomes = call_many(client, FOUR)
 
     assert answered(outcomes) == [True] * 4
     assert (
@@ -222,7 +222,7 @@ def test_a_portal_that_never_answers_is_given_up(client, portal):
     """When nothing at all comes back, the network is to blame and not each call: that is raised, and soon."""
     portal.faults.add(Fault("*", "hang", times=None))
     with pytest.raises(UnavailableError, match="did not answer in time"):
-        run(client, FOUR)
+        call_many(client, FOUR)
 
     assert methods(portal) == [NAMES, NAMES[:2], ("profile",), ("profile",), ("profile",)]
 
@@ -232,7 +232,7 @@ def test_a_batch_whose_answer_is_spoilt(client, portal, kind):
     """An answer that cannot be read says nothing of any command: all are asked again."""
     portal.faults.add(Fault("batch", kind))
 
-    assert answered(run(client, FOUR)) == [True] * 4
+    assert answered(call_many(client, FOUR)) == [True] * 4
     assert methods(portal) == [NAMES, NAMES]
 
 
@@ -244,7 +244,7 @@ def test_a_dead_webhook_is_raised(client, portal):
     portal.expire_webhook()
     for calls in (FOUR, FOUR[:1]):
         with pytest.raises(Bitrix24Error, match="does not accept this credential"):
-            run(client, calls)
+            call_many(client, calls)
 
     assert len(portal.requests) == 2
 
@@ -252,7 +252,7 @@ def test_a_dead_webhook_is_raised(client, portal):
 def test_untrusted_certificates_are_raised(told):
     """A setting that somebody must mend ends the run at once, also where one call is left."""
     with pytest.raises(ConfigError, match="TLS"):
-        run(told({"exc": requests.exceptions.SSLError("certificate verify failed")}), FOUR[:1])
+        call_many(told({"exc": requests.exceptions.SSLError("certificate verify failed")}), FOUR[:1])
 
 
 @given(
@@ -289,11 +289,11 @@ def test_every_call_has_its_own_outcome(plan, again):
         mocker.post(requests_mock.ANY, content=portal)
         clock = Clock(datetime(2025, 7, 1, tzinfo=timezone.utc))
         client = Client(StaticAuth("webhook", "https://crm.example.com/rest/1/abc/"), clock=clock)
-        outcomes = run(client, [Call("m", {"n": number}) for number in range(len(plan))])
+        outcomes = call_many(client, [Call("m", {"n": number}) for number in range(len(plan))])
 
     assert len(outcomes) == len(plan)
     for number, outcome in enumerate(outcomes):
-        if isinstance(outcome, Answer):
+        if isinstance(outcome, Response):
             assert outcome.result == number
         else:
             assert f"number {number})" in str(outcome)
@@ -312,20 +312,20 @@ def asks(*rounds: int):
 
 def test_readers_travel_together(client, portal):
     """What several readers ask for in the same round goes in one request; those that are done no longer take part."""
-    assert together(client, [asks(2, 3), asks(1), asks(4, 1, 1)]) == [5, 1, 6]
+    assert gather(client, [asks(2, 3), asks(1), asks(4, 1, 1)]) == [5, 1, 6]
     assert [len(commands) for commands in methods(portal)] == [7, 4, 1]
 
 
 def test_readers_that_ask_nothing(client, portal):
     """A reader may return without asking, and no reader at all is fine: no request is made."""
-    assert together(client, [asks(), asks()]) == [0, 0]
-    assert together(client, []) == []
+    assert gather(client, [asks(), asks()]) == [0, 0]
+    assert gather(client, []) == []
     assert portal.requests == []
 
 
 def test_a_round_without_calls(client, portal):
     """A reader that asks for nothing in one round is sent nothing, and goes on."""
-    assert together(client, [asks(0, 1)]) == [1]
+    assert gather(client, [asks(0, 1)]) == [1]
     assert len(portal.requests) == 1
 
 
@@ -334,9 +334,11 @@ def test_each_reader_gets_its_own_outcomes(client):
 
     def reads(*names: str):
         outcomes = yield [Call(name) for name in names]
-        return [type(outcome.result).__name__ if isinstance(outcome, Answer) else outcome.code for outcome in outcomes]
+        return [
+            type(outcome.result).__name__ if isinstance(outcome, Response) else outcome.code for outcome in outcomes
+        ]
 
-    assert together(client, [reads("server.time", "no.such"), reads("scope"), reads("no.such", "profile")]) == [
+    assert gather(client, [reads("server.time", "no.such"), reads("scope"), reads("no.such", "profile")]) == [
         ["str", "ERROR_METHOD_NOT_FOUND"],
         ["list"],
         ["ERROR_METHOD_NOT_FOUND", "dict"],
@@ -345,5 +347,5 @@ def test_each_reader_gets_its_own_outcomes(client):
 
 def test_readers_nest(client, portal):
     """Readers side by side are a reader themselves, so that families of them share batches with others."""
-    assert together(client, [side_by_side([asks(1), asks(2, 2)]), asks(3)]) == [[1, 4], 3]
+    assert gather(client, [merge_generators([asks(1), asks(2, 2)]), asks(3)]) == [[1, 4], 3]
     assert [len(commands) for commands in methods(portal)] == [6, 2]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bitrix24_source import errors
-from bitrix24_source.errors import Action, Bitrix24Error, normal_code, refusal
+from bitrix24_source.errors import Action, Bitrix24Error
+from bitrix24_source.rest import error_codes
+from bitrix24_source.rest.error_codes import error_from_code, normalize_code
 
 
 @pytest.mark.parametrize(
@@ -33,26 +35,26 @@ from bitrix24_source.errors import Action, Bitrix24Error, normal_code, refusal
 )
 def test_code_in_one_spelling(meant, code, description):
     """A code is understood whether it is 0, "", lower case, padded or a sentence; text counts only where the code is silent."""
-    assert meant == normal_code(code, description)
+    assert meant == normalize_code(code, description)
 
 
 def test_description_never_overrules_a_code():
     """A code that says something is not reinterpreted by words that happen to stand in its description."""
-    assert normal_code("INVALID_ARG_VALUE", "access denied, not found") == "INVALID_ARG_VALUE"
+    assert normalize_code("INVALID_ARG_VALUE", "access denied, not found") == "INVALID_ARG_VALUE"
 
 
 @pytest.mark.parametrize(
     ("kind", "action", "status", "code"),
     [
         ("LimitError", Action.RETRY, 503, "QUERY_LIMIT_EXCEEDED"),
-        ("OperatingLimitError", Action.WAIT, 429, "OPERATION_TIME_LIMIT"),
+        ("OperatingLimitError", Action.WAIT_FOR_BUDGET, 429, "OPERATION_TIME_LIMIT"),
         ("PortalError", Action.FAIL, 503, "OVERLOAD_LIMIT"),
         ("UnavailableError", Action.RETRY, 500, "INTERNAL_SERVER_ERROR"),
         ("UnavailableError", Action.RETRY, 500, "ERROR_UNEXPECTED_ANSWER"),
         ("PortalError", Action.FAIL, 500, "PORTAL_DELETED"),
-        ("ExpiredTokenError", Action.RENEW, 401, "expired_token"),
+        ("ExpiredTokenError", Action.REFRESH_TOKEN, 401, "expired_token"),
         ("CredentialError", Action.FAIL, 401, "NO_AUTH_FOUND"),
-        ("ExpiredTokenError", Action.RENEW, 401, "invalid_token"),
+        ("ExpiredTokenError", Action.REFRESH_TOKEN, 401, "invalid_token"),
         ("AccessError", Action.FAIL, 401, "METHOD_CONFIRM_WAITING"),
         ("AccessError", Action.FAIL, 403, "METHOD_CONFIRM_DENIED"),
         ("ScopeError", Action.FAIL, 403, "insufficient_scope"),
@@ -76,7 +78,7 @@ def test_description_never_overrules_a_code():
 )
 def test_who_acts(kind, action, status, code):
     """Every documented code has its class and its action; an unknown one is judged by its status alone."""
-    error = refusal(code, "", "crm.type.list at demo", status)
+    error = error_from_code(code, "", "crm.type.list at demo", status)
 
     assert (kind, action) == (type(error).__name__, error.action)
 
@@ -85,12 +87,12 @@ def test_who_acts(kind, action, status, code):
 @pytest.mark.parametrize("code", ["QUERY_LIMIT_EXCEEDED", "OVERLOAD_LIMIT", "ACCESS_DENIED", "expired_token"])
 def test_code_decides_not_status(code, status):
     """The same code means the same under every HTTP status: 503 has two opposite meanings."""
-    assert type(refusal(code, "", "x", 200)) is type(refusal(code, "", "x", status))
+    assert type(error_from_code(code, "", "x", 200)) is type(error_from_code(code, "", "x", status))
 
 
 def test_plan_without_rest_is_told_from_missing_rights():
     """ACCESS_DENIED on account of the plan blames the plan and not the user."""
-    error = refusal("ACCESS_DENIED", "REST API is available only on commercial plans", "profile at demo", 403)
+    error = error_from_code("ACCESS_DENIED", "REST API is available only on commercial plans", "profile at demo", 403)
 
     assert str(error).startswith("REST is not part of this portal's plan - profile at demo - ")
     assert not isinstance(error, errors.DeniedError)
@@ -98,7 +100,7 @@ def test_plan_without_rest_is_told_from_missing_rights():
 
 def test_methods_for_applications_say_so():
     """`Application context required` advises oauth2 and not more rights."""
-    error = refusal("ACCESS_DENIED", "Access denied! Application context required", "app.info at demo", 403)
+    error = error_from_code("ACCESS_DENIED", "Access denied! Application context required", "app.info at demo", 403)
 
     assert error.hint == 'use auth = "oauth2"'
 
@@ -112,17 +114,17 @@ def test_one_line_of_what_where_and_what_next():
 
 def test_descriptions_are_folded_and_bounded():
     """A description of many lines or pages stays one short line."""
-    text = str(refusal("ERROR_CORE", "first\nsecond\r\n\tthird " + "x" * 10_000, "here"))
+    text = str(error_from_code("ERROR_CORE", "first\nsecond\r\n\tthird " + "x" * 10_000, "here"))
 
     assert "(first second third xxx" in text
     assert len(text.splitlines()) == 1
     assert len(text) < 500
 
 
-@pytest.mark.parametrize("code", sorted(errors._MEANINGS))
+@pytest.mark.parametrize("code", sorted(error_codes.ERROR_CODES))
 def test_every_documented_code_reads_as_a_sentence(code):
     """No documented code reaches a person as a bare code: each has words of its own, and names where it happened."""
-    text = str(refusal(code, "", "crm.type.list at demo"))
+    text = str(error_from_code(code, "", "crm.type.list at demo"))
 
     assert "crm.type.list at demo" in text
     assert "answered with error" not in text
@@ -130,4 +132,4 @@ def test_every_documented_code_reads_as_a_sentence(code):
 
 def test_codes_are_kept_in_one_spelling():
     """What callers compare is upper case, whatever the portal wrote."""
-    assert refusal("expired_token", "", "x").code == "EXPIRED_TOKEN"
+    assert error_from_code("expired_token", "", "x").code == "EXPIRED_TOKEN"

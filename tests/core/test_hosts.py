@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bitrix24_source.hosts import is_loopback, may_follow
+from bitrix24_source.rest.redirects import is_allowed_host, is_loopback
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from bitrix24_source.hosts import is_loopback, may_follow
 )  # fmt: skip
 def test_followed(host):
     """Bitrix24's domains, the portal's own with what is below it, and allowed hosts, in any spelling of the same name."""
-    assert may_follow("crm.example.com", host, ["b24.partner.net"])
+    assert is_allowed_host("crm.example.com", host, ["b24.partner.net"])
 
 
 @pytest.mark.parametrize(
@@ -39,25 +39,25 @@ def test_followed(host):
 )  # fmt: skip
 def test_not_followed(host):
     """Look-alikes, parents, neighbours, other alphabets, this machine: whatever only resembles a permitted name."""
-    assert not may_follow("crm.example.com", host, ["b24.partner.net"])
+    assert not is_allowed_host("crm.example.com", host, ["b24.partner.net"])
 
 
 @pytest.mark.parametrize("allowed", [[], [""], ["."], ["..."]])
 def test_nothing_allowed_is_not_everything(allowed):
     """An empty entry in allowed_hosts allows nobody."""
-    assert not may_follow("crm.example.com", "evil.net", allowed)
+    assert not is_allowed_host("crm.example.com", "evil.net", allowed)
 
 
 def test_leading_dot_means_the_domain():
     """allowed_hosts takes `.partner.net` as people write it elsewhere."""
-    assert may_follow("crm.example.com", "b24.partner.net", [".partner.net"])
+    assert is_allowed_host("crm.example.com", "b24.partner.net", [".partner.net"])
 
 
 @pytest.mark.parametrize("portal", ["127.0.0.1", "localhost", "::1"])
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
 def test_this_machine_is_one_place(portal, host):
     """A portal on loopback may send us to another name of this machine."""
-    assert may_follow(portal, host)
+    assert is_allowed_host(portal, host)
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.1.2.3", "::1"])
@@ -77,4 +77,4 @@ def test_not_loopback(host):
 @pytest.mark.parametrize("portal", ["127.0.0.1", "localhost", "::1"])
 def test_another_loopback_address_is_foreign(portal):
     """127.0.0.2 is this machine too, but not the address that the credential is for."""
-    assert not may_follow(portal, "127.0.0.2")
+    assert not is_allowed_host(portal, "127.0.0.2")

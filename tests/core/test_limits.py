@@ -12,11 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitrix24_source.auth import Bitrix24Credentials, auth_from
-from bitrix24_source.client import Client, Settings
-from bitrix24_source.limits import LeakyBucket, OperatingBudget, Patience, bucket_of
+from bitrix24_source.rest.client import Client, ClientSettings
+from bitrix24_source.rest.protocol import TimeUsage
+from bitrix24_source.rest.rate_limit import LeakyBucket, shared_bucket
+from bitrix24_source.rest.retry import RetryPolicy
+from bitrix24_source.rest.time_budget import TimeBudget
 from bitrix24_source.sandbox import Clock
-from bitrix24_source.wire import Operating
+from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
 
 NOON = datetime(2025, 7, 1, 12, tzinfo=timezone.utc)
 
@@ -106,7 +108,7 @@ def test_bucket_leaks_while_nobody_asks():
 def test_overflow_fills_our_bucket_too():
     """When the portal says that it is full, the next request waits until one has leaked."""
     bucket = LeakyBucket(50, 2, StandingClock(NOON))
-    bucket.overflowed()
+    bucket.fill()
 
     assert bucket.acquire() == 0.5
 
@@ -116,7 +118,7 @@ def test_overflow_keeps_the_queue():
     bucket = LeakyBucket(50, 2, StandingClock(NOON))
     for _ in range(60):
         bucket.acquire()
-    bucket.overflowed()
+    bucket.fill()
 
     assert bucket.acquire() == 8.0
 
@@ -139,7 +141,9 @@ def test_bucket_for_one():
 
 
 def client_of(url: str, **settings: float) -> Client:
-    return Client(auth_from(Bitrix24Credentials(auth="webhook", webhook_url=url)), Settings(**settings))
+    return Client(
+        auth_from_credentials(Bitrix24Credentials(auth="webhook", webhook_url=url)), ClientSettings(**settings)
+    )
 
 
 def test_clients_of_one_portal_share_a_bucket():
@@ -158,7 +162,7 @@ def test_the_stricter_setting_counts(strict_first):
     portal = f"strict-{strict_first}.example.com"
     settings = [{"capacity": 10, "leak_per_second": 5}, {"capacity": 50, "leak_per_second": 2}]
     for setting in settings if strict_first else settings[::-1]:
-        bucket = bucket_of(portal, **setting)
+        bucket = shared_bucket(portal, **setting)
 
     assert (bucket._usable, bucket._leak_per_second) == (9, 2)
 
@@ -169,7 +173,7 @@ def test_clients_are_made_at_once():
 
     def connect(_: int) -> LeakyBucket:
         start.wait()
-        return bucket_of("at-once.example.com", 50, 2)
+        return shared_bucket("at-once.example.com", 50, 2)
 
     with ThreadPoolExecutor(30) as pool:
         assert len({id(bucket) for bucket in pool.map(connect, range(30))}) == 1
@@ -184,11 +188,11 @@ AT = int(NOON.timestamp())
     ("seconds", "told", "noted"),
     [
         (90, AT + 90, {}),
-        (90, AT + 90, {"crm.item.list": Operating(479, AT + 300)}),
-        (300, None, {"crm.item.list": Operating(479, AT + 300)}),
-        (300, None, {"crm.item.list": Operating(479, AT + 300), "batch": Operating(3, AT + 500)}),
-        (60, None, {"profile": Operating(479, AT + 300)}),
-        (60, None, {"crm.item.list": Operating(479, None)}),
+        (90, AT + 90, {"crm.item.list": TimeUsage(479, AT + 300)}),
+        (300, None, {"crm.item.list": TimeUsage(479, AT + 300)}),
+        (300, None, {"crm.item.list": TimeUsage(479, AT + 300), "batch": TimeUsage(3, AT + 500)}),
+        (60, None, {"profile": TimeUsage(479, AT + 300)}),
+        (60, None, {"crm.item.list": TimeUsage(479, None)}),
         (60, None, {}),
         (60, AT - 5, {}),
         (60, AT, {}),
@@ -197,18 +201,18 @@ AT = int(NOON.timestamp())
 )
 def test_seconds_until_reset(seconds, told, noted):
     """The moment in the refusal counts, then the fullest budget known, then a minute; a past or absurd one is not believed."""
-    budget = OperatingBudget(Clock(NOON))
+    budget = TimeBudget(Clock(NOON))
     for method, operating in noted.items():
-        budget.note(method, operating)
+        budget.update(method, operating)
 
     assert seconds == budget.seconds_until_reset(["batch", "crm.item.list"], told)
 
 
 def test_level_of_a_budget():
     """What a method last reported is its level, and silence changes nothing."""
-    budget = OperatingBudget(Clock(NOON))
-    budget.note("crm.item.list", Operating(12.5, None))
-    budget.note("crm.item.list", None)
+    budget = TimeBudget(Clock(NOON))
+    budget.update("crm.item.list", TimeUsage(12.5, None))
+    budget.update("crm.item.list", None)
 
     assert budget.level("crm.item.list") == 12.5
     assert budget.level("profile") == 0.0
@@ -221,11 +225,11 @@ def test_level_of_a_budget():
 def test_pauses_grow_within_bounds(rng: random.Random):
     """Each pause lies in the upper half of its step; steps double from half a second to thirty and stay there."""
     steps = [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
-    pauses = list(itertools.islice(Patience(rng=rng).pauses(), len(steps)))
+    pauses = list(itertools.islice(RetryPolicy(rng=rng).backoff(), len(steps)))
 
     assert all(step / 2 <= pause <= step for step, pause in zip(steps, pauses, strict=True))
 
 
 def test_pauses_differ():
     """Clients that were refused together do not come back together."""
-    assert next(Patience(rng=random.Random(1)).pauses()) != next(Patience(rng=random.Random(2)).pauses())
+    assert next(RetryPolicy(rng=random.Random(1)).backoff()) != next(RetryPolicy(rng=random.Random(2)).backoff())

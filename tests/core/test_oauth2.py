@@ -16,9 +16,6 @@ from pathlib import Path
 import pytest
 import requests_mock
 
-from bitrix24_source.auth import Bitrix24Credentials, auth_from
-from bitrix24_source.batching import run
-from bitrix24_source.client import Client
 from bitrix24_source.errors import (
     AccessError,
     Bitrix24Error,
@@ -27,9 +24,12 @@ from bitrix24_source.errors import (
     ExpiredTokenError,
     UnavailableError,
 )
+from bitrix24_source.rest.batching import call_many
+from bitrix24_source.rest.client import Client
+from bitrix24_source.rest.protocol import Call, Response
+from bitrix24_source.rest.token_store import FileTokenStore, TokenPair, TokenStore
 from bitrix24_source.sandbox import Fault, Portal, SandboxServer
-from bitrix24_source.tokens import FileTokenStore, TokenPair, TokenStore
-from bitrix24_source.wire import Answer, Call
+from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
 
 FOUR = [Call("profile"), Call("crm.type.list"), Call("server.time"), Call("scope")]
 NAMES = tuple(call.method for call in FOUR)
@@ -179,7 +179,7 @@ def test_twenty_first_calls_at_once(connect, portal):
     """Twenty threads that all make the very first call share its one exchange."""
     client, start = connect("oauth2"), threading.Barrier(20, timeout=30)
 
-    def first(_: int) -> Answer:
+    def first(_: int) -> Response:
         start.wait()
         return client.call("profile")
 
@@ -197,7 +197,7 @@ def test_expired_before_a_batch(connect, portal):
     client.call("profile")
     portal.expire_access_tokens()
 
-    assert all(isinstance(outcome, Answer) for outcome in run(client, FOUR))
+    assert all(isinstance(outcome, Response) for outcome in call_many(client, FOUR))
     assert asked(portal)[2:] == ["batch", "oauth.token", "batch"]
 
 
@@ -208,7 +208,7 @@ def test_expired_inside_a_batch(connect, portal, clock, expired):
     client.call("profile")
     portal.faults.add(*(Fault(method, "expired_token", where="command") for method in expired))
 
-    assert all(isinstance(outcome, Answer) for outcome in run(client, FOUR))
+    assert all(isinstance(outcome, Response) for outcome in call_many(client, FOUR))
     again = portal.requests[-1]
     assert (again.commands or (again.method,)) == tuple(expired)
     assert asked(portal)[2:4] == ["batch", "oauth.token"]
@@ -222,7 +222,7 @@ def test_a_batch_that_is_always_expired(connect, portal):
     for method in NAMES:
         portal.faults.add(Fault(method, "expired_token", where="command", times=None))
     with pytest.raises(ExpiredTokenError):
-        run(client, FOUR)
+        call_many(client, FOUR)
 
     assert asked(portal)[2:] == ["batch", "oauth.token", "batch"]
 
@@ -233,9 +233,9 @@ def test_twenty_batches_refused_at_once(connect, portal):
     client.call("profile")
     portal.expire_access_tokens()
     with ThreadPoolExecutor(20) as pool:
-        outcomes = list(pool.map(lambda _: run(client, FOUR), range(20)))
+        outcomes = list(pool.map(lambda _: call_many(client, FOUR), range(20)))
 
-    assert all(isinstance(outcome, Answer) for batch in outcomes for outcome in batch)
+    assert all(isinstance(outcome, Response) for batch in outcomes for outcome in batch)
     assert exchanges(portal) == 2
 
 
@@ -353,9 +353,9 @@ def test_a_pair_that_another_process_renewed(connect, portal, tmp_path):
 
 ONE_CALL = """
 import json, sys
-from bitrix24_source.auth import Bitrix24Credentials, auth_from
-from bitrix24_source.client import Client
-client = Client(auth_from(Bitrix24Credentials(**json.loads(sys.argv[1]))))
+from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
+from bitrix24_source.rest.client import Client
+client = Client(auth_from_credentials(Bitrix24Credentials(**json.loads(sys.argv[1]))))
 print("ready", flush=True)
 sys.stdin.readline()
 print(client.call("profile").result["ID"])
@@ -366,7 +366,7 @@ def test_processes_refused_at_once(portal, tmp_path):
     """Four processes with one expired pair: one of them exchanges it, and all four get their answer."""
     with SandboxServer(portal) as server, contextlib.ExitStack() as running:
         credentials = {**server.credentials()["oauth2"], "token_file": str(tmp_path / "pair.json")}
-        first = Client(auth_from(Bitrix24Credentials(**credentials)))
+        first = Client(auth_from_credentials(Bitrix24Credentials(**credentials)))
         first.call("profile")
         first.close()
         portal.expire_access_tokens()
@@ -391,10 +391,10 @@ def test_processes_refused_at_once(portal, tmp_path):
 
 STOPPED_CALL = """
 import json, sys, threading
-from bitrix24_source.auth import Bitrix24Credentials, auth_from
-from bitrix24_source.client import Client
+from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
+from bitrix24_source.rest.client import Client
 
-client = Client(auth_from(Bitrix24Credentials(**json.loads(sys.argv[1]))))
+client = Client(auth_from_credentials(Bitrix24Credentials(**json.loads(sys.argv[1]))))
 try:
     if sys.argv[2] == "main":
         client.call("profile")
@@ -421,7 +421,7 @@ def test_ctrl_c_during_a_renewal_loses_no_pair(tmp_path, thread):
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         said = process.communicate(timeout=60)[1]
-        client = Client(auth_from(Bitrix24Credentials(**credentials)))
+        client = Client(auth_from_credentials(Bitrix24Credentials(**credentials)))
         client.call("profile")
         client.close()
 
@@ -435,10 +435,10 @@ def test_a_hopeless_renewal_holds_no_exit(tmp_path):
     """A token server that never answers is waited for as long as a request may take, and no longer."""
     script = (
         "import threading, time\n"
-        "from bitrix24_source import tokens\n"
-        "tokens.EXIT_SECONDS = 0.5\n"
+        "from bitrix24_source.rest import token_store\n"
+        "token_store.EXIT_SECONDS = 0.5\n"
         "def hang():\n"
-        "    with tokens.before_exit():\n"
+        "    with token_store.delay_exit():\n"
         "        time.sleep(300)\n"
         "threading.Thread(target=hang, daemon=True).start()\n"
         "time.sleep(0.5)\n"
@@ -554,7 +554,7 @@ def test_what_a_renewal_sends(clock, tmp_path):
     with requests_mock.Mocker() as mocker:
         mocker.get("https://oauth.bitrix.info/oauth/token/", json={"access_token": "a1", "refresh_token": "r1"})
         mocker.post("https://crm.example.com/rest/profile", json={"result": {}})
-        Client(auth_from(credentials), clock=clock).call("profile")
+        Client(auth_from_credentials(credentials), clock=clock).call("profile")
 
     exchange, call = mocker.request_history
     assert exchange.qs == {

@@ -10,27 +10,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitrix24_source.batching import together
-from bitrix24_source.client import Client
-from bitrix24_source.errors import PortalError, refusal
-from bitrix24_source.paging import Listing, ListMethod, all_rows
+from bitrix24_source.errors import PortalError
+from bitrix24_source.rest.batching import gather
+from bitrix24_source.rest.client import Client
+from bitrix24_source.rest.error_codes import error_from_code
+from bitrix24_source.rest.offset_pagination import ListResult, OffsetList, read_all
+from bitrix24_source.rest.protocol import Response
 from bitrix24_source.sandbox import Fault, Portal
-from bitrix24_source.wire import Answer
 
-TYPES = ListMethod("crm.type.list", "types", lambda row: row["id"], {"order": {"id": "ASC"}})
-BARE = ListMethod("crm.status.list", "", lambda row: row["id"])
+TYPES = OffsetList("crm.type.list", "types", lambda row: row["id"], {"order": {"id": "ASC"}})
+BARE = OffsetList("crm.status.list", "", lambda row: row["id"])
 
-Pages = Callable[[int], Answer]
+Pages = Callable[[int], Response]
 
 
 def rows(begin: int, end: int) -> list[dict[str, Any]]:
     return [{"id": key} for key in range(begin, end)]
 
 
-def read(listed: ListMethod, page: Pages) -> tuple[Listing, list[int]]:
+def read(listed: OffsetList, page: Pages) -> tuple[ListResult, list[int]]:
     """Reads a list from a portal that is a function of `start`, and tells which offsets were asked for."""
     asked: list[int] = []
-    reader, outcomes = all_rows(listed), None
+    reader, outcomes = read_all(listed), None
     while True:
         try:
             calls = reader.send(outcomes)
@@ -44,9 +45,9 @@ def read(listed: ListMethod, page: Pages) -> tuple[Listing, list[int]]:
 def paged(size: int, *, total: bool = True, next_: bool = True) -> Pages:
     """A portal that pages by fifty, as documented, with or without its two signals."""
 
-    def page(start: int) -> Answer:
+    def page(start: int) -> Response:
         end = min(size, start + 50)
-        return Answer(rows(start, end), size if total else None, end if next_ and end < size else None)
+        return Response(rows(start, end), size if total else None, end if next_ and end < size else None)
 
     return page
 
@@ -75,15 +76,15 @@ def test_every_row_once(size, total, next_):
     """Whichever signals a portal gives: every row is there once, in order, and nothing is reported."""
     listing, asked = read(BARE, paged(size, total=total, next_=next_))
 
-    assert listing == Listing(rows(0, size))
+    assert listing == ListResult(rows(0, size))
     assert len(set(asked)) == len(asked)
 
 
 def test_total_zero_with_rows():
     """A `total` of 0 beside rows is not believed: full pages are followed until one is not full."""
-    listing, asked = read(BARE, lambda start: Answer(rows(start, min(start + 50, 120)), 0))
+    listing, asked = read(BARE, lambda start: Response(rows(start, min(start + 50, 120)), 0))
 
-    assert listing == Listing(rows(0, 120))
+    assert listing == ListResult(rows(0, 120))
     assert asked == [0, 50, 100]
 
 
@@ -91,35 +92,37 @@ def test_total_zero_with_rows():
 @pytest.mark.parametrize("total", [True, False])
 def test_lists_that_come_whole(size, total):
     """More rows than a page holds, and no `next`: the list came whole, and is not asked for again."""
-    listing, asked = read(BARE, lambda _start: Answer(rows(0, size), size if total else None))
+    listing, asked = read(BARE, lambda _start: Response(rows(0, size), size if total else None))
 
-    assert listing == Listing(rows(0, size))
+    assert listing == ListResult(rows(0, size))
     assert asked == [0]
 
 
 @pytest.mark.parametrize(("asked", "whole"), [([0], True), ([0, 50], False)])
 def test_fifty_rows_of_a_list_that_comes_whole(asked, whole):
     """Fifty rows without any signal are the end where the method is documented to come whole, and a full page elsewhere."""
-    listed = ListMethod("crm.status.list", "", lambda row: row["id"], whole=whole)
+    listed = OffsetList("crm.status.list", "", lambda row: row["id"], whole=whole)
     listing, starts = read(listed, paged(50, total=False, next_=False))
 
-    assert listing == Listing(rows(0, 50))
+    assert listing == ListResult(rows(0, 50))
     assert starts == asked
 
 
 def test_next_zero_does_not_start_again():
     """A `next` of 0 after a page is no way forward."""
-    listing, asked = read(BARE, lambda _start: Answer(rows(0, 7), next=0))
+    listing, asked = read(BARE, lambda _start: Response(rows(0, 7), next=0))
 
-    assert listing == Listing(rows(0, 7))
+    assert listing == ListResult(rows(0, 7))
     assert asked == [0]
 
 
 def test_next_leads_where_it_says():
     """Without a total the portal's own offset counts, also when its pages are not of fifty."""
-    listing, asked = read(BARE, lambda start: Answer(rows(start, start + 20), next=start + 20 if start < 60 else None))
+    listing, asked = read(
+        BARE, lambda start: Response(rows(start, start + 20), next=start + 20 if start < 60 else None)
+    )
 
-    assert listing == Listing(rows(0, 80))
+    assert listing == ListResult(rows(0, 80))
     assert asked == [0, 20, 40, 60]
 
 
@@ -127,13 +130,13 @@ def test_rows_added_while_reading():
     """Rows that appear behind the promised total while pages are read are read too."""
     listing, asked = read(BARE, lambda start: paged(130 if start else 100)(start))
 
-    assert listing == Listing(rows(0, 130))
+    assert listing == ListResult(rows(0, 130))
     assert asked == [0, 50, 100]
 
 
 def test_pages_that_overlap():
     """A row that two pages share, because others were removed or added meanwhile, is there once."""
-    listing, _ = read(BARE, lambda start: Answer(rows(max(0, start - 3), min(start + 50, 90)), 90))
+    listing, _ = read(BARE, lambda start: Response(rows(max(0, start - 3), min(start + 50, 90)), 90))
 
     assert listing.error is None
     assert rows(0, 90) == list(listing.rows)
@@ -161,7 +164,7 @@ def test_pages_that_overlap():
 )
 def test_where_rows_lie(expected, listed, result):
     """Rows are found below their key or bare, as a list or as the map that PHP makes of a list with gaps."""
-    assert expected == listed.rows_in(Answer(result))
+    assert expected == listed.rows_in(Response(result))
 
 
 def test_the_first_page_is_asked_for_without_an_offset():
@@ -180,7 +183,7 @@ def test_the_first_page_is_asked_for_without_an_offset():
 )
 def test_a_portal_that_ignores_start(signals):
     """A page that comes again is reported with the rows there are, and never asked for in a circle."""
-    listing, asked = read(BARE, lambda _start: Answer(rows(0, 50), **signals))
+    listing, asked = read(BARE, lambda _start: Response(rows(0, 50), **signals))
 
     assert rows(0, 50) == list(listing.rows)
     assert isinstance(listing.error, PortalError)
@@ -191,7 +194,7 @@ def test_a_portal_that_ignores_start(signals):
 
 def test_a_portal_with_ever_new_rows():
     """A list without an end, each page new, is given up and reported."""
-    listing, asked = read(BARE, lambda start: Answer(rows(start, start + 50), next=start + 50))
+    listing, asked = read(BARE, lambda start: Response(rows(start, start + 50), next=start + 50))
 
     assert isinstance(listing.error, PortalError)
     assert len(asked) == 2000
@@ -200,7 +203,7 @@ def test_a_portal_with_ever_new_rows():
 @pytest.mark.parametrize("failing", [0, 50, 100])
 def test_a_page_that_fails(failing):
     """A page that cannot be read ends the list with its error, and what came before is kept."""
-    error = refusal("ACCESS_DENIED", "", "crm.status.list")
+    error = error_from_code("ACCESS_DENIED", "", "crm.status.list")
     listing, _ = read(BARE, lambda start: error if start == failing else paged(150)(start))
 
     assert listing.error is error
@@ -215,8 +218,8 @@ def test_sixty_types(clock, session, connect):
     portal = Portal(scenario="hostile", items=0, clock=clock)
     session.adapters["https://"].portal = portal
     client = connect(webhook_url=portal.base_url + portal.webhook_path)
-    owners = ListMethod("crm.enum.ownertype", "", lambda row: row["ID"], whole=True)
-    types, known = together(client, [all_rows(TYPES), all_rows(owners)])
+    owners = OffsetList("crm.enum.ownertype", "", lambda row: row["ID"], whole=True)
+    types, known = gather(client, [read_all(TYPES), read_all(owners)])
 
     assert sorted(row["id"] for row in portal.types()) == [row["id"] for row in types.rows]
     assert len(types.rows) > 50
@@ -227,7 +230,7 @@ def test_sixty_types(clock, session, connect):
 def test_first_page_asked_before(client: Client, portal: Portal):
     """A first page that came with something else is not asked for again."""
     first = client.call("crm.type.list", TYPES.params)
-    (listing,) = together(client, [all_rows(TYPES, first)])
+    (listing,) = gather(client, [read_all(TYPES, first)])
 
     assert len(portal.types()) == len(listing.rows)
     assert len(portal.requests) == 1
@@ -236,7 +239,7 @@ def test_first_page_asked_before(client: Client, portal: Portal):
 def test_a_page_that_is_limited_is_read_later(client: Client, portal: Portal):
     """A limit in the middle of paging costs a wait and no row."""
     portal.faults.add(Fault("crm.type.list", "QUERY_LIMIT_EXCEEDED"))
-    (listing,) = together(client, [all_rows(TYPES)])
+    (listing,) = gather(client, [read_all(TYPES)])
 
     assert listing.error is None
     assert len(portal.types()) == len(listing.rows)
@@ -254,7 +257,7 @@ def test_pages_after_the_first_share_a_request(told, mocker):
             {"result": {"result": {key: rows(start, min(start + 50, 237)) for key, start in starts.items()}}}
         )
 
-    (listing,) = together(told({"content": portal}), [all_rows(BARE)])
+    (listing,) = gather(told({"content": portal}), [read_all(BARE)])
 
-    assert listing == Listing(rows(0, 237))
+    assert listing == ListResult(rows(0, 237))
     assert len(mocker.request_history) == 2

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 import orjson
 import pytest
 
-from bitrix24_source.auth import Bitrix24Credentials, auth_from
-from bitrix24_source.client import Client, Settings
 from bitrix24_source.errors import Bitrix24Error, PortalError
+from bitrix24_source.rest.client import Client, ClientSettings
 from bitrix24_source.sandbox import Portal, SandboxServer
+from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
 
 from .conftest import CODE, PORTAL, URL
 
@@ -124,7 +124,7 @@ def test_a_detour_within_the_portal_is_no_move(told, caplog):
 )
 def test_followed(told, location):
     """The own domain, what is below it, allowed hosts and relative addresses are followed."""
-    client = told(moved(location.format(code=CODE)), GOOD, settings=Settings(allowed_hosts=["b24.partner.net"]))
+    client = told(moved(location.format(code=CODE)), GOOD, settings=ClientSettings(allowed_hosts=["b24.partner.net"]))
 
     assert client.call("profile").result == {"types": []}
 
@@ -204,7 +204,7 @@ def test_loopback_to_loopback(portal, clock):
     with SandboxServer(portal) as old, SandboxServer(Portal(items=10, clock=clock)) as new:
         new.portal.access.webhook_code = portal.webhook_code
         portal.move_to(new.base_url.replace("127.0.0.1", "localhost"))
-        client = Client(auth_from(Bitrix24Credentials(auth="webhook", webhook_url=old.webhook_url)))
+        client = Client(auth_from_credentials(Bitrix24Credentials(auth="webhook", webhook_url=old.webhook_url)))
 
         assert client.call("profile").result["ID"]
         assert client.portal == f"localhost:{new.port}"

@@ -7,9 +7,9 @@ import random
 import pytest
 import requests
 
-from bitrix24_source.client import Settings
 from bitrix24_source.errors import Bitrix24Error, LimitError, OperatingLimitError, UnavailableError
-from bitrix24_source.limits import Patience
+from bitrix24_source.rest.client import ClientSettings
+from bitrix24_source.rest.retry import RetryPolicy
 from bitrix24_source.sandbox import Fault, Portal
 
 GOOD = {"json": {"result": "at last"}}
@@ -152,7 +152,9 @@ def test_pauses_are_jittered(told, clock):
     ends = []
     for seed in (1, 2):
         begin = clock.monotonic()
-        told(PASSING_CODES[2], GOOD, settings=Settings(patience=Patience(rng=random.Random(seed)))).call("profile")
+        told(PASSING_CODES[2], GOOD, settings=ClientSettings(retry_policy=RetryPolicy(rng=random.Random(seed)))).call(
+            "profile"
+        )
         ends.append(clock.monotonic() - begin)
 
     assert ends[0] != ends[1]

@@ -13,15 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from bitrix24_source.auth import METHODS, Bitrix24Credentials, auth_from
-from bitrix24_source.batching import run
-from bitrix24_source.client import Client, Settings
 from bitrix24_source.errors import Bitrix24Error
-from bitrix24_source.limits import Patience
+from bitrix24_source.redaction import redact
+from bitrix24_source.rest.batching import call_many
+from bitrix24_source.rest.client import Client, ClientSettings
+from bitrix24_source.rest.protocol import Call
+from bitrix24_source.rest.retry import RetryPolicy
+from bitrix24_source.rest.token_store import FileTokenStore, TokenPair
+from bitrix24_source.rest.transport import Timeouts
 from bitrix24_source.sandbox import Clock, Fault, Portal, SandboxServer
-from bitrix24_source.tokens import FileTokenStore, TokenPair
-from bitrix24_source.transport import Timeouts, redacted
-from bitrix24_source.wire import Call
+from bitrix24_source.source.credentials import METHODS, Bitrix24Credentials, auth_from_credentials
 
 KINDS = [*METHODS, "access_token"]
 
@@ -69,8 +70,8 @@ def stage(request, portal: Portal, clock: Clock, everything_logged, tmp_path) ->
         if kind == "access_token":
             given["api_key"] = portal.access.issue().access_token
         credentials = Bitrix24Credentials(**given, token_file=str(tmp_path / "pair.json"))
-        settings = Settings(patience=Patience(attempts=3), timeouts=Timeouts(read=0.1))
-        client = Client(auth_from(credentials), settings, clock=clock)
+        settings = ClientSettings(retry_policy=RetryPolicy(attempts=3), timeouts=Timeouts(read=0.1))
+        client = Client(auth_from_credentials(credentials), settings, clock=clock)
         yield Stage(portal, server, client, credentials, everything_logged)
         client.close()
 
@@ -149,7 +150,7 @@ def test_nothing_is_shown(stage: Stage, failure):
     texts = []
     for ask in (
         lambda: stage.client.call("profile", {"x": 1}),
-        lambda: run(stage.client, [Call("profile"), Call("no.such.method"), Call("scope")]),
+        lambda: call_many(stage.client, [Call("profile"), Call("no.such.method"), Call("scope")]),
     ):
         try:
             texts.append(repr(ask()))
@@ -224,7 +225,7 @@ def test_malformed_credentials_are_not_repeated(auth):
         "api_key": secret + "/",
     }
     with pytest.raises(Bitrix24Error) as caught:
-        auth_from(
+        auth_from_credentials(
             Bitrix24Credentials(auth=auth, **broken, client_id=secret, client_secret=secret, refresh_token=secret)
         )
 
@@ -248,7 +249,7 @@ def test_malformed_credentials_are_not_repeated(auth):
 )  # fmt: skip
 def test_redacted(expected, text):
     """Codes and tokens in addresses become stars, and everything else stays readable."""
-    assert expected == redacted(text)
+    assert expected == redact(text)
 
 
 def test_nothing_but_the_body_carries_a_token(connect, portal, session):
@@ -257,7 +258,7 @@ def test_nothing_but_the_body_carries_a_token(connect, portal, session):
     session.hooks["response"].append(lambda response, **_: sent.append(response.request))
     client = connect("oauth2")
     client.call("crm.type.list", {"filter": {">id": 1}})
-    run(client, [Call("profile"), Call("scope")])
+    call_many(client, [Call("profile"), Call("scope")])
 
     calls = [request for request in sent if request.method == "POST"]
     token = client.auth.token()
@@ -268,7 +269,9 @@ def test_nothing_but_the_body_carries_a_token(connect, portal, session):
 
 def test_other_loggers_of_urllib3(everything_logged):
     """Whatever urllib3 says with an address in it, the code is starred as soon as there is a client."""
-    Client(auth_from(Bitrix24Credentials(auth="webhook", webhook_url="https://crm.example.com/rest/1/abc123/")))
+    Client(
+        auth_from_credentials(Bitrix24Credentials(auth="webhook", webhook_url="https://crm.example.com/rest/1/abc123/"))
+    )
     for name in ("urllib3.connectionpool", "urllib3.util.retry"):
         logging.getLogger(name).debug('%s "POST %s"', "https://crm.example.com:443", "/rest/1/abc123/profile")
 

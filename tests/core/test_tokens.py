@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bitrix24_source.errors import ConfigError, UnavailableError
-from bitrix24_source.tokens import FileTokenStore, TokenPair, fingerprint
+from bitrix24_source.rest.token_store import FileTokenStore, TokenPair, fingerprint
 
 PAIR = TokenPair("acc3ss", "refr3sh", fingerprint("first"))
 
@@ -166,7 +166,7 @@ def test_a_full_disk(store):
 
 HOLDER = """
 import sys
-from bitrix24_source.tokens import FileTokenStore, TokenPair
+from bitrix24_source.rest.token_store import FileTokenStore, TokenPair
 store = FileTokenStore(sys.argv[1])
 with store.lock():
     print("held", flush=True)

@@ -14,11 +14,11 @@ import orjson
 import pytest
 import trustme
 
-from bitrix24_source.auth import Bitrix24Credentials, auth_from
-from bitrix24_source.client import Client, Settings
 from bitrix24_source.errors import ConfigError, UnavailableError
+from bitrix24_source.rest.client import Client, ClientSettings
+from bitrix24_source.rest.transport import PortalTimeoutError, Timeouts, Transport
 from bitrix24_source.sandbox import Fault, Portal, SandboxServer
-from bitrix24_source.transport import TimedOutError, Timeouts, Transport
+from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
 
 from .conftest import CODE, read_request
 
@@ -37,7 +37,7 @@ def portal_at(clock) -> Iterator:
 
     def make(base_url: str, code: str = CODE, **timeouts: float) -> Client:
         credentials = Bitrix24Credentials(auth="webhook", webhook_url=f"{base_url}/rest/1/{code}/")
-        client = Client(auth_from(credentials), Settings(timeouts=Timeouts(**timeouts)), clock=clock)
+        client = Client(auth_from_credentials(credentials), ClientSettings(timeouts=Timeouts(**timeouts)), clock=clock)
         clients.append(client)
         return client
 
@@ -198,7 +198,7 @@ def stalling(sent: bytes):
 def test_answers_that_stop(loopback, portal_at, sent):
     """Wherever an answer stops it is a time-out, so that a batch is halved and not just repeated."""
     transport = Transport(timeouts=Timeouts(read=0.1))
-    with pytest.raises(TimedOutError, match="the portal did not answer in time"):
+    with pytest.raises(PortalTimeoutError, match="the portal did not answer in time"):
         transport.post(f"http://127.0.0.1:{loopback(stalling(sent)).port}/rest/1/{CODE}/profile", b"{}", "profile")
     transport.close()
 
@@ -215,7 +215,7 @@ def test_answers_that_drip(loopback):
                 connection.sendall(b" ")
 
     transport = Transport(timeouts=Timeouts(read=5, whole_answer=0.1))
-    with pytest.raises(TimedOutError):
+    with pytest.raises(PortalTimeoutError):
         transport.post(f"http://127.0.0.1:{loopback(drip).port}/rest/1/{CODE}/profile", b"{}", "profile")
     gone.set()
     transport.close()
@@ -245,7 +245,7 @@ def test_answers_that_are_cut_off(loopback, sent):
         transport.post(f"http://127.0.0.1:{loopback(cut).port}/rest/1/{CODE}/profile", b"{}", "profile")
     transport.close()
 
-    assert not isinstance(caught.value, TimedOutError)
+    assert not isinstance(caught.value, PortalTimeoutError)
 
 
 @pytest.mark.parametrize("size", [0, 1, 300_000, 3_000_000])

@@ -8,24 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bitrix24_source.errors import Bitrix24Error, PortalError, ScopeError, UnavailableError
-from bitrix24_source.sandbox.php import query_to_params
-from bitrix24_source.wire import (
-    Answer,
-    Call,
-    Operating,
-    batch_call,
-    command,
-    decipher,
-    has_long_integer,
-    operating_in,
-    read_batch,
-)
+from bitrix24_source.rest.batch_codec import decode_batch, encode_batch, encode_command
+from bitrix24_source.rest.json_codec import has_long_integer
+from bitrix24_source.rest.protocol import Call, Response, TimeUsage, parse_response, time_usage_in
+from bitrix24_source.sandbox import query_to_params
 
 WHERE = "crm.type.list at demo"
 
 
-def answered(envelope: object, status: int = 200) -> Answer:
-    return decipher(status, orjson.dumps(envelope), WHERE)
+def answered(envelope: object, status: int = 200) -> Response:
+    return parse_response(status, orjson.dumps(envelope), WHERE)
 
 
 # --- envelopes ------------------------------------------------------------------------------------------------------
@@ -37,12 +29,12 @@ def test_answer_with_everything():
 
     answer = answered({"result": {"types": []}, "total": 137, "next": 50, "time": time})
 
-    assert answer == Answer({"types": []}, 137, 50, Operating(1.25, 1757425271), "2025-07-01T15:00:00+03:00")
+    assert answer == Response({"types": []}, 137, 50, TimeUsage(1.25, 1757425271), "2025-07-01T15:00:00+03:00")
 
 
 def test_answer_with_nothing_but_a_result():
     """Everything beside `result` is optional, and absence is not zero."""
-    assert Answer(result=False, total=None, next=None, operating=None, server_time="") == answered({"result": False})
+    assert Response(result=False, total=None, next=None, operating=None, server_time="") == answered({"result": False})
 
 
 @pytest.mark.parametrize("result", [None, False, 0, "", [], {}])
@@ -124,7 +116,7 @@ def test_errors_bring_the_moment_of_their_end():
 def test_what_is_no_answer(kind, status, body, said):
     """A body without an envelope is named for what it is, and its status says whether later may be better."""
     with pytest.raises(kind) as caught:
-        decipher(status, body, WHERE)
+        parse_response(status, body, WHERE)
 
     assert said in str(caught.value)
     assert WHERE in str(caught.value)
@@ -133,14 +125,14 @@ def test_what_is_no_answer(kind, status, body, said):
 def test_bodies_are_never_quoted():
     """An unreadable answer is described and not repeated: it may hold anything."""
     with pytest.raises(UnavailableError) as caught:
-        decipher(502, b"<html>s3cret</html>", WHERE)
+        parse_response(502, b"<html>s3cret</html>", WHERE)
 
     assert "s3cret" not in str(caught.value)
 
 
 def test_what_a_strict_parser_refuses_is_read():
     """NaN and half a surrogate pair, which PHP can send, do not make an answer unreadable."""
-    answer = decipher(200, b'{"result": ["\\ud800", NaN]}', WHERE)
+    answer = parse_response(200, b'{"result": ["\\ud800", NaN]}', WHERE)
 
     assert answer.result[0] == "\ud800"
 
@@ -148,10 +140,10 @@ def test_what_a_strict_parser_refuses_is_read():
 @pytest.mark.parametrize(
     ("expected", "time"),
     [
-        (Operating(1.5, 1757425271), {"operating": 1.5, "operating_reset_at": 1757425271}),
-        (Operating(1.5, None), {"operating": "1.5"}),
-        (Operating(0.0, 7), {"operating": None, "operating_reset_at": "7"}),
-        (Operating(0.0, None), {"operating": float("nan")}),
+        (TimeUsage(1.5, 1757425271), {"operating": 1.5, "operating_reset_at": 1757425271}),
+        (TimeUsage(1.5, None), {"operating": "1.5"}),
+        (TimeUsage(0.0, 7), {"operating": None, "operating_reset_at": "7"}),
+        (TimeUsage(0.0, None), {"operating": float("nan")}),
         (None, {"operating_reset_at": 1757425271}),
         (None, {"operating": "much"}),
         (None, []),
@@ -160,7 +152,7 @@ def test_what_a_strict_parser_refuses_is_read():
 )
 def test_operating(expected, time):
     """The time budget is read where it is reported, and is unknown, not zero, where it is not."""
-    assert expected == operating_in(time)
+    assert expected == time_usage_in(time)
 
 
 # --- batches --------------------------------------------------------------------------------------------------------
@@ -170,19 +162,19 @@ def test_batch_ids_are_never_numeric():
     """Commands have names that PHP does not turn into a list, and none stops the others."""
     calls = [Call("profile"), Call("crm.type.list", {"start": 50})]
 
-    assert batch_call(calls).params == {"halt": 0, "cmd": {"c0": "profile", "c1": "crm.type.list?start=50"}}
+    assert encode_batch(calls).params == {"halt": 0, "cmd": {"c0": "profile", "c1": "crm.type.list?start=50"}}
 
 
 @pytest.mark.parametrize("size", [0, 51])
 def test_batches_take_one_to_fifty(size):
     """A batch that the portal would refuse is never written."""
     with pytest.raises(ValueError, match="1 to 50 calls"):
-        batch_call([Call("profile")] * size)
+        encode_batch([Call("profile")] * size)
 
 
 def test_operators_survive_phps_first_equals_sign():
     """A filter operator with `=` is encoded in the name: PHP would split there, and the filter would silently vanish."""
-    written = command(Call("crm.item.list", {"filter": {">=updatedTime": "2025-07-01T00:00:00+03:00"}}))
+    written = encode_command(Call("crm.item.list", {"filter": {">=updatedTime": "2025-07-01T00:00:00+03:00"}}))
 
     assert written == "crm.item.list?filter[%3E%3DupdatedTime]=2025-07-01T00%3A00%3A00%2B03%3A00"
     assert query_to_params(written.partition("?")[2]) == {"filter": {">=updatedTime": "2025-07-01T00:00:00+03:00"}}
@@ -190,19 +182,19 @@ def test_operators_survive_phps_first_equals_sign():
 
 def test_booleans_and_nothing():
     """true, false and null are what PHP casts back to them: 1, 0 and the empty text."""
-    assert command(Call("m", {"yes": True, "no": False, "none": None})) == "m?yes=1&no=0&none="
+    assert encode_command(Call("m", {"yes": True, "no": False, "none": None})) == "m?yes=1&no=0&none="
 
 
 @pytest.mark.parametrize("empty", [[], {}, ()])
 def test_empty_lists_cannot_be_written(empty):
     """An empty list or map has no spelling in a query: dropping it would change the call's meaning."""
     with pytest.raises(ValueError, match=r"filter\[@id\] is empty"):
-        command(Call("crm.item.list", {"filter": {"@id": empty}}))
+        encode_command(Call("crm.item.list", {"filter": {"@id": empty}}))
 
 
 def test_references_stay_bare():
     """A reference to an earlier result is written as in the vendor's examples."""
-    written = command(Call("crm.item.list", {"filter": {">id": "$result[c0][items][49][id]"}}))
+    written = encode_command(Call("crm.item.list", {"filter": {">id": "$result[c0][items][49][id]"}}))
 
     assert written == "crm.item.list?filter[%3Eid]=$result[c0][items][49][id]"
 
@@ -233,7 +225,7 @@ def as_php_keeps_it(value: object) -> object:
 @given(st.dictionaries(_FIRST_NAMES, _TREES, max_size=4))
 def test_php_reads_what_was_written(params):
     """Whatever names and values a command has, an independent reader of PHP's rules finds the same ones."""
-    method, _, query = command(Call("crm.item.list", params)).partition("?")
+    method, _, query = encode_command(Call("crm.item.list", params)).partition("?")
 
     assert method == "crm.item.list"
     assert {key: as_php_keeps_it(value) for key, value in params.items()} == query_to_params(query)
@@ -244,16 +236,16 @@ CALLS = [Call("profile"), Call("crm.type.list"), Call("crm.status.list")]
 
 def test_every_command_has_its_outcome():
     """Answers, errors and silence come back in the order of the calls."""
-    answer = Answer({
+    answer = Response({
         "result": {"c0": {"ID": "1"}},
         "result_error": {"c1": {"error": "insufficient_scope", "error_description": ""}},
         "result_total": [], "result_next": [],
         "result_time": {"c0": {"operating": 0.5, "operating_reset_at": 9}},
     })  # fmt: skip
 
-    first, second, third = read_batch(CALLS, answer)
+    first, second, third = decode_batch(CALLS, answer)
 
-    assert first == Answer({"ID": "1"}, operating=Operating(0.5, 9))
+    assert first == Response({"ID": "1"}, operating=TimeUsage(0.5, 9))
     assert isinstance(second, ScopeError)
     assert "crm.type.list" in str(second)
     assert third is None
@@ -261,27 +253,27 @@ def test_every_command_has_its_outcome():
 
 def test_paging_of_commands():
     """total and next of a command come from their own maps."""
-    answer = Answer({"result": {"c1": {"types": [1]}}, "result_total": {"c1": 137}, "result_next": {"c1": 50}})
+    answer = Response({"result": {"c1": {"types": [1]}}, "result_total": {"c1": 137}, "result_next": {"c1": 50}})
 
-    assert Answer({"types": [1]}, 137, 50) == read_batch(CALLS, answer)[1]
+    assert Response({"types": [1]}, 137, 50) == decode_batch(CALLS, answer)[1]
 
 
 @pytest.mark.parametrize("result", [[], None, False, "", {"result": []}, {"result": [], "result_error": []}, {}])
 def test_phps_empty_map(result):
     """[] in place of a map, or no map at all, leaves every command unanswered and nothing broken."""
-    assert read_batch(CALLS, Answer(result)) == [None, None, None]
+    assert decode_batch(CALLS, Response(result)) == [None, None, None]
 
 
 @pytest.mark.parametrize("empty", [None, False, 0, "", [], {}])
 def test_empty_answers_are_answers(empty):
     """A command that answered with nothing is answered."""
-    assert read_batch(CALLS[:1], Answer({"result": {"c0": empty}})) == [Answer(empty)]
+    assert decode_batch(CALLS[:1], Response({"result": {"c0": empty}})) == [Response(empty)]
 
 
 @pytest.mark.parametrize("error", ["NOT_FOUND", {"error": "NOT_FOUND"}, {"error": {"code": "NOT_FOUND"}}])
 def test_spellings_of_a_commands_error(error):
     """A command's error is understood as text, as v2's object and as v3's."""
-    (outcome,) = read_batch(CALLS[:1], Answer({"result": [], "result_error": {"c0": error}}))
+    (outcome,) = decode_batch(CALLS[:1], Response({"result": [], "result_error": {"c0": error}}))
 
     assert getattr(outcome, "code", None) == "NOT_FOUND"
 
@@ -293,7 +285,7 @@ def test_a_limited_command_brings_the_moment_of_its_end(inside):
     error = {"error": "OPERATION_TIME_LIMIT", **({"time": time} if inside else {})}
     times = {} if inside else {"c0": time}
 
-    (outcome,) = read_batch(CALLS[:1], Answer({"result": [], "result_error": {"c0": error}, "result_time": times}))
+    (outcome,) = decode_batch(CALLS[:1], Response({"result": [], "result_error": {"c0": error}, "result_time": times}))
 
     assert getattr(outcome, "reset_at", None) == 1757425271
 
@@ -302,12 +294,12 @@ def test_secrets_that_the_portal_repeats_are_scrubbed():
     """What the portal says in an error goes through the caller's scrubber, outside and inside a batch."""
     envelope = {"error": "ERROR_CORE", "error_description": "no s3cret"}
 
-    def scrub(text: str) -> str:
+    def redact(text: str) -> str:
         return text.replace("s3cret", "***")
 
     with pytest.raises(PortalError, match=r"no \*\*\*"):
-        decipher(400, orjson.dumps(envelope), WHERE, scrub)
-    (inside,) = read_batch(CALLS[:1], Answer({"result_error": {"c0": envelope}}), str, scrub)
+        parse_response(400, orjson.dumps(envelope), WHERE, redact)
+    (inside,) = decode_batch(CALLS[:1], Response({"result_error": {"c0": envelope}}), str, redact)
     assert "no ***" in str(inside)
 
 
@@ -317,7 +309,7 @@ def test_long_integers_keep_their_digits():
         b'{"result": {"big": 99999999999999999999, "more": -123456789012345678901234567890, "small": 7, "real": 1.5}}'
     )
 
-    result = decipher(200, body, "here").result
+    result = parse_response(200, body, "here").result
 
     assert result == {"big": 99999999999999999999, "more": -123456789012345678901234567890, "small": 7, "real": 1.5}
 
@@ -326,7 +318,7 @@ def test_long_integers_behind_long_fractions_keep_their_digits():
     """Seconds with twenty decimals come before the rows and do not hide what is among these."""
     body = b'{"result": {"took": [0.00012302398681640625, 0.00052499771118164062], "big": 99999999999999999999}}'
 
-    assert decipher(200, body, "here").result["big"] == 99999999999999999999
+    assert parse_response(200, body, "here").result["big"] == 99999999999999999999
 
 
 @pytest.mark.parametrize("tail", [b"}", b""])
@@ -338,5 +330,5 @@ def test_long_fractions_are_no_long_integers(tail):
 
 def test_number_of_absurd_length_is_no_reason_to_fail():
     """An integer that even Python refuses to read is rounded, and the answer is still an answer."""
-    assert decipher(200, b'{"result": [1' + b"0" * 300 + b", 5]}", "here").result[1] == 5
-    assert decipher(200, b'{"result": ["x", 1' + b"0" * 5000 + b"]}", "here").result[0] == "x"
+    assert parse_response(200, b'{"result": [1' + b"0" * 300 + b", 5]}", "here").result[1] == 5
+    assert parse_response(200, b'{"result": ["x", 1' + b"0" * 5000 + b"]}", "here").result[0] == "x"

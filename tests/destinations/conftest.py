@@ -19,9 +19,9 @@ import pytest
 import requests
 
 from bitrix24_source import bitrix24
-from bitrix24_source.auth import Bitrix24Credentials, auth_from
-from bitrix24_source.client import Client
+from bitrix24_source.rest.client import Client
 from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter
+from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
 
 TEXTS = (
     'a"b', '"', '""', "\\N", "\\n", "\\", "\\.", "a\nb", "a\r\nb", "\r", ",", "'", "''", " lead", " ", "\t", "NULL", "null",
@@ -80,7 +80,7 @@ def load() -> Callable[..., Any]:
         session = requests.Session()
         session.mount("https://", SandboxAdapter(portal))
         credentials = portal.credentials(portal.base_url)["webhook"]
-        client = Client(auth_from(Bitrix24Credentials(**credentials)), clock=portal.clock, session=session)
+        client = Client(auth_from_credentials(Bitrix24Credentials(**credentials)), clock=portal.clock, session=session)
         source = bitrix24(credentials=credentials, client=client, **arguments)
         return pipeline.run(source.with_resources(*resources) if resources else source, **how or {})
 

@@ -180,7 +180,7 @@ def test_the_command_loads_into_postgresql(elephant, clock, monkeypatch):
     """`load --destination postgres` works with credentials from the environment."""
     from click.testing import CliRunner
 
-    from bitrix24_source.cli import cli
+    from bitrix24_source.app.cli import cli
     from bitrix24_source.sandbox import SandboxServer
 
     monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", POSTGRES)

@@ -32,14 +32,14 @@ from databases import DuckDB, make
 from dlt.common.runtime.run_context import RunContext, switched_run_context
 
 from bitrix24_source import bitrix24
-from bitrix24_source.auth import Bitrix24Credentials, auth_from
-from bitrix24_source.client import Client, Settings
 from bitrix24_source.errors import Bitrix24Error
-from bitrix24_source.items import Ended, Rows, read_items
-from bitrix24_source.lists import ItemList
-from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter
-from bitrix24_source.sandbox.php import query_to_params
-from bitrix24_source.segments import Segment
+from bitrix24_source.reader.events import ListEnd, PageBatch
+from bitrix24_source.reader.id_ranges import IdRange
+from bitrix24_source.reader.list_queries import ListQuery
+from bitrix24_source.reader.scheduler import read_lists
+from bitrix24_source.rest.client import Client, ClientSettings
+from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter, query_to_params
+from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
 
 ODD_TYPES = [177, 1030, 1032, 1034, 1038, 1040, 1042, 1048, 1060]
 """of the hostile portal: odd values, 300 fields, names that collide, no stages, no categories, sparse ids, no items"""
@@ -90,11 +90,11 @@ class Line(SandboxAdapter):
         self.asked += _asked(json.loads(request.body or b"{}"), reply.body)
         return super()._response(reply, request, **kwargs)
 
-    def client(self, settings: Settings | None = None, auth: str = "webhook") -> Client:
+    def client(self, settings: ClientSettings | None = None, auth: str = "webhook") -> Client:
         session = requests.Session()
         session.mount("https://", self)
         credentials = Bitrix24Credentials(**self.portal.credentials(self.portal.base_url)[auth])
-        return Client(auth_from(credentials), settings, clock=self.portal.clock, session=session)
+        return Client(auth_from_credentials(credentials), settings, clock=self.portal.clock, session=session)
 
     def wasted(self) -> int:
         """Commands that brought no row which had not come before: strictly counted, looks for the newest ids as well."""
@@ -219,14 +219,14 @@ def reading() -> Callable[..., Reading]:
         auth: str = "webhook", **more: Any,
     ) -> Reading:  # fmt: skip
         done = Reading()
-        lists = [ItemList(type_, select=tuple(select), **more) for type_ in types]
-        for what in read_items(way.client(auth=auth), list(map(Segment, lists)), connections):
+        lists = [ListQuery(type_, select=tuple(select), **more) for type_ in types]
+        for what in read_lists(way.client(auth=auth), list(map(IdRange, lists)), connections):
             type_ = what.items.entity_type_id
-            if isinstance(what, Rows):
+            if isinstance(what, PageBatch):
                 assert type_ not in done.ended, "rows came after the end"
                 done.rows.setdefault(type_, []).extend(map(dict, what.rows))
                 done.left.append(what.left)
-            elif isinstance(what, Ended):
+            elif isinstance(what, ListEnd):
                 assert type_ not in done.ended, "a list ended twice"
                 done.ended[type_] = what.error
         return done

@@ -16,7 +16,7 @@ ENOUGH = 30.0
 def limited(clock, items, latency, billing="nested"):
     """A portal with the documented limits, whose pages take the given seconds each and for each row."""
     portal = Portal("bench", items=items, clock=clock, latency=latency)
-    portal.readings.batch_billing = billing
+    portal.interpretations.batch_billing = billing
     return portal
 
 
@@ -51,7 +51,7 @@ def only_the_commands_tell(answer):
 def test_either_figure_is_enough(clock, line, reading, spas, billing, tell):
     """The larger of the outer and the nested `operating` is believed, so that either may be missing."""
     portal = spas({177: 40_000}, crooked=True, latency=(0.3, 0.008))
-    portal.readings.batch_billing, portal.tell = billing, tell
+    portal.interpretations.batch_billing, portal.tell = billing, tell
     done = reading(line(portal))
 
     assert 0 == portal.limits.refused

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 from click.testing import CliRunner
 
-from bitrix24_source.cli import INCOMPLETE, cli
+from bitrix24_source.app.cli import INCOMPLETE, cli
 from bitrix24_source.sandbox import Portal, SandboxServer
 
 COUNTS = {177: 320, 1030: 7, 1032: 130, 1034: 0}
@@ -107,7 +107,7 @@ def test_references_that_are_not_filled_in(spas, line, reading, garbage, connect
     """OPEN-06: where `$result[...]` stays text, and whatever the portal makes of that, every item is read all the same."""
     portal = spas({177: 2700, 1030: 60}, crooked=True)
     portal.hear = lambda command: command.replace("$result[", "$other[")
-    portal.readings.garbage_id = garbage
+    portal.interpretations.garbage_id = garbage
     done = reading(line(portal), (177, 1030), connections)
 
     assert {177: None, 1030: None} == done.ended

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import pytest
 
-from bitrix24_source.items import Ended, read_items
-from bitrix24_source.lists import ItemList
+from bitrix24_source.reader.events import ListEnd
+from bitrix24_source.reader.id_ranges import IdRange
+from bitrix24_source.reader.list_queries import ListQuery
+from bitrix24_source.reader.scheduler import read_lists
+from bitrix24_source.rest.transport import PortalTimeoutError
 from bitrix24_source.sandbox import Fault
-from bitrix24_source.segments import Segment
-from bitrix24_source.transport import TimedOutError
 
 
 def once_empty(portal, mark):
@@ -51,21 +52,21 @@ def test_an_empty_first_page_where_items_are_known_to_be(spas, line):
     """An earlier run has seen ids: what ends before them is looked at again, and believed the second time."""
     portal = spas({177: 8}, crooked=True)
     once_empty(portal, "filter[%3Eid]=0")
-    items = ItemList(177, select=("id",))
-    came = list(read_items(line(portal).client(), [Segment(items, known=8)]))
+    items = ListQuery(177, select=("id",))
+    came = list(read_lists(line(portal).client(), [IdRange(items, known=8)]))
     for id_ in portal.items(177).ids():
         portal.items(177).delete(id_)
-    nothing = list(read_items(line(portal).client(), [Segment(items, known=8)]))
+    nothing = list(read_lists(line(portal).client(), [IdRange(items, known=8)]))
 
     assert [8, None] == [getattr(what, "rows", None) and len(what.rows) for what in came]
-    assert [Ended(items)] == nothing
+    assert [ListEnd(items)] == nothing
 
 
 def test_a_stretch_that_was_not_measured_before_the_run_ended(spas, line):
     """What a run has left after its first page is measured by the next one, and not read page by page."""
     portal = spas({177: 10_000})
-    rest = Segment.of_part(ItemList(177, select=("title",)), [50, None, None, 1.0, False])
-    rows = [row for what in read_items(line(portal).client(), [rest]) for row in getattr(what, "rows", ())]
+    rest = IdRange.from_stored(ListQuery(177, select=("title",)), [50, None, None, 1.0, False])
+    rows = [row for what in read_lists(line(portal).client(), [rest]) for row in getattr(what, "rows", ())]
 
     assert portal.items(177).ids()[50:] == sorted(row["id"] for row in rows)
     assert len(portal.requests) <= 10
@@ -78,7 +79,7 @@ def test_a_page_that_never_comes(clock, spas, line, reading, connections):
     portal.faults.add(Fault("batch", "hang", times=None, when=lambda asked: "entityTypeId=1030" in str(asked["cmd"])))
     done = reading(line(portal), types=(1030, 177, 1032), connections=connections)
 
-    assert isinstance(done.ended.pop(1030), TimedOutError)
+    assert isinstance(done.ended.pop(1030), PortalTimeoutError)
     assert {177: None, 1032: None} == done.ended
     assert portal.items(177).ids() == done.ids()
 
@@ -89,6 +90,6 @@ def test_a_portal_that_is_silent(spas, line, reading):
     portal = spas(dict.fromkeys(types, 10))
     portal.faults.add(Fault("batch", "hang", times=None))
 
-    with pytest.raises(TimedOutError):
+    with pytest.raises(PortalTimeoutError):
         reading(line(portal), types=types, connections=1)
     assert len(portal.requests) < 100

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import pytest
 
-from bitrix24_source.items import read_items
-from bitrix24_source.lists import ItemList
+from bitrix24_source.reader.id_ranges import IdRange
+from bitrix24_source.reader.list_queries import ListQuery
+from bitrix24_source.reader.scheduler import read_lists
 from bitrix24_source.sandbox import Fault
-from bitrix24_source.segments import Segment
 
 ENOUGH = 30.0
 """seconds that a request may take: half of what the cloud allows"""
@@ -45,8 +45,8 @@ def test_ids_beside_whole_rows(clock, spas, line):
     portal = spas({177: 20_000, 1030: 5_000}, crooked=True)
     slow(portal, clock, lambda command: 0.02 if "DESC" in command or "entityTypeId=177" in command else 1.2)
     way = line(portal)
-    lists = [Segment(ItemList(1030, select=("title",))), Segment(ItemList(177, select=("id",)))]
-    for _ in read_items(way.client(), lists, 1):
+    lists = [IdRange(ListQuery(1030, select=("title",))), IdRange(ListQuery(177, select=("id",)))]
+    for _ in read_lists(way.client(), lists, 1):
         pass
 
     assert max(way.seconds) <= ENOUGH

@@ -9,9 +9,9 @@ import threading
 import pytest
 from click.testing import CliRunner
 
-from bitrix24_source.cli import cli
+from bitrix24_source.app.cli import cli
+from bitrix24_source.app.error_messages import to_user_error
 from bitrix24_source.errors import ConfigError
-from bitrix24_source.run import explained
 from bitrix24_source.sandbox import SandboxServer
 
 UTM = {"utm_source", "utm_medium", "utm_campaign", "utm_content", "utm_term"}
@@ -39,7 +39,7 @@ def item_tables(crm):
 
 def why(error):
     """The sentence that a person reads of an error of dlt's."""
-    found = explained(error.value, "duckdb")
+    found = to_user_error(error.value, "duckdb")
     assert isinstance(found, ConfigError)
     return str(found)
 

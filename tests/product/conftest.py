@@ -29,11 +29,11 @@ from dlt.common.runtime.run_context import RunContext, switched_run_context
 from processes import Done, command
 
 from bitrix24_source import bitrix24 as bitrix24_source
-from bitrix24_source.auth import Bitrix24Credentials, auth_from
-from bitrix24_source.client import Client
+from bitrix24_source.rest.client import Client
 from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter, SandboxServer
-from bitrix24_source.sandbox.types import add_type, type_row
-from bitrix24_source.sandbox.user_values import add_user_field
+from bitrix24_source.sandbox.scenarios.spa_types import add_type, type_row
+from bitrix24_source.sandbox.scenarios.user_fields import add_user_field
+from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
 
 Row = dict[str, Any]
 
@@ -56,7 +56,7 @@ class Warehouse:
         session = requests.Session()
         session.mount("https://", SandboxAdapter(self.portal))
         credentials = Bitrix24Credentials(**self.portal.credentials(self.portal.base_url)["webhook"])
-        return Client(auth_from(credentials), clock=self.clock, session=session)
+        return Client(auth_from_credentials(credentials), clock=self.clock, session=session)
 
     def source(self, **arguments: Any) -> Any:
         credentials = self.portal.credentials(self.portal.base_url)["webhook"]
@@ -155,7 +155,7 @@ def many_types() -> Callable[..., None]:
     def fill(
         portal: Portal, count: int, *, pipelines: int = 1, enumerations: Sequence[Mapping[str, Any]] = ({},)
     ) -> None:
-        from bitrix24_source.sandbox.stages import SPA_STAGES
+        from bitrix24_source.sandbox.scenarios.stages import SPA_STAGES
 
         while len(portal.types()) < count:
             number = 1100 + 2 * len(portal.types())

@@ -20,7 +20,7 @@ import pytest
 import requests_mock
 
 from bitrix24_source import bitrix24
-from bitrix24_source.sandbox.php import query_to_params
+from bitrix24_source.sandbox import query_to_params
 
 FOLDER = os.environ.get("BITRIX24_SAMPLES")
 PORTAL = "https://vendor.bitrix24.com/rest/1/abcdefgh12345678/"

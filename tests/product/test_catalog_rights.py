@@ -195,7 +195,7 @@ def test_an_issue_belongs_to_its_load(warehouse, portal, clock):
 
 def test_a_type_whose_categories_are_refused_keeps_its_stages(warehouse, portal):
     """ENTITY_TYPE_NOT_SUPPORTED for a type without pipelines: the stage directories name its one category."""
-    portal.readings.one_category_types = "refused"
+    portal.interpretations.one_category_types = "refused"
     house = warehouse()
     house.run()
 
@@ -208,7 +208,7 @@ def test_a_type_whose_categories_are_refused_keeps_its_stages(warehouse, portal)
 @pytest.mark.parametrize("spelling", ["capitals", "small"])
 def test_templates_come_whole_however_a_portal_spells_parameters(warehouse, portal, spelling):
     """SELECT and select are both in the vendor's page: a portal that knows only one of them still shows more than ids."""
-    portal.readings.template_keys = spelling
+    portal.interpretations.template_keys = spelling
     house = warehouse()
     house.run()
 

@@ -387,7 +387,7 @@ def test_the_sandbox_is_loaded_into_the_folder_where_one_is(bitrix24, tmp_path, 
 def test_the_sandbox_serves_until_it_is_stopped(bitrix24, stop):
     """It prints credentials that work, each method, and stops without a traceback."""
     with subprocess.Popen(
-        [sys.executable, "-u", "-m", "bitrix24_source.cli", "sandbox", "--port", "0", "--items", "50"],
+        [sys.executable, "-u", "-m", "bitrix24_source.app.cli", "sandbox", "--port", "0", "--items", "50"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as running:  # fmt: skip
         said = ""
@@ -409,7 +409,7 @@ def test_the_sandbox_serves_until_it_is_stopped(bitrix24, stop):
 
 def test_the_sandbox_prints_toml_for_all_three_methods():
     """What it prints goes below [sources.bitrix24.credentials] as it is."""
-    from bitrix24_source.sandbox.serve import announcement
+    from bitrix24_source.sandbox.http.serve import announcement
 
     with SandboxServer(Portal(items=0)) as server:
         said = announcement(server)

@@ -23,9 +23,9 @@ import trustme
 
 from bitrix24_source import Bitrix24Error
 from bitrix24_source import bitrix24 as bitrix24_source
-from bitrix24_source.client import Settings
-from bitrix24_source.discovery import read_catalog
-from bitrix24_source.run import run as run_source
+from bitrix24_source.app.run import run_load as run_source
+from bitrix24_source.catalog.discovery import read_catalog
+from bitrix24_source.rest.client import ClientSettings
 from bitrix24_source.sandbox import Fault, SandboxServer
 
 CODE = "w3bh00kc0dew3bh0"
@@ -285,15 +285,19 @@ def test_a_request_limit_that_never_ends(portal, connect, clock):
 
 
 def test_a_time_budget_that_never_frees(portal, connect, clock):
-    """OPERATION_TIME_LIMIT is waited for up to the configured patience, and then said."""
+    """OPERATION_TIME_LIMIT is waited for up to the configured retry_policy, and then said."""
     portal.faults.add(Fault(kind="OPERATION_TIME_LIMIT", times=None))
-    settings = Settings()
+    settings = ClientSettings()
     before = clock.monotonic()
     with pytest.raises(Bitrix24Error, match=r"ten-minute time budget.* - .* - try again in ten minutes") as raised:
         read_catalog(connect(settings=settings))
 
     assert "OPERATION_TIME_LIMIT" == raised.value.code
-    assert settings.patience.operating_seconds <= clock.monotonic() - before < 2 * settings.patience.operating_seconds
+    assert (
+        settings.retry_policy.operating_seconds
+        <= clock.monotonic() - before
+        < 2 * settings.retry_policy.operating_seconds
+    )
 
 
 def test_a_limit_hit_for_a_while_ends_well(portal, connect, clock):
@@ -418,9 +422,9 @@ def test_a_destination_without_credentials_says_which_to_set(bitrix24):
 
 def test_a_driver_that_is_not_installed_is_named():
     """dlt's destinations need drivers of their own: the sentence says what to install."""
-    from bitrix24_source.failures import explained
+    from bitrix24_source.app.error_messages import to_user_error
 
-    said = str(explained(ModuleNotFoundError("No module named 'psycopg2'"), "postgres"))
+    said = str(to_user_error(ModuleNotFoundError("No module named 'psycopg2'"), "postgres"))
 
     assert said.startswith("the destination's driver is not installed")
     assert said.endswith('destination postgres - pip install "dlt[postgres]"')

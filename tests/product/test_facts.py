@@ -95,7 +95,7 @@ class Asker:
         """A page of a list; a filter is added to its own."""
         params = {**long.params, **more, "filter": {**long.params.get("filter", {}), **more.get("filter", {})}}
         result = self.result(long.method, **params)
-        return result[long.rows_at] if long.rows_at else result
+        return result[long.rows_key] if long.rows_key else result
 
     def long_list(self, method: str) -> LongList:
         """Something of this method that has more than two pages."""
@@ -140,8 +140,8 @@ class LongList:
     """A list that is read by id: method, where its rows lie, the name of the id, and what it is asked with."""
 
     method: str
-    rows_at: str
-    id_name: str
+    rows_key: str
+    id_field: str
     params: Mapping[str, Any]
 
 
@@ -665,11 +665,11 @@ BY_ID = ["crm.stagehistory.list", "crm.activity.list", "crm.item.productrow.list
 def test_other_lists_walk_fast_like_offsets(ask, method):
     """OPEN-12: do these lists with start=-1, `>id` and order by id give what the offset walk gives? Assumed and relied on."""
     long = ask.long_list(method)
-    slow = [row[long.id_name] for start in (0, PAGE) for row in ask.page(long, start=start)]
+    slow = [row[long.id_field] for start in (0, PAGE) for row in ask.page(long, start=start)]
     fast: list[Any] = []
     for _ in range(2):
-        bound = {f">{long.id_name}": fast[-1] if fast else 0}
-        fast += [row[long.id_name] for row in ask.page(long, start=-1, filter=bound)]
+        bound = {f">{long.id_field}": fast[-1] if fast else 0}
+        fast += [row[long.id_field] for row in ask.page(long, start=-1, filter=bound)]
 
     assert len(fast) == 2 * PAGE, f"two full pages of {method} have {len(fast)} rows"
     assert fast == slow, f"walking {method} by id in fast mode skips or repeats rows"
@@ -680,15 +680,15 @@ def test_references_reach_into_other_lists(ask, method):
     """OPEN-06: do `$result[c0][items][49][ID]` and `$result[c0][49][ID]` give the last id of a page? Chains of pages rest on it."""
     long = ask.long_list(method)
     query = params_to_query({**long.params, "start": -1})
-    rows_at = f"[{long.rows_at}]" if long.rows_at else ""
-    last = f"$result[c0]{rows_at}[{PAGE - 1}][{long.id_name}]"
-    bound = f"filter[%3E{long.id_name}]"
+    rows_key = f"[{long.rows_key}]" if long.rows_key else ""
+    last = f"$result[c0]{rows_key}[{PAGE - 1}][{long.id_field}]"
+    bound = f"filter[%3E{long.id_field}]"
     answer = ask.batch(c0=f"{method}?{query}&{bound}=0", c1=f"{method}?{query}&{bound}={last}")["result"]
     first, second = (
-        [row[long.id_name] for row in (answer[key][long.rows_at] if long.rows_at else answer[key])]
+        [row[long.id_field] for row in (answer[key][long.rows_key] if long.rows_key else answer[key])]
         for key in ("c0", "c1")
     )
-    direct = [row[long.id_name] for row in ask.page(long, start=-1, filter={f">{long.id_name}": first[-1]})]
+    direct = [row[long.id_field] for row in ask.page(long, start=-1, filter={f">{long.id_field}": first[-1]})]
 
     assert second == direct, f"a $result reference did not continue where the page of {method} ended"
 

@@ -16,13 +16,13 @@ import pytest
 from click.testing import CliRunner
 
 from bitrix24_source import Bitrix24Credentials, bitrix24
-from bitrix24_source.auth import auth_from
-from bitrix24_source.cli import cli
+from bitrix24_source.app.cli import cli
+from bitrix24_source.app.run import run_load
 from bitrix24_source.errors import ConfigError
-from bitrix24_source.portals import credentials_of, pipeline_of
-from bitrix24_source.run import run
 from bitrix24_source.sandbox import Portal, SandboxServer
-from bitrix24_source.source import configured_slices, connect
+from bitrix24_source.source.credentials import auth_from_credentials
+from bitrix24_source.source.portals import pipeline_name, portal_credentials
+from bitrix24_source.source.source import configured_slices, connect
 
 OAUTH = {
     "auth": "oauth2", "portal_url": "https://one.example.com", "client_id": "local.1", "client_secret": "secret-of-one",
@@ -108,7 +108,7 @@ def test_what_is_given_in_the_call_wins(configure, emea):
     configure("emea.credentials", {"auth": "webhook", "webhook_url": "https://old.example.com/rest/1/abc/"})
 
     assert 1 == len(list(bitrix24(portal="emea", credentials=ready).resources["spa_types"]))
-    assert ready["webhook_url"] == credentials_of("emea", {"webhook_url": ready["webhook_url"]}).webhook_url
+    assert ready["webhook_url"] == portal_credentials("emea", {"webhook_url": ready["webhook_url"]}).webhook_url
 
 
 def test_a_bare_value_is_refused_by_the_portals_section():
@@ -118,7 +118,7 @@ def test_a_bare_value_is_refused_by_the_portals_section():
 
 
 def file_of(credentials):
-    return auth_from(credentials)._store.path
+    return auth_from_credentials(credentials)._store.path
 
 
 def test_each_portal_has_its_own_token_file(configure):
@@ -128,7 +128,7 @@ def test_each_portal_has_its_own_token_file(configure):
     configure("two.credentials", {**OAUTH, "refresh_token": "refresh-of-two"})
     configure("three.credentials", {**OAUTH, "token_file": "of_three.json"})
     configure("alias_of_one.credentials", OAUTH)
-    files = {name: file_of(credentials_of(name)) for name in ("one", "two", "three", "alias_of_one")}
+    files = {name: file_of(portal_credentials(name)) for name in ("one", "two", "three", "alias_of_one")}
 
     assert files["one"] == files["alias_of_one"], "a refresh token is good for one use"
     assert 3 == len(set(files.values()))
@@ -154,7 +154,7 @@ def test_settings_are_the_portals_own_or_those_of_all(configure):
     configure("apac.credentials", {**OAUTH, "portal_url": "https://apac.example.com"})
     configure("emea", {"burst": 20, "slice_rows": 5})
     for portal in ("emea", "apac"):
-        client = connect(credentials_of(portal), portal=portal)
+        client = connect(portal_credentials(portal), portal=portal)
 
         assert {"emea": 20, "apac": 50}[portal] == client.settings.burst
         assert {"emea": 5, "apac": 100_000}[portal] == configured_slices(portal=portal).rows
@@ -166,15 +166,15 @@ def test_a_portals_source_has_its_name(configure):
     source = bitrix24(portal="emea")
 
     assert ("emea", "bitrix24") == (source.name, source.section)
-    assert ("bitrix24_emea", "bitrix24") == (pipeline_of("emea"), pipeline_of(None))
+    assert ("bitrix24_emea", "bitrix24") == (pipeline_name("emea"), pipeline_name(None))
     assert {"spa_types", "load_issues"} == set(source.with_resources("spa_types").selected_resources)
 
 
 def test_limits_are_kept_by_portal():
     """Two pipelines of one portal share a bucket within a process, whatever they are called; two portals do not."""
-    one, alias = (connect(credentials_of(name, OAUTH), portal=name) for name in ("one", "alias"))
+    one, alias = (connect(portal_credentials(name, OAUTH), portal=name) for name in ("one", "alias"))
     default = connect({**OAUTH, "portal_url": "https://one.example.com:443"})
-    two = connect(credentials_of("two", {**OAUTH, "portal_url": "https://two.example.com"}), portal="two")
+    two = connect(portal_credentials("two", {**OAUTH, "portal_url": "https://two.example.com"}), portal="two")
 
     assert one._bucket is alias._bucket is default._bucket
     assert one._bucket is not two._bucket
@@ -195,11 +195,11 @@ def test_two_portals_load_side_by_side(server, emea, configure, tmp_path):
 
     def load(portal):
         file = tmp_path / f"{portal}.duckdb"
-        run(
+        run_load(
             bitrix24(portal=portal).with_resources("spa_items"),
-            pipeline_name=pipeline_of(portal), dataset=pipeline_of(portal), destination=dlt.destinations.duckdb(str(file)),
+            pipeline_name=pipeline_name(portal), dataset=pipeline_name(portal), destination=dlt.destinations.duckdb(str(file)),
         )  # fmt: skip
-        return rows_of(file, pipeline_of(portal))
+        return rows_of(file, pipeline_name(portal))
 
     with ThreadPoolExecutor(2) as pool:
         apac, emea_rows = pool.map(load, ["apac", "emea"])

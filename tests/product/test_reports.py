@@ -17,10 +17,10 @@ import requests
 from dlt.common.runtime.run_context import RunContext, switched_run_context
 
 from bitrix24_source import bitrix24
-from bitrix24_source.auth import Bitrix24Credentials, auth_from
-from bitrix24_source.client import Client
-from bitrix24_source.run import run
+from bitrix24_source.app.run import run_load
+from bitrix24_source.rest.client import Client
 from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter
+from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
 
 REPORTS = Path(__file__).parents[2] / "pipelines" / "reports"
 NAMES = sorted(path.stem for path in REPORTS.glob("*.sql"))
@@ -81,9 +81,9 @@ def loaded(engine, tmp_path_factory):
     session = requests.Session()
     session.mount("https://", SandboxAdapter(portal))
     credentials = portal.credentials(portal.base_url)["webhook"]
-    client = Client(auth_from(Bitrix24Credentials(**credentials)), clock=clock, session=session)
+    client = Client(auth_from_credentials(Bitrix24Credentials(**credentials)), clock=clock, session=session)
     with switched_run_context(RunContext(str(folder))):
-        run(
+        run_load(
             bitrix24(credentials=credentials, client=client), pipeline_name="reports", destination=database.destination,
             dataset=database.dataset, pipelines_dir=str(folder / "pipelines"),
         )  # fmt: skip

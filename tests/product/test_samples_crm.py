@@ -67,13 +67,13 @@ class Crm(Documentation):
         self._page(answer, [*answer["result"], *other["result"]], given, "ID")
         return answer
 
-    def _page(self, answer, rows, given, id_name, rows_at=""):
+    def _page(self, answer, rows, given, id_field, rows_key=""):
         """What is behind the asked id, in the asked order."""
-        after = int(given.get("filter", {}).get(f">{id_name}", 0))
-        is_falling = given["order"][id_name].upper() == "DESC"
-        rows = [row for row in rows if int(row[id_name]) > after]
-        rows = sorted(rows, key=lambda row: int(row[id_name]), reverse=is_falling)
-        answer["result"] = {rows_at: rows} if rows_at else rows
+        after = int(given.get("filter", {}).get(f">{id_field}", 0))
+        is_falling = given["order"][id_field].upper() == "DESC"
+        rows = [row for row in rows if int(row[id_field]) > after]
+        rows = sorted(rows, key=lambda row: int(row[id_field]), reverse=is_falling)
+        answer["result"] = {rows_key: rows} if rows_key else rows
         answer["total"] = 0
 
 

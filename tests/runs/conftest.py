@@ -27,16 +27,16 @@ import requests
 from databases import DuckDB
 
 from bitrix24_source import bitrix24
-from bitrix24_source.auth import Bitrix24Credentials, auth_from
-from bitrix24_source.catalog import Issues
-from bitrix24_source.choice import ItemChoice, Slices
-from bitrix24_source.client import Client
-from bitrix24_source.discovery import read_catalog
-from bitrix24_source.rounds import Round
-from bitrix24_source.run import Loaded, run
-from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter
-from bitrix24_source.sandbox.php import query_to_params
-from bitrix24_source.selection import SPA_ITEMS, readings
+from bitrix24_source.app.run import LoadSummary, run_load
+from bitrix24_source.catalog.discovery import read_catalog
+from bitrix24_source.catalog.issues import IssueLog
+from bitrix24_source.rest.client import Client
+from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter, query_to_params
+from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
+from bitrix24_source.sync.engine import SyncRun
+from bitrix24_source.sync.options import SyncOptions
+from bitrix24_source.sync.selection import SPA_ITEMS, select_streams
+from bitrix24_source.sync.session import RunSession
 
 PLAIN = ("isClientEnabled", "isObserversEnabled", "isSourceEnabled", "isMycompanyEnabled", "isBeginCloseDatesEnabled")
 """switches that are off: fewer tables load faster, and what is in them is not what runs are about"""
@@ -103,30 +103,30 @@ class Reader:
     noted: list[str] = field(default_factory=list)
     tables: dict[int, dict[int, Row]] = field(default_factory=dict)
 
-    def run(self, types: Sequence[int] = (), slices: Slices | None = None, **choice: Any) -> dict[int, int]:
+    def run(self, types: Sequence[int] = (), slices: RunSession | None = None, **choice: Any) -> dict[int, int]:
         """One run, in as many rounds as the slices ask for; how many rows were written of each type that has any."""
         client = self.connect()
-        chosen = ItemChoice(types=types, slices=slices or Slices(), **choice)
+        chosen = SyncOptions(types=types, session=slices or RunSession(), **choice)
         written: Counter[int] = Counter()
         while True:
             written += self._round(client, chosen)
-            if not chosen.slices.unfinished:
+            if not chosen.session.unfinished:
                 return dict(written)
 
-    def _round(self, client: Client, choice: ItemChoice) -> Counter[int]:
+    def _round(self, client: Client, choice: SyncOptions) -> Counter[int]:
         """Memory is kept at the end only, as dlt does."""
-        catalog, issues, state = read_catalog(client, {"spa_types"}), Issues(self.clock.now), deepcopy(self.state)
-        lists = list(readings(catalog, client, choice, frozenset({SPA_ITEMS})))
+        catalog, issues, state = read_catalog(client, {"spa_types"}), IssueLog(self.clock.now), deepcopy(self.state)
+        lists = list(select_streams(catalog, client, choice, frozenset({SPA_ITEMS})))
         names = {one.table.name: one.items.entity_type_id for one in lists if one.table}
         written: Counter[int] = Counter()
-        for _, made in Round(client, lists, lambda _resource: state, choice, issues).made(catalog):
+        for _, made in SyncRun(client, lists, lambda _resource: state, choice, issues).batches(catalog):
             name = getattr(made.meta, "table_name", None) or made.meta.hints["table_name"]
             if name in names and isinstance(made.data, pa.Table):
                 type_, rows = names[name], made.data.to_pylist()
                 self.tables.setdefault(type_, {}).update({row["id"]: row for row in rows})
                 written[type_] += len(rows)
         self.state = state
-        self.noted += [issue.message for issue in issues.noted]
+        self.noted += [issue.message for issue in issues.issues]
         return written
 
     def connect(self) -> Client:
@@ -136,7 +136,7 @@ class Reader:
         session = requests.Session()
         session.mount("https://", self.line)
         credentials = self.portal.credentials(self.portal.base_url)["webhook"]
-        return Client(auth_from(Bitrix24Credentials(**credentials)), clock=self.clock, session=session)
+        return Client(auth_from_credentials(Bitrix24Credentials(**credentials)), clock=self.clock, session=session)
 
     @property
     def requests(self) -> int:
@@ -184,11 +184,11 @@ class Job(Reader):
     folder: Path = Path()
     database: DuckDB = field(kw_only=True)
 
-    def run(self, *resources: str, **arguments: Any) -> Loaded:  # type: ignore[override]
+    def run(self, *resources: str, **arguments: Any) -> LoadSummary:  # type: ignore[override]
         """One run of these resources, by default the items alone."""
         return self._run(resources or ("spa_items",), **arguments)
 
-    def run_all(self, **arguments: Any) -> Loaded:
+    def run_all(self, **arguments: Any) -> LoadSummary:
         """One run of everything that is on by default."""
         return self._run((), **arguments)
 
@@ -196,15 +196,15 @@ class Job(Reader):
         self,
         resources: Sequence[str],
         *,
-        slices: Slices | None = None,
+        slices: RunSession | None = None,
         refresh: bool = False,
         views: bool = True,
         **arguments: Any,
-    ) -> Loaded:
+    ) -> LoadSummary:
         credentials = self.portal.credentials(self.portal.base_url)["webhook"]
-        slices = slices or Slices()
+        slices = slices or RunSession()
         source = bitrix24(credentials=credentials, client=self.connect(), slices=slices, **arguments)
-        return run(
+        return run_load(
             source,
             pipeline_name="bitrix24",
             destination=self.database.destination,

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import pytest
 
-from bitrix24_source.choice import Slices
 from bitrix24_source.sandbox import Fault, Portal
-from bitrix24_source.sandbox.methods_products import product_rows
+from bitrix24_source.sandbox.methods.products import product_rows
+from bitrix24_source.sync.session import RunSession
 
 DAY = 24 * 3600
 PLAIN = ("isClientEnabled", "isObserversEnabled", "isSourceEnabled", "isMycompanyEnabled", "isBeginCloseDatesEnabled")
@@ -187,12 +187,12 @@ def test_product_rows_that_failed_are_read_again(crm, portal, clock):
 
 def test_a_portal_that_answers_the_rows_of_others(crm, portal, monkeypatch):
     """Rows of owners that nobody asked for are not taken for those of the asked ones: the type is listed."""
-    from bitrix24_source.sandbox import methods_products
+    from bitrix24_source.sandbox.methods import products
 
-    own = methods_products._numbers
-    monkeypatch.setattr(methods_products, "_numbers", lambda value: [number + 1000 for number in own(value)])
+    own = products._numbers
+    monkeypatch.setattr(products, "_numbers", lambda value: [number + 1000 for number in own(value)])
     monkeypatch.setattr(
-        methods_products,
+        products,
         "select_rows",
         lambda rows, *_: [dict(row) for row in rows] or [{"id": 1, "ownerId": 5555, "ownerType": "D"}],
     )
@@ -203,10 +203,10 @@ def test_a_portal_that_answers_the_rows_of_others(crm, portal, monkeypatch):
 
 def test_slices_take_product_rows_along(crm, portal):
     """A long first load in slices ends with the same product rows as one that was loaded at once."""
-    slices = Slices(rows=150)
+    slices = RunSession(rows=150)
     crm.run("deals", "product_rows", slices=slices)
 
-    assert slices.rounds > 2
+    assert slices.slices > 2
     assert {key for key in told_products(portal) if key[0] == 2} <= products(crm).keys()
     assert 400 == len(crm.rows("deals"))
 
@@ -273,7 +273,7 @@ def edit_activities(portal):
 @pytest.mark.parametrize("resources", [("activities", "activity_bindings"), ("activity_bindings",)])
 def test_bindings_that_come_with_activities_are_not_asked_for(crm, portal, clock, resources):
     """Where the list answers BINDINGS, all of them are there without a question for each activity, in later runs too."""
-    portal.readings.activity_bindings = "answered"
+    portal.interpretations.activity_bindings = "answered"
     crm.run(*resources)
     assert told_bindings(portal) == bindings(crm)
     assert 0 == asked(crm, "crm.activity.binding.list")
@@ -290,7 +290,7 @@ def test_bindings_that_come_with_activities_are_not_asked_for(crm, portal, clock
 @pytest.mark.parametrize("answer", ["absent", "refused", "repeated"])
 def test_bindings_that_do_not_come_with_activities_are_asked_for(crm, portal, clock, answer):
     """Left out, refused, or a row for each binding: activities come once, and their bindings are asked for, changed ones again."""
-    portal.readings.activity_bindings = answer
+    portal.interpretations.activity_bindings = answer
     crm.run("activities", "activity_bindings")
     assert told_bindings(portal) == bindings(crm)
     assert {int(row["ID"]) for row in portal.world.activities} == {row["id"] for row in crm.rows("activities")}
@@ -308,9 +308,9 @@ def test_bindings_that_do_not_come_with_activities_are_asked_for(crm, portal, cl
 
 def test_a_filter_on_their_changes_that_is_not_kept_is_found_out(crm, portal, clock):
     """Also by a portal that refuses to be asked for bindings: all activities are read, and load_issues says so."""
-    portal.readings.activity_bindings = "refused"
+    portal.interpretations.activity_bindings = "refused"
     crm.run("activities", "activity_bindings")
-    portal.readings.time_filter = "ignored"
+    portal.interpretations.time_filter = "ignored"
     clock.advance(DAY)
     first = edit_activities(portal)
     crm.run("activities", "activity_bindings")
@@ -336,7 +336,7 @@ def test_bindings_are_named_only_where_they_are_wanted(crm, portal, clock):
 
 def test_an_activity_that_does_not_say_what_it_is_bound_to(crm, portal):
     """Pairs that are no pairs, and no pairs at all, are not believed: for these activities the portal is asked."""
-    from bitrix24_source.lists import bindings_in
+    from bitrix24_source.reader.list_queries import bindings_in
 
     told = {
         "ID": "7",

@@ -30,7 +30,7 @@ def test_what_a_portal_makes_of_a_time(clock, spas, reader, understood, naive):
     """Whether it honours a literal, ignores it, or reads it in another zone: every change is there after the next run, what was
     found out is in load_issues, and all is read again only where no spelling works."""
     crm = reader(spas({177: 400, 1030: 60}))
-    crm.portal.readings.time_filter, crm.portal.readings.naive_dates = understood, naive
+    crm.portal.interpretations.time_filter, crm.portal.interpretations.naive_dates = understood, naive
     crm.run()
     written = []
     for changed in (7, 300):
@@ -58,7 +58,7 @@ def test_a_filter_that_is_ignored_after_the_trial(clock, spas, reader):
     def ignore_the_rest(_number):
         """What comes after the trial."""
         if any("id" in filter_ for _, filter_ in crm.line.lists()):
-            crm.portal.readings.time_filter = "ignored"
+            crm.portal.interpretations.time_filter = "ignored"
 
     crm.before = ignore_the_rest
     crm.run()
@@ -234,7 +234,7 @@ def test_the_night_when_clocks_change(spas, reader, start, understood):
     times the portal understands."""
     clock = at(*start)
     portal = spas({177: 60}, clock=clock, zone=ZoneInfo("Europe/Berlin"))
-    portal.readings.time_filter = understood
+    portal.interpretations.time_filter = understood
     crm = reader(portal)
     crm.run()
     items, number = portal.items(177), 0

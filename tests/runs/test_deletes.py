@@ -6,14 +6,16 @@ from __future__ import annotations
 
 import pytest
 
-from bitrix24_source.catalog import EntityType
-from bitrix24_source.choice import Slices, SweepSchedule
-from bitrix24_source.deletions import gone_types
-from bitrix24_source.items import Rows, read_items
-from bitrix24_source.lists import ItemList
-from bitrix24_source.memory import TypeMemory
+from bitrix24_source.catalog.model import EntityType
+from bitrix24_source.reader.events import PageBatch
+from bitrix24_source.reader.id_ranges import IdRange
+from bitrix24_source.reader.list_queries import ListQuery
+from bitrix24_source.reader.scheduler import read_lists
 from bitrix24_source.sandbox import Portal
-from bitrix24_source.segments import Segment
+from bitrix24_source.sync.checkpoint import Checkpoint
+from bitrix24_source.sync.options import ReconcileSchedule
+from bitrix24_source.sync.reconcile import confirmed_deleted_types
+from bitrix24_source.sync.session import RunSession
 
 HOUR, DAY = 3600, 24 * 3600
 
@@ -172,18 +174,18 @@ def test_ids_are_compared_once_a_day(clock, spas, job):
 @pytest.mark.parametrize(
     ("schedule", "expected"),
     [
-        (SweepSchedule(), [False, False, True, False, False, True]),
-        (SweepSchedule(hours=12), [False, True, False, True, False, True]),
-        (SweepSchedule(hours=0), [False] * 6),
-        (SweepSchedule(hours=0, runs=3), [False, False, True, False, False, True]),
-        (SweepSchedule(hours=24, runs=2), [False, True, False, True, False, True]),
-        (SweepSchedule(hours=0, now=True), [True] * 6),
+        (ReconcileSchedule(), [False, False, True, False, False, True]),
+        (ReconcileSchedule(hours=12), [False, True, False, True, False, True]),
+        (ReconcileSchedule(hours=0), [False] * 6),
+        (ReconcileSchedule(hours=0, runs=3), [False, False, True, False, False, True]),
+        (ReconcileSchedule(hours=24, runs=2), [False, True, False, True, False, True]),
+        (ReconcileSchedule(hours=0, now=True), [True] * 6),
     ],
     ids=["every day", "every 12 hours", "never", "every third run", "whichever comes first", "now"],
 )
 def test_the_schedule_of_sweeps(clock, schedule, expected):
     """By hours, by runs, never, or now."""
-    memory = TypeMemory(swept_at=clock.now().isoformat())
+    memory = Checkpoint(swept_at=clock.now().isoformat())
     sweeps = []
     for _ in range(6):
         clock.advance(8 * HOUR)
@@ -201,7 +203,7 @@ def test_nothing_is_swept_in_vain(clock, spas, job):
     crm.run()
     crm.portal.add_type("New", entity_type_id=1030, items=300)
     crm.portal.items(177).delete(9)
-    crm.run(sweep=True, slices=Slices(rows=100))
+    crm.run(sweep=True, slices=RunSession(rows=100))
     sweeps = [filter_ for type_, filter_ in crm.line.lists() if type_ == 177 and filter_.get(">id") == "0"]
 
     assert [9] == list(crm.marked())
@@ -293,7 +295,7 @@ def test_only_the_portals_own_word_counts(spas, reader):
     portal.deny_type(1030)
     absent = [EntityType(type_, {}) for type_ in (177, 1030, 1032)]
 
-    assert [1032] == [spa.entity_type_id for spa in gone_types(reader(portal).connect(), absent)]
+    assert [1032] == [spa.entity_type_id for spa in confirmed_deleted_types(reader(portal).connect(), absent)]
 
 
 def test_a_portal_that_lists_no_types_any_more(clock, spas, job):
@@ -342,8 +344,8 @@ def test_a_million_ids(clock, reader):
     crm = reader(Portal("bench", items=1_000_000, id_step=3, clock=clock))
     crm.portal.limits.operating_seconds = None
     client, seen = crm.connect(), 0
-    for what in read_items(client, [Segment(ItemList(177, {}, ("id",)))], 4):
-        seen += len(what.rows) if isinstance(what, Rows) else 0
+    for what in read_lists(client, [IdRange(ListQuery(177, {}, ("id",)))], 4):
+        seen += len(what.rows) if isinstance(what, PageBatch) else 0
 
     assert 1_000_000 == seen
     assert crm.requests <= 440

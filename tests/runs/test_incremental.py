@@ -9,8 +9,8 @@ from datetime import timedelta
 
 import pytest
 
-from bitrix24_source.choice import Slices
 from bitrix24_source.sandbox import Fault
+from bitrix24_source.sync.session import RunSession
 
 HOUR = 3600
 
@@ -135,7 +135,7 @@ def test_more_changes_than_a_slice_holds(clock, spas, reader):
         crm.portal.items(177).update(id_, title="changed")
     for _ in range(300):
         crm.portal.items(177).add(title="old", updatedTime="2019-05-01T10:00:00+03:00")
-    crm.run(slices=Slices(rows=500))
+    crm.run(slices=RunSession(rows=500))
 
     assert [] == crm.differs(177)
 
@@ -148,7 +148,7 @@ def test_changes_beside_a_first_reading_in_slices(clock, spas, reader):
     for id_ in range(1, 2501):
         crm.portal.items(177).update(id_, title="changed")
     crm.portal.add_type("New", entity_type_id=1030, items=2600)
-    crm.run(slices=Slices(rows=500))
+    crm.run(slices=RunSession(rows=500))
 
     assert [] == crm.differs(177, 1030)
 

@@ -9,9 +9,9 @@ import pytest
 from dlt.common.storages.load_package import PackageStorage
 from dlt.load.load import Load
 
-from bitrix24_source.choice import Slices
+from bitrix24_source.app.run import run_load
 from bitrix24_source.errors import Bitrix24Error, ConfigError
-from bitrix24_source.run import run
+from bitrix24_source.sync.session import RunSession
 
 HOUR = 3600
 TWENTY = {177: 3000, **{1030 + 2 * number: 40 for number in range(19)}}
@@ -199,7 +199,7 @@ def duckdb_threads(folder):
             found.extend(client.sql_client.execute_sql("select current_setting('threads')"))
         yield {"id": 1}
 
-    run(rows(), destination=dlt.destinations.duckdb(str(folder / "one.duckdb")), pipelines_dir=str(folder))
+    run_load(rows(), destination=dlt.destinations.duckdb(str(folder / "one.duckdb")), pipelines_dir=str(folder))
     return found
 
 
@@ -223,7 +223,7 @@ def test_duckdb_takes_one_table_after_the_other_in_long_loads(spas, job, monkeyp
         return run_of_dlt(self, pool)
 
     monkeypatch.setattr(Load, "run", seen)
-    job(spas({177: 300})).run(slices=Slices(rows=100), select={177: ["title"]})
+    job(spas({177: 300})).run(slices=RunSession(rows=100), select={177: ["title"]})
 
     assert workers[0] > 1
     assert {1} == set(workers[-2:])
@@ -244,7 +244,7 @@ def test_a_full_refresh_without_views_leaves_those_that_were_there(spas, job):
     crm = job(spas({177: 20, 1030: 20}))
     crm.run(*SPA)
     crm.execute("drop view {}.spa_items_1030_labeled")
-    crm.run(*SPA, refresh=True, views=False, slices=Slices(rows=10))
+    crm.run(*SPA, refresh=True, views=False, slices=RunSession(rows=10))
 
     assert {"spa_items_177_labeled"} == views_of(crm)
     assert [(20,)] == crm.query("select count(*) from {}.spa_items_177_labeled")
@@ -275,6 +275,6 @@ def test_a_refresh_that_fails_leaves_the_views_that_were_there(spas, job, monkey
 
     monkeypatch.setattr(dlt.Pipeline, "run", once)
     with pytest.raises(Bitrix24Error, match="the machine gave up"):
-        crm.run(*SPA, refresh=True, views=views, slices=Slices(rows=10))
+        crm.run(*SPA, refresh=True, views=views, slices=RunSession(rows=10))
 
     assert {"spa_items_177_labeled"} == views_of(crm)

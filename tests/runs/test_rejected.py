@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import pytest
 
-from bitrix24_source.choice import Slices
 from bitrix24_source.sandbox import Portal
+from bitrix24_source.sync.session import RunSession
 
 HOUR = 3600
 BOTH = ("spa_items", "deals")
@@ -55,7 +55,7 @@ def test_a_refresh_of_one_resource_keeps_what_others_rejected(crm):
     load(crm, "spa_items", refresh=True)
     assert (odd(crm, 2), odd(crm)) == (rejected(crm, "deals"), rejected(crm))
 
-    load(crm, "deals", refresh=True, slices=Slices(rows=150))
+    load(crm, "deals", refresh=True, slices=RunSession(rows=150))
     assert (odd(crm, 2), odd(crm)) == (rejected(crm, "deals"), rejected(crm))
 
 
@@ -152,7 +152,7 @@ def test_where_nothing_was_rejected_nothing_is_looked_up(spas, job, clock, monke
     crm = job(spas({177: 20}))
     crm.run()
     asked = []
-    monkeypatch.setattr("bitrix24_source.mended._keys", lambda client: asked.append(client) or [])
+    monkeypatch.setattr("bitrix24_source.sync.rejected_values._keys", lambda client: asked.append(client) or [])
     clock.advance(HOUR)
     crm.portal.items(177).update(1, title="changed")
     crm.run()

@@ -46,7 +46,7 @@ def test_a_refresh_gives_a_pair_and_kills_the_old_token(portal):
 
 def test_the_old_refresh_token_may_be_kept_alive(portal):
     """OPEN-16 as a switch."""
-    portal.readings.after_refresh = "old_pair_lives"
+    portal.interpretations.after_refresh = "old_pair_lives"
     old = portal.credentials("https://demo.bitrix24.test")["oauth2"]["refresh_token"]
     refresh(portal)
 
@@ -121,7 +121,7 @@ def test_the_token_goes_into_the_body_or_the_query_not_a_header(portal):
     token = refresh(portal)["access_token"]
     header = {"Authorization": f"Bearer {token}"}
     refused = portal.handle("POST", "/rest/profile", "", header)
-    portal.readings.auth_in_header = True
+    portal.interpretations.auth_in_header = True
 
     assert refused.status == 401
     assert portal.handle("POST", "/rest/profile", "", header).status == 200
@@ -209,7 +209,7 @@ def test_method_names_in_any_case(portal, ask):
     """b24pysdk asks for crm.item.List, so any case is right; a portal may be told to be strict (OPEN-01)."""
     lenient = ask("crm.type.getbyentitytypeid", entityTypeId=177)["status"]
     seen = portal.requests[-1].method
-    portal.readings.method_names = "documented"
+    portal.interpretations.method_names = "documented"
 
     assert (lenient, seen) == (200, "crm.type.getByEntityTypeId")
     assert ask("crm.type.getbyentitytypeid", entityTypeId=177)["status"] == 404

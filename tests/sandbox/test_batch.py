@@ -43,7 +43,7 @@ def test_after_a_short_page_the_chain_starts_over(ask, portal):
     page = "crm.item.list?entityTypeId=177&start=-1&order[id]=ASC&select[]=id&filter[>id]="
     commands = {"a": page + "170", "b": page + "$result[a][items][49][id]"}
     again = ask("batch", cmd=commands)["result"]["result"]["b"]["items"][0]
-    portal.readings.garbage_id = "error"
+    portal.interpretations.garbage_id = "error"
     refused = ask("batch", cmd=commands)["result"]["result_error"]
 
     assert again == {"id": 1}
@@ -71,7 +71,7 @@ def test_fifty_one_commands_are_refused(ask, portal):
     """The request is refused as a whole, or only the surplus, by how OPEN-08 is read."""
     commands = {f"c{place}": "profile" for place in range(51)}
     whole = ask("batch", cmd=commands)
-    portal.readings.batch_overflow = "commands"
+    portal.interpretations.batch_overflow = "commands"
     single = ask("batch", cmd=commands)["result"]
 
     assert (whole["status"], whole["error"]) == (400, "ERROR_BATCH_LENGTH_EXCEEDED")

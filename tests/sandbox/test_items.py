@@ -38,7 +38,7 @@ def test_offsets_walk_through_all(ask, portal):
 def test_fast_mode_does_not_count(ask, portal):
     """`start=-1` gives `total` 0, or none at all, and never a `next`."""
     answer = ask("crm.item.list", entityTypeId=TYPE, start=-1)
-    portal.readings.fast_total = "absent"
+    portal.interpretations.fast_total = "absent"
 
     assert (answer["total"], "next" in answer) == (0, False)
     assert "total" not in ask("crm.item.list", entityTypeId=TYPE, start=-1)
@@ -119,7 +119,7 @@ def test_moments_compare_as_moments(ids, ask):
 def test_a_portal_may_ignore_the_bound_on_a_time(ids, portal):
     """FIELD-02 as a switch: an ISO bound in the far future finds everything where it should find nothing."""
     assert ids(**{">=updatedTime": "2099-01-01T00:00:00+03:00"}) == []
-    portal.readings.time_filter = "iso_ignored"
+    portal.interpretations.time_filter = "iso_ignored"
 
     assert len(ids(**{">=updatedTime": "2099-01-01T00:00:00+03:00"})) == 50
     assert ids(**{">=updatedTime": "2099-01-01 00:00:00"}) == []

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from bitrix24_source.sandbox import Portal
-from bitrix24_source.sandbox.registry import METHODS
+from bitrix24_source.sandbox.portal.registry import METHODS
 
 NAMES = [
     "id",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bitrix24_source.sandbox.php import as_php_json, query_to_params, resolve_references
+from bitrix24_source.sandbox.http.php import as_php_json, query_to_params, resolve_references
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_b24pysdk_with_offsets(portal, tls_server):
 @pytest.mark.parametrize("garbage_id", ["zero", "error"])
 def test_b24pysdk_with_chained_batches(portal, tls_server, garbage_id):
     """`as_list_fast` chains fifty pages by `$result[...]`, whatever the portal makes of the literal behind the last page."""
-    portal.readings.garbage_id = garbage_id
+    portal.interpretations.garbage_id = garbage_id
     request = client_of(tls_server).crm.item.list(entity_type_id=TYPE, select=FIELDS)
     rows = list(request.as_list_fast().result)
 

@@ -14,7 +14,7 @@ import requests
 import trustme
 
 from bitrix24_source.sandbox import Fault, Portal, SandboxServer
-from bitrix24_source.sandbox.serve import serve_forever
+from bitrix24_source.sandbox.http.serve import serve_forever
 
 
 @pytest.fixture

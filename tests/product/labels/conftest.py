@@ -23,9 +23,9 @@ import pytest
 import requests
 
 from bitrix24_source import bitrix24, create_views
-from bitrix24_source.auth import Bitrix24Credentials, auth_from
-from bitrix24_source.client import Client
+from bitrix24_source.rest.client import Client
 from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter
+from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
 
 TABLE = 177
 
@@ -69,7 +69,9 @@ class House:
         session = requests.Session()
         session.mount("https://", SandboxAdapter(self.portal))
         credentials = self.portal.credentials(self.portal.base_url)["webhook"]
-        client = Client(auth_from(Bitrix24Credentials(**credentials)), clock=self.portal.clock, session=session)
+        client = Client(
+            auth_from_credentials(Bitrix24Credentials(**credentials)), clock=self.portal.clock, session=session
+        )
         source = bitrix24(credentials=credentials, client=client, **arguments)
         return source.with_resources(*(resources or SMART_PROCESSES))
 

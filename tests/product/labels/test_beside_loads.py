@@ -11,8 +11,9 @@ import dlt
 import psycopg2
 import pytest
 
-from bitrix24_source import create_views, drop_views, views
+from bitrix24_source import create_views, drop_views
 from bitrix24_source.sandbox import Portal
+from bitrix24_source.views import database
 
 TABLE = 177
 VIEW = f"spa_items_{TABLE}_labeled"
@@ -172,14 +173,14 @@ def reading(house):
 
 def test_a_view_that_is_the_same_is_left_alone(in_postgres, monkeypatch):
     """A reader who takes long holds up nothing, because nothing is done to a view that would say the same."""
-    monkeypatch.setattr(views, "LOCK_SECONDS", 0.05)
+    monkeypatch.setattr(database, "LOCK_SECONDS", 0.05)
     with reading(in_postgres):
         assert [] == create_views(in_postgres.pipeline)
 
 
 def test_a_view_does_not_wait_for_its_readers(in_postgres, monkeypatch):
     """A view that must change waits for seconds and not for ever, and changes with the next load."""
-    monkeypatch.setattr(views, "LOCK_SECONDS", 0.05)
+    monkeypatch.setattr(database, "LOCK_SECONDS", 0.05)
     in_postgres.portal.add_field(TABLE, "NOTE", "string", "Note")
     in_postgres.run()
     with reading(in_postgres):
@@ -192,7 +193,7 @@ def test_a_view_does_not_wait_for_its_readers(in_postgres, monkeypatch):
 
 def test_a_reader_does_not_cost_a_view_its_rights(in_postgres, monkeypatch):
     """A view that is read too long is not dropped as soon as it is free: it stays, with its rights, for the next load."""
-    monkeypatch.setattr(views, "LOCK_SECONDS", 1)
+    monkeypatch.setattr(database, "LOCK_SECONDS", 1)
     in_postgres.execute(f"GRANT SELECT ON {VIEW} TO PUBLIC")
     in_postgres.portal.add_field(TABLE, "NOTE", "string", "Note")
     in_postgres.run()

@@ -7,9 +7,9 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from bitrix24_source.fields import Field
-from bitrix24_source.view_names import Spelling
-from bitrix24_source.view_sql import LabeledView, Stored
+from bitrix24_source.schema.fields import Field
+from bitrix24_source.views.column_names import NameRules
+from bitrix24_source.views.query import LabeledView, StoredTables
 
 FIELDS = [
     Field("id", "ID", "integer", "ID"),
@@ -37,7 +37,7 @@ def written(request):
     caps = getattr(dlt.destinations, request.param)().capabilities()
     limit = caps.max_column_identifier_length or caps.max_identifier_length
     folded = caps.casefold_identifier
-    stored = Stored(TABLES, lambda name: ["crm", folded(name)], folded, Spelling(limit, caps.sqlglot_dialect))
+    stored = StoredTables(TABLES, lambda name: ["crm", folded(name)], folded, NameRules(limit, caps.sqlglot_dialect))
     return LabeledView(stored, "deals", 2, FIELDS, is_spa=False).select(), caps
 
 
@@ -65,7 +65,7 @@ def test_columns_are_named_as_the_destination_keeps_them(written):
 def test_redshift_orders_a_list_within_its_group():
     """sqlglot's own spelling of an ordered list is none that Redshift takes."""
     caps = dlt.destinations.redshift().capabilities()
-    stored = Stored(TABLES, lambda name: ["crm", name], str, Spelling(127, caps.sqlglot_dialect))
+    stored = StoredTables(TABLES, lambda name: ["crm", name], str, NameRules(127, caps.sqlglot_dialect))
     sql = LabeledView(stored, "deals", 2, FIELDS, is_spa=False).select().sql("redshift")
 
     assert "', ') WITHIN GROUP (ORDER BY" in sql

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitrix24_source.view_names import Spelling, Titled, same, view_names
+from bitrix24_source.views.column_names import NamedField, NameRules, collation_key, view_names
 
-POSTGRES = Spelling(63, "postgres")
-DUCKDB = Spelling(65_536, "duckdb")
+POSTGRES = NameRules(63, "postgres")
+DUCKDB = NameRules(65_536, "duckdb")
 WORDS = ("", "ID", "semantics", "in account currency")
 
 
@@ -20,7 +20,7 @@ def named(*fields, spelling=POSTGRES):
 
 
 def custom(identifier, *titles, words=("",)):
-    return Titled(identifier, titles, words)
+    return NamedField(identifier, titles, words)
 
 
 titles = st.text(st.characters(), max_size=80) | st.sampled_from(
@@ -28,7 +28,7 @@ titles = st.text(st.characters(), max_size=80) | st.sampled_from(
 )
 fields = st.lists(
     st.builds(
-        Titled,
+        NamedField,
         st.integers(1, 40).map(lambda number: f"uf_{number}"),
         st.tuples(titles),
         st.sampled_from([("",), ("", "ID"), WORDS]),
@@ -39,7 +39,7 @@ fields = st.lists(
 )  # fmt: skip
 
 
-@given(fields, st.sampled_from([POSTGRES, DUCKDB, Spelling(300, "bigquery"), Spelling(255, "athena")]), st.randoms())
+@given(fields, st.sampled_from([POSTGRES, DUCKDB, NameRules(300, "bigquery"), NameRules(255, "athena")]), st.randoms())
 def test_names_are_valid_different_and_stable(wanted, spelling, chance):
     """No two look alike, none is empty, too long or broken, and the order of the fields changes nothing."""
     names = view_names(wanted, spelling)
@@ -47,7 +47,7 @@ def test_names_are_valid_different_and_stable(wanted, spelling, chance):
     chance.shuffle(shuffled)
 
     assert {(field.identifier, word) for field in wanted for word in field.words} == set(names)
-    assert len(names) == len(set(map(same, names.values())))
+    assert len(names) == len(set(map(collation_key, names.values())))
     assert all(name.strip() and len(name.encode()) <= spelling.max_bytes for name in names.values())
     assert not any(char < " " for name in names.values() for char in name)
     assert names == view_names(shuffled, spelling)
@@ -69,7 +69,7 @@ def test_equal_titles_all_bear_their_identifiers():
 
 def test_own_fields_keep_their_names():
     """Whatever custom fields are called, Bitrix24's own are called as before."""
-    own = Titled("stage_id", ("Stage",), ("", "ID"), rank=0)
+    own = NamedField("stage_id", ("Stage",), ("", "ID"), rank=0)
     names = named(own, custom("uf_a", "Stage ID"))
 
     assert {"Stage", "Stage ID", "Stage ID uf_a"} == set(names.values())
@@ -125,4 +125,4 @@ def test_long_identifiers_become_digests():
 )
 def test_what_a_destination_refuses_is_replaced(dialect, expected):
     """BigQuery, Databricks and Athena have stricter rules than quoting."""
-    assert [expected] == list(named(custom("uf_a", "1. Цена, $ (net)"), spelling=Spelling(255, dialect)).values())
+    assert [expected] == list(named(custom("uf_a", "1. Цена, $ (net)"), spelling=NameRules(255, dialect)).values())

@@ -30,12 +30,11 @@ import pytest
 import requests
 
 from bitrix24_source import bitrix24
-from bitrix24_source.auth import Bitrix24Credentials, auth_from
-from bitrix24_source.choice import Slices
-from bitrix24_source.client import Client, Settings
-from bitrix24_source.run import Loaded, run
-from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter, SandboxServer
-from bitrix24_source.sandbox.php import query_to_params
+from bitrix24_source.app.run import LoadSummary, run_load
+from bitrix24_source.rest.client import Client, ClientSettings
+from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter, SandboxServer, query_to_params
+from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
+from bitrix24_source.sync.session import RunSession
 
 SLICE = 600
 PLAIN = ("isClientEnabled", "isSourceEnabled", "isMycompanyEnabled", "isBeginCloseDatesEnabled")
@@ -85,7 +84,7 @@ class Night:
     portal: Portal
     folder: Path
     auth: str = "webhook"
-    settings: Settings | None = None
+    settings: ClientSettings | None = None
     given: dict[str, Any] = field(default_factory=dict)
     before: Callable[[int], None] = lambda _number: None
     line: Line = field(init=False, repr=False)
@@ -104,7 +103,7 @@ class Night:
         self.before = lambda _number: None
         session = requests.Session()
         session.mount("https://", self.line)
-        auth = auth_from(Bitrix24Credentials(**self.credentials))
+        auth = auth_from_credentials(Bitrix24Credentials(**self.credentials))
         return Client(auth, self.settings, clock=self.portal.clock, session=session)
 
     def run(
@@ -114,20 +113,20 @@ class Night:
         wait_seconds: float = 0.0,
         progress: Any = None,
         **arguments: Any,
-    ) -> Loaded:
+    ) -> LoadSummary:
         """One run of these resources, by default of the items alone."""
-        slices = Slices(slice_rows)
+        slices = RunSession(slice_rows)
         given = {"connections": 1, **arguments}
         source = bitrix24(credentials=self.credentials, client=self.client(), slices=slices, **given)
-        return run(
+        return run_load(
             source, pipeline_name="night", destination=dlt.destinations.duckdb(str(self.database)), dataset="crm",
             resources=resources or ("spa_items",), pipelines_dir=str(self.pipelines), slices=slices,
             wait_seconds=wait_seconds, progress=progress,
         )  # fmt: skip
 
-    def run_as_configured(self, *resources: str, progress: Any) -> Loaded:
+    def run_as_configured(self, *resources: str, progress: Any) -> LoadSummary:
         """A run of these resources, by default of everything, that finds its credentials where a scheduler puts them."""
-        return run(
+        return run_load(
             bitrix24(client=self.client()), pipeline_name="night", destination=dlt.destinations.duckdb(str(self.database)),
             dataset="crm", resources=resources, pipelines_dir=str(self.pipelines), progress=progress,
         )  # fmt: skip
@@ -243,10 +242,10 @@ from dlt.common.storages.load_package import PackageStorage
 from dlt.destinations.impl.duckdb.duck import DuckDbClient
 
 from bitrix24_source import bitrix24
-from bitrix24_source.auth import Bitrix24Credentials, auth_from
-from bitrix24_source.choice import Slices
-from bitrix24_source.client import Client
-from bitrix24_source.run import run
+from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
+from bitrix24_source.sync.session import RunSession
+from bitrix24_source.rest.client import Client
+from bitrix24_source.app.run import run_load
 from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter
 
 counts, off, credentials, folder, moment, nth, rows = json.loads(sys.argv[1])
@@ -288,7 +287,7 @@ for entity_type_id, items in counts.items():
     portal.add_type(f"Process {entity_type_id}", entity_type_id=int(entity_type_id), items=items, off=off)
 session = requests.Session()
 session.mount("https://", SandboxAdapter(portal))
-client = Client(auth_from(Bitrix24Credentials(**credentials)), clock=clock, session=session)
+client = Client(auth_from_credentials(Bitrix24Credentials(**credentials)), clock=clock, session=session)
 slices = Slices(rows)
 run(
     bitrix24(credentials=credentials, client=client, slices=slices, connections=1), pipeline_name="night",
@@ -334,7 +333,7 @@ class Command:
     auth: str = "webhook"
 
     def start(
-        self, *options: str, python: Sequence[str] = ("-m", "bitrix24_source.cli"), **environment: str
+        self, *options: str, python: Sequence[str] = ("-m", "bitrix24_source.app.cli"), **environment: str
     ) -> subprocess.Popen[str]:
         given = {
             f"SOURCES__BITRIX24__CREDENTIALS__{key.upper()}": value

@@ -84,7 +84,7 @@ def test_a_locked_database_costs_no_request(night, lock, victim):
 
 FULL = """
 import resource, sys
-from bitrix24_source.cli import main
+from bitrix24_source.app.cli import main
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)),) * 2)
 main()
 """

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import pytest
 from dlt.common.runtime.collector import NullCollector
 
+from bitrix24_source.app.pipeline_lock import pipeline_lock
 from bitrix24_source.errors import UnavailableError
-from bitrix24_source.leftovers import only_run
 from bitrix24_source.sandbox import Fault, Portal, SandboxServer
 
 pytestmark = pytest.mark.slow
@@ -58,10 +58,10 @@ def test_the_second_run_waits(server, command, tmp_path):
 
 
 def test_the_second_run_does_not_wait_for_ever(night):
-    """After its patience a run says which other one is in the way and where; nothing is asked of the portal."""
+    """After its retry_policy a run says which other one is in the way and where; nothing is asked of the portal."""
     job = night()
     with (
-        only_run("night", str(job.pipelines)),
+        pipeline_lock("night", str(job.pipelines)),
         pytest.raises(
             UnavailableError, match=r"another run of the pipeline 'night' .* working folder .*/night - let it end"
         ),
@@ -75,7 +75,7 @@ def test_the_second_run_does_not_wait_for_ever(night):
 def test_runs_of_two_pipelines_do_not_wait(night):
     """Another pipeline's folder is no reason to wait."""
     job = night()
-    with only_run("another", str(job.pipelines)):
+    with pipeline_lock("another", str(job.pipelines)):
         assert job.run().rows["spa_items_177"] == 500
 
 
@@ -84,7 +84,7 @@ def test_two_runs_in_one_process(night):
     job, other_is_in, may_go = night(), threading.Event(), threading.Event()
 
     def hold() -> None:
-        with only_run("night", str(job.pipelines)):
+        with pipeline_lock("night", str(job.pipelines)):
             other_is_in.set()
             may_go.wait()
 

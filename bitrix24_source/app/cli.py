@@ -1,0 +1,294 @@
+"""The command line: check, spa-info, load and sandbox."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from ..errors import Bitrix24Error
+    from ..rest import Client
+
+
+NOTHING_USABLE, INCOMPLETE, STOPPED = 1, 3, 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="dlt-source-bitrix24", prog_name="bitrix24")
+def cli() -> None:
+    """Bitrix24's smart processes as typed tables in DuckDB or a warehouse.
+
+    Example: bitrix24 load --sandbox
+    """
+
+
+def main() -> None:
+    """Entry point of the console script: foreseeable problems are one line, never a traceback."""
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
+    logging.getLogger("dlt").addFilter(_keep_first_line)
+    from ..errors import Bitrix24Error  # noqa: PLC0415 - errors are light, and only needed here
+
+    failure = None
+    try:
+        cli.main(standalone_mode=True)
+    except Bitrix24Error as error:
+        failure = error
+    except Exception as error:
+        failure = _unreadable_configuration(error)
+        if failure is None:
+            raise
+    if failure is not None:
+        click.echo(f"bitrix24: {failure}", err=True)
+        sys.exit(NOTHING_USABLE)
+
+
+def _keep_first_line(record: logging.LogRecord) -> bool:
+    """Of what dlt logs: whole tracebacks of what is then said in one sentence help nobody."""
+    if logging.getLogger("dlt").getEffectiveLevel() > logging.DEBUG:
+        record.msg, record.args = (
+            record.getMessage().partition("\n")[0].removesuffix(" Traceback (most recent call last):"),
+            (),
+        )
+        record.exc_info = record.exc_text = None
+    return True
+
+
+def _unreadable_configuration(error: Exception) -> Bitrix24Error | None:
+    """What dlt says of a file or value that it cannot read, in one sentence; None for any other error."""
+    if "dlt" not in sys.modules:
+        return None
+    from dlt.common.configuration.exceptions import ConfigurationException  # noqa: PLC0415 - `--help` should not wait
+
+    from ..errors import ConfigError  # noqa: PLC0415
+
+    if not isinstance(error, ConfigurationException):
+        return None
+    what = " ".join(str(error).split())[:400]
+    return ConfigError("the configuration cannot be read", what, 'compare it with the README, "A real portal"')
+
+
+sandbox_option = click.option("--sandbox", is_flag=True, help="Start a portal on this machine and use it.")
+portal_option = click.option("--portal", metavar="P", help="One of several: the portal of [sources.bitrix24.P].")
+
+
+@cli.command(short_help="Test the connection.")
+@portal_option
+@sandbox_option
+def check(portal: str | None, sandbox: bool) -> None:
+    """Test the connection: portal, method, user, scopes, smart processes, clock.
+
+    Example: bitrix24 check
+    """
+    from .connection_check import check_connection  # noqa: PLC0415 - `--help` should not wait for dlt
+
+    with _client(portal, sandbox) as client:
+        findings = check_connection(client)
+    for finding in findings:
+        click.echo(f"{finding.topic:<10} {finding.text}")
+    sys.exit(0 if all(finding.ok for finding in findings) else NOTHING_USABLE)
+
+
+@cli.command("spa-info", short_help="Show the smart processes, their fields and automation.")
+@click.option("--type", "types", multiple=True, metavar="T", help="entityTypeId, title or code; may be repeated.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document, for forms and scripts.")
+@portal_option
+@sandbox_option
+def spa_info(types: tuple[str, ...], as_json: bool, portal: str | None, sandbox: bool) -> None:
+    """Show every smart process with its flags, fields and automation, without loading anything.
+
+    Example: bitrix24 spa-info --type 177 --json
+    """
+    from ..catalog import read_catalog  # noqa: PLC0415
+    from .catalog_report import document, json_text, report_lines  # noqa: PLC0415 - as above
+
+    with _client(portal, sandbox) as client, _progress_bar(client, "Reading the catalogue"):
+        catalog = read_catalog(client)
+        chosen = [spa.entity_type_id for spa in catalog.find_all(types)] if types else None
+        described = document(catalog, client.portal, client.clock.now(), chosen)
+    if as_json:
+        click.echo(json_text(described))
+    else:
+        for line in report_lines(described):
+            click.echo(line)
+    sys.exit(INCOMPLETE if catalog.issues else 0)
+
+
+@cli.command(short_help="One scheduled run: load what is on by default.")
+@click.option("--destination", default="duckdb", show_default=True, metavar="D", help="dlt's name of the destination.")
+@click.option("--dataset", metavar="N", help="Dataset or schema to load into.  [default: bitrix24, or bitrix24_P]")
+@click.option("--resource", "resources", multiple=True, metavar="R", help="Load only this; may be repeated.")
+@click.option("--type", "types", multiple=True, metavar="T", help="Only this smart process; may be repeated.")
+@click.option("--full-refresh", is_flag=True, help="Start over; with --type, for that one alone.")
+@click.option("--sweep", is_flag=True, help="Look now for items that were deleted in the portal.")
+@click.option("--no-views", is_flag=True, help="Leave the labelled views as they are.")
+@click.option("--progress", type=click.Choice(["tqdm", "log", "none"]), help="[default: tqdm on a terminal, else log]")
+@portal_option
+@sandbox_option
+def load(
+    destination: str,
+    dataset: str | None,
+    resources: tuple[str, ...],
+    types: tuple[str, ...],
+    full_refresh: bool,
+    sweep: bool,
+    no_views: bool,
+    progress: str | None,
+    portal: str | None,
+    sandbox: bool,
+) -> None:
+    """Load what is on by default, once. Safe to run from a scheduler.
+
+    Example: bitrix24 load --destination postgres --dataset crm
+    """
+    from ..source import bitrix24, configured_slices  # noqa: PLC0415
+    from .run import run_load  # noqa: PLC0415
+
+    with _credentials(portal, sandbox) as given:
+        slices = configured_slices(portal=portal)
+        source = bitrix24(spa_types=list(types) or None, sweep=sweep, full_refresh=full_refresh, slices=slices, **given)
+        _require_known_resources(resources, source.resources)
+        try:
+            loaded = run_load(
+                source,
+                **_destination_arguments(destination, dataset, portal, sandbox=sandbox),
+                resources=resources,
+                full_refresh=full_refresh and not types,  # one type alone is read again into the table that it has
+                progress=_progress(progress),
+                slices=slices,
+                views=not no_views,
+            )
+        except KeyboardInterrupt:
+            click.echo("bitrix24: stopped - what was committed stays - run again to go on from there", err=True)
+            sys.exit(STOPPED)
+    for table, rows in sorted(loaded.rows.items()):
+        click.echo(f"{table:<28} {rows:>10,}")
+    if loaded.issues:
+        click.echo(f"bitrix24: {loaded.issues} things could not be loaded; see the table load_issues", err=True)
+    sys.exit(INCOMPLETE if loaded.issues else 0)
+
+
+@cli.command(short_help="A portal on this machine to try things against.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8024, show_default=True, metavar="P", help="0 takes any free one."
+)
+@click.option("--items", type=click.IntRange(min=0), metavar="N", help="Items in all.  [default: the scenario's own]")
+@click.option("--seed", default=1, show_default=True, metavar="S", help="The same seed makes the same portal.")
+@click.option("--scenario", type=click.Choice(["demo", "hostile"]), default="demo", show_default=True)
+@click.option(
+    "--latency-ms",
+    type=click.FloatRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="L",
+    help="Time that every page takes.",
+)
+def sandbox(port: int, items: int | None, seed: int, scenario: str, latency_ms: float) -> None:
+    """Serve a portal on loopback, until Ctrl-C; prints a webhook, an OAuth and an API-key credential for it.
+
+    Example: bitrix24 sandbox --port 8024 --scenario hostile
+    """
+    from ..errors import ConfigError  # noqa: PLC0415
+    from ..sandbox.http.serve import serve_forever  # noqa: PLC0415
+
+    reason = ""
+    try:
+        serve_forever(port, scenario, seed, items, latency_ms, out=click.echo)
+    except OSError as error:
+        reason = error.strerror or str(error)
+    if reason:
+        raise ConfigError(
+            f"the sandbox cannot listen ({reason})", f"port {port}", "choose another --port, or 0 for any"
+        )
+
+
+@contextlib.contextmanager
+def _client(portal: str | None, use_sandbox: bool) -> Iterator[Client]:
+    """A client of the configured portal, or of a sandbox that lives as long."""
+    from ..source import connect  # noqa: PLC0415
+
+    with _credentials(portal, use_sandbox) as given:
+        client = connect(**given)
+        try:
+            yield client
+        finally:
+            client.close()
+
+
+@contextlib.contextmanager
+def _credentials(portal: str | None, use_sandbox: bool) -> Iterator[dict[str, Any]]:
+    """Arguments that name the portal; without any it is the one that is configured."""
+    if portal is not None and use_sandbox:
+        raise click.UsageError("--sandbox is a portal of its own: leave out --portal.")
+    if not use_sandbox:
+        from ..source import portal_credentials  # noqa: PLC0415
+
+        yield {} if portal is None else {"portal": portal, "credentials": portal_credentials(portal)}
+        return
+    from ..sandbox import Portal, SandboxServer  # noqa: PLC0415
+
+    with SandboxServer(Portal(scenario="demo", seed=1), port=0) as server:
+        yield {"credentials": server.credentials()["webhook"]}
+
+
+@contextlib.contextmanager
+def _progress_bar(client: Client, what: str) -> Iterator[None]:
+    """Requests, on a terminal, for what takes longer than a second."""
+    from tqdm import tqdm  # noqa: PLC0415
+
+    with tqdm(desc=what, unit=" requests", delay=1, leave=False, file=sys.stderr, disable=None) as bar:
+        client.on_request = _stepping(bar)
+        yield
+
+
+def _stepping(bar: Any) -> Callable[[], None]:
+    def step() -> None:
+        bar.update()
+
+    return step
+
+
+def _destination_arguments(
+    destination: str, dataset: str | None, portal: str | None, *, sandbox: bool
+) -> dict[str, Any]:
+    """Where to load: each portal's items by themselves, and the sandbox's invented ones never where a portal's are."""
+    if not sandbox:
+        from ..source import pipeline_name  # noqa: PLC0415
+
+        name = pipeline_name(portal)
+        return {"pipeline_name": name, "destination": destination, "dataset": dataset or name}
+    from dlt.destinations import duckdb  # noqa: PLC0415 - as above
+
+    own_file = destination == "duckdb"
+    return {
+        "pipeline_name": "bitrix24_sandbox",
+        # the whole path: dlt would go on with the file of the folder in which this was first tried
+        "destination": duckdb(str(Path("bitrix24_sandbox.duckdb").absolute())) if own_file else destination,
+        "dataset": dataset or ("bitrix24" if own_file else "bitrix24_sandbox"),
+    }
+
+
+def _require_known_resources(resources: tuple[str, ...], existing: Mapping[str, Any]) -> None:
+    unknown = [name for name in resources if name not in existing]
+    if unknown:
+        raise click.UsageError(f"No such resource: {', '.join(unknown)}. There are: {', '.join(existing)}.")
+
+
+def _progress(name: str | None) -> Any:
+    from dlt.common.runtime.collector import LogCollector, TqdmCollector  # noqa: PLC0415
+
+    chosen = name or ("tqdm" if sys.stderr.isatty() else "log")
+    if chosen == "none":
+        return None
+    return (
+        TqdmCollector(file=sys.stderr) if chosen == "tqdm" else LogCollector(5.0, sys.stderr, dump_system_stats=False)
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""Turns errors of dlt, of databases and of this machine into one sentence for a person.
+
+dlt wraps what went wrong several times; the innermost message says it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dlt.common.configuration.exceptions import ConfigFieldMissingException, ConfigurationException
+from dlt.common.destination.exceptions import DestinationException, UnknownDestinationModule
+from dlt.common.exceptions import MissingDependencyException
+from dlt.destinations.exceptions import DatabaseException, DestinationConnectionError
+from dlt.pipeline.exceptions import PipelineStepFailed
+
+from ..errors import Bitrix24Error, ConfigError, causes, root_message
+
+_FULL = ("No space left on device", "not enough space on the disk", "Disk quota exceeded", "File too large")
+"""as operating systems, databases and Arrow say it, each in its own words around it"""
+_LOCKED = ("Could not set lock on file", "because it is being used by another process")
+"""DuckDB's words for a file that another program has open"""
+_CUT_OFF = "Could not read enough bytes from file"
+"""DuckDB's words for a file that is shorter than it should be"""
+
+
+def to_user_error(error: BaseException, destination: str) -> Bitrix24Error:
+    """One sentence for an error of dlt or of this machine; ours where one of ours is the cause."""
+    chain = list(causes(error))
+    for cause in chain:
+        if isinstance(cause, Bitrix24Error):
+            return cause
+    text = root_message(chain)
+    whole = " ".join(map(str, chain))
+    step = next((cause.step for cause in chain if isinstance(cause, PipelineStepFailed)), "")
+    where = f"step {step}" if step else ""
+    if any(words in whole for words in _FULL):
+        return ConfigError(
+            f"there is no room left to write ({text})", where, "make room, then run again: nothing needs to be repaired"
+        )
+    if any(isinstance(cause, UnknownDestinationModule) for cause in chain):
+        return ConfigError(
+            f"there is no destination {destination!r}", "--destination", "e.g. duckdb, postgres, bigquery"
+        )
+    if any(words in whole for words in _LOCKED):
+        return ConfigError(
+            "the DuckDB file is locked by another program",
+            _locked_file(whole),
+            "close the program that has it open (a SQL client, a notebook, another run), then run again",
+        )
+    if _CUT_OFF in whole:
+        return ConfigError(
+            f"the DuckDB file is cut off, as a full disk leaves it ({text})",
+            f"destination {destination}",
+            "delete the file, or put a copy of it back, then run again: what it lacks is read anew",
+        )
+    if any(isinstance(cause, DestinationConnectionError) for cause in chain):
+        return ConfigError(
+            f"the destination cannot be reached ({text})",
+            f"destination {destination}",
+            f"check its address and credentials: DESTINATION__{destination.upper()}__CREDENTIALS or .dlt/secrets.toml",
+        )
+    if any(isinstance(cause, (ImportError, MissingDependencyException, ConfigurationException)) for cause in chain):
+        return _missing_setup(chain, text, destination)
+    if any(isinstance(cause, (DatabaseException, DestinationException)) for cause in chain):
+        return ConfigError(
+            f"the destination refused the load ({text})",
+            f"destination {destination}",
+            "mend it and run again, or load everything anew with bitrix24 load --full-refresh",
+        )
+    return Bitrix24Error(f"the load failed ({text})", where, "run again; if it stays, report it")
+
+
+def _missing_setup(chain: Sequence[BaseException], text: str, destination: str) -> ConfigError:
+    if any(isinstance(cause, (ImportError, MissingDependencyException)) for cause in chain):
+        return ConfigError(
+            f"the destination's driver is not installed ({text})",
+            f"destination {destination}",
+            f'pip install "dlt[{destination}]"',
+        )
+    missing = [key for cause in chain if isinstance(cause, ConfigFieldMissingException) for key in cause.traces]
+    return ConfigError(
+        f"the configuration is not complete ({', '.join(dict.fromkeys(missing)) + ' missing' if missing else text})",
+        f"destination {destination}",
+        f"add [destination.{destination}.credentials] to .dlt/secrets.toml, or set "
+        f"DESTINATION__{destination.upper()}__CREDENTIALS",
+    )
+
+
+def was_interrupted(error: BaseException) -> bool:
+    """Whether somebody pressed Ctrl-C, which dlt reports as a step that failed."""
+    return any(isinstance(cause, KeyboardInterrupt) for cause in causes(error))
+
+
+def _locked_file(text: str) -> str:
+    start = text.find('file "')
+    return text[start : text.find('"', start + 6) + 1] if start >= 0 else "the database file"

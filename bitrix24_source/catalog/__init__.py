@@ -1,0 +1,32 @@
+"""What a portal contains, discovered at run time, as objects and as rows of the catalogue tables."""
+
+from .crm_objects import CRM_OBJECTS, CRM_OBJECTS_BY_ID, LEADS, items_table
+from .crm_tables import crm_catalog_tables
+from .discovery import DICTIONARIES, LEADS_MODE, OBJECT_TABLES, SHORT_CODES, SPA_TABLE_NAMES, read_catalog
+from .issues import Issue, IssueLog
+from .model import Catalog, EntityType
+from .spa_tables import SPA_TABLES
+from .table_rows import FIELD_COLUMNS, ISSUES, CatalogTable, issue_dicts
+
+__all__ = [
+    "CRM_OBJECTS",
+    "CRM_OBJECTS_BY_ID",
+    "DICTIONARIES",
+    "FIELD_COLUMNS",
+    "ISSUES",
+    "LEADS",
+    "LEADS_MODE",
+    "OBJECT_TABLES",
+    "SHORT_CODES",
+    "SPA_TABLES",
+    "SPA_TABLE_NAMES",
+    "Catalog",
+    "CatalogTable",
+    "EntityType",
+    "Issue",
+    "IssueLog",
+    "crm_catalog_tables",
+    "issue_dicts",
+    "items_table",
+    "read_catalog",
+]

@@ -1,0 +1,88 @@
+"""The CRM objects that every portal has, with the names and numbers that Bitrix24's methods use for them.
+
+Smart processes are numbered differently in each portal and are discovered; the built-in objects are the same everywhere.
+Facts: https://apidocs.bitrix24.com/api-reference/crm/data-types.html#object_type
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class CrmObject:
+    """One built-in object.
+
+    Attributes:
+        table: of its items; also how people name it.
+        entity_type_id: its number in `crm.item.*`.
+        user_fields: the entityId of its user fields.
+        short_code: the ownerType of its product rows, "" for an object that has none.
+        directory: of its stages, with the category's number in braces; "" for an object without stages.
+        has_categories: crm.category.list answers for it.
+        has_history: crm.stagehistory.list answers for it.
+        has_contacts: its items have phones and e-mails, in `fm`.
+    """
+
+    table: str
+    entity_type_id: int
+    user_fields: str
+    short_code: str = ""
+    directory: str = ""
+    has_categories: bool = False
+    has_history: bool = False
+    has_contacts: bool = False
+
+    def directory_of(self, category_id: int) -> str:
+        """The directory of the stages of one category. That of a deal's general pipeline has no number."""
+        return self.directory.format(category_id).removesuffix("_0" if self.table == "deals" else "")
+
+
+_OBJECTS = (
+    CrmObject("leads", 1, "CRM_LEAD", "L", "STATUS", has_history=True, has_contacts=True),
+    CrmObject("deals", 2, "CRM_DEAL", "D", "DEAL_STAGE_{}", has_categories=True, has_history=True),
+    CrmObject("contacts", 3, "CRM_CONTACT", has_categories=True, has_contacts=True),
+    CrmObject("companies", 4, "CRM_COMPANY", has_categories=True, has_contacts=True),
+    CrmObject("quotes", 7, "CRM_QUOTE", "Q", "QUOTE_STATUS"),
+    CrmObject(
+        "invoices", 31, "CRM_SMART_INVOICE", "SI", "SMART_INVOICE_STAGE_{}", has_categories=True, has_history=True
+    ),
+)  # fmt: skip
+CRM_OBJECTS: Mapping[str, CrmObject] = {one.table: one for one in _OBJECTS}
+CRM_OBJECTS_BY_ID: Mapping[int, CrmObject] = {one.entity_type_id: one for one in _OBJECTS}
+LEADS = CRM_OBJECTS["leads"].entity_type_id
+
+
+def items_table(entity_type_id: int) -> str:
+    """Named by identifier, never by title: titles change and are not unique."""
+    built_in = CRM_OBJECTS_BY_ID.get(entity_type_id)
+    return built_in.table if built_in else f"spa_items_{entity_type_id}"
+
+
+def directory_of(entity_type_id: int, category_id: int) -> str:
+    """The code of the directory that holds the stages of one category.
+
+    https://apidocs.bitrix24.com/tutorials/crm/how-to-get-lists/how-to-get-stages-with-semantics.html
+    """
+    built_in = CRM_OBJECTS_BY_ID.get(entity_type_id)
+    return built_in.directory_of(category_id) if built_in else f"DYNAMIC_{entity_type_id}_STAGE_{category_id}"
+
+
+_SPA_DIRECTORY = re.compile(r"DYNAMIC_(\d+)_STAGE_(\d+)")
+
+
+def parse_stage_directory(directory: str) -> tuple[int, int | None] | None:
+    """The entityTypeId and the category whose stages a directory holds; None for one of anything else.
+
+    The category is None for an object that has none.
+    """
+    if match := _SPA_DIRECTORY.fullmatch(directory):
+        return int(match[1]), int(match[2])
+    for one in _OBJECTS:
+        if one.directory and directory == one.directory_of(0):
+            return one.entity_type_id, 0 if one.has_categories else None
+        if "{}" in one.directory and (match := re.fullmatch(one.directory.format(r"(\d+)"), directory)):
+            return one.entity_type_id, int(match[1])
+    return None

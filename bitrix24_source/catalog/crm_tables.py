@@ -1,0 +1,183 @@
+"""The catalogue tables of the built-in CRM objects, users, departments, currencies and statuses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ..rest import as_bool, as_date, as_decimal, as_int, as_text, as_timestamp
+from ..schema import Column
+from .model import Catalog, Row
+from .table_rows import (
+    CATEGORY_COLUMNS,
+    FIELD_COLUMNS,
+    OPTION_COLUMNS,
+    STAGE_COLUMNS,
+    CatalogTable,
+    Rows,
+    category_rows,
+    columns,
+    field_rows,
+    option_rows,
+    stage_rows,
+    stage_semantics,
+)
+
+
+def _statuses(catalog: Catalog) -> Rows:
+    for row in _unique_rows(catalog.statuses, "ENTITY_ID", "STATUS_ID"):
+        yield {
+            "entity_id": str(row["ENTITY_ID"]),
+            "status_id": str(row["STATUS_ID"]),
+            "id": as_int(row.get("ID")),
+            "name": as_text(row.get("NAME")),
+            "name_init": as_text(row.get("NAME_INIT")),
+            "sort": as_int(row.get("SORT")),
+            "is_system": as_bool(row.get("SYSTEM")),
+            "category_id": as_int(row.get("CATEGORY_ID")),
+            "color": as_text(row.get("COLOR")),
+            "semantics": stage_semantics(row) if row.get("SEMANTICS") else None,
+        }
+
+
+def _currencies(catalog: Catalog) -> Rows:
+    """`amount` of the base currency is what `amount_cnt` of this one cost. What stands there twice is the base currency.
+
+    https://apidocs.bitrix24.com/api-reference/crm/currency/crm-currency-list.html
+    """
+    for row in _unique_rows(sorted(catalog.currencies, key=lambda row: as_bool(row.get("BASE")) is True), "CURRENCY"):
+        yield {
+            "currency": str(row["CURRENCY"]),
+            "full_name": as_text(row.get("FULL_NAME")),
+            "amount_cnt": as_int(row.get("AMOUNT_CNT")),
+            "amount": as_decimal(row.get("AMOUNT")),
+            "is_base": as_bool(row.get("BASE")),
+            "decimals": as_int(row.get("DECIMALS")),
+            "sort": as_int(row.get("SORT")),
+            "date_update": as_timestamp(row.get("DATE_UPDATE")),
+        }
+
+
+def _departments(catalog: Catalog) -> Rows:
+    for row in _unique_rows(catalog.departments, "ID"):
+        if (number := as_int(row.get("ID"))) is not None:
+            yield {
+                "id": number,
+                "name": as_text(row.get("NAME")),
+                "sort": as_int(row.get("SORT")),
+                "parent": as_int(row.get("PARENT")) or None,
+                "uf_head": as_int(row.get("UF_HEAD")) or None,
+            }
+
+
+_USER_TEXTS = ("NAME", "LAST_NAME", "SECOND_NAME", "EMAIL", "WORK_POSITION", "USER_TYPE", "TIME_ZONE")
+_PERSONAL_TEXTS = (
+    "PERSONAL_GENDER", "PERSONAL_PHONE", "PERSONAL_MOBILE", "PERSONAL_CITY", "PERSONAL_STATE", "PERSONAL_COUNTRY",
+    "PERSONAL_PROFESSION", "WORK_PHONE", "WORK_CITY", "WORK_COUNTRY", "UF_PHONE_INNER",
+)  # fmt: skip
+
+
+def users_table(*, personal: bool) -> CatalogTable:
+    """The people of the portal. Bots, system users and integrators are never among them: join from the left.
+
+    Args:
+        personal: also telephone numbers, birthdays and the like.
+    """
+    texts = (*_USER_TEXTS, *(_PERSONAL_TEXTS if personal else ()))
+
+    def rows(catalog: Catalog) -> Rows:
+        for number, row in _users(catalog):
+            yield {
+                "id": number,
+                "active": as_bool(row.get("ACTIVE")),
+                **{name.lower(): as_text(row.get(name)) for name in texts},
+                "date_register": as_timestamp(row.get("DATE_REGISTER")),
+                "last_login": as_timestamp(row.get("LAST_LOGIN")),
+                **({"personal_birthday": as_date(row.get("PERSONAL_BIRTHDAY"))} if personal else {}),
+            }
+
+    shown = (
+        *columns(id="bigint", active="bool"),
+        *(Column(name.lower(), "text") for name in texts),
+        *columns(date_register="timestamp", last_login="timestamp"),
+        *(columns(personal_birthday="date") if personal else ()),
+    )
+    return CatalogTable("users", ("id",), shown, rows, child=_USER_DEPARTMENTS)
+
+
+def _user_departments(catalog: Catalog) -> Rows:
+    for number, row in _users(catalog):
+        listed = row.get("UF_DEPARTMENT")
+        listed = listed if isinstance(listed, list) else [listed]
+        departments = [one for value in listed if (one := as_int(value))]
+        for position, department in enumerate(dict.fromkeys(departments)):
+            yield {"item_id": number, "position": position, "value": department}
+
+
+_USER_DEPARTMENTS = CatalogTable(
+    "users__uf_department",
+    ("item_id", "position"),
+    columns(item_id="bigint", position="bigint", value="bigint"),
+    _user_departments,
+)
+
+
+def _users(catalog: Catalog) -> Iterable[tuple[int, Row]]:
+    for row in _unique_rows(catalog.users, "ID"):
+        if (number := as_int(row.get("ID"))) is not None:
+            yield number, row
+
+
+def _unique_rows(rows: Sequence[Row], *key: str) -> Iterable[Row]:
+    """Rows that have all of the key, one for each."""
+    return {
+        tuple(map(str, values)): row
+        for row in rows
+        if None not in (values := tuple(row.get(name) for name in key)) and "" not in values
+    }.values()
+
+
+def crm_catalog_tables(*, personal: bool = False) -> tuple[CatalogTable, ...]:
+    """All of them; `personal` as in `users_table`."""
+    return (*_TABLES, users_table(personal=personal))
+
+
+_TABLES = (
+    CatalogTable(
+        "crm_fields",
+        ("entity_type_id", "upper_name"),
+        FIELD_COLUMNS,
+        lambda catalog: field_rows(catalog.objects),
+    ),
+    CatalogTable(
+        "crm_field_options",
+        ("entity_type_id", "upper_name", "option_id"),
+        OPTION_COLUMNS,
+        lambda catalog: option_rows(catalog, catalog.objects),
+    ),
+    CatalogTable("categories", ("entity_type_id", "id"), CATEGORY_COLUMNS, lambda catalog: category_rows(catalog.objects)),
+    CatalogTable("stages", ("entity_id", "status_id"), STAGE_COLUMNS, lambda catalog: stage_rows(catalog.objects)),
+    CatalogTable(
+        "statuses",
+        ("entity_id", "status_id"),
+        columns(
+            entity_id="text", status_id="text", id="bigint", name="text", name_init="text", sort="bigint",
+            is_system="bool", category_id="bigint", color="text", semantics="text",
+        ),
+        _statuses,
+    ),
+    CatalogTable(
+        "currencies",
+        ("currency",),
+        columns(
+            currency="text", full_name="text", amount_cnt="bigint", amount="decimal", is_base="bool", decimals="bigint",
+            sort="bigint", date_update="timestamp",
+        ),
+        _currencies,
+    ),
+    CatalogTable(
+        "departments",
+        ("id",),
+        columns(id="bigint", name="text", sort="bigint", parent="bigint", uf_head="bigint"),
+        _departments,
+    ),
+)  # fmt: skip

@@ -1,0 +1,253 @@
+"""Reads the whole catalogue of a portal in a dozen requests, whatever the credential may see.
+
+Two conversations: which types exist, then everything about each type. In both, all independent calls share batches. A part
+that may not be read becomes an `Issue`; only what makes the catalogue impossible is raised.
+Facts: https://apidocs.bitrix24.com/api-reference/crm/universal/user-defined-object-types/index.html
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import DeniedError, ScopeError
+from ..rest import Call, CallGenerator, Client, ListResult, OffsetList, Response, gather, read_all
+from .crm_objects import CRM_OBJECTS, LEADS
+from .entity_details import read_entity, read_options, read_statuses
+from .issues import IssueLog
+from .model import Catalog, EntityType
+
+log = logging.getLogger("bitrix24_source")
+
+
+SPA_TABLE_NAMES = frozenset(
+    {
+        "spa_types", "spa_type_relations", "spa_type_linked_fields", "spa_fields", "spa_field_options", "spa_categories",
+        "spa_stages", "spa_automations", "automated_solutions", "automated_solution_types",
+    }
+)  # fmt: skip
+OBJECT_TABLES = frozenset({"crm_fields", "crm_field_options", "categories", "stages"})
+DICTIONARIES = frozenset({"statuses", "currencies", "users", "departments"})
+SHORT_CODES = "short_codes"
+"""no table: how product rows name the types of their owners"""
+LEADS_MODE = "mode"
+"""no table: whether the portal works with leads"""
+WITHOUT_LEADS = 2
+"""the answer of crm.settings.mode.get; https://apidocs.bitrix24.com/api-reference/crm/crm-settings-mode-get.html"""
+
+
+def read_catalog(client: Client, wanted: Iterable[str] = SPA_TABLE_NAMES) -> Catalog:
+    """Reads what the wanted tables need, and nothing else; a CRM object's own table stands for its fields.
+
+    Raises:
+        ScopeError: the credential lacks `crm`, without which there is no catalogue.
+        Bitrix24Error: credential, network or a limit ended the reading.
+    """
+    parts = frozenset(wanted)
+    issues = IssueLog(client.clock.now)
+    exists = _Inventory(*gather(client, _first_readers(parts)))
+    types = [*_types(exists, issues), *_objects(exists, parts)]
+    _note_missing_parts(exists, issues)
+    unreadable: dict[int, str] = {}
+    directories = exists.directories.rows
+    readers: list[CallGenerator[Any]] = [read_entity(one, parts, directories, unreadable, issues) for one in types]
+    readers.append(read_options(exists.user_fields.rows, _field_owners(parts), issues))
+    readers.append(read_statuses(directories if "statuses" in parts else (), types, parts, issues))
+    *described, options, statuses = gather(client, readers)
+    known = [one for one in described if one is not None]
+    return Catalog(
+        types=tuple(one for one in known if not one.is_built_in),
+        objects=tuple(one for one in known if one.is_built_in),
+        unreadable=unreadable,
+        solutions=exists.solutions.rows,
+        templates=exists.templates.rows,
+        options=options,
+        statuses=[row for one in known for row in one.stages] + statuses,
+        users=exists.users.rows,
+        departments=exists.departments.rows,
+        currencies=exists.currencies.rows,
+        has_leads=exists.has_leads,
+        issues=tuple(issues.issues),
+    )
+
+
+@dataclass(frozen=True)
+class _Inventory:
+    """What the first conversation brought."""
+
+    scopes: frozenset[str] | None
+    types: ListResult
+    directories: ListResult
+    solutions: ListResult
+    templates: ListResult
+    user_fields: ListResult
+    owner_types: ListResult
+    users: ListResult
+    departments: ListResult
+    currencies: ListResult
+    has_leads: bool
+
+
+_TYPES = OffsetList("crm.type.list", "types", lambda row: row.get("id"), {"order": {"id": "ASC"}})
+_OWNER_TYPES = OffsetList("crm.enum.ownertype", "", lambda row: row.get("ID"), whole=True)
+_DIRECTORIES = OffsetList("crm.status.entity.types", "", lambda row: row.get("ID"), whole=True)
+_SOLUTIONS = OffsetList(
+    "crm.automatedsolution.list", "automatedSolutions", lambda row: row.get("id"), {"order": {"id": "ASC"}}
+)
+_TEMPLATE_COLUMNS = [
+    "ID", "NAME", "MODULE_ID", "ENTITY", "DOCUMENT_TYPE", "AUTO_EXECUTE", "MODIFIED", "IS_MODIFIED", "USER_ID", "SYSTEM_CODE",
+]  # fmt: skip
+# Without a selection only ids come. The method's page writes the parameter in capitals in its table and small in its
+# examples; a portal that knows one of them passes over the other.
+_TEMPLATES = OffsetList(
+    "bizproc.workflow.template.list",
+    "",
+    lambda row: row.get("ID"),
+    {
+        "SELECT": _TEMPLATE_COLUMNS,
+        "select": _TEMPLATE_COLUMNS,
+        "ORDER": {"ID": "ASC"},
+        "order": {"ID": "ASC"},
+    },
+)
+# Of all CRM objects: a filter on entityId is not documented, and one list is cheaper than one for each type.
+_USER_FIELDS = OffsetList(
+    "userfieldconfig.list", "fields", lambda row: row.get("id"), {"moduleId": "crm", "order": {"id": "ASC"}}
+)
+_USERS = OffsetList("user.get", "", lambda row: row.get("ID"), {"sort": "ID", "order": "ASC"})
+_DEPARTMENTS = OffsetList(
+    "department.get", "", lambda row: row.get("ID"), {"sort": "ID", "order": "ASC"}, start_name="START"
+)
+# The vendor's example has a currency twice, once as the base of all rates: both come, `currencies` keeps that one.
+_CURRENCIES = OffsetList(
+    "crm.currency.list", "", lambda row: (row.get("CURRENCY"), row.get("BASE")), {"order": {"sort": "asc"}}
+)
+
+
+def _first_readers(parts: frozenset[str]) -> list[CallGenerator[Any]]:
+    def needed(listed: OffsetList, *tables: str) -> CallGenerator[ListResult]:
+        return read_all(listed) if parts.intersection(tables) else _nothing()
+
+    return [
+        _scopes(),
+        _listed_types(),
+        needed(_DIRECTORIES, "spa_stages", "spa_categories", "stages", "categories", "statuses"),
+        needed(_SOLUTIONS, "automated_solutions", "automated_solution_types"),
+        needed(_TEMPLATES, "spa_automations"),
+        needed(_USER_FIELDS, "spa_field_options", "crm_field_options"),
+        needed(_OWNER_TYPES, SHORT_CODES),
+        needed(_USERS, "users"),
+        needed(_DEPARTMENTS, "departments"),
+        needed(_CURRENCIES, "currencies"),
+        _leads_exist(parts),
+    ]
+
+
+def _nothing() -> CallGenerator[ListResult]:
+    yield from ()
+    return ListResult()
+
+
+def _scopes() -> CallGenerator[frozenset[str] | None]:
+    """What the credential may use; None where the portal does not say."""
+    (outcome,) = yield [Call("scope")]
+    listed = isinstance(outcome, Response) and isinstance(outcome.result, list)
+    return frozenset(str(scope) for scope in outcome.result) if listed else None  # type: ignore[union-attr]  # `listed`
+
+
+def _leads_exist(parts: frozenset[str]) -> CallGenerator[bool]:
+    """Whether the portal works with leads; one that does not say so is asked for them."""
+    if not parts & {*OBJECT_TABLES, "leads", LEADS_MODE}:
+        return True
+    (outcome,) = yield [Call("crm.settings.mode.get")]
+    return not (isinstance(outcome, Response) and str(outcome.result) == str(WITHOUT_LEADS))
+
+
+def _listed_types() -> CallGenerator[ListResult]:
+    """Rows of crm.type.list; without administrative rights in CRM, numbers and names from crm.enum.ownertype."""
+    listing = yield from read_all(_TYPES)
+    if not isinstance(listing.error, DeniedError):
+        return listing
+    log.info("No administrative rights in CRM: smart processes are asked for one by one")
+    owners = yield from read_all(_OWNER_TYPES)
+    if owners.error is not None:
+        return listing
+    spas = [row for row in owners.rows if str(row.get("SYMBOL_CODE") or "").upper().startswith("DYNAMIC_")]
+    return ListResult([{"entityTypeId": row.get("ID"), "title": row.get("NAME")} for row in spas])
+
+
+def _types(exists: _Inventory, issues: IssueLog) -> list[EntityType]:
+    error = exists.types.error
+    if error is not None:
+        if isinstance(error, ScopeError) or (exists.scopes is not None and "crm" not in exists.scopes):
+            raise ScopeError(
+                "the scope crm is missing, without which smart processes cannot be read",
+                error.where,
+                "add the scope crm to the webhook or application in Bitrix24",
+                error.code,
+            )
+        if not exists.types.rows:
+            raise error
+        issues.record("spa_types", error, f"smart processes may be missing: {error.what}")
+    types = {_int(row.get("entityTypeId")): row for row in exists.types.rows}
+    codes = {_int(row.get("ID")): str(row.get("SYMBOL_CODE_SHORT") or "") for row in exists.owner_types.rows}
+    return [
+        EntityType(type_id, row, short_code=codes.get(type_id, "") or f"T{type_id:x}")
+        for type_id, row in sorted(types.items())
+        if type_id
+    ]
+
+
+def _objects(exists: _Inventory, parts: frozenset[str]) -> list[EntityType]:
+    """The built-in objects that tables are wanted of; leads are none where the portal works without them."""
+    wanted = [one for one in CRM_OBJECTS.values() if parts & {*OBJECT_TABLES, one.table}]
+    if not exists.has_leads and any(one.entity_type_id == LEADS for one in wanted):
+        log.warning("leads: this portal works without them, so they are left out")
+        wanted = [one for one in wanted if one.entity_type_id != LEADS]
+    return [EntityType(one.entity_type_id, {}, short_code=one.short_code) for one in wanted]
+
+
+# Which part needs which scopes (any of them), and what a table's readers miss without it.
+_SCOPE_COSTS: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
+    (
+        "user_fields", "spa_field_options", ("userfieldconfig",),
+        "sort, xml_id and is_default of spa_field_options and crm_field_options stay empty",
+    ),
+    ("templates", "spa_automations", ("bizproc",), "spa_automations stays empty"),
+    ("solutions", "automated_solutions", ("crm",), "automated_solutions and automated_solution_types stay empty"),
+    ("directories", "statuses", ("crm",), "stages are read from the directories of readable categories only"),
+    ("owner_types", "product_rows", ("crm",), "product rows of smart processes are asked for by computed codes"),
+    ("users", "users", ("user_basic", "user_brief", "user"), "users may be missing, and names of people with them"),
+    ("departments", "departments", ("department",), "departments may be missing"),
+    ("currencies", "currencies", ("crm",), "currencies may be missing, and amounts in the account's currency with them"),
+)  # fmt: skip
+
+
+def _field_owners(parts: frozenset[str]) -> re.Pattern[str]:
+    """Whose user fields' options are wanted; of a smart process the number is its `id`, which may not be known yet."""
+    spas = [r"CRM_\d+"] if "spa_field_options" in parts else []
+    objects = [one.user_fields for one in CRM_OBJECTS.values()] if "crm_field_options" in parts else []
+    return re.compile("|".join([*spas, *objects]) or r"(?!)")
+
+
+def _note_missing_parts(exists: _Inventory, issues: IssueLog) -> None:
+    for part, resource, scopes, cost in _SCOPE_COSTS:
+        error = getattr(exists, part).error
+        if error is None:
+            continue
+        lacking = exists.scopes is not None and not exists.scopes.intersection(scopes)
+        if isinstance(error, ScopeError) or lacking:
+            hint = f"add the scope {scopes[0]} to the webhook or application in Bitrix24"
+            issues.record(resource, error, f"the scope {scopes[0]} is missing: {cost}", hint=hint)
+        else:
+            issues.record(resource, error, f"{error.what}: {cost}")
+
+
+def _int(value: Any) -> int:
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        return 0

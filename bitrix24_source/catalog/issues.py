@@ -1,0 +1,42 @@
+"""What could not be read in a run that went on without it: the rows of `load_issues`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from ..errors import Bitrix24Error
+
+log = logging.getLogger("bitrix24_source")
+
+
+@dataclass(frozen=True)
+class Issue:
+    """Something that could not be read in a run that went on without it; one row of `load_issues`."""
+
+    resource: str
+    error: str
+    message: str
+    hint: str
+    occurred_at: datetime
+    entity_type_id: int | None = None
+
+
+class IssueLog:
+    """What could not be read, said in the log at once and kept for `load_issues`."""
+
+    def __init__(self, now: Callable[[], datetime]) -> None:
+        self._now = now
+        self.issues: list[Issue] = []
+
+    def record(
+        self, resource: str, error: Bitrix24Error, message: str, *, hint: str = "", entity_type_id: int | None = None
+    ) -> None:
+        """Adds an issue and logs it as a warning; `hint` replaces the error's own."""
+        code = error.code or type(error).__name__
+        issue = Issue(resource, code, message, hint or error.hint, self._now(), entity_type_id)
+        self.issues.append(issue)
+        subject = resource if entity_type_id is None else f"{resource}, type {entity_type_id}"
+        log.warning("%s: %s - %s", subject, issue.message, issue.hint)

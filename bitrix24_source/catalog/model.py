@@ -1,0 +1,169 @@
+"""The entity types of a portal, and how a user's name for a type is resolved.
+
+An entity type is a smart process or a built-in CRM object; both hold items and are described alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..errors import ConfigError
+from ..schema import Field
+from .crm_objects import CRM_OBJECTS, CRM_OBJECTS_BY_ID, items_table
+from .issues import Issue
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class EntityType:
+    """One smart process or CRM object.
+
+    Attributes:
+        entity_type_id: its number in `crm.item.*`; not `id`, which user fields and automated solutions go by.
+        row: the portal's own description of a smart process, with its Y/N flags; empty for a CRM object.
+        relations: `parent` and `child` types, as crm.type.get has them.
+        linked_fields: fields of tasks and calendar that may point here, Y or N.
+        fields: as crm.item.fields has them; None where they may not be read or were not asked for.
+        categories: rows of crm.category.list.
+        stages: rows of crm.status.list, of all its directories.
+        short_code: ownerType of its product rows; "" where it has none.
+    """
+
+    entity_type_id: int
+    row: Row
+    relations: Mapping[str, Sequence[Row]] = field(default_factory=dict)
+    linked_fields: Mapping[str, Any] = field(default_factory=dict)
+    fields: tuple[Field, ...] | None = None
+    categories: Sequence[Row] = ()
+    stages: Sequence[Row] = ()
+    short_code: str = ""
+
+    @property
+    def id(self) -> int | None:
+        return int(self.row["id"]) if "id" in self.row else None
+
+    @property
+    def title(self) -> str:
+        return self.items_table if self.is_built_in else str(self.row.get("title") or "")
+
+    @property
+    def code(self) -> str:
+        return str(self.row.get("code") or "")
+
+    @property
+    def items_table(self) -> str:
+        return items_table(self.entity_type_id)
+
+    @property
+    def is_built_in(self) -> bool:
+        """A CRM object that every portal has."""
+        return self.entity_type_id in CRM_OBJECTS_BY_ID
+
+    @property
+    def user_fields(self) -> str:
+        """The entityId of its user fields; a smart process has it from `id`, not from its entityTypeId."""
+        return CRM_OBJECTS_BY_ID[self.entity_type_id].user_fields if self.is_built_in else f"CRM_{self.id}"
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """What was asked for and could be read.
+
+    Attributes:
+        types: readable smart processes.
+        objects: built-in CRM objects that were asked for.
+        unreadable: titles, by entityTypeId, of those that exist and whose fields and items may not be read.
+        solutions: rows of crm.automatedsolution.list.
+        templates: rows of bizproc.workflow.template.list.
+        options: details of enumeration options by (entityId, UF name) and option id; empty without `userfieldconfig`.
+        statuses: rows of crm.status.list, of all directories that were read.
+        users, departments, currencies: rows of the methods of these names.
+        has_leads: False where the portal runs without them.
+        issues: what could not be read.
+    """
+
+    types: tuple[EntityType, ...] = ()
+    objects: tuple[EntityType, ...] = ()
+    unreadable: Mapping[int, str] = field(default_factory=dict)
+    solutions: Sequence[Row] = ()
+    templates: Sequence[Row] = ()
+    options: Mapping[tuple[str, str], Mapping[str, Row]] = field(default_factory=dict)
+    statuses: Sequence[Row] = ()
+    users: Sequence[Row] = ()
+    departments: Sequence[Row] = ()
+    currencies: Sequence[Row] = ()
+    has_leads: bool = True
+    issues: tuple[Issue, ...] = ()
+
+    def with_excluded_fields(self, columns_of: Callable[[str], frozenset[str]]) -> Catalog:
+        """The same, with fields marked that nobody wants: their columns, by the table that they would be in."""
+
+        def marked(one: EntityType) -> EntityType:
+            unwanted = columns_of(one.items_table)
+            if not unwanted or one.fields is None:
+                return one
+            fields = (replace(field, is_excluded=field.upper_name.lower() in unwanted) for field in one.fields)
+            return replace(one, fields=tuple(fields))
+
+        return replace(self, types=tuple(map(marked, self.types)), objects=tuple(map(marked, self.objects)))
+
+    def find(self, name: int | str) -> EntityType:
+        """The type that somebody named: a CRM object by its table's name or number, a smart process as in `select`."""
+        number = CRM_OBJECTS[name].entity_type_id if isinstance(name, str) and name in CRM_OBJECTS else name
+        built_in = next((one for one in self.objects if str(one.entity_type_id) == str(number)), None)
+        return built_in or self._one(name)
+
+    def find_all(self, wanted: Sequence[int | str]) -> tuple[EntityType, ...]:
+        """The types that somebody named by entityTypeId, title or code, each once.
+
+        Raises:
+            ConfigError: a name fits none, or several; the message says which there are.
+        """
+        return tuple({spa.entity_type_id: spa for spa in map(self._one, wanted)}.values())
+
+    def _one(self, name: int | str) -> EntityType:
+        text = str(name).strip()
+        found = (
+            [spa for spa in self.types if str(spa.entity_type_id) == text]
+            or [spa for spa in self.types if text and text in (spa.title.strip(), spa.code)]
+            or [spa for spa in self.types if text and text.casefold() in (spa.title.casefold(), spa.code.casefold())]
+        )
+        if len(found) > 1:
+            raise ConfigError(
+                f"{text!r} fits {len(found)} smart processes",
+                _list_types(found),
+                "name the one you mean by its entityTypeId",
+            )
+        if not found:
+            raise self._missing(text)
+        if found[0].entity_type_id in self.unreadable:
+            raise self._hidden(text, found[0].entity_type_id)
+        return found[0]
+
+    def _hidden(self, text: str, type_id: int) -> ConfigError:
+        readable = [spa for spa in self.types if spa.entity_type_id not in self.unreadable]
+        return ConfigError(
+            f"the smart process {text!r} exists, and this credential may not read it",
+            f"entityTypeId {type_id}; readable are {_list_types(readable)}",
+            "use a webhook or application of a user who may read it",
+        )
+
+    def _missing(self, text: str) -> ConfigError:
+        """Of a type that may not be read, sometimes only number and title are known."""
+        for type_id, title in self.unreadable.items():
+            if text.casefold() in (str(type_id), title.strip().casefold()):
+                return self._hidden(text, type_id)
+        return ConfigError(
+            f"there is no smart process {text!r}",
+            f"the portal shows this credential {_list_types(self.types)}",
+            "name one of these by entityTypeId, title or code",
+        )
+
+
+def _list_types(types: Sequence[EntityType]) -> str:
+    named = [f"{spa.entity_type_id} {spa.title!r}" + (f" (code {spa.code!r})" if spa.code else "") for spa in types]
+    shown = ", ".join(named[:30]) or "none"
+    return shown if len(named) <= 30 else f"{shown} and {len(named) - 30} more"

@@ -1,0 +1,203 @@
+"""The catalogue tables of the smart processes, as columns and rows. Pure, and without dlt."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ..rest import as_bool, as_int, as_text, as_timestamp
+from ..schema import Column
+from .model import Catalog, Row
+from .table_rows import (
+    CATEGORY_COLUMNS,
+    FIELD_COLUMNS,
+    OPTION_COLUMNS,
+    STAGE_COLUMNS,
+    CatalogTable,
+    Rows,
+    category_rows,
+    columns,
+    field_rows,
+    option_rows,
+    stage_rows,
+)
+
+_TYPE_FLAGS = (
+    "isCategoriesEnabled", "isStagesEnabled", "isBeginCloseDatesEnabled", "isClientEnabled", "isUseInUserfieldEnabled",
+    "isLinkWithProductsEnabled", "isMycompanyEnabled", "isDocumentsEnabled", "isSourceEnabled", "isObserversEnabled",
+    "isRecyclebinEnabled", "isAutomationEnabled", "isBizProcEnabled", "isSetOpenPermissions", "isPaymentsEnabled",
+    "isCountersEnabled",
+)  # fmt: skip
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def _flags(row: Row) -> dict[str, bool | None]:
+    """All documented flags, and those that a newer portal adds."""
+    more = (name for name in row if re.fullmatch(r"is[A-Z][A-Za-z]*", name) and as_bool(row[name]) is not None)
+    return {_snake(name): as_bool(row.get(name)) for name in dict.fromkeys((*_TYPE_FLAGS, *more))}
+
+
+def _types(catalog: Catalog) -> Rows:
+    for spa in catalog.types:
+        row = spa.row
+        yield {
+            "entity_type_id": spa.entity_type_id,
+            "id": as_int(row.get("id")),
+            "title": as_text(row.get("title")),
+            "code": as_text(row.get("code")),
+            **_flags(row),
+            "custom_section_id": as_int(row.get("customSectionId")),
+            "created_time": as_timestamp(row.get("createdTime")),
+            "updated_time": as_timestamp(row.get("updatedTime")),
+            "created_by": as_int(row.get("createdBy")),
+            "updated_by": as_int(row.get("updatedBy")),
+            "items_table": None if spa.entity_type_id in catalog.unreadable else spa.items_table,
+        }
+
+
+def _relations(catalog: Catalog) -> Rows:
+    for spa in catalog.types:
+        for relation in ("parent", "child"):
+            related = {as_int(row.get("entityTypeId")): row for row in spa.relations.get(relation, ())}
+            for type_id, row in related.items():
+                if type_id is not None:
+                    yield {
+                        "entity_type_id": spa.entity_type_id,
+                        "relation": relation,
+                        "related_entity_type_id": type_id,
+                        "is_children_list_enabled": as_bool(row.get("isChildrenListEnabled")),
+                        "is_predefined": as_bool(row.get("isPredefined")),
+                    }
+
+
+def _linked_fields(catalog: Catalog) -> Rows:
+    for spa in catalog.types:
+        for linked_field, enabled in spa.linked_fields.items():
+            yield {
+                "entity_type_id": spa.entity_type_id,
+                "linked_field": str(linked_field),
+                "is_enabled": as_bool(enabled),
+            }
+
+
+def _automations(catalog: Catalog) -> Rows:
+    """Templates of smart processes, and those whose object the portal does not name. AUTO_EXECUTE: 1 create, 2 edit, 3 both."""
+    for row in catalog.templates:
+        type_id, is_spa = _document_type(row.get("DOCUMENT_TYPE"))
+        if not is_spa or as_int(row.get("ID")) is None:
+            continue
+        runs_on = as_int(row.get("AUTO_EXECUTE"))
+        yield {
+            "id": as_int(row.get("ID")),
+            "entity_type_id": type_id,
+            "name": as_text(row.get("NAME")),
+            "auto_execute_on_create": None if runs_on is None else bool(runs_on & 1),
+            "auto_execute_on_update": None if runs_on is None else bool(runs_on & 2),
+            "modified": as_timestamp(row.get("MODIFIED")),
+            "user_id": as_int(row.get("USER_ID")),
+            "is_modified": as_bool(row.get("IS_MODIFIED")),
+            "system_code": as_text(row.get("SYSTEM_CODE")),
+        }
+
+
+def _document_type(value: Any) -> tuple[int | None, bool]:
+    """The entityTypeId of a template, and whether it belongs to a smart process as far as one can tell.
+
+    The pages disagree: `DYNAMIC_156`, or a list whose last part is that.
+    """
+    last = value[-1] if isinstance(value, list) and value else value
+    if last in (None, "", [], {}):
+        return None, True
+    match = re.fullmatch(r"DYNAMIC_(\d+)", str(last).upper())
+    return (int(match[1]), True) if match else (None, False)
+
+
+def _solutions(catalog: Catalog) -> Rows:
+    for row in catalog.solutions:
+        if (solution_id := as_int(row.get("id"))) is not None:
+            yield {"id": solution_id, "title": as_text(row.get("title"))}
+
+
+def _solution_types(catalog: Catalog) -> Rows:
+    for row in catalog.solutions:
+        listed = row.get("typeIds")
+        ids = dict.fromkeys(as_int(type_id) for type_id in listed) if isinstance(listed, list) else {}
+        for type_id in ids:
+            if type_id is not None:
+                yield {"automated_solution_id": as_int(row.get("id")), "spa_type_id": type_id}
+
+
+SPA_TABLES: tuple[CatalogTable, ...] = (
+    CatalogTable(
+        "spa_types",
+        ("entity_type_id",),
+        (
+            *columns(entity_type_id="bigint", id="bigint", title="text", code="text"),
+            *(Column(_snake(flag), "bool") for flag in _TYPE_FLAGS),
+            *columns(
+                custom_section_id="bigint", created_time="timestamp", updated_time="timestamp", created_by="bigint",
+                updated_by="bigint", items_table="text",
+            ),
+        ),
+        _types,
+    ),
+    CatalogTable(
+        "spa_type_relations",
+        ("entity_type_id", "relation", "related_entity_type_id"),
+        columns(
+            entity_type_id="bigint", relation="text", related_entity_type_id="bigint", is_children_list_enabled="bool",
+            is_predefined="bool",
+        ),
+        _relations,
+    ),
+    CatalogTable(
+        "spa_type_linked_fields",
+        ("entity_type_id", "linked_field"),
+        columns(entity_type_id="bigint", linked_field="text", is_enabled="bool"),
+        _linked_fields,
+    ),
+    CatalogTable(
+        "spa_fields",
+        ("entity_type_id", "upper_name"),
+        FIELD_COLUMNS,
+        lambda catalog: field_rows(catalog.types),
+    ),
+    CatalogTable(
+        "spa_field_options",
+        ("entity_type_id", "upper_name", "option_id"),
+        OPTION_COLUMNS,
+        lambda catalog: option_rows(catalog, catalog.types),
+    ),
+    CatalogTable(
+        "spa_categories",
+        ("entity_type_id", "id"),
+        CATEGORY_COLUMNS,
+        lambda catalog: category_rows(catalog.types),
+    ),
+    CatalogTable(
+        "spa_stages",
+        ("entity_id", "status_id"),
+        STAGE_COLUMNS,
+        lambda catalog: stage_rows(catalog.types),
+    ),
+    CatalogTable(
+        "spa_automations",
+        ("id",),
+        columns(
+            id="bigint", entity_type_id="bigint", name="text", auto_execute_on_create="bool",
+            auto_execute_on_update="bool", modified="timestamp", user_id="bigint", is_modified="bool",
+            system_code="text",
+        ),
+        _automations,
+    ),
+    CatalogTable("automated_solutions", ("id",), columns(id="bigint", title="text"), _solutions),
+    CatalogTable(
+        "automated_solution_types",
+        ("automated_solution_id", "spa_type_id"),
+        columns(automated_solution_id="bigint", spa_type_id="bigint"),
+        _solution_types,
+    ),
+)  # fmt: skip

@@ -1,0 +1,36 @@
+"""Reads all rows of many lists by id, each once, over a few connections."""
+
+from .batch_sizing import BatchSizer
+from .events import ListEnd, PageBatch
+from .id_ranges import IdRange, StoredRange
+from .list_queries import (
+    ActivityQuery,
+    BindingQuery,
+    ChildQuery,
+    HistoryQuery,
+    ListQuery,
+    ProductRowQuery,
+    Row,
+    bindings_in,
+)
+from .process_tuning import release_arrow_memory
+from .scheduler import new_batch_sizer, read_lists
+
+__all__ = [
+    "ActivityQuery",
+    "BatchSizer",
+    "BindingQuery",
+    "ChildQuery",
+    "HistoryQuery",
+    "IdRange",
+    "ListEnd",
+    "ListQuery",
+    "PageBatch",
+    "ProductRowQuery",
+    "Row",
+    "StoredRange",
+    "bindings_in",
+    "new_batch_sizer",
+    "read_lists",
+    "release_arrow_memory",
+]

@@ -1,0 +1,199 @@
+"""Ranges of ids, the page chains that read them, and what a page says about the rest of its range.
+
+Pages of a range form a chain: each asks for the ids after the last id of the page before it, a reference that the portal
+resolves while it works through a batch. Ranges are independent of each other and can be read at once. Sends nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from ..errors import Bitrix24Error, PortalError, UnavailableError
+from ..rest import PAGE_SIZE, Call, CallResult, Response
+from .list_queries import ListQuery, Row
+
+StoredRange = list[Any]
+"""A remembered id_range: after, upper, goal, id_stride, has_uniform_stride."""
+_GUESSED = 3
+"""pages that a vast stretch begins with of which none came yet: ids may lie in clusters, far apart, and all but one be garbage"""
+_VAST = 1_000_000
+"""rows, by the estimate, from which on it is not believed at once"""
+_SAFETY = 0.95
+"""of the pages that an estimate promises are asked for at once; the pages of even ids are known exactly"""
+
+
+@dataclass(eq=False)
+class IdRange:
+    """A stretch of ids that is still to be read.
+
+    Attributes:
+        items: the list that it is a part of.
+        after: the last id that was read, or the bound before the first.
+        upper: the last id of the stretch; None for what reaches to the end, wherever that will be.
+        goal: the highest id that is known to be there; estimates go by it.
+        id_stride: how far apart ids lie, by the latest pages; 0 while nothing is known.
+        has_uniform_stride: they lie equally far apart, so that estimates are exact.
+        doubted: where a page ended that was short although later ids are known to be there.
+        is_guess: nothing of it came yet, and what is known of it is known of its neighbour.
+        known: an id that an earlier run has seen, so that a stretch which ends before it is doubted; 0 for none.
+    """
+
+    items: ListQuery
+    after: int = 0
+    upper: int | None = None
+    goal: int | None = None
+    id_stride: float = 0.0
+    has_uniform_stride: bool = False
+    doubted: int | None = None
+    is_guess: bool = False
+    known: int = 0
+
+    def to_stored(self) -> StoredRange:
+        """As a list that can be remembered."""
+        return [self.after, self.upper, self.goal, self.id_stride, self.has_uniform_stride]
+
+    @classmethod
+    def from_stored(cls, items: ListQuery, part: StoredRange) -> IdRange:
+        return cls(items, *part)
+
+    def rows_left(self) -> float:
+        """An estimate; 0 when nothing is known or nothing is left."""
+        if self.goal is None or not self.id_stride or self.doubted == self.after:
+            return 0.0
+        return max(0.0, (self.goal - self.after) / self.id_stride)
+
+    def pages_wanted(self, most: int) -> int:
+        """Links of the next chain: what comes after the end would be garbage that costs the portal time."""
+        pages = self.rows_left() / PAGE_SIZE
+        exact = math.ceil(pages) if self.has_uniform_stride else math.floor(pages * _SAFETY)
+        return max(1, min(most, exact, _GUESSED if self.is_guess and self.rows_left() > _VAST else exact))
+
+    def chain(self, links: int, first_command: int) -> list[Call]:
+        """The next pages as commands of a batch, of which the first is command number `first_command`."""
+        bounds: list[int | str] = [self.after]
+        bounds += [self.items.last_id_reference(first_command + link) for link in range(links - 1)]
+        return [self.items.page_call(bound, self.upper) for bound in bounds]
+
+    def split(self, parts: int) -> list[IdRange]:
+        """The same stretch in equal parts; the last one keeps the open end."""
+        if self.goal is None or parts < 2 or self.goal - self.after < parts * PAGE_SIZE:
+            return [self]
+        step = (self.goal - self.after) / parts
+        borders = [self.after, *(self.after + round(step * part) for part in range(1, parts))]
+        uppers: list[int | None] = [*borders[1:], self.upper]
+        return [
+            IdRange(
+                self.items, after, upper, upper if upper is not None else self.goal, self.id_stride, self.has_uniform_stride,
+                is_guess=self.is_guess or after != self.after,
+            )
+            for after, upper in zip(borders, uppers, strict=True)
+        ]  # fmt: skip
+
+
+@dataclass
+class ChainResult:
+    """What a chain brought.
+
+    Attributes:
+        rows: new rows, ids growing.
+        pages: answers that were used.
+        finished: the id_range has no more.
+        reference_not_resolved: a full page was not followed by the next one: this portal does not fill in our references.
+        error: why the id_range could not go on from where it is now.
+    """
+
+    rows: list[Row] = field(default_factory=list)
+    pages: int = 0
+    finished: bool = False
+    reference_not_resolved: bool = False
+    error: Bitrix24Error | None = None
+
+
+def consume_pages(id_range: IdRange, outcomes: Sequence[CallResult]) -> ChainResult:
+    """Moves a id_range over the pages of a chain. A page is a page only if its ids follow those before it."""
+    progress = ChainResult()
+    spans: list[float] = []
+    for link, outcome in enumerate(outcomes):
+        if not isinstance(outcome, Response):
+            progress.error = outcome if link == 0 else None  # else the next chain begins with this page
+            break
+        rows = id_range.items.rows_in(outcome.result)
+        if rows is None:
+            progress.error = _no_page(id_range.items) if link == 0 else None
+            break
+        if id_range.items.is_unpaged:
+            return ChainResult(rows, pages=1, finished=True)
+        ids = [id_range.items.id_of(row) for row in rows]
+        if not _follows(id_range, ids):
+            progress.reference_not_resolved = link > 0
+            progress.error = _disorder(id_range.items, ids) if link == 0 else None
+            break
+        start, id_range.after = id_range.after, ids[-1] if ids else id_range.after
+        progress.rows += rows
+        progress.pages += 1
+        id_range.is_guess = False
+        if len(rows) < PAGE_SIZE:
+            progress.finished = _is_end(id_range)
+            break
+        if id_range.after == id_range.goal and id_range.upper is None:  # the newest there was; newer ones would show
+            progress.finished = True
+            break
+        spans.append(ids[-1] - start if link else (ids[-1] - ids[0]) * PAGE_SIZE / (PAGE_SIZE - 1))
+    _learn(id_range, spans)
+    return progress
+
+
+def max_id_in(items: ListQuery, outcome: CallResult) -> int | Bitrix24Error:
+    """The highest id by the answer to `items.max_id_call()`, 0 where there are no items; or why it cannot be known."""
+    if not isinstance(outcome, Response):
+        return outcome
+    rows = items.rows_in(outcome.result)
+    if rows is None:
+        return _no_page(items)
+    ids = [items.id_of(row) for row in rows]
+    is_falling = all(earlier > later for earlier, later in pairwise((*ids, 0)))
+    return max(ids, default=0) if is_falling else _disorder(items, ids)
+
+
+def _follows(id_range: IdRange, ids: Sequence[int]) -> bool:
+    before = id_range.after
+    for id_ in ids:
+        if id_ <= before:
+            return False
+        before = id_
+    return id_range.upper is None or before <= id_range.upper or not ids
+
+
+def _is_end(id_range: IdRange) -> bool:
+    """A short page is the end. Where it stops before an id that is known to exist, another look from there makes sure."""
+    if id_range.after >= max(id_range.goal or 0, id_range.known) or id_range.doubted == id_range.after:
+        return True
+    id_range.doubted = id_range.after
+    return False
+
+
+def _learn(id_range: IdRange, spans: Sequence[float]) -> None:
+    if spans:
+        id_range.id_stride = sum(spans) / len(spans) / PAGE_SIZE
+        id_range.has_uniform_stride = max(spans) - min(spans) <= 0.01 * max(spans) and (
+            len(spans) > 1 or id_range.id_stride == 1
+        )
+
+
+def _disorder(items: ListQuery, ids: Sequence[int]) -> Bitrix24Error:
+    ignored = "the portal ignores the filter or the order on id, so that reading on would lose or repeat rows"
+    return PortalError(
+        ignored if min(ids) > 0 else "the portal shows items without a usable id, which cannot be told apart",
+        items.where,
+        "report it to the portal's administrator: a customised REST method may be in the way",
+    )
+
+
+def _no_page(items: ListQuery) -> Bitrix24Error:
+    return UnavailableError(
+        "the portal answers with something that is no page of items", items.where, "try again later"
+    )

@@ -1,0 +1,222 @@
+"""The lists that are read by id, and the call for a page of each. Sends nothing.
+
+Counting and offsets are never used (`start` is -1): rows that others add or delete meanwhile move offsets, and counting costs
+the portal dearly. Facts: https://apidocs.bitrix24.com/settings/performance/huge-data.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
+
+from ..rest import PAGE_SIZE, Call, ConversionError, to_int
+
+Row = Mapping[str, Any]
+CostKey = tuple[str, int, bool]
+"""what takes the portal much the same time for each page: rows of one type by one method, whole or ids alone"""
+
+
+@dataclass(frozen=True, eq=False)
+class ListQuery:
+    """The items of one entity type, or some of them.
+
+    Attributes:
+        entity_type_id: which type.
+        filter: passed on as it is; our own bounds on the id come on top.
+        select: field names; empty for all of them.
+        extra_select: more of them, for what belongs to the rows. A list that is read with them and without is the same one.
+
+    Of each kind of list:
+        method: lists it.
+        rows_key: key of the rows below `result`; "" where `result` is the list itself.
+        id_field: the field that grows and that pages are bound by.
+        updated_field: the field that says when a row was changed; "" where rows never change.
+        is_unpaged: everything comes at once, and there is nothing to page.
+    """
+
+    entity_type_id: int
+    filter: Mapping[str, Any] = field(default_factory=dict)
+    select: tuple[str, ...] = ()
+    extra_select: tuple[str, ...] = ()
+
+    method: ClassVar[str] = "crm.item.list"
+    rows_key: ClassVar[str] = "items"
+    id_field: ClassVar[str] = "id"
+    updated_field: ClassVar[str] = "updatedTime"
+    is_unpaged: ClassVar[bool] = False
+
+    @property
+    def where(self) -> str:
+        """How errors name it."""
+        return f"{self.method}, entityTypeId {self.entity_type_id}"
+
+    @property
+    def kind(self) -> CostKey:
+        """Of its pages."""
+        return self.method, self.entity_type_id, self.select == (self.id_field,)
+
+    @property
+    def probe_cost_key(self) -> CostKey:
+        """Of a look for the newest id."""
+        return self.method, self.entity_type_id, True
+
+    def page_call(self, after: int | str, upper: int | None = None) -> Call:
+        """The fifty rows after an id (or a reference to one), up to an id where one is given."""
+        bounds = {f">{self.id_field}": after, **({} if upper is None else {f"<={self.id_field}": upper})}
+        return self.matching({**self.filter, **bounds}, (*self.select, *self.extra_select))
+
+    def max_id_call(self) -> Call:
+        """The rows with the highest ids, ids only."""
+        return self.matching(self.filter, (self.id_field,), "DESC")
+
+    def by_ids(self, ids: Sequence[int]) -> list[ListQuery]:
+        """Some of the rows by their ids, in lists of a page each."""
+        pages = [list(ids[start : start + PAGE_SIZE]) for start in range(0, len(ids), PAGE_SIZE)]
+        return [replace(self, filter={f"@{self.id_field}": page, **self.filter}) for page in pages]
+
+    def last_id_reference(self, command: int) -> str:
+        """A reference to the last id of the full page that command number `command` of the same batch answers."""
+        rows = f"[{self.rows_key}]" if self.rows_key else ""
+        return f"$result[c{command}]{rows}[{PAGE_SIZE - 1}][{self.id_field}]"
+
+    def matching(self, filter_: Mapping[str, Any], select: Sequence[str], direction: str = "ASC") -> Call:
+        """A page of what a filter lets through, by id."""
+        params: dict[str, Any] = {**self._about(), "order": {self.id_field: direction}, "start": -1}
+        if filter_:
+            params["filter"] = filter_
+        if select:
+            params["select"] = list(dict.fromkeys((self.id_field, *select)))
+        return Call(self.method, params)
+
+    def rows_in(self, result: Any) -> list[Row] | None:
+        """The rows of an answer; None for what is no page: taken for an empty one, it would end the list in silence."""
+        found = result
+        if self.rows_key:
+            found = result.get(self.rows_key) if isinstance(result, Mapping) else None
+        if isinstance(found, Mapping):  # PHP turns a list with gaps into a map
+            found = list(found.values())
+        if not isinstance(found, list) or not all(isinstance(row, Mapping) for row in found):
+            return None
+        return found
+
+    def id_of(self, row: Row) -> int:
+        """0 where the row has none that a table could hold."""
+        id_ = row.get(self.id_field)
+        try:
+            return id_ if type(id_) is int and id_ < 2**63 else to_int(id_)
+        except ConversionError:
+            return 0
+
+    def _about(self) -> dict[str, Any]:
+        return {"entityTypeId": self.entity_type_id}
+
+
+class HistoryQuery(ListQuery):
+    """The moves of one type's items between stages, which only ever grow.
+
+    https://apidocs.bitrix24.com/api-reference/crm/crm-stage-history-list.html
+    """
+
+    method = "crm.stagehistory.list"
+    id_field = "ID"
+    updated_field = ""
+
+
+class ActivityQuery(ListQuery):
+    """The activities of all types.
+
+    https://apidocs.bitrix24.com/api-reference/crm/timeline/activities/activity-base/crm-activity-list.html
+
+    bindings_field: a field of activities that the list is not said to answer, and not said to leave out.
+    """
+
+    bindings_field: ClassVar[str] = "BINDINGS"
+
+    method = "crm.activity.list"
+    rows_key = ""
+    id_field = "ID"
+    updated_field = "LAST_UPDATED"
+
+    @property
+    def where(self) -> str:
+        return self.method
+
+    def _about(self) -> dict[str, Any]:
+        return {}
+
+
+@dataclass(frozen=True, eq=False)
+class ChildQuery(ListQuery):
+    """Rows that belong to some owners.
+
+    Attributes:
+        owners: ids of items or activities; at most `max_owners`.
+    """
+
+    owners: tuple[int, ...] = ()
+
+    max_owners: ClassVar[int] = 1
+    updated_field = ""
+
+
+@dataclass(frozen=True, eq=False)
+class ProductRowQuery(ChildQuery):
+    """What some items of one type hold of products; `owner_type` is the type's short code.
+
+    https://apidocs.bitrix24.com/api-reference/crm/universal/product-rows/crm-item-productrow-list.html
+    """
+
+    owner_type: str = ""
+
+    method = "crm.item.productrow.list"
+    rows_key = "productRows"
+    max_owners = 20  # of which a page holds the rows, as a rule
+
+    def matching(self, filter_: Mapping[str, Any], _select: Sequence[str], direction: str = "ASC") -> Call:
+        """There is no `select` here, and directions are written in lower case."""
+        owned = {"=ownerType": self.owner_type, "=ownerId": list(self.owners), **filter_}
+        return Call(self.method, {"filter": owned, "order": {"id": direction.lower()}, "start": -1})
+
+
+class BindingQuery(ChildQuery):
+    """What one activity is bound to; all at once.
+
+    https://apidocs.bitrix24.com/api-reference/crm/timeline/activities/binding/crm-activity-binding-list.html
+    """
+
+    method = "crm.activity.binding.list"
+    rows_key = ""
+    is_unpaged = True
+
+    def page_call(self, after: int | str, upper: int | None = None) -> Call:  # noqa: ARG002 - there is only one page
+        """All of them."""
+        return Call(self.method, {"activityId": self.owners[0]})
+
+    def rows_in(self, result: Any) -> list[Row] | None:
+        """Each with the activity, which the portal does not repeat."""
+        rows = super().rows_in(result)
+        return None if rows is None else [{**row, "activityId": self.owners[0]} for row in rows]
+
+
+def bindings_in(activity: Row) -> list[Row]:
+    """What a row of `ActivityList` is bound to, as `BindingList` has it; nothing where it does not say it of all of them.
+
+    No activity is bound to nothing, so that an empty list says nothing either.
+    """
+    listed = activity.get(ActivityQuery.bindings_field)
+    listed = list(listed.values()) if isinstance(listed, Mapping) else listed
+    if not isinstance(listed, list) or not all(isinstance(one, Mapping) for one in listed):
+        return []
+    rows: list[Row] = [
+        {
+            "activityId": activity.get(ActivityQuery.id_field),
+            "entityTypeId": one.get("OWNER_TYPE_ID", one.get("entityTypeId")),
+            "entityId": one.get("OWNER_ID", one.get("entityId")),
+        }
+        for one in listed
+    ]
+    return rows if all(str(value).isdecimal() for row in rows for value in row.values()) else []
+
+
+METHODS = tuple(kind.method for kind in (ListQuery, HistoryQuery, ActivityQuery, ProductRowQuery, BindingQuery))

@@ -1,0 +1,54 @@
+"""Calls the REST API of one portal: authentication, limits, retries, batches, offset lists."""
+
+from .auth import TOKEN_URL, Auth, OAuth2, StaticAuth
+from .batching import CallGenerator, CallResult, call_many, gather, merge_generators, send_batch
+from .client import Client, ClientSettings
+from .clock import Clock
+from .offset_pagination import ListResult, OffsetList, read_all
+from .php_values import ConversionError, as_bool, as_date, as_decimal, as_int, as_json, as_text, as_timestamp, to_int
+from .protocol import BATCH_SIZE, PAGE_SIZE, Call, Response
+from .redirects import is_loopback
+from .retry import RetryPolicy
+from .time_budget import TimeBudget
+from .token_store import FileTokenStore, TokenPair, TokenStore, fingerprint
+from .transport import PortalTimeoutError
+
+__all__ = [
+    "BATCH_SIZE",
+    "PAGE_SIZE",
+    "TOKEN_URL",
+    "Auth",
+    "Call",
+    "CallGenerator",
+    "CallResult",
+    "Client",
+    "ClientSettings",
+    "Clock",
+    "ConversionError",
+    "FileTokenStore",
+    "ListResult",
+    "OAuth2",
+    "OffsetList",
+    "PortalTimeoutError",
+    "Response",
+    "RetryPolicy",
+    "StaticAuth",
+    "TimeBudget",
+    "TokenPair",
+    "TokenStore",
+    "as_bool",
+    "as_date",
+    "as_decimal",
+    "as_int",
+    "as_json",
+    "as_text",
+    "as_timestamp",
+    "call_many",
+    "fingerprint",
+    "gather",
+    "is_loopback",
+    "merge_generators",
+    "read_all",
+    "send_batch",
+    "to_int",
+]

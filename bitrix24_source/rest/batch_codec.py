@@ -1,0 +1,92 @@
+"""Encodes up to fifty calls as one `batch` call and decodes its response.
+
+Facts: https://apidocs.bitrix24.com/settings/how-to-call-rest-api/batch.html.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from ..errors import Bitrix24Error
+from .protocol import BATCH_SIZE, Call, Redact, Response, _duration_in, as_int, error_from_envelope, time_usage_in
+
+
+def encode_batch(calls: Sequence[Call]) -> Call:
+    """Up to fifty calls as one. Command ids are never numeric: PHP would answer with lists instead of maps."""
+    if not 0 < len(calls) <= BATCH_SIZE:
+        raise ValueError(f"a batch takes 1 to {BATCH_SIZE} calls, not {len(calls)}")
+    return Call("batch", {"halt": 0, "cmd": {f"c{i}": encode_command(call) for i, call in enumerate(calls)}})
+
+
+def decode_batch(
+    calls: Sequence[Call], answer: Response, where: Callable[[str], str] = str, redact: Redact = str
+) -> list[Response | Bitrix24Error | None]:
+    """One outcome for every call of a batch, in their order; None for a command that the portal left unanswered."""
+    if not isinstance(answer.result, Mapping):
+        return [None] * len(calls)
+    parts = {key: answer.result.get(f"result{suffix}") for key, suffix in _BATCH_PARTS.items()}
+    maps = {key: part if isinstance(part, Mapping) else {} for key, part in parts.items()}  # PHP's empty map is []
+    return [_decode_command(call, f"c{i}", maps, where, redact) for i, call in enumerate(calls)]
+
+
+_BATCH_PARTS = {"result": "", "error": "_error", "total": "_total", "next": "_next", "time": "_time"}
+
+
+def _decode_command(
+    call: Call, key: str, parts: Mapping[str, Mapping[str, Any]], where: Callable[[str], str], redact: Redact
+) -> Response | Bitrix24Error | None:
+    if key in parts["error"]:
+        error = parts["error"][key]
+        envelope = error if isinstance(error, Mapping) and "error" in error else {"error": error}
+        refused = error_from_envelope(envelope, where(call.method), redact=redact)
+        told = time_usage_in(envelope.get("time") or parts["time"].get(key))
+        refused.reset_at = told.reset_at if told else None
+        return refused
+    if key not in parts["result"]:
+        return None
+    return Response(
+        parts["result"][key],
+        as_int(parts["total"].get(key)),
+        as_int(parts["next"].get(key)),
+        time_usage_in(parts["time"].get(key)),
+        duration=_duration_in(parts["time"].get(key)),
+    )
+
+
+def encode_command(call: Call) -> str:
+    """A call as a batch command: `method?query`, PHP's way of nesting parameters.
+
+    Names are encoded as well as values. PHP splits at the first "=", so that a bare `filter[>=updatedTime]=x` would
+    become the key `filter[>` and the filter would silently vanish.
+    """
+    query = "&".join(f"{quote(name, safe='[]')}={_quote(value)}" for name, value in _flatten(call.params))
+    return f"{call.method}?{query}" if query else call.method
+
+
+def _flatten(params: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    pairs = params.items() if isinstance(params, Mapping) else enumerate(params)
+    for key, value in pairs:
+        name = f"{prefix}[{key}]" if prefix else str(key)
+        if isinstance(value, (Mapping, list, tuple)):
+            if not value:
+                raise ValueError(f"{name} is empty, which a batch command cannot express")
+            yield from _flatten(value, name)
+        else:
+            yield name, _scalar(value)
+
+
+def _scalar(value: Any) -> str:
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    return "" if value is None else str(value)
+
+
+_REFERENCE = re.compile(r"\$result(?:\[\w+\])+", re.ASCII)
+
+
+def _quote(value: str) -> str:
+    """References stay bare, as in the vendor's examples: whether they may be encoded is not documented."""
+    return value if _REFERENCE.fullmatch(value) else quote(value, safe="")

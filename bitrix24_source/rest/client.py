@@ -1,0 +1,317 @@
+"""One call to one portal: retries around authentication around rate limits around redirects around one POST.
+
+Decides by Bitrix24's error code. Errors and logs carry the method's name and the portal's host, never an address.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any, TypeVar
+from urllib.parse import urljoin, urlsplit
+
+import orjson
+import requests
+
+from ..errors import Action, Bitrix24Error, ConfigError, PortalError
+from ..redaction import redact
+from .auth import REFRESH_HINTS, Auth
+from .clock import Clock, SystemClock
+from .error_codes import normalize_code
+from .protocol import Call, Response, error_from_envelope, parse_response, unparsable_response
+from .rate_limit import shared_bucket
+from .redirects import is_allowed_host, is_loopback
+from .retry import RetryPolicy
+from .time_budget import TimeBudget
+from .transport import HttpResponse, PortalTimeoutError, Timeouts, Transport
+
+T = TypeVar("T")
+log = logging.getLogger("bitrix24_source")
+
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_MOST_REDIRECTS = 4
+_GATEWAY_SECONDS = 30.0
+"""from which on a 504 means that the portal had too much to do"""
+_LARGE = 1 << 17
+"""bytes of an answer from which on it matters where its rows are made"""
+
+
+@dataclass
+class ClientSettings:
+    """How we behave towards a portal.
+
+    Attributes:
+        burst: requests that the portal takes at once; 250 on the Enterprise plan.
+        requests_per_second: what leaks out of its bucket; 5 on the Enterprise plan.
+        allowed_hosts: where a renamed portal may send us, besides Bitrix24's domains and its own.
+        retry_policy: how long to go on trying.
+        timeouts: how long one request may take.
+    """
+
+    burst: float = 50
+    requests_per_second: float = 2
+    allowed_hosts: Sequence[str] = ()
+    retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
+    timeouts: Timeouts = field(default_factory=Timeouts)
+
+
+class Client:
+    """Calls methods of one portal. Safe to share between threads.
+
+    Attributes:
+        on_request: called before each HTTP request, for progress.
+    """
+
+    def __init__(
+        self,
+        auth: Auth,
+        settings: ClientSettings | None = None,
+        *,
+        clock: Clock | None = None,
+        session: requests.Session | None = None,
+    ) -> None:
+        self.auth = auth
+        self.settings = settings or ClientSettings()
+        self.clock = clock or SystemClock()
+        self.budget = TimeBudget(self.clock)
+        self._transport = Transport(session, self.settings.timeouts)
+        self._rest_url = auth.rest_url
+        self._moving = threading.Lock()
+        self._decoding = threading.Lock()
+        self._decoder: ThreadPoolExecutor | None = None
+        self._answered = False
+        self.on_request: Callable[[], None] | None = None
+        self._bucket = shared_bucket(self.portal, self.settings.burst, self.settings.requests_per_second, clock)
+
+    def __repr__(self) -> str:
+        return f"Client({self.portal!r}, auth={self.auth.name!r})"
+
+    @property
+    def portal(self) -> str:
+        """The portal's host, and port where it has one."""
+        return urlsplit(self._rest_url).netloc
+
+    def where(self, method: str) -> str:
+        """How errors name a call."""
+        return f"{method} at {self.portal}"
+
+    def redact(self, text: str) -> str:
+        """Takes this client's secrets out of text that the portal sent."""
+        for secret in self.auth.secrets():
+            text = text.replace(secret, "***")
+        return redact(text)
+
+    def close(self) -> None:
+        self._transport.close()
+        self.stop_decoder()
+
+    def stop_decoder(self) -> None:
+        """Leaves no thread behind; the next large answer starts one again."""
+        with self._decoding:
+            decoder, self._decoder = self._decoder, None
+        if decoder is not None:
+            decoder.shutdown()
+
+    def call(self, method: str, params: Mapping[str, Any] | None = None) -> Response:
+        """One method's answer; raises the Bitrix24Error that it or the network deserves, after trying again if that helps."""
+        return self.send(Call(method, params or {}))
+
+    # --- retries ------------------------------------------------------------------------------------------------------
+
+    def send(self, call: Call, *, commands: Iterable[str] = (), raise_on_timeout: bool = False) -> Response:
+        """Sends a call until it is answered, refused, or retry_policy ends.
+
+        Args:
+            call: what to send.
+            commands: methods inside, when it is a batch; their time budgets count too.
+            raise_on_timeout: a time-out is raised at once, because the caller can make the call smaller.
+        """
+        retry_policy, methods = self.settings.retry_policy, (call.method, *commands)
+        started, budget_left, attempt = self.clock.monotonic(), retry_policy.operating_seconds, 0
+        for pause in retry_policy.backoff():
+            outcome = _catch(lambda: self._send_authenticated(call))
+            if isinstance(outcome, Response):
+                return outcome
+            if raise_on_timeout and isinstance(outcome, PortalTimeoutError):
+                raise outcome
+            wait = self.pause_before_retry(outcome, methods, pause)
+            if outcome.action is Action.WAIT_FOR_BUDGET and budget_left > 0:
+                budget_left -= wait
+                started += wait  # what a limit takes is no sign of a bad network
+            else:
+                attempt += 1
+                if outcome.action is not Action.RETRY or not self._may_retry(outcome, attempt, started):
+                    raise outcome
+            self.wait(wait, outcome)
+        raise AssertionError("pauses never end")
+
+    def pause_before_retry(self, error: Bitrix24Error, methods: Sequence[str], pause: float) -> float:
+        """Seconds until a call that met `error` may be sent again."""
+        if error.code == "QUERY_LIMIT_EXCEEDED":
+            self._bucket.fill()
+        if error.action is Action.WAIT_FOR_BUDGET:
+            return self.budget.seconds_until_reset(methods, error.reset_at) + pause / 10
+        return pause
+
+    def wait(self, seconds: float, error: Bitrix24Error) -> None:
+        """Sleeps; a long wait is announced."""
+        self.log_wait(seconds, error)
+        self.clock.sleep(seconds)
+
+    def log_wait(self, seconds: float, error: Bitrix24Error) -> None:
+        """Says until when nothing will be asked, and why; a person wants to hear only of long waits."""
+        until = self.clock.now() + timedelta(seconds=seconds)
+        level = logging.WARNING if seconds >= 5 else logging.DEBUG
+        log.log(level, "Waiting until %s (%.0f s): %s", until.strftime("%H:%M:%S %Z"), seconds, error.what)
+
+    def _may_retry(self, error: Bitrix24Error, attempt: int, started: float) -> bool:
+        """A portal that has answered before is worth waiting for; an address that never did may just be wrong."""
+        retry_policy = self.settings.retry_policy
+        if not self._answered and not error.code:
+            return attempt < retry_policy.attempts_before_first_answer
+        return attempt < retry_policy.attempts and self.clock.monotonic() - started < retry_policy.seconds
+
+    # --- authentication -----------------------------------------------------------------------------------------------
+
+    def refresh_auth(self, refused: str | None) -> bool:
+        """Whether there is another token to try after `refused` was refused; asks the token server where needed."""
+        outcome = _catch(lambda: self.auth.refresh(refused, self._request_tokens))
+        if isinstance(outcome, Bitrix24Error):
+            outcome.action = Action.FAIL  # the exchange has had its own retries
+            raise outcome
+        return outcome
+
+    def _send_authenticated(self, call: Call) -> Response:
+        """Signs and sends; renews a refused token once and repeats."""
+        token = self.auth.token()
+        if token == "" and self.refresh_auth(token):  # oauth2 before its very first exchange
+            token = self.auth.token()
+        outcome = _catch(lambda: self._send_rate_limited(call, token))
+        if isinstance(outcome, Response):
+            return outcome
+        refused = outcome.action is Action.REFRESH_TOKEN or (outcome.code == "NO_AUTH_FOUND" and token is not None)
+        if not refused or not self.refresh_auth(token):
+            raise outcome
+        return self._send_rate_limited(call, self.auth.token())
+
+    def _request_tokens(self, url: str, query: Mapping[str, str]) -> Mapping[str, Any]:
+        """The token server's JSON, whatever its status; a server that is down or answers nonsense is asked again."""
+        where = f"token server {urlsplit(url).hostname}"
+        started = self.clock.monotonic()
+        for attempt, pause in enumerate(self.settings.retry_policy.backoff(), start=1):
+            outcome = _catch(lambda: self._token_response(url, query, where))
+            if not isinstance(outcome, Bitrix24Error):
+                return outcome
+            if outcome.action is not Action.RETRY or not self._may_retry(outcome, attempt, started):
+                raise outcome
+            self.wait(pause, outcome)
+        raise AssertionError("pauses never end")
+
+    def _token_response(self, url: str, query: Mapping[str, str], where: str) -> Mapping[str, Any]:
+        response = self._transport.get(url, query, where)
+        if response.status in _REDIRECTS:
+            raise ConfigError("the token server redirects, which is not followed", where, "check token_url")
+        try:
+            value = orjson.loads(response.body)
+        except orjson.JSONDecodeError:
+            value = None
+        if isinstance(value, dict) and (response.status < 500 or normalize_code(value.get("error")) in REFRESH_HINTS):
+            return value
+        if isinstance(value, dict) and "error" in value:
+            raise error_from_envelope(value, where, response.status, self.redact)
+        raise unparsable_response(response.status, response.body, where)
+
+    # --- limits and redirects -----------------------------------------------------------------------------------------
+
+    def _send_rate_limited(self, call: Call, token: str | None) -> Response:
+        self._bucket.acquire()
+        where = self.where(call.method)
+        started = self.clock.monotonic()
+        response = self._send_following_redirects(call, token, where)
+        seconds = self.clock.monotonic() - started
+        # The cloud's gateway gives up after 60 seconds, with a page of its own; one that comes at once is a bad day like others.
+        if response.status == 504 and seconds >= _GATEWAY_SECONDS:
+            raise PortalTimeoutError("the portal did not answer in time (HTTP 504)", where, "try again later")
+        outcome = _catch(lambda: self._parse(response, where))
+        self._answered = self._answered or isinstance(outcome, Response) or bool(outcome.code)
+        if isinstance(outcome, Bitrix24Error):
+            raise outcome
+        answer = replace(outcome, seconds=seconds)
+        self.budget.update(call.method, answer.operating)
+        self.budget.update_clock(answer.finished)
+        return answer
+
+    def _parse(self, response: HttpResponse, where: str) -> Response:
+        """Large answers are decoded in one thread, which none waits for longer: Python decodes no two of them at once.
+
+        A thread keeps the memory in which it made its rows for itself; four of them would keep four times as much.
+        """
+        arguments = response.status, response.body, where, self.redact
+        if len(response.body) < _LARGE:
+            return parse_response(*arguments)
+        with self._decoding:
+            self._decoder = self._decoder or ThreadPoolExecutor(1, "bitrix24-decoder")
+            decoded = self._decoder.submit(parse_response, *arguments)
+        return decoded.result()
+
+    def _send_following_redirects(self, call: Call, token: str | None, where: str) -> HttpResponse:
+        """POSTs, and POSTs again where a renamed portal points to: method and body are kept.
+
+        https://apidocs.bitrix24.com/settings/how-to-call-rest-api/change-domen.html
+        """
+        body = orjson.dumps({**call.params, "auth": token} if token else dict(call.params))
+        url = self._rest_url + call.method
+        for _ in range(_MOST_REDIRECTS):
+            if self.on_request:
+                self.on_request()
+            response = self._transport.post(url, body, where)
+            if response.status not in _REDIRECTS:
+                return response
+            url = self._redirect_target(url, response.location, where)
+            self._adopt_new_address(url, call.method)
+        raise PortalError("the portal redirects in a circle", where, "check the portal's address")
+
+    def _redirect_target(self, url: str, location: str, where: str) -> str:
+        try:
+            old, new = urlsplit(url), urlsplit(urljoin(url, location))
+            host = new.hostname or ""
+        except ValueError:
+            host = ""
+        if not location or not host or new.scheme not in ("http", "https") or new.username is not None:
+            raise PortalError("the portal redirects to nowhere", where, "check the portal's address")
+        if new.scheme == "http" and not (old.scheme == "http" and is_loopback(host)):
+            raise PortalError(
+                "the portal redirects to plain http://, which would send the credential unencrypted",
+                where,
+                "use the portal's https:// address",
+            )
+        if not is_allowed_host(urlsplit(self.auth.rest_url).hostname or "", host, self.settings.allowed_hosts):
+            raise PortalError(
+                f"the portal redirects to the foreign host {host}",
+                where,
+                "if that is the portal's new home, put it into the configuration or into credentials.allowed_hosts",
+            )
+        return new.geturl()
+
+    def _adopt_new_address(self, url: str, method: str) -> None:
+        """Later calls go straight to the new address; a person hears of it once."""
+        base = url.split("?", 1)[0]
+        if not base.endswith(f"/{method}"):
+            return
+        with self._moving:
+            old, self._rest_url = self.portal, base[: -len(method)]
+            if self.portal != old:
+                log.warning("The portal %s has moved to %s: update its address in the configuration", old, self.portal)
+
+
+def _catch(send: Callable[[], T]) -> T | Bitrix24Error:
+    """The answer, or the error as a value: raised outside this handler it drags no context along."""
+    try:
+        return send()
+    except Bitrix24Error as error:
+        return error

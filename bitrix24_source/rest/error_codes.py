@@ -1,0 +1,170 @@
+"""Bitrix24's error codes, and the exception that each becomes.
+
+Facts: https://apidocs.bitrix24.com/error-codes.html and https://apidocs.bitrix24.com/limits.html.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import (
+    AccessError,
+    Bitrix24Error,
+    CredentialError,
+    DeniedError,
+    ExpiredTokenError,
+    LimitError,
+    OperatingLimitError,
+    PortalError,
+    ScopeError,
+    UnavailableError,
+)
+
+
+@dataclass(frozen=True)
+class _ErrorCode:
+    error: type[Bitrix24Error]
+    what: str
+    hint: str
+
+
+_DEAD_CREDENTIAL = (
+    "a webhook may have expired, been deleted, or got another code when an administrator edited it: create a new one in Bitrix24 "
+    "(Developer resources - Other - Inbound webhook); a token may be another portal's: authorise the application again"
+)
+# https://apidocs.bitrix24.com/error-codes.html and https://apidocs.bitrix24.com/limits.html
+ERROR_CODES: Mapping[str, _ErrorCode] = {
+    "QUERY_LIMIT_EXCEEDED": _ErrorCode(
+        LimitError,
+        "the portal's request limit is used up",
+        "other programs use the same portal: try again later, or lower requests_per_second",
+    ),
+    "OPERATION_TIME_LIMIT": _ErrorCode(
+        OperatingLimitError,
+        "this method used up its ten-minute time budget",
+        "try again in ten minutes, or let other programs with this credential pause",
+    ),
+    "OVERLOAD_LIMIT": _ErrorCode(
+        PortalError,
+        "Bitrix24 has blocked REST for this portal by hand (OVERLOAD_LIMIT)",
+        "waiting does not help: ask Bitrix24 support to lift the block",
+    ),
+    "INTERNAL_SERVER_ERROR": _ErrorCode(UnavailableError, "the portal failed inside", "try again later"),
+    "ERROR_UNEXPECTED_ANSWER": _ErrorCode(UnavailableError, "the portal failed inside", "try again later"),
+    "PORTAL_DELETED": _ErrorCode(
+        PortalError, "this portal is closed or deleted", "check the portal's address with its owner"
+    ),
+    "EXPIRED_TOKEN": _ErrorCode(
+        ExpiredTokenError,
+        "the access token has expired",
+        'access tokens live for one hour: use auth = "oauth2" with a refresh token, or a webhook',
+    ),
+    "INVALID_TOKEN": _ErrorCode(ExpiredTokenError, "the access token is not accepted", "issue a new one"),
+    "NO_AUTH_FOUND": _ErrorCode(CredentialError, "the portal does not accept this credential", _DEAD_CREDENTIAL),
+    "INVALID_CREDENTIALS": _ErrorCode(
+        DeniedError,
+        "the user behind the credential lacks rights",
+        "use a webhook or application of a user with access to CRM, best of an administrator",
+    ),
+    "METHOD_CONFIRM_WAITING": _ErrorCode(
+        AccessError, "an administrator must confirm this method first", "ask the portal's administrator to confirm it"
+    ),
+    "METHOD_CONFIRM_DENIED": _ErrorCode(
+        AccessError, "an administrator refused this method", "ask the portal's administrator"
+    ),
+    "INSUFFICIENT_SCOPE": _ErrorCode(
+        ScopeError, "the credential lacks a scope", "add the scope to the webhook or application in Bitrix24"
+    ),
+    "USER_ACCESS_ERROR": _ErrorCode(
+        AccessError,
+        "the application is not open to this user",
+        "let an administrator open it in the application's settings",
+    ),
+    "ALLOWED_ONLY_INTRANET_USER": _ErrorCode(
+        DeniedError,
+        "the credential belongs to an external user",
+        "use a webhook or application of an employee",
+    ),
+    "ACCESS_DENIED": _ErrorCode(
+        DeniedError,
+        "access denied",
+        "use a webhook or application of a user with these rights, best of an administrator",
+    ),
+    "INVALID_REQUEST": _ErrorCode(
+        PortalError, "the portal refused the request", "the portal asks for https://: check its address"
+    ),
+    "INVALID_ARG_VALUE": _ErrorCode(
+        PortalError, "the portal refused an argument", "if you passed a filter or select, check its field names"
+    ),
+    "NOT_FOUND": _ErrorCode(PortalError, "not found", "it may have been deleted, or is hidden from this user"),
+    "ENTITY_TYPE_NOT_SUPPORTED": _ErrorCode(PortalError, "this method does not support the entity type", ""),
+    "ERROR_METHOD_NOT_FOUND": _ErrorCode(
+        PortalError,
+        "this portal does not have the method",
+        "self-hosted portals lag behind: update the portal's modules",
+    ),
+    "ERROR_BATCH_METHOD_NOT_ALLOWED": _ErrorCode(PortalError, "the method may not run in a batch", ""),
+    "ERROR_BATCH_LENGTH_EXCEEDED": _ErrorCode(PortalError, "a batch with more than 50 commands was refused", ""),
+}
+# Codes that are sentences, and descriptions behind codes that say nothing ("", 0): the only places where text is read.
+_WORDINGS: tuple[tuple[str, str], ...] = (
+    ("requires higher privileges", "INSUFFICIENT_SCOPE"),
+    ("required more scopes", "INSUFFICIENT_SCOPE"),
+    ("access denied", "ACCESS_DENIED"),
+    ("do not have permission", "ACCESS_DENIED"),
+    ("insufficient permissions", "ACCESS_DENIED"),
+    ("not found", "NOT_FOUND"),
+    ("entity is not supported", "ENTITY_TYPE_NOT_SUPPORTED"),
+)
+
+
+def normalize_code(code: Any, description: str = "") -> str:
+    """Bitrix24's code in one spelling: codes may be 0, "", lower case, padded, or a whole sentence."""
+    text = "" if code is None else str(code).strip()
+    upper = text.upper()
+    if upper in ERROR_CODES:
+        return upper
+    for source in (text, description if upper in ("", "0") else ""):
+        for sentence, meant in _WORDINGS:
+            if sentence in source.lower():
+                return meant
+    return upper
+
+
+def error_from_code(code: Any, description: Any, where: str, status: int = 200) -> Bitrix24Error:
+    """The error that a Bitrix24 answer stands for.
+
+    The code decides, not the HTTP status: 503 has two opposite meanings, 400 and 403 are both used for a denial. Only a
+    code that nobody documented is judged by its status.
+    """
+    text = _one_line(description)
+    known = normalize_code(code, text)
+    plan = known == "ACCESS_DENIED" and "commercial plan" in text.lower()
+    if plan:
+        return AccessError(
+            "REST is not part of this portal's plan",
+            where,
+            "check the portal's plan and Market subscription; the credential itself may be fine",
+            known,
+        )
+    if known == "ACCESS_DENIED" and "application context required" in text.lower():
+        return DeniedError(
+            "this method works for applications only, not for webhooks", where, 'use auth = "oauth2"', known
+        )
+    meaning = ERROR_CODES.get(known)
+    if meaning:
+        return meaning.error(_with_description(meaning.what, text), where, meaning.hint, known)
+    what = _with_description(f"the portal answered with error {known or 'without a code'}", text)
+    if status >= 500:
+        return UnavailableError(what, where, "try again later", known)
+    return PortalError(what, where, "see https://apidocs.bitrix24.com/error-codes.html", known)
+
+
+def _one_line(description: Any) -> str:
+    return " ".join(str(description or "").split())[:300]
+
+
+def _with_description(what: str, description: str) -> str:
+    return f"{what} ({description})" if description and description.lower().rstrip(".!") != what else what

@@ -1,0 +1,191 @@
+"""Keeps the latest OAuth token pair, so that neither a crash nor another process loses it.
+
+A refresh token is good for one use: a pair that was issued and not stored is a lost connection. The file is therefore
+written whole or not at all, is readable by its owner only, and is guarded by a lock that other processes respect.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
+from dataclasses import asdict, astuple, dataclass, field
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import filelock
+
+from ..errors import Bitrix24Error, ConfigError, UnavailableError
+
+T = TypeVar("T")
+log = logging.getLogger("bitrix24_source")
+
+
+LOCK_SECONDS = 180.0
+EXIT_SECONDS = 90.0
+"""that a process which is to end waits for a pair that was asked for; as long as one request may take"""
+
+
+@dataclass(frozen=True)
+class TokenPair:
+    """An access token, the refresh token that replaces it, and the configured token that it all began with."""
+
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    root: str = field(default="", repr=False)
+    """fingerprint of the refresh token in the configuration; another one there means a new authorisation"""
+
+
+class TokenStore(Protocol):
+    """What oauth2 needs of a store. Pass your own where files do not survive, as in a container."""
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Held while a pair is read, exchanged and saved; other processes wait."""
+
+    def load(self) -> TokenPair | None:
+        """The latest pair, None when there is none yet."""
+
+    def prepare(self) -> None:
+        """Raises when `save` could not succeed. Called before the old refresh token is given away."""
+
+    def save(self, pair: TokenPair) -> None:
+        """Keeps the pair durably. The pair is used only after this returned."""
+
+
+def fingerprint(token: str) -> str:
+    """Tells two tokens apart without keeping either."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def run_uninterrupted(work: Callable[[], T]) -> T:
+    """Work in a thread of its own, waited for: Ctrl-C interrupts whoever waits, and never the work."""
+    done: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - raised again where the result is asked for
+            done.set_exception(error)
+
+    threading.Thread(target=run, name="bitrix24-tokens", daemon=True).start()
+    return done.result()
+
+
+@contextlib.contextmanager
+def delay_exit() -> Iterator[None]:
+    """What is done here may still end when the process is to: it waits so long, and no longer."""
+    done = threading.Event()
+
+    def wait() -> None:
+        log.warning("Waiting for the OAuth token that is being renewed: without it the next run cannot connect")
+        done.wait(EXIT_SECONDS)
+
+    atexit.register(wait)
+    try:
+        yield
+    finally:
+        atexit.unregister(wait)
+        done.set()
+
+
+class FileTokenStore:
+    """One pair in one JSON file, mode 0600, replaced atomically; a lock file beside it."""
+
+    def __init__(self, path: str | os.PathLike[str], lock_seconds: float = LOCK_SECONDS) -> None:
+        self.path = Path(path).expanduser()
+        self._lock_seconds = lock_seconds
+
+    def __repr__(self) -> str:
+        return f"FileTokenStore({str(self.path)!r})"
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        self._make_folder()
+        lock = filelock.FileLock(f"{self.path}.lock", timeout=self._lock_seconds, mode=0o600)
+        failure: Bitrix24Error | None = None
+        try:
+            lock.acquire()
+        except filelock.Timeout:
+            failure = UnavailableError(
+                "another process has been renewing the OAuth token for too long",
+                f"token file {self.path}",
+                "end the process that hangs, then run again",
+            )
+        except OSError as error:
+            failure = self._unwritable(error.strerror or type(error).__name__)
+        if failure:
+            raise failure
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def load(self) -> TokenPair | None:
+        try:
+            kept = json.loads(self.path.read_text(encoding="utf-8"))
+            pair = TokenPair(kept["access_token"], kept["refresh_token"], kept.get("root", ""))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+        except (ValueError, KeyError, TypeError):
+            reason = "it is not a token file"
+        else:
+            if all(isinstance(text, str) for text in astuple(pair)):
+                return pair
+            reason = "it is not a token file"
+        raise ConfigError(
+            f"the stored OAuth token cannot be read ({reason})",
+            f"token file {self.path}",
+            "check the file's owner and rights; delete it only if you have a new refresh token",
+        )
+
+    def prepare(self) -> None:
+        self._make_folder()
+        self._write(b"", keep=False)
+
+    def save(self, pair: TokenPair) -> None:
+        self._write(json.dumps(asdict(pair)).encode(), keep=True)
+
+    def _make_folder(self) -> None:
+        reason = ""
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+        if reason:
+            raise self._unwritable(reason)
+
+    def _write(self, content: bytes, *, keep: bool) -> None:
+        """Writes beside the file and renames over it: a reader sees the old pair or the new one, never half of one."""
+        reason = ""
+        try:
+            handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")  # mkstemp: mode 0600
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(content or b"x" * 4096)  # a rehearsal needs as much room as the real thing
+                    file.flush()
+                    os.fsync(file.fileno())
+                if keep:
+                    Path(name).replace(self.path)
+            finally:
+                Path(name).unlink(missing_ok=True)
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+        if reason:
+            raise self._unwritable(reason)
+
+    def _unwritable(self, reason: str) -> ConfigError:
+        return ConfigError(
+            f"the OAuth token cannot be stored ({reason})",
+            f"token file {self.path}",
+            "make the folder writable, or name another file in the credentials' token_file",
+        )

@@ -1,0 +1,151 @@
+"""One HTTP exchange: bytes out, bytes or an error in. The only module that opens a socket.
+
+`requests` names the URL in its exceptions, and urllib3 in its log. A webhook's URL is a password, so neither leaves this
+module unredacted.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.cookiejar import DefaultCookiePolicy
+from importlib.metadata import PackageNotFoundError, version
+
+import requests
+import urllib3
+
+from ..errors import Bitrix24Error, ConfigError, UnavailableError
+from ..redaction import REDACTING_FILTER
+
+try:
+    _VERSION = version("dlt-source-bitrix24")
+except PackageNotFoundError:  # copied into a project instead of installed
+    _VERSION = "0"
+
+
+@dataclass(frozen=True)
+class HttpResponse:
+    """What came back, whatever its status."""
+
+    status: int
+    body: bytes = field(repr=False)
+    location: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """Seconds. The cloud cuts a request after 60, and a batch may need them all."""
+
+    connect: float = 10
+    read: float = 75
+    whole_answer: float = 300
+
+
+class PortalTimeoutError(UnavailableError):
+    """The portal was reached and did not finish in time: a smaller request might."""
+
+
+class Transport:
+    """A keep-alive session. Proxies and certificate authorities come from the usual environment variables."""
+
+    def __init__(self, session: requests.Session | None = None, timeouts: Timeouts | None = None) -> None:
+        self._session = _hardened_session(session or requests.Session())
+        self._timeouts = timeouts or Timeouts()
+
+    def post(self, url: str, body: bytes, where: str) -> HttpResponse:
+        """Raises UnavailableError or ConfigError when no answer came back."""
+        return self._exchange("POST", url, where, body=body)
+
+    def get(self, url: str, query: Mapping[str, str], where: str) -> HttpResponse:
+        """As `post`; only token servers are asked this way."""
+        return self._exchange("GET", url, where, query=query)
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _exchange(
+        self, verb: str, url: str, where: str, body: bytes | None = None, query: Mapping[str, str] | None = None
+    ) -> HttpResponse:
+        failure: Bitrix24Error
+        try:
+            with self._session.request(
+                verb,
+                url,
+                data=body,
+                params=query,
+                timeout=(self._timeouts.connect, self._timeouts.read),
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                whole = _read_body(response, self._timeouts.whole_answer)
+                return HttpResponse(response.status_code, whole, response.headers.get("Location", ""))
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            failure = _network_error(error, where)
+        except (OSError, ValueError) as error:  # e.g. a host name that cannot be encoded
+            failure = ConfigError(
+                f"the request cannot be sent ({type(error).__name__})",
+                where,
+                "check the address, the proxy settings and the file that REQUESTS_CA_BUNDLE names",
+            )
+        raise failure  # outside the handlers: an exception's context is printed too
+
+
+def _read_body(response: requests.Response, seconds: float) -> bytes:
+    """The whole answer; a time limit for a read only bounds the silence between two bytes.
+
+    `read1` returns with what has arrived. `iter_content` waits for a full chunk, and a portal that drips would keep us there.
+    """
+    ends_at = time.monotonic() + seconds
+    chunks = []
+    while chunk := response.raw.read1(1 << 18, decode_content=True):
+        chunks.append(chunk)
+        if time.monotonic() > ends_at:
+            raise requests.exceptions.ReadTimeout
+    return b"".join(chunks)
+
+
+def _network_error(error: requests.RequestException | urllib3.exceptions.HTTPError, where: str) -> Bitrix24Error:
+    text = f"{type(error).__name__} {error}"
+    if isinstance(error, requests.exceptions.SSLError) and "EOF occurred" not in text:  # that is a reset, and passes
+        return ConfigError(
+            "the TLS connection could not be verified",
+            where,
+            "check the portal's certificate; for a private authority set REQUESTS_CA_BUNDLE to its certificate file",
+        )
+    if isinstance(error, requests.exceptions.ProxyError):
+        return UnavailableError("the proxy cannot be used", where, "check HTTPS_PROXY and NO_PROXY")
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return UnavailableError("the portal could not be reached in time", where, "check address, firewall and proxy")
+    if isinstance(error, (requests.exceptions.Timeout, urllib3.exceptions.ReadTimeoutError)):
+        return PortalTimeoutError("the portal did not answer in time", where, "try again later")
+    if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema)):
+        return ConfigError("this address cannot be used", where, "check the portal's address")
+    if "NameResolutionError" in text or "getaddrinfo" in text:
+        return UnavailableError("the portal's host name was not found", where, "check it for typing errors; check DNS")
+    if "Connection refused" in text or "NewConnectionError" in text:
+        return UnavailableError("the portal refused the connection", where, "check host and port, firewall and proxy")
+    return UnavailableError("the connection broke before the answer was complete", where, "try again later")
+
+
+def _hardened_session(session: requests.Session) -> requests.Session:
+    """Every call stands alone: no cookies, and no password from ~/.netrc beside the configured credential."""
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.auth = _unchanged
+    session.headers.update(
+        {
+            "User-Agent": f"dlt-source-bitrix24/{_VERSION}",
+            "Accept": "application/json",
+            "Content-Type": "application/json",
+        }
+    )
+    for name in ("urllib3.connectionpool", "urllib3.util.retry"):
+        logger = logging.getLogger(name)
+        if REDACTING_FILTER not in logger.filters:
+            logger.addFilter(REDACTING_FILTER)
+    return session
+
+
+def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request

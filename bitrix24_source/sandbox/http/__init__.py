@@ -1,0 +1,1 @@
+"""HTTP: the server, an adapter for `requests`, addresses, responses, and how PHP reads a request."""

@@ -1,0 +1,68 @@
+"""Currencies, the CRM mode and the stage history.
+
+It refuses to know the items behind the history.
+"""
+
+from __future__ import annotations
+
+from bitrix24_source.sandbox.model.stage_history import HISTORY_KINDS, history_page
+from bitrix24_source.sandbox.portal.api_errors import Refused
+from bitrix24_source.sandbox.portal.registry import MethodCall, MethodResult, method
+
+from .filters import Grammar
+from .listing import page, pick, sort_rows
+
+WITH_HISTORY = {1, 2, 5, 31}
+
+
+@method("crm.currency.list")
+def currency_list(call: MethodCall) -> MethodResult:
+    """`total` is always 0: so says the vendor's page, and clients that count on it get nothing."""
+    if not call.rights.crm_admin:
+        raise Refused(400, "", "Access denied.")
+    kinds = dict.fromkeys(("CURRENCY", "FULL_NAME", "LID"), "text") | {"SORT": "number"}
+    order = {name.upper(): way for name, way in call.mapping("order").items()} or {"SORT": "ASC"}
+    rows = sort_rows(call.world.currencies, order, Grammar(kinds, call.world.zone))
+    answer = page(rows, call.start())
+    return MethodResult(answer.result, total=0, next=answer.next, rows=answer.rows)
+
+
+@method("crm.currency.get")
+def currency_get(call: MethodCall) -> MethodResult:
+    """One more key than in the list: the spelling in each language."""
+    if not call.rights.crm_admin:
+        raise Refused(400, "", "Access denied.")
+    found = next((row for row in call.world.currencies if row["CURRENCY"] == call.param("id")), None)
+    if found is None:
+        raise Refused(400, "", "Not found")
+    names = ("FORMAT_STRING", "FULL_NAME", "DEC_POINT", "THOUSANDS_SEP", "DECIMALS")
+    spelling = {name: found[name] for name in names} | {"THOUSANDS_VARIANT": "B", "HIDE_ZERO": "Y"}
+    return MethodResult(found | {"LANG": {found["LID"]: spelling}})
+
+
+@method("crm.currency.base.get")
+def currency_base(call: MethodCall) -> MethodResult:
+    return MethodResult(next((row["CURRENCY"] for row in call.world.currencies if row["BASE"] == "Y"), None))
+
+
+@method("crm.settings.mode.get")
+def settings_mode(call: MethodCall) -> MethodResult:
+    return MethodResult(call.world.crm_mode)
+
+
+@method("crm.stagehistory.list")
+def stagehistory_list(call: MethodCall) -> MethodResult:
+    number = call.integer("entityTypeId")
+    store = call.world.objects.get(number)
+    if store is None or not (number in WITH_HISTORY or number >= 128):
+        raise Refused(400, 0, f"{number} entity is not supported")
+    grammar = Grammar(HISTORY_KINDS, call.world.zone, "ID", call.interpretations.garbage_id)
+    if number in call.world.denied:  # OPEN-18: rows follow the rights on their items
+        return MethodResult({"items": []}, total=0)
+    rows, total = history_page(
+        call.world, store, call.mapping("filter"), call.mapping("order"), grammar, start=call.start()
+    )
+    rows = pick(rows, call.param("select"))
+    fast = call.start() < 0
+    more = call.start() + 50 if not fast and call.start() + 50 < total else None
+    return MethodResult({"items": rows}, total=0 if fast else total, next=more, rows=len(rows))

@@ -1,0 +1,152 @@
+"""crm.item.*: fields, list, get, and the writing methods, for smart processes and the built-in CRM objects alike.
+
+It refuses to know how items are kept.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bitrix24_source.sandbox.model.item_store import ItemStore
+from bitrix24_source.sandbox.model.schema import Schema
+from bitrix24_source.sandbox.model.serialization import copy_of, dress, rename, whole_rows
+from bitrix24_source.sandbox.model.write_effects import add_item, change_item, delete_item
+from bitrix24_source.sandbox.portal.api_errors import access_denied, item_not_found, type_not_found, type_not_supported
+from bitrix24_source.sandbox.portal.registry import MethodCall, MethodResult, method, names_of
+
+from .filters import Grammar, Where, parse
+from .listing import PAGE, Row, sort_key
+
+NOT_UNIVERSAL = {5}
+
+
+def readable_store(call: MethodCall) -> ItemStore:
+    """The items of the type that was asked for, if this user may read them."""
+    number = call.integer("entityTypeId")
+    if number in NOT_UNIVERSAL:
+        raise type_not_supported(number)
+    store = call.world.objects.get(number)
+    if store is None:
+        raise type_not_found()
+    if number in call.world.denied:
+        raise access_denied()
+    return store
+
+
+def _original_names(call: MethodCall) -> bool:
+    return str(call.param("useOriginalUfNames")).upper() in ("Y", "TRUE", "1")
+
+
+@method("crm.item.fields")
+def item_fields(call: MethodCall) -> MethodResult:
+    schema = readable_store(call).schema
+    fields = {name: one.described() for name, one in schema.fields.items()}
+    return MethodResult({"fields": rename(schema, fields) if _original_names(call) else fields})
+
+
+@method("crm.item.list")
+def item_list(call: MethodCall) -> MethodResult:
+    store = readable_store(call)
+    original = _original_names(call)
+    grammar = store.schema.grammar(
+        call.world.zone if call.interpretations.naive_dates == "server" else call.world.utc,
+        original_names=original,
+        garbage_id=call.interpretations.garbage_id,
+        time_filter=call.interpretations.time_filter,
+    )
+    where = parse(call.mapping("filter"), grammar)
+    start = call.start()
+    with store.lock:
+        numbers, total = _page_of_ids(store, where, call.mapping("order"), grammar, start)
+        rows = _rows(call, store, numbers, original=original)
+    fast = start < 0
+    more = start + PAGE if not fast and start + PAGE < total else None
+    shown = (0 if call.interpretations.fast_total == "zero" else None) if fast else total
+    return MethodResult({"items": rows}, total=shown, next=more, rows=len(rows))
+
+
+def _page_of_ids(store: ItemStore, where: Where, order: Row, grammar: Grammar, start: int) -> tuple[list[int], int]:
+    """The ids of one page, and how many there are in all (which the fast mode does not count)."""
+    by = [(grammar.name("order", name), str(way).upper() == "DESC") for name, way in order.items()] or [("id", False)]
+    first, fast, descending = max(0, start), start < 0, by[0][1]
+    if by[0][0] != "id":
+        numbers = _sorted(store, where, by, grammar)
+        return numbers[first : first + PAGE], len(numbers)
+    if not where.rest and where.ids is None:
+        total = 0 if fast else store.total(where.low, where.high)
+        return store.slice(where.low, where.high, first, PAGE, descending=descending), total
+    if fast and not descending:
+        found = store.ids(where)
+        return [number for number, _ in zip(found, range(PAGE), strict=False)], 0
+    numbers = list(store.ids(where))
+    numbers.sort(reverse=descending)
+    return numbers[first : first + PAGE], len(numbers)
+
+
+def _sorted(store: ItemStore, where: Where, by: list[tuple[str, bool]], grammar: Grammar) -> list[int]:
+    numbers = list(store.ids(where))
+    for name, descending in reversed(by):
+        keys = {number: sort_key(store.reader(number)(name), grammar.kinds[name], grammar) for number in numbers}
+        numbers.sort(key=keys.__getitem__, reverse=descending)
+    return numbers
+
+
+def _rows(call: MethodCall, store: ItemStore, numbers: list[int], *, original: bool) -> list[Row]:
+    names = _selected(call.param("select"), store.schema, original=original)
+    rows = whole_rows(store, numbers) if names is None else store.rows(numbers, names)
+    return dress(store, rows, call.caller, call.base_url, original_names=original)
+
+
+def _selected(select: Any, schema: Schema, *, original: bool) -> list[str] | None:
+    """The columns to fill; None is all of them. Unknown names are passed over without a word (OPEN-15)."""
+    names = names_of(select)
+    if not names or "*" in names:
+        return None
+    codes = {one.upper: name for name, one in schema.fields.items() if one.user_field is not None} if original else {}
+    return [codes.get(name, name) for name in names]
+
+
+@method("crm.item.get")
+def item_get(call: MethodCall) -> MethodResult:
+    store, number = readable_store(call), call.integer("id")
+    return MethodResult({"item": _item(call, store, number)}, rows=1)
+
+
+def _item(call: MethodCall, store: ItemStore, number: int) -> Row:
+    if not store.exists(number):
+        raise item_not_found()
+    with store.lock:
+        rows = [copy_of(row) for row in whole_rows(store, [number])]
+    return dress(store, rows, call.caller, call.base_url, original_names=_original_names(call))[0]
+
+
+@method("crm.item.add")
+def item_add(call: MethodCall) -> MethodResult:
+    store = readable_store(call)
+    number = add_item(call.world, store, _written(call, store.schema))
+    return MethodResult({"item": _item(call, store, number)}, rows=1)
+
+
+@method("crm.item.update")
+def item_update(call: MethodCall) -> MethodResult:
+    store, number = readable_store(call), call.integer("id")
+    if not store.exists(number):
+        raise item_not_found()
+    change_item(call.world, store, number, _written(call, store.schema))
+    return MethodResult({"item": _item(call, store, number)}, rows=1)
+
+
+@method("crm.item.delete")
+def item_delete(call: MethodCall) -> MethodResult:
+    store, number = readable_store(call), call.integer("id")
+    if not store.exists(number):
+        raise item_not_found()
+    delete_item(store, number)
+    return MethodResult([])
+
+
+def _written(call: MethodCall, schema: Schema) -> Row:
+    """The fields that may be written; unknown and read-only ones are passed over."""
+    codes = {one.upper: name for name, one in schema.fields.items()}
+    named = {codes.get(name, name): value for name, value in call.mapping("fields").items()}
+    return {name: value for name, value in named.items() if name in schema.fields and not schema.fields[name].read_only}

@@ -1,0 +1,72 @@
+"""Answers how a list of rows is filtered, ordered and cut into pages of fifty.
+
+It refuses to know what the rows are; item tables, which are too long to be lists, page by themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from bitrix24_source.sandbox.portal.registry import MethodResult, names_of
+
+from .filters import Grammar, comparable, parse
+
+PAGE = 50
+Row = dict[str, Any]
+
+
+def select_rows(
+    rows: Sequence[Row], conditions: Mapping[str, Any], order: Mapping[str, Any], grammar: Grammar
+) -> list[Row]:
+    where = parse(conditions, grammar)
+    found = [
+        row
+        for row in rows
+        if (grammar.id_field not in row or where.admits_id(int(row[grammar.id_field]))) and where.admits(row.get)
+    ]
+    return sort_rows(found, order, grammar)
+
+
+def sort_rows(rows: list[Row], order: Mapping[str, Any], grammar: Grammar) -> list[Row]:
+    """The last key of an order is the least important, so sort by it first; Python's sort keeps ties in place."""
+    for written, direction in reversed(list(order.items())):
+        name = grammar.name("order", written)
+        keys = {id(row): sort_key(row.get(name), grammar.kinds[name], grammar) for row in rows}
+        rows = sorted(rows, key=lambda row: keys[id(row)], reverse=str(direction).upper() == "DESC")
+    return rows
+
+
+def sort_key(value: Any, kind: str, grammar: Grammar) -> tuple[int, float, str]:
+    first = (value[0] if value else None) if isinstance(value, list) else value
+    plain = comparable(first, kind, grammar.zone)
+    if plain is None:
+        return (0, 0.0, "")
+    return (1, plain, "") if isinstance(plain, float) else (2, 0.0, str(plain))
+
+
+def page(
+    rows: Sequence[Any], start: int, *, wrap: str = "", size: int = PAGE, fast_total: str = "zero"
+) -> MethodResult:
+    """One page. `start=-1` is the fast mode: no counting, so no `next`, and `total` 0 or not there at all."""
+    first = max(0, start)
+    cut = list(rows[first : first + size])
+    result: Any = {wrap: cut} if wrap else cut
+    if start < 0:
+        return MethodResult(result, total=0 if fast_total == "zero" else None, rows=len(cut))
+    more = first + size if first + size < len(rows) else None
+    return MethodResult(result, total=len(rows), next=more, rows=len(cut))
+
+
+def everything(rows: Iterable[Any], *, wrap: str = "", total: bool = False) -> MethodResult:
+    cut = list(rows)
+    return MethodResult({wrap: cut} if wrap else cut, total=len(cut) if total else None, rows=len(cut))
+
+
+def pick(rows: Iterable[Row], select: Any, always: Iterable[str] = ()) -> list[Row]:
+    """Only the columns asked for; unknown names are ignored, `*` and no selection mean all."""
+    names = names_of(select)
+    if not names or "*" in names:
+        return list(rows)
+    wanted = {*names, *always}
+    return [{key: value for key, value in row.items() if key in wanted} for row in rows]

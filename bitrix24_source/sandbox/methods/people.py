@@ -1,0 +1,110 @@
+"""user.* and department.get. Columns depend on the scope; the two methods take no `order` map but two strings.
+
+It refuses to know CRM.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bitrix24_source.sandbox.portal.api_errors import Refused
+from bitrix24_source.sandbox.portal.registry import MethodCall, MethodResult, method, names_of
+
+from .filters import Grammar
+from .listing import Row, page, select_rows
+
+USER_SCOPES = ("user", "user_basic", "user_brief")
+# https://apidocs.bitrix24.com: the columns that each narrower scope leaves out.
+NOT_BASIC = {"LAST_LOGIN", "PERSONAL_WWW", "PERSONAL_ICQ"}
+NOT_BRIEF = NOT_BASIC | {"EMAIL", "PERSONAL_MOBILE", "PERSONAL_PHONE", "WORK_PHONE", "WORK_COMPANY", "PERSONAL_STREET"}
+
+
+def _visible(call: MethodCall) -> list[Row]:
+    """The rows of this scope. Bots, integrators and system users are never among them."""
+    scopes = call.rights.scopes
+    hidden = set() if "user" in scopes else NOT_BASIC if "user_basic" in scopes else NOT_BRIEF
+    custom = "user.userfield" in scopes
+    return [
+        {key: value for key, value in row.items() if key not in hidden and (custom or not key.startswith("UF_USR_"))}
+        for row in call.world.users
+    ]
+
+
+@method("user.current", scope=USER_SCOPES)
+def user_current(call: MethodCall) -> MethodResult:
+    mine = next((row for row in _visible(call) if row["ID"] == str(call.caller.user_id)), None)
+    if mine is None:
+        raise Refused(400, "ERROR_CORE", "User not found")
+    row = {key: value for key, value in mine.items() if key not in ("TIMESTAMP_X", "USER_TYPE")}
+    # Here the vendor prints a naive moment where user.get prints an empty object.
+    return MethodResult(row | {"LAST_ACTIVITY_DATE": call.rights.now[:19].replace("T", " ")})
+
+
+@method("user.get", scope=USER_SCOPES)
+def user_get(call: MethodCall) -> MethodResult:
+    return _users(call, _conditions(call))
+
+
+@method("user.search", scope=USER_SCOPES)
+def user_search(call: MethodCall) -> MethodResult:
+    conditions = _conditions(call)
+    text = str(conditions.pop("FIND", "") or "").casefold()
+    return _users(call, conditions, text)
+
+
+def _conditions(call: MethodCall) -> dict[str, Any]:
+    """`FILTER`, `filter`, or fields beside the other parameters: the vendor's examples show all three."""
+    loose = {
+        key: value
+        for key, value in call.params.items()
+        if key.isupper() and key not in ("FILTER", "ADMIN_MODE", "START")
+    }
+    return loose | call.mapping("FILTER", "filter")
+
+
+def _users(call: MethodCall, conditions: dict[str, Any], text: str = "") -> MethodResult:
+    rows = [
+        row for row in _visible(call) if text in f"{row['NAME']} {row['LAST_NAME']} {row['WORK_POSITION']}".casefold()
+    ]
+    kinds = {key: "text" for row in rows for key in row} | {"ID": "number", "TIMESTAMP_X": "datetime", "ACTIVE": "text"}
+    conditions = {key: _flag(value) for key, value in conditions.items()}
+    by = str(call.param("sort", "SORT") or "ID")
+    order = {by: str(call.param("order", "ORDER") or "ASC")} if by in kinds else {}
+    found = select_rows(rows, conditions, order, Grammar(kinds, call.world.zone, "ID"))
+    answer = page(found, call.start("start", "START"), fast_total=call.interpretations.fast_total)
+    return MethodResult(_columns(answer.result, call.param("select", "SELECT")), answer.total, answer.next, answer.rows)
+
+
+def _flag(value: Any) -> Any:
+    return (
+        {True: "Y", "true": "Y", False: "N", "false": "N"}.get(value, value)
+        if not isinstance(value, (list, dict))
+        else value
+    )
+
+
+def _columns(rows: list[Row], select: Any) -> list[Row]:
+    """`*` and `UF_*` are masks here; unknown names are skipped without a word."""
+    names = names_of(select)
+    if not names or "*" in names:
+        return rows
+    return [
+        {
+            key: value
+            for key, value in row.items()
+            if key == "ID" or key in names or ("UF_*" in names and key[:3] == "UF_")
+        }
+        for row in rows
+    ]
+
+
+@method("department.get", scope="department")
+def department_get(call: MethodCall) -> MethodResult:
+    """Conditions are plain parameters, equality only; `START` is written in capitals."""
+    names = ("ID", "NAME", "SORT", "PARENT", "UF_HEAD")
+    conditions = {name: call.params[name] for name in names if name in call.params}
+    kinds = dict.fromkeys(names, "number") | {"NAME": "text"}
+    by = str(call.param("sort") or "SORT").upper()
+    order = {by: str(call.param("order") or "ASC")} if by in names else {}
+    found = select_rows(call.world.departments, conditions, order, Grammar(kinds, call.world.zone, "ID"))
+    return page(found, call.start("START", "start"))

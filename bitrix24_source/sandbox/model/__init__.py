@@ -1,0 +1,1 @@
+"""What the portal stores: entity types, fields, items and their history, and how they change."""

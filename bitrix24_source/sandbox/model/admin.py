@@ -1,0 +1,80 @@
+"""What an administrator may do to a portal between two runs of a loader: types and custom fields come, go and are renamed.
+
+It refuses to check rights; it is the portal's own hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from bitrix24_source.sandbox.scenarios.spa_types import add_type, type_row
+from bitrix24_source.sandbox.scenarios.user_fields import add_user_field
+
+from .world import World
+
+Row = dict[str, Any]
+FIRST_FREE_ENTITY_TYPE = 1030
+
+
+def new_type(
+    world: World, title: str, *, entity_type_id: int = 0, items: int = 0, off: Iterable[str] = (), code: str = ""
+) -> Row:
+    """A smart process with one category and the usual stages, and so many items of the portal's past."""
+    number = entity_type_id or free_entity_type(world)
+    type_id = max((row["id"] for row in world.types.values()), default=10) + 1
+    row = type_row(type_id, number, title, world.now(), off=off, code=code)
+    add_type(world, row, items)
+    return row
+
+
+def free_entity_type(world: World) -> int:
+    """The next even number: that is how the vendor counts from 1030 on."""
+    return max([FIRST_FREE_ENTITY_TYPE - 2, *(number for number in world.types if number % 2 == 0)]) + 2
+
+
+def new_field(world: World, entity_type_id: int, tail: str, user_type: str, label: str, **more: Any) -> str:
+    """Its name in crm.item.*; items that were written before have no value in it."""
+    made = add_user_field(world, entity_type_id, tail, user_type, label, **more)
+    return made.name
+
+
+def drop_field(world: World, entity_type_id: int, name: str) -> None:
+    world.objects[entity_type_id].schema.remove(name)
+
+
+def rename_option(world: World, option_id: int, value: str) -> None:
+    """The label of a list option changes; items keep its id."""
+    for store in world.objects.values():
+        for field in store.schema.fields.values():
+            config = field.user_field
+            if config is None or all(option.id != option_id for option in config.options):
+                continue
+            options = tuple(replace(one, value=value) if one.id == option_id else one for one in config.options)
+            field.user_field = replace(config, options=options)
+            field.extra = {**field.extra, "items": [{"ID": str(one.id), "VALUE": one.value} for one in options]}
+
+
+def put_activity(world: World, number: int, bindings: Iterable[tuple[int, int]] = (), **columns: Any) -> None:
+    """A new activity, or new values for one that is there; it counts as changed now."""
+    key = str(number)
+    row = next((row for row in world.activities if row["ID"] == key), None)
+    if row is None:
+        row = {"ID": key, "CREATED": world.now(), "OWNER_TYPE_ID": "2", "OWNER_ID": "1", "COMPLETED": "N"}
+        world.activities.append(row)
+        world.activities.sort(key=lambda one: int(one["ID"]))
+    row |= {"LAST_UPDATED": world.now(), **columns}
+    if bindings or key not in world.bindings:
+        world.bindings[key] = list(bindings) or [(int(row["OWNER_TYPE_ID"]), int(row["OWNER_ID"]))]
+
+
+def drop_activity(world: World, number: int) -> None:
+    world.activities = [row for row in world.activities if row["ID"] != str(number)]
+    world.bindings.pop(str(number), None)
+
+
+def rename_stage(world: World, status_id: str, name: str) -> None:
+    for row in world.statuses:
+        if row["STATUS_ID"] == status_id:
+            row["NAME"] = name

@@ -1,0 +1,154 @@
+"""Answers which fields one CRM object has, what crm.item.fields says of them, and how to fill each for item n.
+
+It refuses to know which items exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from typing import Any
+
+from bitrix24_source.sandbox.methods.filters import Grammar
+from bitrix24_source.sandbox.scenarios.deterministic import Column, constant
+
+from .naming import user_field_name
+
+NUMBERS = {"integer", "double", "user", "crm_category", "crm_entity", "crm_company", "crm_contact", "crm_lead"}
+Row = dict[str, Any]
+NOTHING = constant(None)
+
+
+@dataclass(frozen=True)
+class Option:
+    id: int
+    value: str
+    xml_id: str
+    is_default: bool = False
+    sort: int = 100
+
+
+@dataclass(frozen=True)
+class UserField:
+    """The configuration of one custom field, as userfieldconfig.* tells it."""
+
+    id: int
+    entity_id: str
+    code: str
+    user_type: str
+    label: str
+    labels: Mapping[str, str | None] = field(default_factory=dict)
+    multiple: bool = False
+    mandatory: bool = False
+    sort: int = 100
+    settings: Any = field(default_factory=list)
+    options: tuple[Option, ...] = ()
+    xml_id: str | None = None
+
+
+@dataclass
+class Field:
+    """One row of crm.item.fields and the column behind it."""
+
+    name: str
+    type: str
+    upper: str
+    title: str
+    column: Column = NOTHING
+    multiple: bool = False
+    read_only: bool = False
+    required: bool = False
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    user_field: UserField | None = None
+
+    def described(self) -> Row:
+        described: Row = {
+            "type": self.type,
+            "isRequired": self.required,
+            "isReadOnly": self.read_only,
+            "isImmutable": False,
+            "isMultiple": self.multiple,
+            "isDynamic": self.user_field is not None,
+            "title": self.title,
+        }
+        return described | dict(self.extra) | {"upperName": self.upper}
+
+
+@dataclass
+class Schema:
+    """The fields of one object.
+
+    `hidden` columns come in rows though crm.item.fields does not list them; `on_request` ones are listed but come
+    only when `select` names them.
+    """
+
+    entity_type_id: int
+    fields: dict[str, Field] = field(default_factory=dict)
+    hidden: dict[str, Column] = field(default_factory=dict)
+    on_request: set[str] = field(default_factory=set)
+    files: set[str] = field(default_factory=set)
+    multifields: Column | None = None
+    # Grows with every change, so that whoever remembers rows of an earlier shape forgets them.
+    version: int = 0
+
+    def add(self, *fields: Field) -> None:
+        self.version += 1
+        for one in fields:
+            self.fields[one.name] = one
+            if one.type == "file" and one.user_field is not None:
+                self.files.add(one.name)
+
+    def add_user_field(self, config: UserField, column: Column) -> Field:
+        name = user_field_name(config.code, self.fields)
+        settings: dict[str, Any] = {"settings": config.settings}
+        labels: dict[str, Any] = {"listLabel": config.label, "formLabel": config.label, "filterLabel": config.label}
+        items = [{"ID": str(option.id), "VALUE": option.value} for option in config.options]
+        extra = settings | ({"items": items} if config.user_type == "enumeration" else {}) | labels
+        if config.user_type == "crm_status" and isinstance(config.settings, dict):
+            extra["statusType"] = config.settings.get("ENTITY_TYPE", "")
+        made = Field(name, config.user_type, config.code, config.label, column, config.multiple,
+                     required=config.mandatory, extra=extra, user_field=config)  # fmt: skip
+        self.add(made)
+        return made
+
+    def remove(self, code: str) -> None:
+        """Takes a field away, by its code or its name."""
+        self.version += 1
+        for name in [name for name, one in self.fields.items() if code in (name, one.upper)]:
+            del self.fields[name]
+            self.files.discard(name)
+
+    def columns(self) -> dict[str, Column]:
+        """Everything a row carries when nothing is selected."""
+        listed = {name: one.column for name, one in self.fields.items() if name not in self.on_request}
+        return listed | self.hidden
+
+    def every_column(self) -> list[str]:
+        return [*self.fields, *self.hidden]
+
+    def column(self, name: str) -> Column | None:
+        if name in self.fields:
+            return self.fields[name].column
+        return self.hidden.get(name)
+
+    def user_fields(self) -> Iterator[UserField]:
+        return (one.user_field for one in self.fields.values() if one.user_field is not None)
+
+    def kinds(self) -> dict[str, str]:
+        return {name: _kind(one) for name, one in self.fields.items()} | dict.fromkeys(self.hidden, "text")
+
+    def grammar(self, zone: tzinfo, *, original_names: bool, garbage_id: str, time_filter: str) -> Grammar:
+        kinds = self.kinds()
+        aliases = {"ID": "id"}  # fast_bitrix24 and b24pysdk order by ID, and portals let them
+        if original_names:
+            aliases |= {one.upper: name for name, one in self.fields.items() if one.user_field is not None}
+        return Grammar(kinds, zone, "id", garbage_id, time_filter, aliases=aliases)
+
+
+def _kind(one: Field) -> str:
+    if one.type in ("date", "datetime"):
+        return "datetime"
+    if one.type == "boolean" and one.user_field is not None:
+        return "bool"
+    return "number" if one.type in NUMBERS else "text"

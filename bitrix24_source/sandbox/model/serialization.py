@@ -1,0 +1,80 @@
+"""Answers how an item looks on the wire: file links with the caller's credential, `fm`, original field names.
+
+It refuses to know which items were asked for.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from bitrix24_source.sandbox.portal.access import Caller
+
+from .item_store import ItemStore
+from .schema import Schema
+
+Row = dict[str, Any]
+
+
+def dress(
+    store: ItemStore, rows: list[Row], caller: Caller, base_url: str, *, original_names: bool = False
+) -> list[Row]:
+    """The last touch, which depends on who asks."""
+    for name in store.schema.files:
+        links = FileLinks(store.schema, name, caller, base_url)
+        for row in rows:
+            if row.get(name):
+                row[name] = links.of(row[name], int(row.get("id", 0)))
+    return [rename(store.schema, row) for row in rows] if original_names else rows
+
+
+@dataclass(frozen=True)
+class FileLinks:
+    """The vendor's `urlMachine` carries the live credential of whoever asked, so ours does."""
+
+    schema: Schema
+    name: str
+    caller: Caller
+    base_url: str
+
+    def of(self, value: Any, number: int) -> Any:
+        if isinstance(value, list):
+            return [self.of(one, number) for one in value]
+        if not isinstance(value, dict) or "id" not in value:
+            return value
+        return {
+            "id": value["id"],
+            "url": self._page(number, value["id"]),
+            "urlMachine": self._machine(number, value["id"]),
+        }
+
+    def _page(self, number: int, file_id: int) -> str:
+        what = f"entityTypeId={self.schema.entity_type_id}&id={number}&fieldName={self.schema.fields[self.name].upper}"
+        action = "action=crm.controller.item.getFile&SITE_ID=s1"
+        return f"{self.base_url}/bitrix/services/main/ajax.php?{action}&{what}&fileId={file_id}"
+
+    def _machine(self, number: int, file_id: int) -> str:
+        auth = f"auth={self.caller.auth}&" if self.caller.auth else ""
+        token = quote(f"crm|{number}.{file_id}", safe="")
+        return f"{self.base_url}{self.caller.rest_path}crm.controller.item.getFile.json?{auth}token={token}"
+
+
+def rename(schema: Schema, row: Row) -> Row:
+    """`useOriginalUfNames=Y`: custom fields under their codes."""
+    codes = {name: one.upper for name, one in schema.fields.items() if one.user_field is not None}
+    return {codes.get(name, name): value for name, value in row.items()}
+
+
+def whole_rows(store: ItemStore, numbers: list[int], *, with_fm: bool = True) -> list[Row]:
+    rows = store.rows(numbers)
+    if with_fm and store.schema.multifields is not None:
+        for number, row in zip(numbers, rows, strict=True):
+            row["fm"] = store.schema.multifields(number)
+    return rows
+
+
+def copy_of(row: Row) -> Row:
+    """Rows share the lists of the pools they were drawn from; whoever hands one out to be changed copies it."""
+    return deepcopy(row)

@@ -1,0 +1,114 @@
+"""The list of methods this portal knows: name, scope, whether an application is needed, and the function.
+
+It refuses to know how a call got here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bitrix24_source.sandbox.http.php import php_int
+
+from .api_errors import parameter_missing
+
+if TYPE_CHECKING:
+    from bitrix24_source.sandbox.model.world import World
+
+    from .access import Caller
+    from .interpretations import Interpretations
+
+
+@dataclass(frozen=True)
+class MethodResult:
+    """What a method returns: `result`, and for lists `total`, `next` and the number of rows (they cost time)."""
+
+    result: Any
+    total: int | None = None
+    next: int | None = None
+    rows: int = 0
+
+
+@dataclass(frozen=True)
+class MethodCall:
+    """One call of one method, already authorised."""
+
+    method: str
+    params: Mapping[str, Any]
+    caller: Caller
+    world: World
+    rights: Rights
+    interpretations: Interpretations
+    base_url: str
+
+    def param(self, *names: str) -> Any:
+        """The first of the spellings that was sent."""
+        return next((self.params[name] for name in names if name in self.params), None)
+
+    def integer(self, name: str) -> int:
+        value = self.params.get(name)
+        if value is None or value == "":
+            raise parameter_missing(name)
+        return php_int(value)
+
+    def start(self, *names: str) -> int:
+        value = self.param(*(names or ("start",)))
+        return 0 if value in (None, "") else php_int(value)
+
+    def mapping(self, *names: str) -> dict[str, Any]:
+        """A map parameter; PHP reads `[a, b]` as the map 0: a, 1: b."""
+        value = self.param(*names)
+        if isinstance(value, list):
+            return {str(place): item for place, item in enumerate(value)}
+        return value if isinstance(value, dict) else {}
+
+
+def names_of(value: Any) -> list[str]:
+    """A list of names however it was sent: a list, a numbered map, or one name alone."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    written = value if isinstance(value, list) else [value] if isinstance(value, str) and value else []
+    return [str(name) for name in written]
+
+
+@dataclass(frozen=True)
+class Rights:
+    """What the acting user may do, and the portal's facts that a method can be asked for."""
+
+    scopes: frozenset[str]
+    crm_admin: bool
+    portal_admin: bool
+    now: str
+
+
+@dataclass(frozen=True)
+class Method:
+    name: str
+    scopes: tuple[str, ...]
+    app_only: bool
+    run: Callable[[MethodCall], MethodResult]
+
+
+METHODS: dict[str, Method] = {}
+_SPELLINGS: dict[str, str] = {"batch": "batch"}
+
+
+def documented(name: str) -> str:
+    """The vendor's spelling of a method: b24pysdk, the official client, asks for `crm.item.List`."""
+    return _SPELLINGS.get(name.lower(), name)
+
+
+def method(
+    *names: str, scope: str | tuple[str, ...] = "crm", app_only: bool = False
+) -> Callable[[Callable[[MethodCall], MethodResult]], Callable[[MethodCall], MethodResult]]:
+    """Enters a function under its REST names. Several scopes mean: any of them. "" is the basic scope."""
+    scopes = (scope,) if isinstance(scope, str) else scope
+
+    def enter(run: Callable[[MethodCall], MethodResult]) -> Callable[[MethodCall], MethodResult]:
+        for name in names:
+            METHODS[name] = Method(name, tuple(filter(None, scopes)), app_only, run)
+            _SPELLINGS[name.lower()] = name
+        return run
+
+    return enter

@@ -1,0 +1,74 @@
+"""Answers how long a call took by the portal's clock, and writes the `time` object of the answer.
+
+It refuses to know limits beyond the two numbers it prints.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
+from typing import Any
+
+from bitrix24_source.sandbox.model.clock import Clock
+
+from .rate_limits import Limits
+
+# What a call costs when nobody asked for a slow portal: it is counted in `operating` but not waited for.
+FREE_PER_PAGE = 0.001
+FREE_PER_ROW = 0.00001
+LONGEST_REQUEST_SECONDS = 60.0
+LONGEST_DEBT_SECONDS = 0.05
+
+
+@dataclass
+class Costs:
+    """Portal seconds of one page and of one row. With a latency they are really waited for."""
+
+    clock: Clock
+    latency: tuple[float, float] | None = None
+    spent: float = 0.0
+    _overslept: threading.local = field(default_factory=threading.local, repr=False)
+
+    def spend(self, rows: int, since: float) -> float:
+        """What the call cost. What computing it really took, since then, is part of the latency and not on top of it."""
+        per_page, per_row = self.latency or (FREE_PER_PAGE, FREE_PER_ROW)
+        seconds = per_page + per_row * rows
+        self.spent += seconds
+        if self.latency is not None:
+            self._sleep_until(since + seconds)
+        return seconds
+
+    def _sleep_until(self, moment: float) -> None:
+        """Sleeping takes a little longer than asked for: the next call of the same thread makes up for it."""
+        moment -= getattr(self._overslept, "seconds", 0.0)
+        self.clock.sleep(moment - self.clock.monotonic())
+        self._overslept.seconds = min(max(0.0, self.clock.monotonic() - moment), LONGEST_DEBT_SECONDS)
+
+
+@dataclass
+class Stopwatch:
+    """Measures one call; `processing` is the part spent in the method."""
+
+    clock: Clock
+    zone: tzinfo
+
+    def __post_init__(self) -> None:
+        self.started = self.clock.now()
+
+    def time(self, processing: float, limits: Limits, credential: str, method: str) -> dict[str, Any]:
+        finished = self.clock.now()
+        start, finish = self.started.timestamp(), finished.timestamp()
+        return {
+            "start": start,
+            "finish": finish,
+            "duration": max(0.0, finish - start),
+            "processing": processing,
+            "date_start": self._seconds(self.started),
+            "date_finish": self._seconds(finished),
+            "operating_reset_at": limits.reset_at(credential, method),
+            "operating": limits.operating(credential, method),
+        }
+
+    def _seconds(self, moment: datetime) -> str:
+        return moment.astimezone(self.zone).replace(microsecond=0).isoformat()

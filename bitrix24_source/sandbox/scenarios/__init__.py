@@ -1,0 +1,1 @@
+"""What a new portal holds: the demo company, hostile data, and a large portal to measure with."""

@@ -1,0 +1,41 @@
+"""Answers which world a scenario's name stands for.
+
+It refuses to fill it itself.
+"""
+
+from __future__ import annotations
+
+from datetime import tzinfo
+
+from bitrix24_source.sandbox.model.clock import Clock
+from bitrix24_source.sandbox.model.world import World
+
+from .bench import build_bench
+from .built_in_objects import add_built_in
+from .demo import build_demo
+from .deterministic import SERVER_ZONE
+from .hostile import build_hostile
+from .people import add_people
+
+DEMO_ITEMS = 10_000
+HOSTILE_ITEMS = 600
+BENCH_ITEMS = 100_000
+
+
+def build_world(
+    scenario: str, seed: int, items: int | None, clock: Clock, id_step: int = 1, zone: tzinfo = SERVER_ZONE
+) -> World:
+    world = World(seed, clock, zone)
+    add_people(world)
+    if scenario == "bench":
+        add_built_in(world, share=0)
+        build_bench(world, BENCH_ITEMS if items is None else items, id_step)
+    elif scenario in ("demo", "hostile", "empty"):
+        add_built_in(world)
+        if scenario == "demo":
+            build_demo(world, DEMO_ITEMS if items is None else items, id_step)
+        if scenario == "hostile":
+            build_hostile(world, HOSTILE_ITEMS if items is None else items)
+    else:
+        raise ValueError(f"No such scenario: {scenario!r}. There are demo, hostile, empty and bench.")
+    return world

@@ -1,0 +1,79 @@
+"""The people, departments, currencies and plain directories that every scenario has.
+
+It refuses to know smart processes.
+"""
+
+# ruff: noqa: RUF001 - the company speaks Russian and English
+
+from __future__ import annotations
+
+from typing import Any
+
+from bitrix24_source.sandbox.model.world import World
+
+from .deterministic import DAY, STORY_START, iso, iso_date
+from .stages import add_directory
+
+# name, last name, gender, position, department, active
+STAFF = (
+    ("Анна", "Петрова", "F", "Генеральный директор", 1, True), ("Иван", "Соколов", "M", "Руководитель закупок", 5, True),
+    ("Olga", "Weber", "F", "Head of Sales", 3, True), ("Сергей", "Кузнецов", "M", "Менеджер по продажам", 3, True),
+    ("Мария", "Иванова", "F", "Менеджер по продажам", 3, True), ("John", "Smith", "M", "Account manager", 3, False),
+    ("Дмитрий", "Орлов", "M", "Инженер", 7, True), ("Elena", "García", "F", "HR manager", 9, True),
+    ("Павел", "Фёдоров", "M", "Кладовщик", 5, True), ("Татьяна", "Новикова", "F", "Бухгалтер", 2, True),
+    ("Michael", "Brown", "M", "Service engineer", 7, True), ("Юлия", "Морозова", "F", "Юрист", 17, True),
+    ("Алексей", "Волков", "M", "Менеджер проектов", 7, False), ("Chen", "Li", "M", "Developer", 15, True),
+    ("Наталья", "Егорова", "F", "Маркетолог", 4, True),
+)  # fmt: skip
+DEPARTMENTS = (
+    ("1", "Северный ветер", None, "1"), ("2", "Бухгалтерия", "1", "10"), ("3", "Отдел продаж", "1", "3"),
+    ("4", "Marketing", "1", "15"), ("5", "Закупки и склад", "1", "2"), ("7", "Сервис", "1", "11"), ("9", "HR", "1", "8"),
+    ("15", "R&D", "7", "14"), ("17", "Юридический отдел", "1", "12"),
+)  # fmt: skip
+CURRENCIES = (
+    ("RUB", "1", "1.0000", "100", "Y", "Российский рубль", "# &#8381;"), ("USD", "1", "90.5000", "200", "N", "US Dollar", "$#"),
+    ("EUR", "1", "98.2300", "300", "N", "Euro", "# €"), ("KZT", "100", "19.4100", "400", "N", "Казахстанский тенге", "# ₸"),
+)  # fmt: skip
+DIRECTORIES = {
+    "SOURCE": ("Sources", (("CALL", "Звонок"), ("EMAIL", "E-mail"), ("WEB", "Web site"), ("ADVERTISING", "Реклама"),
+                           ("PARTNER", "Existing client"), ("TRADE_SHOW", "Exhibition"), ("OTHER", "Другое"))),
+    "CONTACT_TYPE": ("Contact type", (("CLIENT", "Clients"), ("SUPPLIER", "Suppliers"), ("PARTNER", "Partners"))),
+    "COMPANY_TYPE": ("Company type", (("CUSTOMER", "Client"), ("SUPPLIER", "Поставщик"), ("PARTNER", "Partner"))),
+    "EMPLOYEES": ("Number of employees", (("EMPLOYEES_1", "less than 50"), ("EMPLOYEES_2", "50-250"))),
+    "INDUSTRY": ("Industry", (("IT", "Information Technology"), ("MANUFACTURING", "Производство"), ("OTHER", "Other"))),
+    "DEAL_TYPE": ("Deal type", (("SALE", "Sales"), ("SERVICE", "Services"), ("GOODS", "Goods"))),
+    "HONORIFIC": ("Salutations", (("HNR_RU_1", "г-н"), ("HNR_RU_2", "г-жа"))),
+    "CALL_LIST": ("Call statuses", (("IN_WORK", "In progress"), ("SUCCESS", "Successful"))),
+}  # fmt: skip
+
+
+def add_people(world: World) -> None:
+    world.users += [_user(world, place + 1, person) for place, person in enumerate(STAFF)]
+    for number, name, parent, head in DEPARTMENTS:
+        row: dict[str, Any] = {"ID": number, "NAME": name, "SORT": 500}
+        world.departments.append(row | ({"PARENT": parent} if parent else {}) | {"UF_HEAD": head})
+    world.currencies += [_currency(world, row) for row in CURRENCIES]
+    for code, (name, values) in DIRECTORIES.items():
+        add_directory(world, code, name, values)
+
+
+def _user(world: World, number: int, person: tuple[str, str, str, str, int, bool]) -> dict[str, Any]:
+    name, last_name, gender, position, department, active = person
+    joined = STORY_START + number * 11 * DAY
+    return {
+        "ID": str(number), "ACTIVE": active, "NAME": name, "LAST_NAME": last_name, "SECOND_NAME": "",
+        "EMAIL": f"user{number}@example.com", "LAST_LOGIN": iso(joined + 300 * DAY, world.zone),
+        "DATE_REGISTER": iso_date(joined, world.zone), "TIME_ZONE": "", "IS_ONLINE": "Y" if number == 1 else "N",
+        # Two columns that the vendor prints as empty objects instead of dates.
+        "TIMESTAMP_X": {}, "LAST_ACTIVITY_DATE": {},
+        "PERSONAL_GENDER": gender, "PERSONAL_WWW": "", "PERSONAL_BIRTHDAY": "" if number % 3 else iso_date(0, world.zone),
+        "PERSONAL_MOBILE": "", "PERSONAL_CITY": "Москва" if number % 2 else "", "WORK_PHONE": f"+7495000{number:04d}",
+        "WORK_POSITION": position, "UF_EMPLOYMENT_DATE": "", "UF_DEPARTMENT": [department], "USER_TYPE": "employee",
+    }  # fmt: skip
+
+
+def _currency(world: World, row: tuple[str, ...]) -> dict[str, Any]:
+    names = ("CURRENCY", "AMOUNT_CNT", "AMOUNT", "SORT", "BASE", "FULL_NAME", "FORMAT_STRING")
+    return dict(zip(names, row, strict=True)) | {
+        "LID": "en", "DEC_POINT": ".", "THOUSANDS_SEP": "&nbsp;", "DECIMALS": "2", "DATE_UPDATE": iso(STORY_START, world.zone),
+    }  # fmt: skip

@@ -1,0 +1,80 @@
+"""Makes a smart process: its type row, its categories and stages, its item table.
+
+It refuses to know fields and scenarios.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from bitrix24_source.sandbox.model.item_store import ItemStore
+from bitrix24_source.sandbox.model.world import World
+
+from .spa_fields import SystemFields
+from .stages import SPA_STAGES, StageSpec, add_category, add_stages, directory_row, title_of
+
+SWITCHES = (
+    "isCategoriesEnabled", "isStagesEnabled", "isBeginCloseDatesEnabled", "isClientEnabled", "isUseInUserfieldEnabled",
+    "isLinkWithProductsEnabled", "isMycompanyEnabled", "isDocumentsEnabled", "isSourceEnabled", "isObserversEnabled",
+    "isRecyclebinEnabled", "isAutomationEnabled", "isBizProcEnabled", "isSetOpenPermissions", "isPaymentsEnabled",
+    "isCountersEnabled",
+)  # fmt: skip
+# The vendor reports these as system flags that nobody can switch on.
+NEVER_ON = {"isPaymentsEnabled", "isCountersEnabled"}
+LINKED_USER_FIELDS = ("CALENDAR_EVENT|UF_CRM_CAL_EVENT", "TASKS_TASK|UF_CRM_TASK", "TASKS_TASK_TEMPLATE|UF_CRM_TASK")
+
+
+def relation(entity_type_id: int, *, listed: bool = True, predefined: bool = False) -> dict[str, Any]:
+    return {
+        "entityTypeId": entity_type_id,
+        "isChildrenListEnabled": "Y" if listed else "N",
+        "isPredefined": "Y" if predefined else "N",
+    }
+
+
+def type_row(
+    type_id: int, entity_type_id: int, title: str, created: str, *, code: str = "", off: Iterable[str] = (),
+    parents: Iterable[int] = (), children: Iterable[int] = (), created_by: int = 1,
+) -> dict[str, Any]:  # fmt: skip
+    """A whole row as crm.type.get answers it; crm.type.list leaves the last three keys out."""
+    without = {*off, *NEVER_ON}
+    client = "isClientEnabled" not in without
+    predefined = [relation(3, predefined=True), relation(4, predefined=True)] if client else []
+    return {
+        "id": type_id,
+        "title": title,
+        "code": code,
+        "createdBy": created_by,
+        "entityTypeId": entity_type_id,
+        "customSectionId": None,
+        **{switch: "N" if switch in without else "Y" for switch in SWITCHES},
+        "createdTime": created,
+        "updatedTime": created,
+        "updatedBy": created_by,
+        "relations": {
+            "parent": predefined + [relation(parent) for parent in parents],
+            "child": [relation(child, listed=child != 4) for child in children],
+        },
+        "linkedUserFields": {name: "Y" if place < 2 else "N" for place, name in enumerate(LINKED_USER_FIELDS)},
+        "customSections": [],
+    }
+
+
+def add_type(
+    world: World, row: dict[str, Any], count: int = 0, *, first: int = 1, step: int = 1,
+    categories: Iterable[tuple[int, str, tuple[StageSpec, ...]]] = (),
+) -> ItemStore:  # fmt: skip
+    """Enters a type with its categories, stages and system fields. Without categories it has one called General."""
+    entity_type_id = int(row["entityTypeId"])
+    world.types[entity_type_id] = row
+    given = list(categories) or [(world.next_id("category", 60), "General", SPA_STAGES)]
+    for place, (category_id, name, stages) in enumerate(given):
+        add_category(world, entity_type_id, category_id, name, sort=(place + 1) * 100, default=place == 0)
+        if row["isStagesEnabled"] == "Y":
+            add_stages(world, entity_type_id, category_id, stages)
+            category = world.categories[entity_type_id][-1]
+            world.directories.append(directory_row(entity_type_id, category, title_of(world, entity_type_id)))
+    store = world.make_store(entity_type_id, count, first=first, step=step)
+    SystemFields(world, store, row).write()
+    return store

@@ -1,0 +1,225 @@
+"""Converts a page of rows to typed Arrow columns, and reports the values that fit none.
+
+Each column is tried by `vectorized` first and by `row_wise` where that gives up.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import chain, repeat
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..rest.php_values import ConversionError, to_int
+from .arrow_types import ARROW_TYPES, INTEGER, TIMESTAMP
+from .columns import ColumnMapping, map_columns
+from .fields import UTM_FIELDS, Column, Field
+from .redacted_json import rejected_json
+from .row_wise import convert_each
+from .scalars import is_empty, values_of
+from .vectorized import VECTORIZED
+
+_IGNORED = frozenset({"entityTypeId", "searchContent"})  # the first names the table; the second is nobody's business
+_ABSENT = object()  # where a row does not mention a list, nothing is known of it, so nothing is cleared_lists
+_FEW = 64
+_Page = Mapping[str, Sequence[Any]]
+
+
+class UnusableIdError(ValueError):
+    """A row that cannot be told from others: the page as a whole is not to be trusted."""
+
+
+@dataclass(frozen=True)
+class RejectedValue:
+    """A value that its column lacks, wholly or in part; here it is whole, but for credentials."""
+
+    table_name: str
+    item_id: int
+    column_name: str
+    field_type: str
+    raw_value: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ConvertedPage:
+    """One page as tables; `cleared_lists` has the items that a child table must forget, `unknown_keys` the keys of no field."""
+
+    items: pa.Table
+    children: dict[str, pa.Table]
+    rejected: list[RejectedValue]
+    cleared_lists: dict[str, list[int]]
+    unknown_keys: frozenset[str]
+
+
+class Converter:
+    """Turns the pages of one item type into tables whose schemas are the same for every page."""
+
+    def __init__(
+        self, fields: Sequence[Field], items_table: str, *, hidden: Sequence[Field] = UTM_FIELDS,
+        required: Sequence[str] = (), is_swept: bool = True,
+    ) -> None:  # fmt: skip
+        """How pages become tables.
+
+        Args:
+            fields: as the portal lists them.
+            items_table: the table of what is no list.
+            hidden: fields that rows carry without their being listed.
+            required: columns besides the id that always have a value.
+            is_swept: the table has a column `deleted_at`.
+        """
+        self._is_swept = is_swept
+        upper_names = {field.upper_name for field in fields}
+        with_hidden = [*fields, *(one for one in hidden if one.upper_name not in upper_names)]
+        listed = list({field.name: field for field in with_hidden}.values())
+        placed = map_columns(listed, items_table)
+        lanes = [_FieldConverter(field, place, items_table) for field in listed if (place := placed[field.name])]
+        self._known = {"id", *_IGNORED, *placed}
+        self._singles = [lane for lane in lanes if not lane.placement.child_table and lane.field.name != "id"]
+        self._lists = [lane for lane in lanes if lane.placement.child_table]
+        single_columns = chain.from_iterable(lane.placement.columns for lane in self._singles)
+        own_columns = [Column("deleted_at", "timestamp")] if is_swept else []
+        self.items_schema = _schema(["id"], [*single_columns, *own_columns], required)
+        self.child_schemas = {
+            lane.table: _schema(["item_id", "position"], lane.placement.columns) for lane in self._lists
+        }
+
+    def convert(self, rows: Sequence[Mapping[str, Any]]) -> ConvertedPage:
+        """The page as tables. No value can make it fail; a row without an id does."""
+        page = _to_columns(rows, frozenset(lane.field.name for lane in self._lists))
+        ids = _ids(page.get("id", [None] * len(rows)))
+        rejected: list[RejectedValue] = []
+        items = self._items(ids, page, rejected)
+        children = {lane.table: self._child(lane, ids, page, rejected) for lane in self._lists}
+        return ConvertedPage(
+            items=items,
+            children={table: child for table, (child, _) in children.items()},
+            rejected=rejected,
+            cleared_lists={table: cleared_lists for table, (_, cleared_lists) in children.items()},
+            unknown_keys=self._unlisted(page),
+        )
+
+    def _items(self, ids: list[int], page: _Page, rejected: list[RejectedValue]) -> pa.Table:
+        arrays = [pa.array(ids, INTEGER)]
+        nothing = [None] * len(ids)
+        for lane in self._singles:
+            cells, reasons = lane.read(values := page.get(lane.field.name, nothing))
+            arrays += cells
+            rejected += lane.rejected(ids, values, reasons)
+        arrays += [pa.nulls(len(ids), TIMESTAMP)] if self._is_swept else []
+        return pa.Table.from_arrays(arrays, schema=self.items_schema)
+
+    def _child(
+        self, lane: _FieldConverter, ids: list[int], page: _Page, rejected: list[RejectedValue]
+    ) -> tuple[pa.Table, list[int]]:
+        """One row per value that is not empty, and the items which said that they have none."""
+        said = page.get(lane.field.name, [_ABSENT] * len(ids))
+        lists = [value if type(value) is list else _as_list(value) for value in said]
+        lengths = list(map(len, lists))
+        values = list(chain.from_iterable(lists))
+        owners = list(chain.from_iterable(map(repeat, ids, lengths)))
+        positions = list(chain.from_iterable(map(range, lengths)))
+        cells, reasons = lane.read(values)
+        rejected += lane.rejected(owners, values, reasons)
+        arrays = [pa.array(owners, INTEGER), pa.array(positions, INTEGER), *cells]
+        table = _without_empty(pa.Table.from_arrays(arrays, schema=self.child_schemas[lane.table]), reasons)
+        having = set(owners if len(table) == len(owners) else table.column("item_id").to_pylist())
+        return table, [id_ for id_, value in zip(ids, said, strict=True) if id_ not in having and value is not _ABSENT]
+
+    def _unlisted(self, page: _Page) -> frozenset[str]:
+        """The keys of no field that hold anything: rows also carry names of what is switched off, always empty."""
+        return frozenset(key for key in page.keys() - self._known if not all(map(is_empty, page[key])))
+
+
+class _FieldConverter(NamedTuple):
+    """One field on its way to its columns."""
+
+    field: Field
+    placement: ColumnMapping
+    items_table: str
+
+    @property
+    def table(self) -> str:
+        return self.placement.child_table or self.items_table
+
+    def read(self, values: Sequence[Any]) -> tuple[list[pa.Array], dict[int, str]]:
+        """An array for each column, and for each value that did not fit, by its index, the reason."""
+        types = set(map(type, values))
+        if types <= {type(None)}:
+            return [pa.nulls(len(values), ARROW_TYPES[column.type]) for column in self.placement.columns], {}
+        if fast := VECTORIZED.get(self.field.kind):
+            with suppress(ValueError, TypeError, LookupError, OverflowError, pa.ArrowException):
+                return fast(values, types), {}
+            if len(values) > _FEW:
+                return self._read_in_halves(values)
+        return convert_each(self.field, self.placement.columns, values)
+
+    def _read_in_halves(self, values: Sequence[Any]) -> tuple[list[pa.Array], dict[int, str]]:
+        """Oddities are few as a rule: most of the column is read at a stroke yet."""
+        middle = len(values) // 2
+        (before, reasons), (after, more) = self.read(values[:middle]), self.read(values[middle:])
+        arrays = [pa.concat_arrays(halves) for halves in zip(before, after, strict=True)]
+        return arrays, reasons | {middle + index: reason for index, reason in more.items()}
+
+    def rejected(self, owners: Sequence[int], values: Sequence[Any], reasons: Mapping[int, str]) -> list[RejectedValue]:
+        column, field = self.placement.column.name, self.field
+        return [
+            RejectedValue(
+                self.table, owners[index], column, field.type, rejected_json(values[index], field.kind), reason
+            )
+            for index, reason in reasons.items()
+        ]
+
+
+def _schema(keys: Iterable[str], columns: Iterable[Column], required: Sequence[str] = ()) -> pa.Schema:
+    own = [pa.field(name, INTEGER, nullable=False) for name in keys]
+    return pa.schema([*own, *(pa.field(one.name, ARROW_TYPES[one.type], one.name not in required) for one in columns)])
+
+
+def _to_columns(rows: Sequence[Mapping[str, Any]], lists: frozenset[str]) -> _Page:
+    """The values of each key. The rows of a page mostly have the same keys, and then turn at one stroke."""
+    if set(map(type, rows)) != {dict} and not all(isinstance(row, Mapping) for row in rows):
+        raise UnusableIdError("A row of the page is no object.")
+    names = tuple(rows[0]) if rows else ()
+    if set(map(len, rows)) == {len(names)}:
+        with suppress(KeyError):
+            return _columns_of(rows, names)
+    blank = {name: _ABSENT if name in lists else None for name in set().union(*rows)}
+    return _columns_of([row if len(row) == len(blank) else {**blank, **row} for row in rows], tuple(blank))
+
+
+def _columns_of(rows: Sequence[Mapping[str, Any]], names: tuple[str, ...]) -> _Page:
+    values = map(operator.itemgetter(*names, *names[:1]), rows) if names else ()  # twice the first: always a tuple
+    return dict(zip(names, zip(*values, strict=True), strict=False))
+
+
+def _ids(values: Sequence[Any]) -> list[int]:
+    try:
+        ids = [value if type(value) is int else to_int(value) for value in values]
+    except ConversionError:
+        ids = [0]
+    if ids and not (min(ids) > 0 and max(ids) < 2**63):
+        raise UnusableIdError("A row of the page has no usable id.")
+    return ids
+
+
+def _as_list(value: Any) -> Sequence[Any]:
+    """PHP writes a list with gaps as a map by number, and an empty one in five ways."""
+    if value is _ABSENT or is_empty(value) or value is False:
+        return ()
+    items = values_of(value)
+    return (value,) if items is None else items
+
+
+def _without_empty(child: pa.Table, reasons: Mapping[int, str]) -> pa.Table:
+    """A row for each value: an empty one among others is none, a rejected one is."""
+    if not child.column("value").null_count:
+        return child
+    filled = functools.reduce(pc.or_, (column.is_valid() for column in child.columns[2:])).to_pylist()
+    return child.filter(pa.array([is_filled or index in reasons for index, is_filled in enumerate(filled)]))

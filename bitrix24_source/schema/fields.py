@@ -1,0 +1,171 @@
+"""Field descriptions as `crm.item.fields` returns them, and the kind of value that each field type holds."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal
+
+ColumnType = Literal["bigint", "double", "text", "bool", "date", "timestamp", "decimal", "json"]
+FieldKind = Literal[
+    "integer", "link", "double", "text", "boolean", "date", "datetime",
+    "money", "address", "file", "crm", "multifield", "unknown",
+]  # fmt: skip
+_SQL_TYPES: Mapping[ColumnType, str] = MappingProxyType({
+    "bigint": "BIGINT", "double": "DOUBLE", "text": "TEXT", "bool": "BOOLEAN", "date": "DATE",
+    "timestamp": "TIMESTAMP WITH TIME ZONE", "decimal": "DECIMAL(38,9)", "json": "JSON",
+})  # fmt: skip
+# A link is an id that is never 0: there 0 says "unset". A funnel is no link: category 0 is the general one.
+_KINDS: Mapping[str, FieldKind] = MappingProxyType({
+    "integer": "integer", "crm_category": "integer",
+    "user": "link", "employee": "link", "enumeration": "link", "location": "link", "iblock_element": "link",
+    "iblock_section": "link", "crm_company": "link", "crm_contact": "link", "crm_lead": "link", "crm_deal": "link",
+    "crm_quote": "link", "crm_entity": "link",
+    "double": "double",
+    "string": "text", "text": "text", "url": "text", "crm_status": "text", "crm_currency": "text",
+    "boolean": "boolean", "char": "boolean", "date": "date", "datetime": "datetime",
+    "money": "money", "address": "address", "file": "file", "crm": "crm", "crm_multifield": "multifield",
+})  # fmt: skip
+# searchContent is a blob of scrambled personal data; `contacts` says in objects what contactIds says in numbers.
+_NEVER_LOADED = frozenset({"SEARCH_CONTENT", "CONTACTS"})
+
+
+@dataclass(frozen=True)
+class Column:
+    """One typed column, in dlt's words."""
+
+    name: str
+    type: ColumnType
+
+    @property
+    def sql_type(self) -> str:
+        """The type as the tables' readers write it."""
+        return _SQL_TYPES[self.type]
+
+
+@dataclass(frozen=True)
+class Option:
+    """One choice of an enumeration; its id is a string on the wire and a number in the rows."""
+
+    id: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Field:
+    """One entry of `crm.item.fields`; `name` is the key of the rows, `upper_name` the name that stays."""
+
+    name: str
+    upper_name: str
+    type: str
+    title: str = ""
+    form_label: str | None = None
+    is_required: bool = False
+    is_read_only: bool = False
+    is_immutable: bool = False
+    is_multiple: bool = False
+    is_dynamic: bool = False
+    is_deprecated: bool = False
+    status_type: str | None = None
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict, hash=False)
+    options: tuple[Option, ...] = ()
+    position: int = 0
+    is_excluded: bool = False
+    """somebody does not want it in a table"""
+
+    @classmethod
+    def from_wire(cls, name: str, description: Mapping[str, Any], position: int) -> Field:
+        """What the portal says of one field; keys that it leaves out or spells oddly are no reason to fail."""
+        title = _text(description.get("title"))
+        return cls(
+            name=name,
+            upper_name=_text(description.get("upperName")) or _upper_name(name),
+            type=_text(description.get("type")) or "",
+            title=title or "",
+            form_label=_text(description.get("formLabel")) or _text(description.get("listLabel")) or title,
+            is_required=_flag(description.get("isRequired")),
+            is_read_only=_flag(description.get("isReadOnly")),
+            is_immutable=_flag(description.get("isImmutable")),
+            is_multiple=_flag(description.get("isMultiple")),
+            is_dynamic=_flag(description.get("isDynamic")),
+            is_deprecated=_flag(description.get("isDeprecated")),
+            status_type=_text(description.get("statusType")),
+            settings=_mapping(description.get("settings")),
+            options=_options(description.get("items")),
+            position=position,
+        )
+
+    @property
+    def kind(self) -> FieldKind:
+        """The family of types whose values are read alike; what nobody documented is `unknown`, and no error."""
+        if self.name == "id":
+            return "integer"
+        if self.upper_name == "WEBFORM_ID":  # declared an integer, but 0 says that no form made the item
+            return "link"
+        if self.type.startswith("rest_"):
+            return "text"
+        if self.type.startswith("iblock_"):
+            return "link"
+        return _KINDS.get(self.type, "unknown")
+
+    @property
+    def is_loaded(self) -> bool:
+        """False for the fields that no table has."""
+        return not self.is_excluded and (self.is_dynamic or self.upper_name not in _NEVER_LOADED)
+
+
+# Rows carry these without the field list naming them (crm.item.get, "utm*").
+UTM_FIELDS = tuple(
+    Field(name=f"utm{part}", upper_name=f"UTM_{part.upper()}", type="string")
+    for part in ("Source", "Medium", "Campaign", "Content", "Term")
+)
+# Phones and e-mails of leads, contacts and companies; the pages disagree whether the field list has it.
+MULTIFIELD = Field(name="fm", upper_name="FM", type="crm_multifield", title="FM", is_multiple=True)
+
+
+def with_multifield(fields: Sequence[Field]) -> tuple[Field, ...]:
+    """The fields of an object that has phones and e-mails, these among them."""
+    if any(field.upper_name == MULTIFIELD.upper_name for field in fields):
+        return tuple(fields)
+    return (*fields, dataclasses.replace(MULTIFIELD, position=len(fields)))
+
+
+def fields_from_response(result: Any) -> tuple[Field, ...]:
+    """The fields of a `crm.item.fields` result, in the portal's order; PHP writes an empty map as `[]`."""
+    described = _mapping(_mapping(result).get("fields"))
+    return tuple(
+        Field.from_wire(name, _mapping(description), position)
+        for position, (name, description) in enumerate(described.items())
+    )
+
+
+def _upper_name(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z0-9])|(?<=[0-9])(?=[A-Z][a-z])", "_", name).upper()
+
+
+def _text(value: Any) -> str | None:
+    return str(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) and value != "" else None
+
+
+def _flag(value: Any) -> bool:
+    return value is True or value in ("Y", "y", "1", "true") or (value == 1 and not isinstance(value, str))
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else MappingProxyType({})
+
+
+def _options(items: Any) -> tuple[Option, ...]:
+    listed: Collection[Any] = items.values() if isinstance(items, Mapping) else items if isinstance(items, list) else ()
+    return tuple(_option(item) for item in _mappings(listed) if _text(item.get("ID")) is not None)
+
+
+def _option(item: Mapping[str, Any]) -> Option:
+    return Option(id=_text(item["ID"]) or "", value=_text(item.get("VALUE")) or "")
+
+
+def _mappings(items: Iterable[Any]) -> Iterable[Mapping[str, Any]]:
+    return (item for item in items if isinstance(item, Mapping))

@@ -1,0 +1,108 @@
+"""Converts one value to a number, text, boolean, date or timestamp, or says why it cannot.
+
+Knows every spelling that a portal may use, and nothing of fields, columns or pages.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import date
+from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperation
+from typing import Any
+
+import pyarrow as pa
+
+from ..rest.php_values import ConversionError, to_int
+from .arrow_types import TEXT, TIMESTAMP, VALID_MICROSECONDS
+
+BOOLEANS: Mapping[Any, bool | None] = {
+    "Y": True, "N": False, True: True, False: False, None: None, "": None, "y": True, "n": False, "1": True,
+    "0": False, "true": True, "false": False,
+}  # fmt: skip
+
+
+def single_value(value: Any) -> Any:
+    """The one value of a list of one, however deep it lies."""
+    while (items := values_of(value)) is not None and len(items) == 1:
+        value = items[0]
+    if items:
+        raise ConversionError("several values where one is due")
+    return value
+
+
+def values_of(value: Any) -> Sequence[Any] | None:
+    if isinstance(value, dict) and value and all(str(key).isdecimal() for key in value):
+        return list(value.values())
+    return value if isinstance(value, list) else None
+
+
+def is_empty(value: Any) -> bool:
+    return value is None or (isinstance(value, (str, list, dict)) and not value)
+
+
+def to_reference(value: Any) -> int | None:
+    return to_int(value) or None
+
+
+def to_float(value: Any) -> float:
+    if isinstance(value, str) and re.fullmatch(_NUMBER, value):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ConversionError("not a number")
+    with suppress(OverflowError):
+        if math.isfinite(number := float(value)):
+            return number
+    raise ConversionError("beyond a double's range")
+
+
+_EXACT = Context(prec=38, traps=[Inexact, InvalidOperation])
+_NUMBER = r"\s*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,6})?\s*"
+
+
+def to_text(value: Any) -> str | None:
+    if isinstance(value, str) or is_empty(value):
+        return value or None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not -1e300 < value < 1e300:
+        raise ConversionError("neither text nor number")
+    return str(value)
+
+
+def to_bool(value: Any) -> bool | None:
+    try:
+        return BOOLEANS[value]
+    except (KeyError, TypeError):
+        raise ConversionError("neither Y nor N") from None
+
+
+def to_date(value: Any) -> date:
+    """The day as it is written: a zone would move it."""
+    if isinstance(value, str):
+        iso = re.fullmatch(r"([0-9]{4})-([0-9]{2})-([0-9]{2})(?:[T ].*)?", value, re.DOTALL)
+        legacy = re.fullmatch(r"([0-9]{2})\.([0-9]{2})\.([0-9]{4})(?: .*)?", value, re.DOTALL)
+        parts = iso.groups() if iso else legacy.groups()[::-1] if legacy else ()
+        with suppress(ValueError, TypeError):
+            return date(*map(int, parts))
+    raise ConversionError("not a date")
+
+
+def to_microseconds(value: Any) -> int:
+    with suppress(ValueError, TypeError):
+        instant = int(pa.array([value], TEXT).cast(TIMESTAMP)[0].value)
+        if instant in VALID_MICROSECONDS:
+            return instant
+    raise ConversionError("not a date and time with its offset from UTC, in the years 1 to 9999")
+
+
+def to_decimal(value: Any) -> Decimal | None:
+    if isinstance(value, float) and not abs(value) < 2**53:
+        raise ConversionError("a decoder lost digits of this number")
+    text = (to_text(value) or "").strip()
+    with suppress(DecimalException):
+        if re.fullmatch(_NUMBER, text):
+            return Decimal(text).quantize(Decimal("1e-9"), context=_EXACT)
+    if text:
+        raise ConversionError("not an amount of at most 29 digits and 9 decimals")
+    return None

@@ -1,0 +1,186 @@
+"""The configuration of credentials: the selector, the three methods, and what is missing in one sentence."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import SplitResult, urlsplit
+
+from dlt.common.configuration import configspec
+from dlt.common.configuration.specs import CredentialsConfiguration
+from dlt.common.configuration.specs.base_configuration import NotResolved
+from dlt.common.typing import TSecretStrValue
+
+from ..errors import ConfigError
+from ..rest import TOKEN_URL, Auth, FileTokenStore, OAuth2, StaticAuth, TokenStore, fingerprint, is_loopback
+
+METHODS = ("webhook", "oauth2", "api_key")
+SECTION = "sources.bitrix24.credentials"
+
+
+@configspec
+class Bitrix24Credentials(CredentialsConfiguration):
+    """What `[sources.bitrix24.credentials]` holds. `auth` selects; what it did not select is ignored.
+
+    Attributes:
+        auth: "webhook", "oauth2" or "api_key". Never guessed from what is filled.
+        webhook_url: webhook; "https://portal.bitrix24.com/rest/1/code/", as Bitrix24 shows it. It is a password.
+        portal_url: oauth2, api_key; "https://portal.bitrix24.com".
+        client_id: oauth2; "local.0123".
+        client_secret: oauth2.
+        refresh_token: oauth2; the first one, later ones are kept by the token store.
+        token_url: oauth2; the token server.
+        token_file: oauth2; where the default token store keeps the pair.
+        api_key: api_key; "<user id>/<webhook code>", or an access token of a local application.
+        allowed_hosts: hosts besides Bitrix24's and the portal's own that a renamed portal may send us to.
+        section: where these stand, for messages; a named portal has its own.
+    """
+
+    auth: str | None = None
+    webhook_url: TSecretStrValue | None = None
+    portal_url: str | None = None
+    client_id: str | None = None
+    client_secret: TSecretStrValue | None = None
+    refresh_token: TSecretStrValue | None = None
+    token_url: str = TOKEN_URL
+    token_file: str | None = None
+    api_key: TSecretStrValue | None = None
+    allowed_hosts: list[str] | None = None
+    section: Annotated[str, NotResolved()] = SECTION
+
+    def on_resolved(self) -> None:
+        """Refuses what cannot work, in one sentence, before anything is asked of the portal."""
+        auth_from_credentials(self)
+
+    def parse_native_representation(self, native_value: Any) -> None:
+        """A bare string says nothing about which method it is for, and guessing is what the selector forbids."""
+        if isinstance(native_value, str):
+            raise ConfigError(
+                "the credentials are a bare value",
+                self.section,
+                'name the method: {"auth": "webhook", "webhook_url": "..."}',
+            )
+        super().parse_native_representation(native_value)
+
+    def where(self, key: str) -> str:
+        """How messages name a key."""
+        return f"{self.section}.{key}"
+
+    def __repr__(self) -> str:
+        return f"Bitrix24Credentials(auth={self.auth!r})"
+
+    __str__ = __repr__
+
+    def to_native_representation(self) -> str:
+        """Never the secret: dlt shows this form in messages."""
+        return repr(self)
+
+
+def auth_from_credentials(credentials: Bitrix24Credentials, store: TokenStore | None = None) -> Auth:
+    """The selected method, checked; raises ConfigError with the key to mend. Makes no call and reads no file."""
+    if not credentials.auth:
+        raise ConfigError(
+            "no authentication method is chosen", credentials.where("auth"), f"set it to one of {_quoted_list(METHODS)}"
+        )
+    build = {"webhook": _webhook, "oauth2": _oauth2, "api_key": _api_key}.get(str(credentials.auth).strip())
+    if build is None:
+        raise ConfigError(
+            f"unknown authentication method {str(credentials.auth)[:20]!r}",
+            credentials.where("auth"),
+            f"set it to one of {_quoted_list(METHODS)}",
+        )
+    return build(credentials, store)
+
+
+def _webhook(credentials: Bitrix24Credentials, _store: TokenStore | None) -> Auth:
+    url = _required(credentials, "webhook_url")
+    parts = _parse_url(url, credentials.where("webhook_url"))
+    match = _WEBHOOK_PATH.fullmatch(parts.path)
+    if not match or parts.query or parts.fragment:
+        raise ConfigError(
+            "this is not a webhook's address",
+            credentials.where("webhook_url"),
+            "copy it whole from Bitrix24: https://<portal>/rest/<user id>/<code>/",
+        )
+    return StaticAuth("webhook", f"{_origin(parts)}/rest/{match['user']}/{match['code']}/", code=match["code"])
+
+
+def _oauth2(credentials: Bitrix24Credentials, store: TokenStore | None) -> Auth:
+    for key in ("portal_url", "client_id", "client_secret", "refresh_token"):
+        _required(credentials, key)
+    token_url = (credentials.token_url or "").strip()
+    _parse_url(token_url, credentials.where("token_url"))
+    return OAuth2(
+        _portal(credentials),
+        _required(credentials, "client_id"),
+        _required(credentials, "client_secret"),
+        _required(credentials, "refresh_token"),
+        token_url,
+        store or FileTokenStore(credentials.token_file or _default_file(credentials)),
+    )
+
+
+def _api_key(credentials: Bitrix24Credentials, _store: TokenStore | None) -> Auth:
+    portal, key = _portal(credentials), _required(credentials, "api_key")
+    match = _WEBHOOK_KEY.fullmatch(key)
+    if match:
+        return StaticAuth("api_key", f"{portal}/rest/{match['user']}/{match['code']}/", code=match["code"])
+    if "/" in key or any(sign.isspace() for sign in key):
+        raise ConfigError(
+            "this is neither <user id>/<webhook code> nor an access token",
+            credentials.where("api_key"),
+            'for a whole webhook address use auth = "webhook"',
+        )
+    return StaticAuth("api_key", f"{portal}/rest/", access_token=key)
+
+
+# A method after the code is what Bitrix24's own example links end with.
+_WEBHOOK_PATH = re.compile(r"/rest/(?:api/)?(?P<user>\d+)/(?P<code>[A-Za-z0-9]+)(?:/(?:[A-Za-z][A-Za-z0-9.]*)?)?")
+_WEBHOOK_KEY = re.compile(r"(?P<user>\d+)/(?P<code>[A-Za-z0-9]+)/?")
+
+
+def _required(credentials: Bitrix24Credentials, key: str) -> str:
+    value = str(getattr(credentials, key) or "").strip()
+    if not value:
+        raise ConfigError(
+            f'auth = "{credentials.auth}" needs {key}',
+            credentials.where(key),
+            f"set it in .dlt/secrets.toml or as {credentials.where(key).upper().replace('.', '__')}",
+        )
+    return value
+
+
+def _portal(credentials: Bitrix24Credentials) -> str:
+    return _origin(_parse_url(_required(credentials, "portal_url"), credentials.where("portal_url")))
+
+
+def _parse_url(url: str, where: str) -> SplitResult:
+    try:
+        parts = urlsplit(url.strip())
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        parts, host = None, None
+    if parts is None or not host or parts.scheme not in ("http", "https") or parts.username is not None:
+        raise ConfigError("this is not an address", where, "it starts with https:// and a host name")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise ConfigError("plain http:// would send the credential unencrypted", where, "use https://")
+    return parts
+
+
+def _origin(parts: SplitResult) -> str:
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _default_file(credentials: Bitrix24Credentials) -> Path:
+    """One file for a portal and an application; for a named portal also for the authorisation, of which there may be more."""
+    from dlt.common.runtime.run_context import active  # noqa: PLC0415 - the folder is asked for when needed
+
+    owner = f"{urlsplit(_portal(credentials)).netloc} {_required(credentials, 'client_id')}"
+    if credentials.section != SECTION:
+        owner += f" {fingerprint(_required(credentials, 'refresh_token'))}"
+    return Path(active().data_dir) / "bitrix24" / f"{fingerprint(owner)[:16]}.json"
+
+
+def _quoted_list(names: tuple[str, ...]) -> str:
+    return ", ".join(f'"{name}"' for name in names)

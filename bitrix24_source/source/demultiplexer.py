@@ -1,0 +1,55 @@
+"""Splits one stream into one stream per consumer.
+
+dlt asks its resources one after the other, while a single sync serves them all. A consumer with nothing queued yields `None`,
+so that the others can drain their queues first.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from ..sync import TableStream
+
+
+class Demultiplexer:
+    """What one stream makes, taker by taker. Little waits: a taker who has nothing first lets the others take theirs."""
+
+    def __init__(self, names: Sequence[str], make: Callable[[Demultiplexer], TableStream]) -> None:
+        self._waiting: dict[str, deque[Any]] = {name: deque() for name in names}
+        self._gone: set[str] = set()
+        self._stream = make(self)
+        self._taken = 0
+
+    def has_consumer(self, name: str) -> bool:
+        """Whether somebody still takes what comes under a name."""
+        return name in self._waiting and name not in self._gone
+
+    def stream_for(self, name: str) -> Iterator[Any]:
+        """What comes for one of them. None stands for "ask the others first"; dlt passes over it.
+
+        Where nobody else took anything meanwhile (dlt can be told to exhaust one resource after the other), it goes on.
+        """
+        own, taken = self._waiting[name], -1
+        try:
+            while True:
+                if own:
+                    self._taken += 1
+                    yield own.popleft()
+                elif taken != self._taken and any(self._waiting.values()):
+                    taken = self._taken
+                    yield None
+                elif not self._advance():
+                    return
+        finally:
+            own.clear()
+            self._gone.add(name)
+            if len(self._gone) == len(self._waiting):
+                self._stream.close()
+
+    def _advance(self) -> bool:
+        made = next(self._stream, None)
+        if made is not None and self.has_consumer(made[0]):
+            self._waiting[made[0]].append(made[1])
+        return made is not None

@@ -1,0 +1,53 @@
+"""Tests whether the destination can be opened, before the portal is asked for anything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dlt
+from dlt.common.exceptions import DltException
+
+from ..errors import ConfigError
+from ..redaction import redact
+
+
+def check_destination(pipeline: dlt.Pipeline) -> None:
+    """Opens the destination and closes it again; a locked database should not cost a whole extraction.
+
+    Raises:
+        ConfigError: a DuckDB file has the dataset's name, with which DuckDB can address no table.
+            Or a driver says that it cannot be reached.
+        DltException: it cannot be opened for another reason.
+    """
+    failure: ConfigError | None = None
+    try:
+        _open(pipeline)
+    except (DltException, ConfigError):
+        raise
+    except Exception as error:  # noqa: BLE001 - dlt lets the errors of drivers through, each of a class of its own
+        name = pipeline.destination.destination_name if pipeline.destination else ""
+        failure = ConfigError(
+            f"the destination cannot be reached ({redact(' '.join(str(error).split()))[:400]})",
+            f"destination {name}",
+            f"check its address and credentials: DESTINATION__{name.upper()}__CREDENTIALS or .dlt/secrets.toml",
+        )
+    if failure:
+        raise failure  # outside the handler: a driver's error can name what it was given
+
+
+def _open(pipeline: dlt.Pipeline) -> None:
+    with pipeline.destination_client() as client:
+        client.is_storage_initialized()
+        sql = getattr(client, "sql_client", None)
+        if pipeline.destination.destination_name == "duckdb" or type(sql).__name__ == "DuckDbSqlClient":
+            _require_other_name(sql)
+
+
+def _require_other_name(sql: Any) -> None:
+    catalog = sql.execute_sql("SELECT current_database()")[0][0]
+    if catalog == sql.dataset_name:
+        raise ConfigError(
+            f"the DuckDB file and the dataset are both named {catalog!r}, which DuckDB cannot tell apart",
+            "destination.duckdb.credentials",
+            f'give the file another name, e.g. DESTINATION__DUCKDB__CREDENTIALS="{catalog}_data.duckdb"',
+        )

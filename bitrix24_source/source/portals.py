@@ -1,0 +1,98 @@
+"""Named portals: the section, pipeline and dataset of each.
+
+A named portal has a section of its own, `[sources.bitrix24.<portal>]`, and by it a pipeline and a dataset: `bitrix24_<portal>`.
+A dataset each, and not one with a `portal` column, because the numbers of smart processes, custom fields and stage codes mean
+something else in every portal.
+Settings are looked up as dlt does it, in the portal's section and then in `[sources.bitrix24]`. Credentials are not: dlt would
+fill each missing key from the next section, and so send one portal's credential, or keep its tokens, for another.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import dlt
+from dlt.common.configuration.specs.base_configuration import extract_inner_hint, is_secret_hint
+from dlt.extract.decorators import DltSourceFactoryWrapper
+from dlt.extract.reference import TDltSourceImpl, TSourceFunParams
+
+from ..errors import ConfigError
+from .credentials import Bitrix24Credentials
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
+_LONGEST = 40
+"""PostgreSQL names have 63 bytes, and `bitrix24_` and `_staging` are added"""
+_TAKEN = frozenset({"bitrix24", "credentials", "filter", "sandbox", "select"})
+"""what stands below `[sources.bitrix24]` already, and the sandbox's pipeline"""
+
+
+class PortalFactory(DltSourceFactoryWrapper[TSourceFunParams, TDltSourceImpl]):
+    """dlt's factory of a source; called with `portal="emea"` it is the one of that portal: name, section, credentials."""
+
+    def __call__(self, *args: TSourceFunParams.args, **kwargs: TSourceFunParams.kwargs) -> TDltSourceImpl:
+        given = inspect.signature(self._f).bind_partial(*args, **kwargs).arguments
+        portal = given.get("portal")
+        if portal is None:
+            return super().__call__(*args, **kwargs)
+        given["credentials"] = portal_credentials(portal, given.get("credentials"))
+        its_own: Any = super(PortalFactory, self.clone(name=portal))
+        made: TDltSourceImpl = its_own.__call__(**given)
+        return made
+
+
+def source_of_portals(
+    impl: type[TDltSourceImpl], **hints: Any
+) -> Callable[[Callable[TSourceFunParams, Any]], PortalFactory[TSourceFunParams, TDltSourceImpl]]:
+    """`dlt.source`, for a function that has an argument `portal`."""
+    return PortalFactory[Any, TDltSourceImpl]().clone(_impl_cls=impl, **hints).bind
+
+
+def pipeline_name(portal: str | None) -> str:
+    """Name of a portal's pipeline, and of its dataset."""
+    return f"bitrix24_{_checked(portal)}" if portal is not None else "bitrix24"
+
+
+def portal_credentials(portal: str, given: Any = None) -> Bitrix24Credentials:
+    """What the portal's own section has, with what is given in the call before it, and nothing from anywhere else.
+
+    Raises:
+        ConfigError: the name cannot be one, the section is missing, or what it has cannot work.
+    """
+    section = f"sources.bitrix24.{_checked(portal)}.credentials"
+    if isinstance(given, str):
+        Bitrix24Credentials(section=section).parse_native_representation(given)
+    known = Bitrix24Credentials.get_resolvable_fields()
+    found = {name: _lookup(f"{section}.{name}", hint) for name, hint in known.items() if name != "section"}
+    found |= {name: value for name, value in _as_dict(given).items() if name in found}
+    values = {name: value for name, value in found.items() if value is not None}
+    if not values:
+        raise ConfigError(
+            f"the portal {portal!r} has no credentials",
+            section,
+            f"add this section to .dlt/secrets.toml, or set {section.upper().replace('.', '__')}__AUTH and the rest; "
+            "another portal's credentials are never used instead",
+        )
+    return Bitrix24Credentials(**values, section=section).resolve()
+
+
+def _checked(portal: str) -> str:
+    if not _NAME.fullmatch(portal) or len(portal) > _LONGEST or portal in _TAKEN:
+        raise ConfigError(
+            f"{portal[:60]!r} cannot be a portal's name",
+            f"[sources.bitrix24.{portal[:60]}]",
+            f"take small letters, digits and single underscores, {_LONGEST} at most, and none of {', '.join(sorted(_TAKEN))}",
+        )
+    return portal
+
+
+def _lookup(key: str, hint: Any) -> Any:
+    return dlt.secrets.get(key) if is_secret_hint(hint) else dlt.config.get(key, extract_inner_hint(hint))
+
+
+def _as_dict(given: Any) -> Mapping[str, Any]:
+    if isinstance(given, Bitrix24Credentials):
+        return given.as_dict_nondefault()
+    return given if isinstance(given, Mapping) else {}

@@ -1,0 +1,190 @@
+"""The dlt source: one resource for each catalogue table, and resources for the lists that are read by id.
+
+Importing this module and calling `bitrix24()` make no network call: schedulers do both whenever they parse their jobs. The portal
+is asked when the first row is wanted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Annotated, Any
+
+import dlt
+from dlt.common.configuration import with_config
+from dlt.common.configuration.specs.base_configuration import NotResolved
+from dlt.extract import DltResource
+from dlt.extract.source import DltSource
+
+from ..catalog import FIELD_COLUMNS, ISSUES, SPA_TABLES, Catalog, CatalogTable, crm_catalog_tables
+from ..errors import ConfigError
+from ..rest import Client, ClientSettings
+from ..sync import Exclusions, ReconcileSchedule, RunSession, SyncOptions, validate_range
+from .catalog_resources import CatalogReader, issue_rows, with_normalized_names
+from .credentials import Bitrix24Credentials, auth_from_credentials
+from .hints import column_hints
+from .item_resources import list_resources
+from .portals import source_of_portals
+
+
+class Bitrix24Source(DltSource):
+    """A source in which `load_issues` is always selected: what could not be loaded is part of every answer."""
+
+    def with_resources(self, *resource_names: str) -> DltSource:
+        return super().with_resources(*dict.fromkeys((*resource_names, ISSUES.name)))
+
+
+@source_of_portals(Bitrix24Source, name="bitrix24", section="bitrix24", max_table_nesting=0)
+def bitrix24(
+    credentials: Bitrix24Credentials = dlt.secrets.value,
+    spa_types: list[int | str] | None = None,
+    select: dict[Any, Any] | None = None,
+    filter: dict[Any, Any] | None = None,  # noqa: A002 - the word that Bitrix24 and its readers use
+    connections: int = 4,
+    requests_per_second: float = 2.0,
+    burst: int = 50,
+    overlap_minutes: float = 15.0,
+    sweep_hours: float = 24.0,
+    sweep_runs: int = 0,
+    sweep: bool = False,
+    full_refresh: bool = False,
+    max_deleted_share: float = 0.2,
+    personal_data: bool = False,
+    leave_out: list[str] | None = None,
+    slices: Any = None,
+    portal: Annotated[str | None, NotResolved()] = None,  # noqa: ARG001 - acted on by the decorator
+    token_store: Any = None,
+    client: Any = None,
+) -> Iterator[DltResource]:
+    """Bitrix24's smart processes as typed tables.
+
+    Args:
+        credentials: `Bitrix24Credentials`, a dict with its keys, or nothing to read `[sources.bitrix24.credentials]`.
+        spa_types: items of some smart processes only, by entityTypeId, title or code. The catalogue stays whole.
+        select: fields to load by smart process, e.g. {177: ["title", "stageId"]}; types that are not named load all.
+        filter: items to load by smart process, in crm.item.list's own form, e.g. {177: {">=createdTime": "2026-01-01"}}.
+        connections: requests under way at once; 1 is the most polite.
+        requests_per_second: what leaks out of the portal's request bucket; 5 on the Enterprise plan.
+        burst: requests that the bucket takes at once; 250 on the Enterprise plan.
+        overlap_minutes: changes are read again from so long before the last run, for clocks that differ.
+        sweep_hours: how often all ids are compared with the destination's, to find what was deleted; 0 for never.
+        sweep_runs: the same in runs; 0 for never.
+        sweep: compare them in this run.
+        full_refresh: read all items of the chosen types again, whatever was read before.
+        max_deleted_share: of a table's rows that may be marked as deleted in one run; more is taken for a lost right.
+        personal_data: also what reports seldom need of people: texts of activities and e-mails, telephone numbers of users.
+        leave_out: what should not be loaded: resources (`activities`), or columns of tables (`contacts.birthdate`).
+        slices: `Slices` of a long first reading; `bitrix24 load` uses it, a plain `pipeline.run()` loads everything at once.
+        portal: name of one of several portals, whose settings and credentials are in `[sources.bitrix24.<portal>]`. Load each
+            with a pipeline and into a dataset of its own, `bitrix24_<portal>` by custom; portals.py says why.
+        token_store: a `TokenStore` of your own for oauth2, where files do not survive.
+        client: a ready `Client` to use instead of one made from the credentials.
+
+    Returns:
+        A source with a resource for each table of the catalogue, `spa_items` for the items of all types, and `load_issues`.
+
+    Raises:
+        ConfigError: credentials or settings that cannot work, named in one sentence.
+    """
+    validate_range(overlap_minutes=overlap_minutes)
+    client = client or connect(credentials, requests_per_second, burst, token_store)
+    options = SyncOptions(
+        types=spa_types,
+        select=select or {},
+        filter=filter or {},
+        connections=connections,
+        max_deleted_share=max_deleted_share,
+        overlap=timedelta(minutes=overlap_minutes),
+        sweep=ReconcileSchedule(sweep_hours, sweep_runs, sweep),
+        restart=full_refresh,
+        personal=personal_data,
+        left_out=Exclusions(leave_out or ()),
+        session=slices or RunSession(),
+    )
+    reader = CatalogReader(client, options)
+    tables = (*SPA_TABLES, *crm_catalog_tables(personal=personal_data))
+    resources = [
+        *(_resource(table, reader, options.left_out.columns_of(table.name)) for table in tables),
+        *list_resources(reader, client, options),
+    ]
+    yield from _apply_exclusions(resources, options.left_out)
+    yield _issues(reader)
+
+
+@with_config(sections=("sources", "bitrix24"), section_arg_name="portal")
+def connect(
+    credentials: Bitrix24Credentials = dlt.secrets.value,
+    requests_per_second: float = 2.0,
+    burst: int = 50,
+    token_store: Any = None,
+    portal: Annotated[str | None, NotResolved()] = None,  # noqa: ARG001 - names the section
+) -> Client:
+    """A client for the configured portal, without a pipeline. Arguments as in `bitrix24`; makes no call."""
+    validate_range(requests_per_second=requests_per_second, burst=burst)
+    settings = ClientSettings(burst, requests_per_second, tuple(credentials.allowed_hosts or ()))
+    return Client(auth_from_credentials(credentials, token_store), settings)
+
+
+@with_config(sections=("sources", "bitrix24"), section_arg_name="portal")
+def configured_slices(
+    slice_rows: int = 100_000,
+    slice_seconds: float = 300.0,
+    portal: Annotated[str | None, NotResolved()] = None,  # noqa: ARG001 - names the section
+) -> RunSession:
+    """Slices of a long first reading, as `[sources.bitrix24]` has them; a kill costs at most one."""
+    return RunSession(slice_rows, slice_seconds)
+
+
+def _apply_exclusions(resources: list[DltResource], left_out: Exclusions) -> list[DltResource]:
+    """All of them; those that are left out are not selected."""
+    unknown = sorted(left_out.resources - {one.name for one in resources})
+    if unknown:
+        raise ConfigError(
+            f"leave_out names what is no resource: {', '.join(unknown)}",
+            "sources.bitrix24.leave_out",
+            "name resources, or columns as table.column",
+        )
+    for one in resources:
+        one.selected = one.name not in left_out.resources
+    return resources
+
+
+def _resource(table: CatalogTable, reader: CatalogReader, left_out: frozenset[str]) -> DltResource:
+    columns = [column for column in table.columns if column.name not in left_out]
+
+    def rows() -> Iterator[Any]:
+        catalog = reader.catalog(table.name)
+        yield dlt.mark.materialize_table_schema()  # a table without rows is a table
+        found = table.rows(catalog)
+        if table.columns is FIELD_COLUMNS:
+            found = map(with_normalized_names, found)
+        yield [{name: row[name] for name in row if name not in left_out} for row in found]
+        if table.child is not None:
+            yield _child_rows(table.child, catalog)
+
+    return dlt.resource(
+        rows,
+        name=table.name,
+        write_disposition="replace",
+        primary_key=list(table.key),
+        columns=column_hints(columns),
+    )
+
+
+def _child_rows(child: CatalogTable, catalog: Catalog) -> Any:
+    made = dlt.mark.make_hints(
+        table_name=child.name,
+        write_disposition="replace",
+        primary_key=list(child.key),
+        columns=column_hints(child.columns),
+    )
+    return dlt.mark.with_hints(list(child.rows(catalog)), made, create_table_variant=True)
+
+
+def _issues(reader: CatalogReader) -> DltResource:
+    def rows() -> Iterator[Any]:
+        catalog = reader.catalog(ISSUES.name)
+        yield dlt.mark.materialize_table_schema()
+        yield issue_rows(catalog.issues)
+
+    return dlt.resource(rows, name=ISSUES.name, write_disposition="append", columns=column_hints(ISSUES.columns))

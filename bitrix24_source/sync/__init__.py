@@ -1,0 +1,33 @@
+"""Decides what to read, what it means for the destination, and what to remember for the next run."""
+
+from .capabilities import normalized_column, normalized_table, supports_merge
+from .current_load import current_collector, current_load_id, selected_resources
+from .engine import SyncRun, TableStream
+from .item_tables import MERGE, REJECTED_TABLE, rejections
+from .options import Exclusions, ReconcileSchedule, SyncOptions
+from .rejected_values import ResolvedRejections
+from .selection import ITEM_RESOURCES, select_streams
+from .session import RunSession
+from .setting_ranges import validate_range
+
+__all__ = [
+    "ITEM_RESOURCES",
+    "MERGE",
+    "REJECTED_TABLE",
+    "Exclusions",
+    "ReconcileSchedule",
+    "ResolvedRejections",
+    "RunSession",
+    "SyncOptions",
+    "SyncRun",
+    "TableStream",
+    "current_collector",
+    "current_load_id",
+    "normalized_column",
+    "normalized_table",
+    "rejections",
+    "select_streams",
+    "selected_resources",
+    "supports_merge",
+    "validate_range",
+]

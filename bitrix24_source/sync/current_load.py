@@ -1,0 +1,34 @@
+"""The load package that dlt is extracting right now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dlt
+from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
+from dlt.extract.exceptions import CurrentSourceNotAvailable
+
+
+def current_load_id() -> str:
+    """The load package that is being extracted; empty outside a pipeline."""
+    try:
+        return str(dlt.current.load_package_state()["load_id"])
+    except CurrentLoadPackageStateNotAvailable:
+        return ""
+
+
+def current_collector() -> Any:
+    """Where the progress of the current load is shown; None outside a pipeline.
+
+    To be asked once and kept: dlt reads its whole configuration again whenever it is asked for its pipeline, and in another
+    thread it would make a new one.
+    """
+    return dlt.current.pipeline().collector if current_load_id() else None
+
+
+def selected_resources(name: str) -> frozenset[str]:
+    """The resources of this load; outside a pipeline the one of this name."""
+    try:
+        return frozenset(dlt.current.source().selected_resources)
+    except CurrentSourceNotAvailable:
+        return frozenset({name})

@@ -1,0 +1,141 @@
+"""Dependent streams: product rows and activity bindings, read again whenever their parent item changes.
+
+The portal lists them by owner only and reports no changes. Where parent and dependents are up to date with each other, the
+parents come from the parent stream's own rows; else their ids are read first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from ..errors import PortalError
+from ..reader import BindingQuery, ChildQuery, ProductRowQuery, Row
+from .capabilities import supports_merge
+from .checkpoint import Checkpoint
+from .record_tables import BindingTableBuilder, ChildTableBuilder
+from .streams import Stream
+
+
+@dataclass(eq=False)
+class DependentStream(Stream):
+    """One type's product rows, or the bindings of all activities.
+
+    Attributes:
+        owned: the table of what belongs to the owners; `table` is None, for of the owners only ids are read.
+        asked: the list of what belongs to some owners.
+        parent_stream: reads the owners in this round, if somebody does.
+        shares_parent_read: what the parent_stream reads in this round is what it needs itself.
+        inline_children: what an owner's row itself holds of what belongs to it; None where rows hold nothing of it.
+        owners: whose turn it is.
+    """
+
+    owned: ChildTableBuilder | BindingTableBuilder = field(default_factory=BindingTableBuilder)
+    asked: Callable[[Sequence[int]], ChildQuery] = field(default=lambda _owners: ChildQuery(0))
+    parent_stream: Stream | None = None
+    shares_parent_read: bool = False
+    inline_children: Callable[[Row], Sequence[Row]] | None = None
+    owners: list[pa.Array] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return self.owned.name
+
+    def empty_tables(self, stored: Mapping[str, Any]) -> Iterator[Any]:
+        yield from self.owned.empty_tables(stored)
+
+    def remember(self) -> None:
+        """Not where something is missing: then the owners are asked for again."""
+        if not self.failed:
+            super().remember()
+
+    def look_for_parent_stream(self) -> None:
+        """Follows, where both have read the same so far."""
+        self.shares_parent_read = self.parent_stream is not None and _progress(self.parent_stream.memory) == _progress(
+            self.memory
+        )
+
+    def observe_parents(self, owners: pa.Array, rows: Sequence[Row]) -> ChildBatch:
+        """Rows of owners: it is the turn of those that do not bring with them what is theirs."""
+        found = ChildBatch()
+        if self.inline_children is None:
+            self.owners.append(owners)
+            return found
+        lacking = []
+        for owner, row in zip(owners.to_pylist(), rows, strict=True):
+            if theirs := self.inline_children(row):
+                found.add([owner], theirs)
+            else:
+                lacking.append(owner)
+        self.owners.append(pa.array(lacking, pa.int64()))
+        return found
+
+    def lists(self) -> Iterator[ChildQuery]:
+        """One for each handful of owners."""
+        ids = sorted(set().union(*(array.to_pylist() for array in self.owners)))
+        most = self.asked(()).max_owners
+        for start in range(0, len(ids), most):
+            yield self.asked(ids[start : start + most])
+
+    def adopt_parent_progress(self) -> None:
+        """Both have read the same now."""
+        if self.parent_stream is not None and self.shares_parent_read:
+            self.memory = replace(self.memory, **_progress(self.parent_stream.memory))
+
+
+def _progress(memory: Checkpoint) -> dict[str, Any]:
+    """How far a list was read."""
+    return {name: getattr(memory, name) for name in ("cursor", "ahead", "began", "parts", "max_id")}
+
+
+MAX_BUFFERED_CHILDREN = 2_000
+"""rows or owners that are worth a table"""
+
+
+@dataclass
+class ChildBatch:
+    """What came of some owners."""
+
+    owners: list[int] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+
+    @property
+    def is_many(self) -> bool:
+        return len(self.owners) + len(self.rows) >= MAX_BUFFERED_CHILDREN
+
+    def add(self, owners: Sequence[int], rows: Sequence[Row]) -> None:
+        """All that belongs to some owners."""
+        self.owners += owners
+        self.rows += rows
+
+    def tables(self, into: ChildTableBuilder | BindingTableBuilder, now: datetime, *, is_new: bool) -> Iterator[Any]:
+        """For dlt; of a new table there is nothing to delete.
+
+        Raises:
+            PortalError: it belongs to others, so that the portal has passed over the owners that it was asked for.
+        """
+        had = {into.owner_of(row) or 0 for row in self.rows}
+        if not had <= set(self.owners):
+            raise PortalError(
+                "the portal ignores whose rows were asked for",
+                into.name,
+                "report it to the portal's administrator: a customised REST method may be in the way",
+            )
+        if self.rows:
+            yield from into.convert(self.rows, now)
+        if not is_new and supports_merge():
+            yield from into.without_rows([owner for owner in self.owners if owner not in had])
+
+
+def product_rows_of(entity_type_id: int, short_code: str) -> Callable[[Sequence[int]], ProductRowQuery]:
+    """The product rows of some items of a type."""
+    return lambda owners: ProductRowQuery(entity_type_id, owners=tuple(owners), owner_type=short_code)
+
+
+def bindings_of(owners: Sequence[int]) -> BindingQuery:
+    """The bindings of one activity."""
+    return BindingQuery(0, owners=tuple(owners))

@@ -1,0 +1,348 @@
+"""One sync run over all streams: reads what the plan says, yields tables, and saves checkpoints.
+
+A stream is read in full the first time, and by what is new and what changed after that; its ids are compared with the
+destination's now and then, because the portal does not report deletions. dlt commits rows and checkpoints in one package.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+import dlt
+import pyarrow as pa
+
+from ..catalog import Catalog, EntityType, IssueLog
+from ..errors import Bitrix24Error, ConfigError, DeniedError, PortalError, UnavailableError
+from ..reader import ChildQuery, IdRange, ListEnd, ListQuery, PageBatch, Row, new_batch_sizer, read_lists
+from ..rest import Client
+from .change_filter import filter_was_ignored
+from .current_load import current_collector, current_load_id
+from .dependents import ChildBatch, DependentStream
+from .destination_reader import DestinationReader
+from .options import SyncOptions
+from .plan import SyncStart, make_plan
+from .reconcile import confirmed_deleted_types, missing_ids, restored_ids, tombstones
+from .selection import SPA_ITEMS
+from .streams import ReadMode, State, Stream
+
+log = logging.getLogger("bitrix24_source")
+
+
+TableStream = Generator[tuple[str, Any], None, None]
+"""a taker's name, and something for it"""
+_LOST = (UnavailableError, PortalError)
+"""the portal cannot be asked any further; what came is worth keeping, which a refused credential is no reason for"""
+LISTS_AT_ONCE = 10_000
+"""of children, of which there may be one for each owner"""
+
+
+class SyncRun:
+    """One round. Lives as long as one extraction."""
+
+    def __init__(
+        self,
+        client: Client,
+        streams: Sequence[Stream],
+        state_of: Callable[[str], State],
+        options: SyncOptions,
+        issues: IssueLog,
+    ) -> None:
+        self._client = client
+        self._streams = streams
+        self._state_of = state_of
+        self._options = options
+        self._issues = issues
+        self._of: dict[ListQuery, tuple[Stream, ReadMode]] = {}
+        self._missing: dict[ListQuery, Stream] = {}
+        """lists of rows that came back or came into sight, and are to be read by their ids"""
+        self._enough = threading.Event()
+        self._held = DestinationReader()
+        self._rows = 0
+        self._moment: SyncStart | None = None
+        """None when the portal could not even be asked the time"""
+        self._lost: Bitrix24Error | None = None
+        """why the portal cannot be asked any further in this round"""
+
+    def batches(self, catalog: Catalog, wanted: Callable[[str], bool] = lambda _resource: True) -> TableStream:
+        """Everything for dlt: hints, tables, marks; keeps the memory of what it finished.
+
+        Args:
+            catalog: what the portal has.
+            wanted: whether a resource still takes what comes; what was not taken is not remembered.
+        """
+        session = self._options.session
+        session.begin_slice()
+        self._collector = current_collector()
+        self._started = self._client.clock.monotonic()
+        self._streams = [one for one in self._streams if one.key not in session.finished and self._accepts(one)]
+        for one in self._streams:
+            one.recall(self._state_of(one.resource), is_first_slice=not session.slices)
+        planned = self._plan()
+        yield from self._read([id_range for role, id_range in planned if role != "all"], threading.Event())
+        yield from self._read([id_range for role, id_range in planned if role == "all"], self._enough)
+        yield from self._read_dependents()
+        if wanted(SPA_ITEMS):
+            yield from self._deleted_type_tombstones(catalog)
+        stored = dlt.current.source_schema().tables if current_load_id() else {}
+        for one in self._streams:
+            yield from ((one.resource, table) for table in one.empty_tables(stored))
+        for one in self._streams:
+            if self._moment is not None and wanted(one.resource):
+                one.remember()
+        session.finished.update(one.key for one in self._streams if not one.needs_another_slice)
+        session.slices += 1
+        session.unfinished = any(one.needs_another_slice for one in self._streams)
+
+    # --- what to read -------------------------------------------------------------------------------------------------
+
+    def _plan(self) -> list[tuple[ReadMode, IdRange]]:
+        """What to read; nothing, with all lists named, when the portal cannot even be asked the time."""
+        if not self._streams:
+            return []
+        for one in self._streams:
+            if isinstance(one, DependentStream):
+                one.look_for_parent_stream()
+        asking = [one for one in self._streams if not (isinstance(one, DependentStream) and one.shares_parent_read)]
+        try:
+            self._moment, asked = make_plan(self._client, asking, self._options, self._issues)
+        except _LOST as error:
+            self._lost = error
+            for one in self._streams:
+                self._record_failure(one, error)
+            return []
+        self._of |= {id_range.items: (one, role) for one, role, id_range in asked}
+        return [(role, id_range) for _, role, id_range in asked]
+
+    def _accepts(self, one: Stream) -> bool:
+        """Whether the destination's table can take the list as it is now."""
+        stored = dlt.current.source_schema().tables if current_load_id() else {}
+        if not self._options.session.slices and one.name not in stored:
+            self._options.session.new_tables.add(one.name)
+        if one.table is None:
+            return True
+        one.is_new = one.table.name not in stored
+        conflicts = one.table.type_conflicts(stored)
+        if conflicts:
+            error = ConfigError("a field has another type than its column", ", ".join(conflicts))
+            hint = f"drop the table {one.table.name}, or load everything anew with bitrix24 load --full-refresh"
+            message = f"{error.what}: {error.where}; its items are not loaded"
+            self._issues.record(one.resource, error, message, hint=hint, entity_type_id=one.entity_type_id)
+        return not conflicts
+
+    # --- what came ----------------------------------------------------------------------------------------------------
+
+    def _read(self, ranges: Sequence[IdRange], enough: threading.Event) -> TableStream:
+        """Reads, then what turned out to be read once more. Not within each other: two streams would wait for one batch_sizer."""
+        while ranges:
+            otherwise: list[IdRange] = []
+            for what in self._events(ranges, enough):
+                one, role = self._of[what.items]
+                if isinstance(what, PageBatch):
+                    yield from self._on_rows(one, role, what)
+                elif isinstance(what.error, PortalError) and what.items.extra_select:
+                    otherwise += self._without_extra_select(what.items, ranges)
+                elif what.error is not None:
+                    self._record_failure(one, what.error)
+                else:
+                    one.open.discard(what.items)
+                    if not one.open and not one.failed:
+                        yield from self._on_stream_complete(one)
+            ranges = otherwise
+        if self._missing:
+            lacking, self._missing = self._missing, {}
+            yield from self._reread_by_id(lacking)
+
+    def _events(
+        self, ranges: Sequence[IdRange], enough: threading.Event | None = None
+    ) -> Iterator[PageBatch | ListEnd]:
+        """What comes of some lists. A portal that does not come back ends them all: what came is kept, the rest is named."""
+        session = self._options.session
+        session.batch_sizer = session.batch_sizer or new_batch_sizer(self._client)
+        open_ = {id_range.items for id_range in ranges}
+        try:
+            if self._lost is None:
+                most = session.rows if enough is self._enough else 0
+                for what in read_lists(
+                    self._client, ranges, self._options.connections, enough, session.batch_sizer, most
+                ):
+                    if isinstance(what, ListEnd):
+                        open_.discard(what.items)
+                    yield what
+        except _LOST as error:
+            self._lost = error
+        if self._lost is not None:
+            yield from (ListEnd(items, self._lost) for items in open_)
+
+    def _without_extra_select(self, items: ListQuery, ranges: Sequence[IdRange]) -> list[IdRange]:
+        """A list that cannot be read with what was asked for besides, is read without it."""
+        one, role = self._of[items]
+        plain = one.without_extra_select(items)
+        self._of[plain] = one, role
+        return [replace(id_range, items=plain) for id_range in ranges if id_range.items is items]
+
+    def _on_rows(self, one: Stream, role: ReadMode, what: PageBatch) -> TableStream:
+        ids = pa.array([one.items.id_of(row) for row in what.rows], pa.int64())
+        if one.sweeps:
+            (one.seen if role in ("all", "ids") else one.came).append(ids)
+        if role == "ids":
+            return
+        if role == "changed":
+            self._check_bound(one, what.rows)
+        one.rows += len(ids)
+        one.max_id = max(one.max_id, *ids.to_pylist())
+        if role == "all":
+            one.memory.parts, one.memory.max_id = list(what.parts), max(one.memory.max_id, one.max_id)
+            self._count(len(ids))
+        yield from self._stored(one, what.rows, ids)
+        self._say_what_is_left(one, what)
+
+    def _stored(self, one: Stream, rows: Sequence[Row], ids: pa.Array) -> TableStream:
+        """Rows on their way, what they bring with them, and their owners for whom the rest of it is to be read."""
+        for other in self._streams:
+            if isinstance(other, DependentStream) and (
+                other is one or (other.parent_stream is one and other.shares_parent_read)
+            ):
+                yield from self._child_tables(other, other.observe_parents(ids, rows))
+        if one.table is not None:
+            yield from ((one.resource, table) for table in one.table.convert(rows, self._client.clock.now()))
+
+    def _check_bound(self, one: Stream, rows: Sequence[Row]) -> None:
+        """Rows older than the bound mean that the portal ignored the filter: nothing is lost, but much is read in vain."""
+        if one.warned or not filter_was_ignored(one.items, rows, one.memory.since(self._options.overlap)):
+            return
+        one.warned = True
+        error = PortalError(f"the portal ignores the filter on {one.items.updated_field}", one.items.method)
+        self._issues.record(
+            one.resource, error, f"{one.name}: {error.what}; all items were read", entity_type_id=one.entity_type_id
+        )
+
+    def _count(self, rows: int) -> None:
+        """A slice ends when it is full or its time is over; what is under way still comes."""
+        self._rows += rows
+        if self._options.session.is_full(self._rows, self._client.clock.monotonic() - self._started):
+            self._enough.set()
+
+    def _on_stream_complete(self, one: Stream) -> TableStream:
+        """Everything asked of the list came: the moment when its reading began is the next cursor."""
+        memory = one.memory
+        if one.role == "all":
+            memory.cursor = memory.began
+        elif self._moment is not None:
+            memory.cursor, memory.ahead = self._moment.now.isoformat(), self._moment.ahead
+        memory.began, memory.parts, memory.max_id = "", [], max(memory.max_id, one.max_id)
+        memory.runs += 1
+        self._options.session.seen.pop(one.key, None)
+        if one.sweeps and current_load_id():
+            yield from self._reconcile(one)
+
+    def _reconcile(self, one: Stream) -> TableStream:
+        """Marks what is gone from the portal; reads what came back, or came into sight, without having changed."""
+        now, share = self._client.clock.now(), self._options.max_deleted_share
+        table = one.table
+        assert table is not None  # noqa: S101 - only tables are swept
+        try:
+            for rows in () if one.is_new else tombstones(self._held, table.name, one.seen, now, share):
+                yield one.resource, table.mark_deleted(rows)
+        except Bitrix24Error as error:
+            self._issues.record(one.resource, error, error.what, entity_type_id=one.entity_type_id)
+            return
+        if one.role != "all":
+            lacking = restored_ids if one.items.filter else missing_ids
+            ids = lacking(self._held, table.name, one.seen, one.came)
+            self._missing |= dict.fromkeys(one.items.by_ids(ids), one)
+        one.memory.runs, one.memory.swept_at = 0, (self._moment.now if self._moment else now).isoformat()
+
+    def _reread_by_id(self, lists: Mapping[ListQuery, Stream]) -> TableStream:
+        """Some rows by their ids."""
+        for what in self._events([IdRange(items) for items in lists]):
+            one = lists[what.items]
+            if isinstance(what, PageBatch):
+                came = pa.array([one.items.id_of(row) for row in what.rows], pa.int64())
+                yield from self._stored(one, what.rows, came)
+            elif what.error is not None:
+                self._record_failure(one, what.error)
+
+    def _read_dependents(self) -> TableStream:
+        """What belongs to the items that came."""
+        owned = [one for one in self._streams if isinstance(one, DependentStream)]
+        lists = ((one, items) for one in owned for items in one.lists())
+        while some := list(islice(lists, LISTS_AT_ONCE)):
+            yield from self._read_child_lists({items: (one, items) for one, items in some})
+        for one in owned:
+            one.adopt_parent_progress()
+
+    def _read_child_lists(self, lists: Mapping[ListQuery, tuple[DependentStream, ChildQuery]]) -> TableStream:
+        rows: dict[ListQuery, list[Row]] = defaultdict(list)
+        waiting: dict[DependentStream, ChildBatch] = defaultdict(ChildBatch)
+        for what in self._events([IdRange(items) for items in lists]):
+            one, items = lists[what.items]
+            if isinstance(what, PageBatch):
+                rows[items] += what.rows
+            elif what.error is None:
+                waiting[one].add(items.owners, rows.pop(items, []))
+            elif what.error.code != "NOT_FOUND":  # the owner is gone, and its rows stay as they are
+                self._record_failure(one, what.error)
+            if waiting[one].is_many:
+                yield from self._child_tables(one, waiting.pop(one))
+        for one, last in waiting.items():
+            yield from self._child_tables(one, last)
+
+    def _child_tables(self, one: DependentStream, what: ChildBatch) -> TableStream:
+        is_new = one.owned.name in self._options.session.new_tables
+        try:
+            for table in what.tables(one.owned, self._client.clock.now(), is_new=is_new):
+                yield one.resource, table
+        except PortalError as error:
+            self._record_failure(one, error)
+
+    def _record_failure(self, one: Stream, error: Bitrix24Error) -> None:
+        if error.code == "NOT_FOUND" and self._is_gone(one.entity):
+            log.info("%s: the smart process was deleted while its items were read", one.name)
+        elif not one.failed:
+            kind = "may not be read" if isinstance(error, DeniedError) else "could not be read to the end"
+            rows = f"{one.rows:,} items were loaded"
+            self._issues.record(
+                one.resource, error, f"{one.name} {kind}: {error.what}; {rows}", entity_type_id=one.entity_type_id
+            )
+        one.failed = True
+
+    def _is_gone(self, entity: EntityType | None) -> bool:
+        """Whether the portal says itself that it has no such type any more: "not found" alone may mean anything."""
+        try:
+            return (
+                entity is not None and not entity.is_built_in and bool(confirmed_deleted_types(self._client, [entity]))
+            )
+        except _LOST:
+            return False
+
+    # --- types that are no more ---------------------------------------------------------------------------------------
+
+    def _deleted_type_tombstones(self, catalog: Catalog) -> TableStream:
+        """A type that was read before and that the portal no longer has: its items are gone with it."""
+        remembered = self._state_of(SPA_ITEMS).get("types", {})
+        present = {spa.entity_type_id for spa in catalog.types} | set(catalog.unreadable)
+        absent = [EntityType(type_id, {}) for type_id in map(int, remembered) if type_id not in present]
+        if not absent or not current_load_id() or self._options.session.slices or self._lost is not None:
+            return
+        try:
+            gone = confirmed_deleted_types(self._client, absent)
+        except _LOST as error:
+            self._lost = error
+            names = ", ".join(spa.items_table for spa in absent)
+            self._issues.record(SPA_ITEMS, error, f"whether the types of {names} are gone is not known: {error.what}")
+            return
+        for spa in gone:
+            for rows in tombstones(self._held, spa.items_table, [], self._client.clock.now(), 1.0):
+                yield SPA_ITEMS, dlt.mark.with_table_name(rows, spa.items_table)
+            del remembered[str(spa.entity_type_id)]
+
+    def _say_what_is_left(self, one: Stream, what: PageBatch) -> None:
+        """Rows and rate are dlt's to show; the rest of a long table is ours to know."""
+        if one.table and self._collector is not None:
+            self._collector.update(one.table.name, 0, message=f"about {what.left:,} left" if what.left else "")

@@ -1,0 +1,75 @@
+"""What to read and how: types, fields, filters, exclusions and the reconciliation schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from ..errors import ConfigError
+from .session import RunSession
+from .setting_ranges import validate_range
+
+
+@dataclass(frozen=True)
+class ReconcileSchedule:
+    """How often the ids of a type are compared with the destination's, to find what was deleted."""
+
+    hours: float = 24.0
+    runs: int = 0
+    now: bool = False
+
+    def __post_init__(self) -> None:
+        validate_range(sweep_hours=self.hours, sweep_runs=self.runs)
+
+
+class Exclusions:
+    """What somebody does not want in the destination: resources by name, and columns as `table.column`."""
+
+    def __init__(self, names: Sequence[str] = ()) -> None:
+        dotted = [name.partition(".") for name in names]
+        self.resources = frozenset(table for table, dot, _ in dotted if not dot)
+        self._columns = frozenset((table, column.lower()) for table, dot, column in dotted if dot)
+
+    def columns_of(self, table: str) -> frozenset[str]:
+        """Columns of a table; those of a field that takes several values go by the field's name, too."""
+        return frozenset(column for owner, column in self._columns if owner == table)
+
+
+OWN_FILTERS = frozenset({">id", "<=id", ">ID", "<=ID", ">=updatedTime", ">=UPDATED_TIME"})
+"""conditions with which we page and go on; a user's would be overwritten"""
+
+
+@dataclass
+class SyncOptions:
+    """Which items, which of their fields, and how."""
+
+    types: Sequence[int | str] | None = None
+    select: Mapping[Any, Sequence[str]] = field(default_factory=dict)
+    filter: Mapping[Any, Mapping[str, Any]] = field(default_factory=dict)
+    connections: int = 4
+    max_deleted_share: float = 0.2
+    overlap: timedelta = timedelta(minutes=15)
+    sweep: ReconcileSchedule = field(default_factory=ReconcileSchedule)
+    restart: bool = False
+    personal: bool = False
+    left_out: Exclusions = field(default_factory=Exclusions)
+    single_package: bool = False
+    session: RunSession = field(default_factory=RunSession)
+
+    def __post_init__(self) -> None:
+        validate_range(connections=self.connections, max_deleted_share=self.max_deleted_share)
+        for name, conditions in self.filter.items():
+            own = sorted(OWN_FILTERS & set(conditions))
+            if own:
+                raise ConfigError(
+                    f"the filter of {name!r} uses {', '.join(own)}, with which items are paged",
+                    "sources.bitrix24.filter",
+                    "bound another field, or leave it out",
+                )
+
+    def require_single_package(self) -> None:
+        """All items in one package, whatever was read before: for a destination that cannot keep the rows of another."""
+        self.single_package = True
+        self.session.rows, self.session.seconds = 0, 0.0

@@ -1,0 +1,50 @@
+"""The state that several load packages of one scheduled run share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from .setting_ranges import validate_range
+
+
+@dataclass
+class RunSession:
+    """How much of the items one load package takes, so that a kill costs one slice and not everything.
+
+    Attributes:
+        rows: after so many no more are asked for; 0 is no limit.
+        seconds: nor after so long; 0 is no limit.
+        unfinished: whether the last round ended with something left.
+        slices: how many there were.
+        batch_sizer, catalog: what one round learned and the next need not find out again.
+        seen: ids by list, of those whose reading began in an earlier round of this run.
+        finished: lists that an earlier round of this run has read to the end, or that failed and are left to the next run.
+        resources: those that are selected in the source, once a round began.
+        new_tables: tables that the destination did not have when this run began.
+    """
+
+    rows: int = 0
+    seconds: float = 0.0
+    unfinished: bool = False
+    slices: int = 0
+    batch_sizer: Any = field(default=None, repr=False)
+    catalog: Any = field(default=None, repr=False)
+    seen: dict[Any, list[Any]] = field(default_factory=dict, repr=False)
+    finished: set[Any] = field(default_factory=set)
+    resources: frozenset[str] = frozenset()
+    new_tables: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        validate_range(slice_rows=self.rows, slice_seconds=self.seconds)
+
+    def is_full(self, rows: int, seconds: float) -> bool:
+        return bool((self.rows and rows >= self.rows) or (self.seconds and seconds >= self.seconds))
+
+    def begin_slice(self) -> None:
+        """The first round of a run knows nothing of the run before."""
+        if not self.unfinished:
+            self.slices = 0
+            self.seen.clear()
+            self.new_tables.clear()
+            self.finished.clear()

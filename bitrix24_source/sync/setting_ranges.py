@@ -1,0 +1,36 @@
+"""The range of each number among the settings, checked before anything is done with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..errors import ConfigError
+
+RANGES: Mapping[str, tuple[float, float]] = {
+    "connections": (1, 100),
+    "requests_per_second": (0.01, 1_000_000),
+    "burst": (1, 1_000_000),
+    "overlap_minutes": (0, 525_600),
+    "sweep_hours": (0, 87_600),
+    "sweep_runs": (0, 1_000_000),
+    "max_deleted_share": (0, 1),
+    "slice_rows": (0, 1_000_000_000),
+    "slice_seconds": (0, 1_000_000_000),
+}
+"""what each number in `[sources.bitrix24]` may be, both ends included"""
+
+
+def validate_range(**settings: float) -> None:
+    """Numbers are looked at before anything is done: what they would break lies far from where they were set.
+
+    Raises:
+        ConfigError: one is outside of its range, or is no number.
+    """
+    for name, value in settings.items():
+        least, most = RANGES[name]
+        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+            raise ConfigError(
+                f"{name} cannot be {str(value)[:40]}",
+                f"sources.bitrix24.{name}",
+                f"set it to a number from {least:,} to {most:,}, or leave it out",
+            )

@@ -1,0 +1,122 @@
+"""A stream: one list of the portal on its way into one table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, MutableMapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from ..catalog import EntityType
+from ..reader import ListQuery
+from .checkpoint import Checkpoint
+from .item_tables import ItemTableBuilder
+
+ReadMode = Literal["all", "changed", "new", "ids"]
+State = MutableMapping[str, Any]
+
+
+@dataclass(eq=False)
+class Stream:
+    """One list on its way into one table, in one round.
+
+    Attributes:
+        resource: whose table it is.
+        items: the list.
+        table: None where only ids are wanted, for what belongs to them.
+        entity: the entity type whose items they are, where it is one type's.
+        has_time: rows say when they were changed, so that changes can be asked for.
+        restarts: it is read from the start, whatever was read before.
+    """
+
+    resource: str
+    items: ListQuery
+    table: ItemTableBuilder | None
+    entity: EntityType | None = None
+    has_time: bool = True
+    restarts: bool = False
+
+    state: State = field(default_factory=dict)
+    """of its resource, as dlt keeps it"""
+    memory: Checkpoint = field(default_factory=Checkpoint)
+    role: ReadMode = "all"
+    open: set[ListQuery] = field(default_factory=set)
+    """its lists that are not read to the end"""
+    rows: int = 0
+    max_id: int = 0
+    """the highest id of this round; remembered once everything before it came"""
+    sweeps: bool = False
+    failed: bool = False
+    warned: bool = False
+    resumes: bool = False
+    """it reads what a run that was cut off has left"""
+    is_new: bool = False
+    """the destination has no table of it that is to stay"""
+    seen: list[pa.Array] = field(default_factory=list)
+    """all ids that the portal has, where this run reads them all"""
+    came: list[pa.Array] = field(default_factory=list)
+    """ids of rows that were read beside them"""
+
+    @property
+    def entity_type_id(self) -> int | None:
+        """Of the items' entity type; None for lists of all types."""
+        return self.entity.entity_type_id if self.entity else None
+
+    @property
+    def name(self) -> str:
+        """How messages call it."""
+        return self.table.name if self.table else f"{self.resource} of {self.items.where}"
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """Tells it from all others of a run."""
+        return self.resource, self.items.entity_type_id
+
+    @property
+    def is_swept(self) -> bool:
+        """Rows that are gone from the portal can be found out and marked."""
+        return self.table is not None and self.table.is_swept
+
+    @property
+    def remembers(self) -> bool:
+        """It was read before, so that what is new can be asked for, and what changed where rows tell."""
+        return (
+            bool(self.memory.cursor)
+            and not self.memory.has_unfinished_full_read
+            and (self.has_time or not self.items.updated_field)
+        )
+
+    @property
+    def asks_for_changes(self) -> bool:
+        """What changed since the last time is asked for by a filter on a time."""
+        return self.remembers and self.has_time and bool(self.items.updated_field)
+
+    @property
+    def needs_another_slice(self) -> bool:
+        """There is something left; or it was read by two runs, between which items may have gone."""
+        is_done = self.role == "all" and not self.open
+        again = is_done and self.resumes and self.is_swept and not self.items.filter
+        return not self.failed and (self.memory.has_unfinished_full_read or again)
+
+    def empty_tables(self, stored: Mapping[str, Any]) -> Iterator[Any]:
+        """Its tables of which nothing came and that the destination does not have."""
+        if self.table is not None:
+            yield from self.table.empty_tables(stored)
+
+    def recall(self, state: State, *, is_first_slice: bool) -> None:
+        """What earlier runs left to know of it."""
+        self.state = state
+        self.memory = Checkpoint.of(state, self.items.entity_type_id, self.items)
+        if self.restarts and is_first_slice:
+            self.memory = Checkpoint(selection=self.memory.selection)
+
+    def without_extra_select(self, items: ListQuery) -> ListQuery:
+        """Takes the place of one of its lists, and asks for nothing besides."""
+        plain = replace(items, extra_select=())
+        self.open = self.open - {items} | {plain}
+        return plain
+
+    def remember(self) -> None:
+        """For later runs."""
+        self.memory.keep(self.state, self.items.entity_type_id)

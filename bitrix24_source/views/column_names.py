@@ -1,0 +1,140 @@
+"""Names the columns of a labelled view after the portal's titles.
+
+Pure. The rules, which dashboards rely on:
+
+- A name is the field's title on one line, as far as the destination allows; derived columns have a word after it.
+- If two titles are equal under case folding and width normalisation, both columns get their field identifier appended. Nobody
+  silently inherits another's name when a field comes or goes.
+- Bitrix24's own fields keep their title when a custom field has the same.
+- A name that is too long is cut between characters. What follows the title is never cut.
+
+All this depends on titles and identifiers alone, and not on the order in which they arrive.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+ROOM_FOR_TITLE = 16
+"""bytes that an identifier leaves to the title; one that would not becomes a digest"""
+# What a destination does not take in the name of a column, however it is quoted.
+_REFUSED: Mapping[str, re.Pattern[str]] = MappingProxyType({
+    # https://cloud.google.com/bigquery/docs/schemas#flexible-column-names
+    "bigquery": re.compile(r"[^\w &%=+:'<>#|-]"),
+    # Parquet, Delta and Hive's catalogue
+    "databricks": re.compile(r"[,;{}()=.`]"),
+    # https://docs.aws.amazon.com/athena/latest/ug/tables-databases-columns-names.html
+    "athena": re.compile(r"[^A-Za-z0-9_]+"),
+})  # fmt: skip
+
+
+@dataclass(frozen=True)
+class NamedField:
+    """A field that wants names.
+
+    Attributes:
+        identifier: in lower case; no other field of the view has it.
+        titles: the first that is not blank counts.
+        words: what each of its columns has after the title; "" for the one that is called like the field.
+        rank: 0 for Bitrix24's own fields, 1 for custom ones, 2 for columns that no field explains.
+    """
+
+    identifier: str
+    titles: tuple[str | None, ...]
+    words: tuple[str, ...] = ("",)
+    rank: int = 1
+
+
+@dataclass(frozen=True)
+class NameRules:
+    """What a destination takes for a column's name: so many bytes, and not every character."""
+
+    max_bytes: int
+    dialect: str = ""
+
+    def clean(self, title: str | None) -> str:
+        """The title on one line, composed, without what the destination refuses."""
+        text = unicodedata.normalize("NFC", title or "")
+        text = "".join(map(_printable, text))
+        if refused := _REFUSED.get(self.dialect):
+            text = refused.sub("_", text)
+            text = re.sub(r"^[\W\d]", r"_\g<0>", text) if text.strip("_ ") else ""
+        return " ".join(text.split())
+
+    def fit(self, title: str, tail: str = "") -> str:
+        """Title and tail, the title cut between two characters where both are too long."""
+        tail = " " + tail if tail else ""
+        if self.dialect == "athena":
+            tail = tail.replace(" ", "_")
+        room = self.max_bytes - len(tail.encode())
+        return title.encode()[:room].decode(errors="ignore").rstrip() + tail
+
+
+def view_names(fields: Iterable[NamedField], spelling: NameRules) -> dict[tuple[str, str], str]:
+    """The name of each column, by the field's identifier and the word."""
+    names: dict[tuple[str, str], str] = {}
+    taken: set[str] = set()
+    ranked = sorted(fields, key=lambda field: (field.rank, field.identifier))
+    for rank in sorted({field.rank for field in ranked}):
+        wishes = {field: _plain_names(field, spelling) for field in ranked if field.rank == rank}
+        wanted = Counter(collation_key(name) for wish in wishes.values() for name in wish)
+        rivals = []
+        for field, wish in wishes.items():
+            if any(wanted[collation_key(name)] > 1 or collation_key(name) in taken for name in wish):
+                rivals.append(field)
+            else:
+                names |= _named(field, wish)
+        taken |= set(map(collation_key, names.values()))
+        for field in rivals:
+            names |= _named(field, wish := _qualified_names(field, spelling, taken))
+            taken |= set(map(collation_key, wish))
+    return names
+
+
+def collation_key(name: str) -> str:
+    """What two names share that a database or a reader may take for one."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    return " ".join("".join(char for char in folded if unicodedata.category(char) != "Cf").split())
+
+
+def _plain_names(field: NamedField, spelling: NameRules) -> list[str]:
+    title = _title(field, spelling)
+    return [spelling.fit(title, word) for word in field.words]
+
+
+def _qualified_names(field: NamedField, spelling: NameRules, taken: set[str]) -> list[str]:
+    """With the identifier behind the title; with a digest of it where it is too long, or somebody has foreseen the name."""
+    title = _title(field, spelling)
+    longest = max(len(word.encode()) for word in field.words)
+    attempt = 0
+    mark = field.identifier
+    while True:
+        wish = [spelling.fit(title, f"{mark} {word}".rstrip()) for word in field.words]
+        folded = set(map(collation_key, wish))
+        fits = len(mark.encode()) + longest + 2 <= spelling.max_bytes - ROOM_FOR_TITLE
+        if fits and len(folded) == len(wish) and not folded & taken:
+            return wish
+        mark = hashlib.sha256(f"{field.identifier}{attempt or ''}".encode()).hexdigest()[:8]
+        attempt += 1
+
+
+def _title(field: NamedField, spelling: NameRules) -> str:
+    return next((clean for title in field.titles if collation_key(clean := spelling.clean(title))), field.identifier)
+
+
+def _named(field: NamedField, wish: Sequence[str]) -> dict[tuple[str, str], str]:
+    return {(field.identifier, word): name for word, name in zip(field.words, wish, strict=True)}
+
+
+def _printable(char: str) -> str:
+    """A space for what moves the cursor, nothing for halves of characters."""
+    category = unicodedata.category(char)
+    if category in {"Cc", "Zl", "Zp", "Zs"}:
+        return " "
+    return "" if category == "Cs" else char

@@ -1,0 +1,165 @@
+"""Creates, replaces and drops views in the destination, without harm to those who read them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import dlt
+from dlt.destinations.exceptions import DatabaseException
+from dlt.destinations.job_client_impl import SqlJobClientBase
+from dlt.destinations.sql_client import SqlClientBase
+from sqlglot import exp
+
+from .column_names import NameRules
+from .lookups import column
+from .query import StoredTables
+
+LOCK_SECONDS: float = 5
+"""how long PostgreSQL may wait for those who read a view, and new readers for it meanwhile"""
+INVALID_TABLE_DEFINITION = "42P16"
+"""PostgreSQL's code for a view that would lose, rename or retype a column if it were replaced in place"""
+DIALECTS_WITHOUT_NULL_JOINS = frozenset({"clickhouse"})
+"""dialects in which a join that finds nothing gives 0 and '' instead of NULL"""
+EMPTIED = "bitrix24 emptied"
+"""written on a view that had to let go of its table and could not be dropped"""
+
+
+class ViewDatabase:
+    """A destination that has views.
+
+    Attributes:
+        stored: the tables that dlt's schema knows and that exist, and their columns.
+    """
+
+    def __init__(self, client: SqlJobClientBase) -> None:
+        self._job_client = client
+        self._client: SqlClientBase[Any] = client.sql_client
+        caps = client.capabilities
+        self._has_transactions = caps.supports_ddl_transactions
+        self._dialect = caps.sqlglot_dialect or ""
+        self.stored = _stored(client)
+
+    @staticmethod
+    @contextmanager
+    def opened(pipeline: dlt.Pipeline, schema: str) -> Iterator[ViewDatabase | None]:
+        """The pipeline's destination; None where it has no views, or such as would say something else."""
+        with pipeline.destination_client(schema) as client:
+            if (
+                isinstance(client, SqlJobClientBase)
+                and client.capabilities.sqlglot_dialect not in DIALECTS_WITHOUT_NULL_JOINS
+            ):
+                yield ViewDatabase(client)
+            else:
+                yield None
+
+    def read(self, table: str, columns: Sequence[str]) -> list[dict[str, Any]]:
+        """All rows of a table."""
+        query = exp.select(*(column(self.stored.folded(name)) for name in columns)).from_(self.stored.table(table))
+        rows = self._client.execute_sql(query.sql(self._dialect))
+        return [dict(zip(columns, row, strict=True)) for row in rows or ()]
+
+    def has(self, name: str) -> bool:
+        """Whether there is a view, or anything else, of this name."""
+        return any(columns for _, columns in self._job_client.get_storage_tables([name]))
+
+    def create_or_replace(self, name: str, query: exp.Select) -> None:
+        """The view, in place where the database can: that keeps rights, and what stands on it. Else anew, at one stroke.
+
+        A view that is only being read is left as it is: made anew it would lose its rights for no reason.
+        """
+        view = self.stored.table(name)
+        made = exp.Create(this=view, kind="VIEW", expression=query, replace=True)
+        replacing = made.sql(self._dialect)
+        marking = []
+        if self._dialect == "postgres":
+            mark = f"bitrix24 {hashlib.sha256(replacing.encode()).hexdigest()[:16]}"
+            if self._mark(view) == mark:
+                return  # nobody who reads the view need wait
+            marking = [f"COMMENT ON VIEW {self._sql(view)} IS '{mark}'"]
+        try:
+            self._execute(replacing, *marking)
+        except Exception as error:
+            if not self._should_recreate(error):
+                raise
+        else:
+            return
+        made.set("replace", False)
+        self._execute(f"DROP VIEW IF EXISTS {self._sql(view)}", made.sql(self._dialect), *marking)
+
+    def drop(self, name: str) -> None:
+        """Takes the view away, so that its tables can be dropped.
+
+        Where somebody's own view stands on it PostgreSQL refuses; then it stays, without rows and without tables under it.
+        """
+        view = self.stored.table(name)
+        try:
+            self._execute(f"DROP VIEW IF EXISTS {self._sql(view)}")
+        except Exception:
+            if self._dialect != "postgres":
+                raise
+        else:
+            return
+        self._execute(self._emptied(view), f"COMMENT ON VIEW {self._sql(view)} IS '{EMPTIED}'")
+
+    def is_emptied(self, name: str) -> bool:
+        """Whether `drop` could only empty the view, and nobody filled it since."""
+        return self._dialect == "postgres" and self._mark(self.stored.table(name)) == EMPTIED
+
+    def _should_recreate(self, error: Exception) -> bool:
+        """Whether it was refused because of what it says, and not because of who reads it; others give no such reason."""
+        if self._dialect != "postgres":
+            return self._has_transactions
+        cause = error.dbapi_exception if isinstance(error, DatabaseException) else error
+        return getattr(cause, "pgcode", "") == INVALID_TABLE_DEFINITION
+
+    def _execute(self, *statements: str) -> None:
+        """All of them or none, as far as the destination goes."""
+        with self._client.begin_transaction() if self._has_transactions else nullcontext():
+            if self._dialect == "postgres":
+                self._client.execute_sql(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
+            for statement in statements:
+                self._client.execute_sql(statement)
+
+    def _mark(self, view: exp.Table) -> str:
+        """What was written on the view when it was made: its query cannot be compared, PostgreSQL rewrites it."""
+        found = self._client.execute_sql(f"SELECT obj_description({self._oid(view)}, 'pg_class')")
+        return str(found[0][0]) if found else ""
+
+    def _emptied(self, view: exp.Table) -> str:
+        """The same columns over nothing."""
+        found = self._client.execute_sql(
+            "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute "  # noqa: S608 - our own name
+            f"WHERE attrelid = {self._oid(view)} AND attnum > 0 ORDER BY attnum"
+        )
+        names = ((exp.to_identifier(name, quoted=True).sql("postgres"), type_) for name, type_ in found or ())
+        columns = ", ".join(f"CAST(NULL AS {type_}) AS {name}" for name, type_ in names)
+        return f"CREATE OR REPLACE VIEW {self._sql(view)} AS SELECT {columns} WHERE FALSE"
+
+    def _oid(self, view: exp.Table) -> str:
+        return f"to_regclass({exp.Literal.string(self._sql(view)).sql('postgres')})"
+
+    def _sql(self, view: exp.Table) -> str:
+        return view.sql(self._dialect)
+
+
+def _stored(client: SqlJobClientBase) -> StoredTables:
+    """What exists in truth: dlt's schema also has tables that were never made."""
+    caps = client.capabilities
+    folded = caps.casefold_identifier
+    known = {name: table["columns"] for name, table in client.schema.tables.items() if not name.startswith("_dlt")}
+    tables = {
+        table: {
+            name: str(told.get("data_type") or "text") for name, told in known[table].items() if folded(name) in found
+        }
+        for table, found in client.get_storage_tables(known)
+        if found
+    }
+
+    def path(table: str) -> list[str]:
+        return client.sql_client.make_qualified_table_name_path(table, quote=False)
+
+    limit = caps.max_column_identifier_length or caps.max_identifier_length
+    return StoredTables(tables, path, folded, NameRules(limit, caps.sqlglot_dialect or ""))

@@ -1,0 +1,163 @@
+"""Keeps the labelled views of all item tables up to date.
+
+Reads the catalogue back from the destination. A problem with a view is reported, the view that was there stays, and the load
+that came before is not harmed.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Callable, Container, Mapping
+from typing import Any
+
+import dlt
+
+from ..catalog import CRM_OBJECTS
+from ..errors import Bitrix24Error, ConfigError, causes, root_message
+from ..schema import Field
+from .database import ViewDatabase
+from .lookups import CATALOG_TABLES
+from .query import LabeledView
+
+log = logging.getLogger("bitrix24_source")
+
+
+SUFFIX = "_labeled"
+_HINT_UNCHANGED = (
+    "it is as it was before: what stands on it, or reads it for long, is in its way; drop that, then load again"
+)
+_HINT_EMPTIED = "it has no rows until what stands on it is dropped and the next load has made it anew"
+
+
+def create_views(pipeline: dlt.Pipeline, schema: str = "", tables: Container[str] | None = None) -> list[Bitrix24Error]:
+    """Creates the view `<table>_labeled` of each item table, or brings it up to date with the portal's field titles.
+
+    Call it after `pipeline.run(bitrix24())`; `bitrix24 load` does. Words that change in the portal - an option, a stage, a
+    name - need no new view, but titles do, which are its columns' names.
+
+    Args:
+        pipeline: that has loaded a `bitrix24()` source.
+        schema: dlt's name of the source's schema, where the source was renamed.
+        tables: item tables whose views are meant; None for all.
+
+    Returns:
+        What could not be done, as one sentence each; the views concerned are as they were before.
+    """
+
+    def create(database: ViewDatabase) -> list[Bitrix24Error]:
+        fields = {is_spa: _read_fields(database, is_spa) for is_spa in CATALOG_TABLES}
+
+        def create_or_replace(table: str, entity_type_id: int) -> None:
+            if tables is not None and table not in tables:
+                return
+            is_spa = table not in CRM_OBJECTS
+            listed = fields[is_spa].get(entity_type_id, [])
+            view = LabeledView(database.stored, table, entity_type_id, listed, is_spa=is_spa)
+            database.create_or_replace(table + SUFFIX, view.select())
+
+        return _for_each_table(database, create_or_replace)
+
+    return _in_destination(pipeline, schema, create)
+
+
+def drop_views(pipeline: dlt.Pipeline, schema: str = "") -> list[Bitrix24Error]:
+    """Drops the labelled views: PostgreSQL drops no table that a view stands on, so they go before a full refresh.
+
+    One that somebody's own view stands on is emptied instead, until `create_views` fills it again. Arguments and result as
+    in `create_views`.
+    """
+
+    def drop(database: ViewDatabase) -> list[Bitrix24Error]:
+        return _for_each_table(database, lambda table, _: database.drop(table + SUFFIX))
+
+    return _in_destination(pipeline, schema, drop)
+
+
+def tables_with_views(pipeline: dlt.Pipeline, schema: str = "") -> set[str]:
+    """Item tables that have a labelled view; none where the destination cannot be asked. Arguments as in `create_views`."""
+    found: set[str] = set()
+
+    def look(database: ViewDatabase) -> list[Bitrix24Error]:
+        found.update(table for table, _ in _item_tables(database.stored.tables) if database.has(table + SUFFIX))
+        return []
+
+    _in_destination(pipeline, schema, look)
+    return found
+
+
+def _in_destination(
+    pipeline: dlt.Pipeline, schema: str, act: Callable[[ViewDatabase], list[Bitrix24Error]]
+) -> list[Bitrix24Error]:
+    try:
+        if not pipeline.schema_names:
+            pipeline.sync_destination()  # a new machine learns there what was loaded
+        name = schema or ("bitrix24" if "bitrix24" in pipeline.schema_names else pipeline.default_schema_name)
+        if name not in pipeline.schema_names:
+            return []  # nothing was
+        with ViewDatabase.opened(pipeline, name) as database:
+            if database:
+                return act(database)
+            log.info("%s: there are no labelled views for it", pipeline.destination.destination_name)
+            return []
+    except Exception as error:  # noqa: BLE001 - each driver has errors of its own
+        return [_problem("the labelled views", error, "they are as they were before: load again")]
+
+
+def _for_each_table(database: ViewDatabase, act: Callable[[str, int], None]) -> list[Bitrix24Error]:
+    """The action for each item table; one that fails does not stop the others."""
+    problems = []
+    for table, entity_type_id in _item_tables(database.stored.tables):
+        try:
+            act(table, entity_type_id)
+        except Exception as error:  # noqa: BLE001 - each driver has errors of its own
+            hint = _HINT_EMPTIED if database.is_emptied(table + SUFFIX) else _HINT_UNCHANGED
+            problems.append(_problem(f"view {table}{SUFFIX}", error, hint))
+    return problems
+
+
+def _item_tables(tables: Mapping[str, Any]) -> list[tuple[str, int]]:
+    spas = ((name, int(match[1])) for name in tables if (match := re.fullmatch(r"spa_items_(\d+)", name)))
+    return [*spas, *((name, one.entity_type_id) for name, one in CRM_OBJECTS.items() if name in tables)]
+
+
+def _problem(where: str, error: Exception, hint: str) -> Bitrix24Error:
+    problem = ConfigError(f"a view could not be brought up to date ({root_message(list(causes(error)))})", where, hint)
+    log.warning("%s", problem)
+    return problem
+
+
+_READ = (
+    "entity_type_id", "name", "upper_name", "type", "title", "form_label", "status_type", "settings", "position",
+    "is_multiple", "is_dynamic",
+)  # fmt: skip
+
+
+def _read_fields(database: ViewDatabase, is_spa: bool) -> dict[int, list[Field]]:
+    """The fields of each type as the catalogue in the destination has them, in the portal's order."""
+    table = CATALOG_TABLES[is_spa]["fields"]
+    known = [name for name in _READ if name in database.stored.tables.get(table, {})]
+    if not {"entity_type_id", "upper_name", "type"} <= set(known):
+        return {}
+    types: dict[int, dict[str, Field]] = {}
+    for row in database.read(table, known):
+        types.setdefault(row["entity_type_id"], {})[row["upper_name"]] = _field(row)
+    return {number: sorted(fields.values(), key=lambda one: one.position) for number, fields in types.items()}
+
+
+def _field(row: Mapping[str, Any]) -> Field:
+    settings = row.get("settings")
+    settings = json.loads(settings) if isinstance(settings, str) and settings else settings
+    return Field(
+        name=row.get("name") or row["upper_name"],
+        upper_name=row["upper_name"],
+        type=row["type"] or "",
+        title=row.get("title") or "",
+        form_label=row.get("form_label"),
+        is_multiple=bool(row.get("is_multiple")),
+        is_dynamic=bool(row.get("is_dynamic")),
+        status_type=row.get("status_type"),
+        settings=settings if isinstance(settings, Mapping) else {},
+        position=row.get("position") or 0,
+    )
