@@ -19,6 +19,7 @@ from .crm_objects import CRM_OBJECTS, LEADS
 from .entity_details import read_entity, read_options, read_statuses
 from .issues import IssueLog
 from .model import Catalog, EntityType
+from .portal_facts import PortalAnswers, portal_facts, read_portal
 
 log = logging.getLogger("bitrix24_source")
 
@@ -30,7 +31,7 @@ SPA_TABLE_NAMES = frozenset(
     }
 )  # fmt: skip
 OBJECT_TABLES = frozenset({"crm_fields", "crm_field_options", "categories", "stages"})
-DICTIONARIES = frozenset({"statuses", "currencies", "users", "departments"})
+DICTIONARIES = frozenset({"statuses", "currencies", "users", "departments", "portal"})
 SHORT_CODES = "short_codes"
 """no table: how product rows name the types of their owners"""
 LEADS_MODE = "mode"
@@ -70,6 +71,7 @@ def read_catalog(client: Client, wanted: Iterable[str] = SPA_TABLE_NAMES) -> Cat
         departments=exists.departments.rows,
         currencies=exists.currencies.rows,
         has_leads=exists.has_leads,
+        portal=portal_facts(client.portal, client.clock.now(), exists.portal, exists.types.rows, exists.currencies.rows),
         issues=tuple(issues.issues),
     )
 
@@ -89,6 +91,7 @@ class _Inventory:
     departments: ListResult
     currencies: ListResult
     has_leads: bool
+    portal: PortalAnswers | None
 
 
 _TYPES = OffsetList("crm.type.list", "types", lambda row: row.get("id"), {"order": {"id": "ASC"}})
@@ -141,8 +144,9 @@ def _first_readers(parts: frozenset[str]) -> list[CallGenerator[Any]]:
         needed(_OWNER_TYPES, SHORT_CODES),
         needed(_USERS, "users"),
         needed(_DEPARTMENTS, "departments"),
-        needed(_CURRENCIES, "currencies"),
+        needed(_CURRENCIES, "currencies", "portal"),
         _leads_exist(parts),
+        read_portal(wanted="portal" in parts),
     ]
 
 

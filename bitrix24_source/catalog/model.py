@@ -13,6 +13,7 @@ from ..errors import ConfigError
 from ..schema import Field
 from .crm_objects import CRM_OBJECTS, CRM_OBJECTS_BY_ID, items_table
 from .issues import Issue
+from .portal_facts import PortalFacts
 
 Row = Mapping[str, Any]
 
@@ -82,6 +83,7 @@ class Catalog:
         statuses: rows of crm.status.list, of all directories that were read.
         users, departments, currencies: rows of the methods of these names.
         has_leads: False where the portal runs without them.
+        portal: what the portal tells of itself; None where nobody asked.
         issues: what could not be read.
     """
 
@@ -96,6 +98,7 @@ class Catalog:
     departments: Sequence[Row] = ()
     currencies: Sequence[Row] = ()
     has_leads: bool = True
+    portal: PortalFacts | None = None
     issues: tuple[Issue, ...] = ()
 
     def with_excluded_fields(self, columns_of: Callable[[str], frozenset[str]]) -> Catalog:

@@ -1,7 +1,7 @@
 -- One row for each living item of smart processes, leads, deals, quotes and invoices.
 SELECT
     i.entity_type_id,
-    t.title AS entity_type,
+    i.entity_type,
     i.id,
     i.title,
     i.category_id,
@@ -21,34 +21,26 @@ SELECT
     k.name AS contact,
     i.source_id,
     q.name AS source,
-    i.created_at,
-    PORTAL_DAY(i.created_at) AS created_date,
+    i.created_time AS created_at,
+    PORTAL_DAY(i.created_time) AS created_date,
     i.closed_at,
     PORTAL_DAY(i.closed_at) AS closed_date,
-    CASE WHEN t.has_dates = 0 THEN NULL ELSE i.closedate END AS due_date,
-    i.moved_at,
-    PORTAL_DAY(i.moved_at) AS moved_date,
-    i.updated_at,
-    CASE WHEN t.has_amounts = 0 THEN NULL ELSE i.opportunity END AS amount,
-    CASE WHEN t.has_amounts = 0 THEN NULL ELSE i.currency_id END AS currency,
-    CASE
-        WHEN t.has_amounts = 0 THEN NULL
-        WHEN i.opportunity_account IS NOT NULL AND i.account_currency_id = n.base_currency
-            THEN BOUNDED(i.opportunity_account)
-        WHEN i.opportunity = 0 THEN 0
-        ELSE BOUNDED(i.opportunity) * r.rate
-    END AS amount_base,
-    DAYS_BETWEEN(i.created_at, n.at) AS age_days,
+    i.due_date,
+    i.moved_time AS moved_at,
+    PORTAL_DAY(i.moved_time) AS moved_date,
+    i.updated_time AS updated_at,
+    i.amount,
+    i.currency,
+    i.amount_base,
+    DAYS_BETWEEN(i.created_time, n.at) AS age_days,
     DAYS_BETWEEN(i.entered_at, n.at) AS days_in_stage,
-    DAYS_BETWEEN(i.created_at, i.closed_at) AS cycle_days,
-    i.semantics = 'process' AND CASE WHEN t.has_dates = 0 THEN NULL ELSE i.closedate END < PORTAL_DAY(n.at) AS is_overdue
+    DAYS_BETWEEN(i.created_time, i.closed_at) AS cycle_days,
+    i.semantics = 'process' AND i.due_date < PORTAL_DAY(n.at) AS is_overdue
 FROM (
     SELECT
-        b.entity_type_id, b.id, b.title, b.category_id, b.stage_id, b.assigned_by_id, b.company_id, b.contact_id,
-        b.source_id, b.closedate, b.opportunity, b.currency_id, b.opportunity_account, b.account_currency_id,
-        b.created_time AS created_at,
-        b.updated_time AS updated_at,
-        b.moved_time AS moved_at,
+        b.entity_type_id, b.entity_type, b.id, b.title, b.category_id, b.stage_id, b.assigned_by_id, b.company_id,
+        b.contact_id, b.source_id, b.created_time, b.updated_time, b.moved_time, b.due_date, b.amount, b.currency,
+        b.amount_base,
         COALESCE(s.name, a.name) AS stage,
         COALESCE(s.sort, a.sort) AS stage_order,
         COALESCE(s.color, a.color) AS stage_color,
@@ -60,13 +52,12 @@ FROM (
         CASE
             WHEN b.stage_id IS NOT NULL AND b.tells_moves = 1 THEN COALESCE(b.moved_time, b.created_time)
         END AS entered_at
-    FROM living_items AS b
+    FROM priced_items AS b
     LEFT JOIN stages_by_category AS s
         ON s.entity_type_id = b.entity_type_id AND s.category_id = b.category_id AND s.status_id = b.stage_id
     LEFT JOIN stages_by_code AS a ON a.entity_type_id = b.entity_type_id AND a.status_id = b.stage_id
 ) AS i
 CROSS JOIN as_of AS n
-LEFT JOIN entity_types AS t ON t.entity_type_id = i.entity_type_id
 LEFT JOIN all_categories AS c ON c.entity_type_id = i.entity_type_id AND c.id = i.category_id
 LEFT JOIN people AS u ON u.id = i.assigned_by_id
 LEFT JOIN (SELECT m.id, MIN(m.title) AS title FROM companies AS m GROUP BY m.id) AS o ON o.id = i.company_id
@@ -79,4 +70,3 @@ LEFT JOIN (
 LEFT JOIN (
     SELECT m.status_id, MIN(m.name) AS name FROM statuses AS m WHERE m.entity_id = 'SOURCE' GROUP BY m.status_id
 ) AS q ON q.status_id = i.source_id
-LEFT JOIN rates AS r ON r.currency = i.currency_id

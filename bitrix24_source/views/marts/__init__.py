@@ -17,9 +17,9 @@ from types import MappingProxyType
 
 from sqlglot import exp, parse_one
 
-from ..objects import OBJECTS
-from ..view_labels import column
-from ..view_sql import Stored
+from ...catalog import CRM_OBJECTS
+from ..lookups import column
+from ..query import StoredTables
 
 MARTS = (
     "mart_items", "mart_stage_moves", "mart_stage_daily", "mart_owner_month", "mart_products", "mart_activities",
@@ -100,6 +100,11 @@ class Zone:
     name: str = ""
     offset_minutes: int | None = None
 
+    @staticmethod
+    def of(zone: str | None, offset_minutes: int | None) -> Zone:
+        """The zone in the words of the table `portal`, where a name may be an offset."""
+        return Zone("" if not zone or zone[0] in "+-" else zone, offset_minutes)
+
 
 class MartBuilder:
     """Builds the marts of one dataset.
@@ -109,7 +114,7 @@ class MartBuilder:
         zone: in which instants become days.
     """
 
-    def __init__(self, stored: Stored, zone: Zone) -> None:
+    def __init__(self, stored: StoredTables, zone: Zone) -> None:
         self._stored = stored
         self._zone = zone
         self._dialect = stored.spelling.dialect
@@ -182,7 +187,7 @@ class MartBuilder:
     def item_tables(self) -> list[tuple[str, int]]:
         """Item tables that the marts show, and their entityTypeId."""
         spas = ((name, match) for name in self._stored.tables if (match := re.fullmatch(r"spa_items_(\d+)", name)))
-        objects = ((name, OBJECTS[name].entity_type_id) for name in _MART_OBJECTS if name in self._stored.tables)
+        objects = ((name, CRM_OBJECTS[name].entity_type_id) for name in _MART_OBJECTS if name in self._stored.tables)
         return [*objects, *sorted(((name, int(match[1])) for name, match in spas), key=lambda one: one[1])]
 
     def _table_counts(self) -> exp.Query:
