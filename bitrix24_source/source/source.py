@@ -25,12 +25,18 @@ from .credentials import Bitrix24Credentials, auth_from_credentials
 from .item_resources import list_resources
 from .portals import source_of_portals
 
+PORTAL = "portal"
+
 
 class Bitrix24Source(DltSource):
-    """A source in which `load_issues` is always selected: what could not be loaded is part of every answer."""
+    """A source in which `load_issues` and `portal` are selected with whatever else is.
+
+    What could not be loaded is part of every answer, and so is when it was given. `portal` can be left out.
+    """
 
     def with_resources(self, *resource_names: str) -> DltSource:
-        return super().with_resources(*dict.fromkeys((*resource_names, ISSUES.name)))
+        portal = [PORTAL] if PORTAL in self.selected_resources else []
+        return super().with_resources(*dict.fromkeys((*resource_names, *portal, ISSUES.name)))
 
 
 @source_of_portals(Bitrix24Source, name="bitrix24", section="bitrix24", max_table_nesting=0)
