@@ -78,6 +78,11 @@ class Portal:
     def webhook_path(self) -> str:
         return f"/rest/1/{self.webhook_code}/"
 
+    @property
+    def webhook_url(self) -> str:
+        """The webhook under the portal's own name; a server has one with its address."""
+        return self.base_url + self.webhook_path
+
     def credentials(self, base_url: str) -> dict[str, dict[str, str]]:
         """A ready configuration for each way to authorise, against the address under which the portal is served."""
         base, access = base_url.rstrip("/"), self.access

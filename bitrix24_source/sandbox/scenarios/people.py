@@ -11,7 +11,7 @@ from typing import Any
 
 from bitrix24_source.sandbox.model.world import World
 
-from .deterministic import DAY, STORY_START, iso, iso_date
+from .deterministic import DAY, iso, iso_date
 from .stages import add_directory, add_statuses
 
 # name, last name, gender, position, department, active
@@ -78,7 +78,7 @@ def add_people(world: World) -> None:
 
 def _user(world: World, number: int, person: tuple[str, str, str, str, int, bool]) -> dict[str, Any]:
     name, last_name, gender, position, department, active = person
-    joined = STORY_START + number * 11 * DAY
+    joined = world.story.start + number * 11 * DAY
     return {
         "ID": str(number), "ACTIVE": active, "NAME": name, "LAST_NAME": last_name, "SECOND_NAME": "",
         "EMAIL": f"user{number}@example.com", "LAST_LOGIN": iso(joined + 300 * DAY, world.zone),
@@ -94,5 +94,5 @@ def _user(world: World, number: int, person: tuple[str, str, str, str, int, bool
 def _currency(world: World, row: tuple[str, ...]) -> dict[str, Any]:
     names = ("CURRENCY", "AMOUNT_CNT", "AMOUNT", "SORT", "BASE", "FULL_NAME", "FORMAT_STRING")
     return dict(zip(names, row, strict=True)) | {
-        "LID": "en", "DEC_POINT": ".", "THOUSANDS_SEP": "&nbsp;", "DECIMALS": "2", "DATE_UPDATE": iso(STORY_START, world.zone),
+        "LID": "en", "DEC_POINT": ".", "THOUSANDS_SEP": "&nbsp;", "DECIMALS": "2", "DATE_UPDATE": iso(world.story.start, world.zone),
     }  # fmt: skip

@@ -11,7 +11,6 @@ from typing import Any
 from bitrix24_source.sandbox.model.schema import Field, Option, UserField
 from bitrix24_source.sandbox.model.world import World
 
-from .deterministic import STORY_START as START
 from .deterministic import Column, drawn, iso, iso_date, mix, salt
 
 SETTINGS: dict[str, Any] = {
@@ -80,7 +79,7 @@ def make_options(world: World, values: Sequence[str]) -> tuple[Option, ...]:
 def usual_column(world: World, config: UserField, salted: int) -> Column:
     if config.user_type in ("date", "datetime"):
         spell = iso_date if config.user_type == "date" else iso
-        moments = [START + mix(place, salted) * 5 for place in range(400)]
+        moments = [world.story.start + mix(place, salted) * 5 for place in range(400)]
         pool: list[Any] = [spell(moment, world.zone) if place % 5 else None for place, moment in enumerate(moments)]
     else:
         pool = (
