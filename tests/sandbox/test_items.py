@@ -10,6 +10,8 @@ import pytest
 
 from bitrix24_source.sandbox import Portal
 
+from .conftest import UNLISTED
+
 TYPE = 177
 
 
@@ -154,13 +156,11 @@ def test_order_by_any_field_and_backwards(ask):
 
 
 def test_rows_hold_more_than_the_field_list(ask):
-    """`utm*`, `entityTypeId` and `searchContent` come unlisted; `contacts` is listed and comes only when named."""
+    """`utm*`, amounts in the account's currency and others come unlisted; `contacts` is listed and comes only when named."""
     fields = ask("crm.item.fields", entityTypeId=TYPE)["result"]["fields"]
     row = ask("crm.item.get", entityTypeId=TYPE, id=1)["result"]["item"]
 
-    assert set(row) - set(fields) == {
-        "utmSource", "utmMedium", "utmCampaign", "utmContent", "utmTerm", "entityTypeId", "searchContent",
-    }  # fmt: skip
+    assert set(row) - set(fields) == UNLISTED
     assert set(fields) - set(row) == {"contacts"}
 
 

@@ -40,7 +40,7 @@ def _original_names(call: MethodCall) -> bool:
 @method("crm.item.fields")
 def item_fields(call: MethodCall) -> MethodResult:
     schema = readable_store(call).schema
-    fields = {name: one.described() for name, one in schema.fields.items()}
+    fields = {name: one.described() for name, one in schema.listed().items()}
     return MethodResult({"fields": rename(schema, fields) if _original_names(call) else fields})
 
 
@@ -53,6 +53,7 @@ def item_list(call: MethodCall) -> MethodResult:
         original_names=original,
         garbage_id=call.interpretations.garbage_id,
         time_filter=call.interpretations.time_filter,
+        shift=call.world.zones.shift(call.caller.user_id),
     )
     where = parse(call.mapping("filter"), grammar)
     start = call.start()
@@ -94,7 +95,7 @@ def _sorted(store: ItemStore, where: Where, by: list[tuple[str, bool]], grammar:
 def _rows(call: MethodCall, store: ItemStore, numbers: list[int], *, original: bool) -> list[Row]:
     names = _selected(call.param("select"), store.schema, original=original)
     rows = whole_rows(store, numbers) if names is None else store.rows(numbers, names)
-    return dress(store, rows, call.caller, call.base_url, original_names=original)
+    return dress(store, rows, call.caller, call.base_url, call.times, original_names=original)
 
 
 def _selected(select: Any, schema: Schema, *, original: bool) -> list[str] | None:
@@ -103,7 +104,7 @@ def _selected(select: Any, schema: Schema, *, original: bool) -> list[str] | Non
     if not names or "*" in names:
         return None
     codes = {one.upper: name for name, one in schema.fields.items() if one.user_field is not None} if original else {}
-    return [codes.get(name, name) for name in names]
+    return [name for name in (codes.get(name, name) for name in names) if schema.is_carried(name)]
 
 
 @method("crm.item.get")
@@ -117,7 +118,7 @@ def _item(call: MethodCall, store: ItemStore, number: int) -> Row:
         raise item_not_found()
     with store.lock:
         rows = [copy_of(row) for row in whole_rows(store, [number])]
-    return dress(store, rows, call.caller, call.base_url, original_names=_original_names(call))[0]
+    return dress(store, rows, call.caller, call.base_url, call.times, original_names=_original_names(call))[0]
 
 
 @method("crm.item.add")
@@ -149,4 +150,5 @@ def _written(call: MethodCall, schema: Schema) -> Row:
     """The fields that may be written; unknown and read-only ones are passed over."""
     codes = {one.upper: name for name, one in schema.fields.items()}
     named = {codes.get(name, name): value for name, value in call.mapping("fields").items()}
-    return {name: value for name, value in named.items() if name in schema.fields and not schema.fields[name].read_only}
+    listed = schema.listed()
+    return {name: value for name, value in named.items() if name in listed and not listed[name].read_only}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from bitrix24_source.sandbox.portal.registry import MethodResult, names_of
+from bitrix24_source.sandbox.portal.registry import MethodCall, MethodResult, names_of
 
 from .filters import Grammar, comparable, parse
 
@@ -56,6 +56,13 @@ def page(
         return MethodResult(result, total=0 if fast_total == "zero" else None, rows=len(cut))
     more = first + size if first + size < len(rows) else None
     return MethodResult(result, total=len(rows), next=more, rows=len(cut))
+
+
+def short_list(call: MethodCall, rows: Sequence[Any], *, wrap: str = "") -> MethodResult:
+    """A dictionary: whole, with `start` passed over, unless the portal is one of those that page it."""
+    if call.interpretations.short_lists == "paged":
+        return page(rows, call.start(), wrap=wrap)
+    return everything(rows, wrap=wrap, total=True)
 
 
 def everything(rows: Iterable[Any], *, wrap: str = "", total: bool = False) -> MethodResult:

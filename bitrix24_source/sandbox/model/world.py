@@ -16,6 +16,7 @@ from .clock import Clock
 from .item_store import ItemStore
 from .lifecycle import Lane, Stage
 from .schema import Schema, UserField
+from .zones import Zones
 
 Row = dict[str, Any]
 
@@ -62,6 +63,8 @@ class World:
     statuses: list[Row] = field(default_factory=list)
     directories: list[Row] = field(default_factory=list)
     users: list[Row] = field(default_factory=list)
+    # Extranet users in groups of the person who made the webhook.
+    extranet_of_owner: set[int] = field(default_factory=set)
     departments: list[Row] = field(default_factory=list)
     currencies: list[Row] = field(default_factory=list)
     solutions: list[Row] = field(default_factory=list)
@@ -73,8 +76,14 @@ class World:
     products: dict[tuple[int, int], list[Row]] = field(default_factory=dict)
     denied: set[int] = field(default_factory=set)
     crm_mode: int = 1
+    # In which the texts of errors come: en, ru or de.
+    language: str = "en"
     # Counters of ids that are global to the portal.
     last_ids: dict[str, int] = field(default_factory=dict)
+    zones: Zones = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.zones = Zones(self.clock, self.zone)
 
     def next_id(self, kind: str, first: int = 1) -> int:
         self.last_ids[kind] = self.last_ids.get(kind, first - 1) + 1
@@ -82,6 +91,17 @@ class World:
 
     def now(self) -> str:
         return self.clock.now().astimezone(self.zone).replace(microsecond=0).isoformat()
+
+    @property
+    def base_currency(self) -> str:
+        return next((str(row["CURRENCY"]) for row in self.currencies if row["BASE"] == "Y"), "RUB")
+
+    def in_base_currency(self, amount: Any, currency: Any) -> Any:
+        """An amount in the account's currency, by the rate of today."""
+        row = next((row for row in self.currencies if row["CURRENCY"] == currency), None)
+        if row is None or row["BASE"] == "Y" or not isinstance(amount, (int, float)):
+            return amount
+        return round(amount * float(row["AMOUNT"]) / float(row["AMOUNT_CNT"]), 2)
 
     @property
     def utc(self) -> tzinfo:

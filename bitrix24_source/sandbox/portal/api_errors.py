@@ -7,6 +7,17 @@ from __future__ import annotations
 
 from typing import Any
 
+# Controllers answer in the language of the person who asks; the older methods and the REST module in English.
+TRANSLATIONS: dict[str, dict[str, str]] = {
+    "Access denied": {"ru": "Доступ запрещен", "de": "Zugriff verweigert"},
+    "Smart process not found": {"ru": "Смарт-процесс не найден", "de": "Smart-Prozess wurde nicht gefunden"},
+    "Element not found": {"ru": "Элемент не найден", "de": "Element wurde nicht gefunden"},
+    "Automated solution not found": {
+        "ru": "Цифровое рабочее место не найдено",
+        "de": "Arbeitsbereich wurde nicht gefunden",
+    },
+}
+
 
 class Refused(Exception):  # noqa: N818 - a refusal is an answer of the portal, not an error of this program
     """An answer with an `error` key. `code` is any JSON value: the vendor uses 0, "" and whole sentences too."""
@@ -17,8 +28,9 @@ class Refused(Exception):  # noqa: N818 - a refusal is an answer of the portal, 
         self.code = code
         self.description = description
 
-    def body(self) -> dict[str, Any]:
-        return {"error": self.code, "error_description": self.description}
+    def body(self, language: str = "en") -> dict[str, Any]:
+        text = TRANSLATIONS.get(self.description, {}).get(language, self.description)
+        return {"error": self.code, "error_description": text}
 
 
 def access_denied(description: str = "Access denied", status: int = 400) -> Refused:

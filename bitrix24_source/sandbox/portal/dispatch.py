@@ -71,7 +71,7 @@ class Dispatch:
             return answer, time
 
         try:
-            answer = Batch(run).answer(params, self.interpretations.batch_overflow)
+            answer = Batch(run, self.world.language).answer(params, self.interpretations.batch_overflow)
         except _CutOff:
             return page_reply(504, "Gateway Time-out")
         return json_reply(200, _envelope(answer, watch.time(processing, self.limits, caller.key, "batch")))

@@ -23,8 +23,13 @@ class Interpretations:
     enum_values: Literal["int", "str"] = "int"  # OPEN-24
     enum_in_userfield_list: bool = False  # OPEN-30
     one_category_types: Literal["answered", "refused"] = "answered"  # OPEN-33
+    # Dictionaries and categories come whole, whatever `start` says; older portals answer pages of 50.
+    short_lists: Literal["whole", "paged"] = "whole"
     statuses_without_filter: Literal["all", "none"] = "all"  # OPEN-34
     naive_dates: Literal["server", "utc"] = "server"  # OPEN-47
+    # Whose offset is added to a stored time before it is printed: that of its own date, as the main module does since
+    # 2026, or that of today, as older ones do. It matters where server and person do not change clocks together.
+    printed_offset: Literal["stored_time", "now"] = "stored_time"
     document_type: Literal["string", "array", "mixed"] = "mixed"  # OPEN-40
     # bizproc.workflow.template.list: its page writes SELECT and ORDER in its table, select and order in its examples.
     template_keys: Literal["any_case", "capitals", "small"] = "any_case"

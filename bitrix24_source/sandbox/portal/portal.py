@@ -19,10 +19,11 @@ from bitrix24_source.sandbox.methods.products import set_product_rows
 from bitrix24_source.sandbox.model import admin
 from bitrix24_source.sandbox.model.clock import Clock, WallClock
 from bitrix24_source.sandbox.model.item_editor import StoredItems
+from bitrix24_source.sandbox.model.zones import PrintedTimes
 from bitrix24_source.sandbox.scenarios.builder import build_world
 from bitrix24_source.sandbox.scenarios.deterministic import SERVER_ZONE
 
-from .access import Access
+from .access import OWNER_ID, Access
 from .api_errors import Refused
 from .batch import method_names
 from .dispatch import Dispatch
@@ -47,11 +48,14 @@ class Portal:
     def __init__(
         self, scenario: str = "demo", seed: int = 1, items: int | None = None, clock: Clock | None = None,
         latency: tuple[float, float] | float | None = None, *, id_step: int = 1,
-        zone: tzinfo = SERVER_ZONE,
+        zone: tzinfo = SERVER_ZONE, owner_zone: tzinfo | None = None,
+        language: str = "en",
     ) -> None:  # fmt: skip
         self.clock = clock or WallClock()
         self.world = build_world(scenario, seed, items, self.clock, id_step, zone)
+        self.world.language = language
         self.access = Access(seed, self.clock)
+        self.set_user_zone(OWNER_ID, owner_zone)
         self.limits = Limits(self.clock)
         self.costs = Costs(self.clock, (latency, 0.0) if isinstance(latency, (int, float)) else latency)
         self.interpretations = Interpretations(one_category_types="refused" if scenario == "hostile" else "answered")
@@ -88,6 +92,12 @@ class Portal:
     def set_admin(self, *, crm: bool = True, portal: bool = True) -> None:
         self.access.crm_admin, self.access.portal_admin = crm, portal
 
+    def set_user_zone(self, user_id: int, zone: tzinfo | None) -> None:
+        """Gives a person a time zone; None is the server's. The owner of both credentials is user 1."""
+        self.world.zones.people.pop(user_id, None)
+        if zone is not None:
+            self.world.zones.people[user_id] = zone
+
     def deny_type(self, entity_type_id: int) -> None:
         self.world.denied.add(entity_type_id)
 
@@ -106,7 +116,9 @@ class Portal:
 
     def items(self, entity_type_id: int, base_url: str = "") -> StoredItems:
         """The stored items of one type; file links are spelled for the webhook at `base_url`."""
-        return StoredItems(self.world, entity_type_id, self.access.owner(), base_url or self.base_url)
+        at_its_date = self.interpretations.printed_offset == "stored_time"
+        times = PrintedTimes(self.world.zones, OWNER_ID, at_its_date)
+        return StoredItems(self.world, entity_type_id, self.access.owner(), base_url or self.base_url, times)
 
     def types(self) -> list[dict[str, Any]]:
         return list(self.world.types.values())
@@ -117,6 +129,10 @@ class Portal:
 
     def delete_type(self, entity_type_id: int) -> None:
         self.world.forget_type(entity_type_id)
+
+    def switch_feature(self, entity_type_id: int, switch: str, *, on: bool) -> None:
+        """A click in the settings of a smart process, such as `isClientEnabled`. Rows keep the columns of a feature."""
+        admin.switch_feature(self.world, entity_type_id, switch, on=on)
 
     def add_field(self, entity_type_id: int, tail: str, user_type: str, label: str, **more: Any) -> str:
         """A new custom field `UF_CRM_<type id>_<tail>`; `more` may name multiple, mandatory, options, pool, settings."""
@@ -197,7 +213,7 @@ class Portal:
                 return page_reply(404, "Page not found")
             return self._dispatch().answer(address, params, headers, base)
         except Refused as refused:
-            return json_reply(refused.status, refused.body())
+            return json_reply(refused.status, refused.body(self.world.language))
 
     def _token(self, params: Mapping[str, Any], base: str) -> dict[str, Any]:
         portal = self.base_url if urlsplit(base).hostname == AUTH_SERVER else base

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bitrix24_source.sandbox.http.php import php_int
+from bitrix24_source.sandbox.model.zones import PrintedTimes
 
 from .api_errors import parameter_missing
 
@@ -41,6 +42,11 @@ class MethodCall:
     rights: Rights
     interpretations: Interpretations
     base_url: str
+
+    @property
+    def times(self) -> PrintedTimes:
+        at_its_date = self.interpretations.printed_offset == "stored_time"
+        return PrintedTimes(self.world.zones, self.caller.user_id, at_its_date)
 
     def param(self, *names: str) -> Any:
         """The first of the spellings that was sent."""

@@ -59,7 +59,7 @@ def iso(timestamp: int, zone: tzinfo) -> str:
 
 
 def iso_date(timestamp: int, zone: tzinfo) -> str:
-    """A date as crm.item.* really spells it: an ISO moment whose clock shows the server's offset, e.g. 03:00+03:00."""
+    """A date as crm.item.* spells it: UTC midnight on the server's clock, e.g. 03:00+03:00 or 19:00-05:00 the day before."""
     day = datetime.fromtimestamp(timestamp, zone).replace(hour=0, minute=0, second=0, microsecond=0)
     offset = day.utcoffset() or timedelta()
-    return (day + max(offset, timedelta())).isoformat()
+    return (day + offset).isoformat()
