@@ -5,6 +5,7 @@ It refuses to know how items are kept.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 from bitrix24_source.sandbox.model.item_store import ItemStore
@@ -56,6 +57,8 @@ def item_list(call: MethodCall) -> MethodResult:
         shift=call.world.zones.shift(call.caller.user_id),
     )
     where = parse(call.mapping("filter"), grammar)
+    if not call.rights.crm_admin and (unreadable := call.world.unreadable.get(store.schema.entity_type_id)):
+        where.rest.append(lambda read: read("id") not in unreadable)
     start = call.start()
     with store.lock:
         numbers, total = _page_of_ids(store, where, call.mapping("order"), grammar, start)
@@ -76,12 +79,20 @@ def _page_of_ids(store: ItemStore, where: Where, order: Row, grammar: Grammar, s
     if not where.rest and where.ids is None:
         total = 0 if fast else store.total(where.low, where.high)
         return store.slice(where.low, where.high, first, PAGE, descending=descending), total
-    if fast and not descending:
+    if fast and not descending and not where.several:
         found = store.ids(where)
         return [number for number, _ in zip(found, range(PAGE), strict=False)], 0
     numbers = list(store.ids(where))
     numbers.sort(reverse=descending)
+    if where.several:
+        return _page_of_join(store, where, numbers, first), len(numbers)
     return numbers[first : first + PAGE], len(numbers)
+
+
+def _page_of_join(store: ItemStore, where: Where, numbers: list[int], first: int) -> list[int]:
+    """Fifty lines of the join, which are fewer items where several values of one fit: a short page is no end."""
+    joined = (number for number in numbers for _ in range(where.matches(store.reader(number))))
+    return list(dict.fromkeys(islice(joined, first, first + PAGE)))
 
 
 def _sorted(store: ItemStore, where: Where, by: list[tuple[str, bool]], grammar: Grammar) -> list[int]:
@@ -116,6 +127,8 @@ def item_get(call: MethodCall) -> MethodResult:
 def _item(call: MethodCall, store: ItemStore, number: int) -> Row:
     if not store.exists(number):
         raise item_not_found()
+    if not call.may_read(store.schema.entity_type_id, number):
+        raise access_denied()
     with store.lock:
         rows = [copy_of(row) for row in whole_rows(store, [number])]
     return dress(store, rows, call.caller, call.base_url, call.times, original_names=_original_names(call))[0]

@@ -167,7 +167,8 @@ class Schema:
         aliases = {"ID": "id"}  # fast_bitrix24 and b24pysdk order by ID, and portals let them
         if original_names:
             aliases |= {one.upper: name for name, one in self.fields.items() if one.user_field is not None}
-        return Grammar(kinds, zone, "id", garbage_id, time_filter, aliases=aliases, shift=shift)
+        several = [name for name, one in self.fields.items() if one.multiple]
+        return Grammar(kinds, zone, "id", garbage_id, time_filter, aliases=aliases, shift=shift, several=several)
 
 
 def _kind(one: Field) -> str:

@@ -75,6 +75,8 @@ class World:
     # Product rows that somebody edited, whole, by type and owner; all others are computed.
     products: dict[tuple[int, int], list[Row]] = field(default_factory=dict)
     denied: set[int] = field(default_factory=set)
+    # Items that only an administrator may read, by type.
+    unreadable: dict[int, set[int]] = field(default_factory=dict)
     crm_mode: int = 1
     # In which the texts of errors come: en, ru or de.
     language: str = "en"

@@ -65,6 +65,42 @@ def no_auth() -> Refused:
     return Refused(401, "NO_AUTH_FOUND", "Wrong authorization data")
 
 
+def invalid_credentials() -> Refused:
+    """No active webhook has this user and code."""
+    return Refused(401, "INVALID_CREDENTIALS", "Invalid request credentials")
+
+
+def subscription_required() -> Refused:
+    """What a webhook hears from a portal whose plan is without REST."""
+    return Refused(401, "ACCESS_DENIED", "REST is available only by subscription.")
+
+
+def owner_dismissed() -> Refused:
+    return Refused(401, "authorization_error", "Unable to authorize user")
+
+
+def connection_error() -> Refused:
+    """The portal could not ask the authorisation server. It passes."""
+    return Refused(401, "CONNECTION_ERROR", "Error connecting to authorization server")
+
+
+def application_not_found() -> Refused:
+    return Refused(401, "APPLICATION_NOT_FOUND", "Application not found")
+
+
+def wrong_auth_type() -> Refused:
+    """The method is for another kind of credential."""
+    return Refused(403, "WRONG_AUTH_TYPE", "Current authorization type is denied for this method")
+
+
+def wrong_license() -> Refused:
+    return Refused(403, "WRONG_LICENSE", "Current license does not allow this method")
+
+
+def portal_deleted() -> Refused:
+    return Refused(403, "PORTAL_DELETED", "Portal was deleted")
+
+
 def expired_token() -> Refused:
     return Refused(401, "expired_token", "The access token provided has expired.")
 
@@ -82,9 +118,9 @@ def operation_time_limit() -> Refused:
 
 
 def overload() -> Refused:
-    return Refused(503, "OVERLOAD_LIMIT", "REST API is blocked due to overload")
+    return Refused(401, "OVERLOAD_LIMIT", "REST API is blocked due to overload")
 
 
 def insufficient_scope() -> Refused:
     text = "The request requires higher privileges than provided by the webhook token"
-    return Refused(403, "insufficient_scope", text)
+    return Refused(401, "insufficient_scope", text)

@@ -14,11 +14,19 @@ class Interpretations:
     # OPEN-01. Any case by default: the vendor's own client for Python asks for `crm.item.List`.
     method_names: Literal["any_case", "documented"] = "any_case"
     auth_in_header: bool = False  # OPEN-02
+    # A method whose scope the credential lacks: insufficient_scope, or ERROR_METHOD_NOT_FOUND as newer documents say.
+    missing_scope: Literal["told", "method_not_found"] = "told"
+    # `time` of an answer: since autumn 2025 `start` is a whole second, so that `duration` is up to a second too long, and
+    # `processing` is 0; before, both were exact. Some self-hosted portals answer no `operating`, or only the outer one.
+    time_start: Literal["whole_second", "exact"] = "whole_second"
+    operating: Literal["told", "outer_only", "absent"] = "told"
     batch_billing: Literal["nested", "batch", "both"] = "nested"  # OPEN-05
     batch_overflow: Literal["request", "commands"] = "request"  # OPEN-08
     fast_total: Literal["zero", "absent"] = "zero"  # OPEN-11
     after_refresh: Literal["old_pair_dies", "old_pair_lives"] = "old_pair_dies"  # OPEN-16
     oauth_error_status: int = 400  # OPEN-17
+    # Whether an authorisation server answers for portals of other regions than its own: nobody knows.
+    other_region: Literal["answers", "refuses"] = "answers"
     empty_file: Literal["null", "false", "list"] = "null"  # OPEN-23
     enum_values: Literal["int", "str"] = "int"  # OPEN-24
     enum_in_userfield_list: bool = False  # OPEN-30

@@ -48,6 +48,9 @@ class MethodCall:
         at_its_date = self.interpretations.printed_offset == "stored_time"
         return PrintedTimes(self.world.zones, self.caller.user_id, at_its_date)
 
+    def may_read(self, entity_type_id: int, number: int) -> bool:
+        return self.rights.crm_admin or number not in self.world.unreadable.get(entity_type_id, ())
+
     def param(self, *names: str) -> Any:
         """The first of the spellings that was sent."""
         return next((self.params[name] for name in names if name in self.params), None)
