@@ -32,6 +32,7 @@ class ListQuery:
         rows_key: key of the rows below `result`; "" where `result` is the list itself.
         id_field: the field that grows and that pages are bound by.
         updated_field: the field that says when a row was changed; "" where rows never change.
+        has_shifted_filter: the portal moves bounds on `updated_field` by the owner's zone minus the server's.
         is_unpaged: everything comes at once, and there is nothing to page.
     """
 
@@ -44,6 +45,7 @@ class ListQuery:
     rows_key: ClassVar[str] = "items"
     id_field: ClassVar[str] = "id"
     updated_field: ClassVar[str] = "updatedTime"
+    has_shifted_filter: ClassVar[bool] = True
     is_unpaged: ClassVar[bool] = False
 
     @property
@@ -68,7 +70,11 @@ class ListQuery:
 
     def max_id_call(self) -> Call:
         """The rows with the highest ids, ids only."""
-        return self.matching(self.filter, (self.id_field,), "DESC")
+        return self.newest_call((self.id_field,))
+
+    def newest_call(self, select: Sequence[str]) -> Call:
+        """The rows with the highest ids, with some fields."""
+        return self.matching(self.filter, select, "DESC")
 
     def by_ids(self, ids: Sequence[int]) -> list[ListQuery]:
         """Some of the rows by their ids, in lists of a page each."""
@@ -121,6 +127,7 @@ class HistoryQuery(ListQuery):
     method = "crm.stagehistory.list"
     id_field = "ID"
     updated_field = ""
+    has_shifted_filter = False
 
 
 class ActivityQuery(ListQuery):
@@ -137,6 +144,7 @@ class ActivityQuery(ListQuery):
     rows_key = ""
     id_field = "ID"
     updated_field = "LAST_UPDATED"
+    has_shifted_filter = False
 
     @property
     def where(self) -> str:

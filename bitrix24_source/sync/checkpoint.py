@@ -83,7 +83,9 @@ class Checkpoint:
             return True
         if schedule.runs and self.runs_since + 1 >= schedule.runs:
             return True
-        return bool(schedule.hours) and now - datetime.fromisoformat(self.reconciled_at) >= timedelta(hours=schedule.hours)
+        return bool(schedule.hours) and now - datetime.fromisoformat(self.reconciled_at) >= timedelta(
+            hours=schedule.hours
+        )
 
     def since(self, overlap: timedelta) -> datetime:
         """What changed from here on is read again."""

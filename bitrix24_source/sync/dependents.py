@@ -55,9 +55,9 @@ class DependentStream(Stream):
 
     def look_for_parent_stream(self) -> None:
         """Follows, where both have read the same so far."""
-        self.shares_parent_read = self.parent_stream is not None and _progress(self.parent_stream.checkpoint) == _progress(
-            self.checkpoint
-        )
+        self.shares_parent_read = self.parent_stream is not None and _progress(
+            self.parent_stream.checkpoint
+        ) == _progress(self.checkpoint)
 
     def observe_parents(self, owners: pa.Array, rows: Sequence[Row]) -> ChildBatch:
         """Rows of owners: it is the turn of those that do not bring with them what is theirs."""
@@ -89,7 +89,10 @@ class DependentStream(Stream):
 
 def _progress(checkpoint: Checkpoint) -> dict[str, Any]:
     """How far a list was read."""
-    return {name: getattr(checkpoint, name) for name in ("cursor", "clock_skew", "full_read_started", "remaining_ranges", "high_water_id")}
+    return {
+        name: getattr(checkpoint, name)
+        for name in ("cursor", "clock_skew", "full_read_started", "remaining_ranges", "high_water_id")
+    }
 
 
 MAX_BUFFERED_CHILDREN = 2_000

@@ -21,7 +21,6 @@ from ..catalog import Catalog, EntityType, IssueLog
 from ..errors import Bitrix24Error, ConfigError, DeniedError, PortalError, UnavailableError
 from ..reader import ChildQuery, IdRange, ListEnd, ListQuery, PageBatch, Row, new_batch_sizer, read_lists
 from ..rest import Client
-from .change_filter import filter_was_ignored
 from .current_load import current_collector, current_load_id
 from .dependents import ChildBatch, DependentStream
 from .destination_reader import DestinationReader
@@ -197,7 +196,10 @@ class SyncRun:
         one.rows += len(ids)
         one.max_id = max(one.max_id, *ids.to_pylist())
         if role == "all":
-            one.checkpoint.remaining_ranges, one.checkpoint.high_water_id = list(what.parts), max(one.checkpoint.high_water_id, one.max_id)
+            one.checkpoint.remaining_ranges, one.checkpoint.high_water_id = (
+                list(what.parts),
+                max(one.checkpoint.high_water_id, one.max_id),
+            )
             self._count(len(ids))
         yield from self._stored(one, what.rows, ids)
         self._say_what_is_left(one, what)
@@ -214,7 +216,8 @@ class SyncRun:
 
     def _check_bound(self, one: Stream, rows: Sequence[Row]) -> None:
         """Rows older than the bound mean that the portal ignored the filter: nothing is lost, but much is read in vain."""
-        if one.warned or not filter_was_ignored(one.items, rows, one.checkpoint.since(self._options.overlap)):
+        since = one.checkpoint.since(self._options.overlap)
+        if one.warned or not one.time_filter.was_ignored(one.items, rows, since):
             return
         one.warned = True
         error = PortalError(f"the portal ignores the filter on {one.items.updated_field}", one.items.method)
@@ -235,7 +238,11 @@ class SyncRun:
             checkpoint.cursor = checkpoint.full_read_started
         elif self._moment is not None:
             checkpoint.cursor, checkpoint.clock_skew = self._moment.now.isoformat(), self._moment.ahead
-        checkpoint.full_read_started, checkpoint.remaining_ranges, checkpoint.high_water_id = "", [], max(checkpoint.high_water_id, one.max_id)
+        checkpoint.full_read_started, checkpoint.remaining_ranges, checkpoint.high_water_id = (
+            "",
+            [],
+            max(checkpoint.high_water_id, one.max_id),
+        )
         checkpoint.runs_since += 1
         self._options.session.seen.pop(one.key, None)
         if one.sweeps and current_load_id():
@@ -256,7 +263,10 @@ class SyncRun:
             lacking = restored_ids if one.items.filter else missing_ids
             ids = lacking(self._held, table.name, one.seen, one.came)
             self._missing |= dict.fromkeys(one.items.by_ids(ids), one)
-        one.checkpoint.runs_since, one.checkpoint.reconciled_at = 0, (self._moment.now if self._moment else now).isoformat()
+        one.checkpoint.runs_since, one.checkpoint.reconciled_at = (
+            0,
+            (self._moment.now if self._moment else now).isoformat(),
+        )
 
     def _reread_by_id(self, lists: Mapping[ListQuery, Stream]) -> TableStream:
         """Some rows by their ids."""
