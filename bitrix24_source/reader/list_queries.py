@@ -54,6 +54,14 @@ class ListQuery:
         return f"{self.method}, entityTypeId {self.entity_type_id}"
 
     @property
+    def has_own_filter(self) -> bool:
+        """Rows are chosen by somebody's conditions, under which a short page need not be the last one.
+
+        The portal reads fifty ids and then their rows; a condition on a field of several values finds an id several times.
+        """
+        return not {f">={self.updated_field}", f"@{self.id_field}"}.issuperset(self.filter)
+
+    @property
     def kind(self) -> CostKey:
         """Of its pages."""
         return self.method, self.entity_type_id, self.select == (self.id_field,)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
+from enum import Enum, auto
 from typing import Any
 
 from ..reader import ListQuery, Row
@@ -115,11 +116,12 @@ class _KnownRow:
         return ids == [self.id] if ids in ([self.id], []) else None
 
 
-class _Verdict(str):
-    """Why no shift was found."""
+class _Verdict(Enum):
+    """Why no shift was found: all bounds find the row, none does, or some do in no order."""
 
-
-_IGNORED, _REFUSED, _UNCLEAR = map(_Verdict, ("ignored", "refused", "unclear"))
+    IGNORED = auto()
+    REFUSED = auto()
+    UNCLEAR = auto()
 
 
 def portal_time(client: Client) -> datetime:
@@ -165,9 +167,9 @@ def _measure(queries: Sequence[ListQuery], now: datetime, expected: TimeFilter) 
             if isinstance(shift, timedelta):
                 return FilterCheck(TimeFilter(time_format, shift, margin), *_change_of_format(time_format, expected))
             verdicts.append(shift)
-            if shift is _UNCLEAR:
+            if shift is _Verdict.UNCLEAR:
                 break
-        if _UNCLEAR not in verdicts:
+        if _Verdict.UNCLEAR not in verdicts:
             return FilterCheck(None, f"{unknown}: {REREAD}")
     wider = f"{unknown} to the hour: changes are read from {MAX_SHIFT // HOUR} hours earlier on"
     return FilterCheck(TimeFilter(margin=MAX_SHIFT), wider, "nothing is missed, and nothing need be done")
@@ -204,7 +206,7 @@ def _shift(
         return quarters
     shift = hour + (quarters - 1) * QUARTER
     at, later = fine[3 + 2 * (quarters - 1) : 5 + 2 * (quarters - 1)]
-    return shift if (at, later) == (True, False) else _IGNORED  # the offset is passed over, or the time cut to the day
+    return shift if (at, later) == (True, False) else _Verdict.IGNORED  # the offset is passed over, or the time cut to the day
 
 
 def _fine(row: _KnownRow, time_format: TimeFormat, now: datetime, hour: timedelta) -> list[str]:
@@ -219,10 +221,10 @@ def _clean_prefix(found: Sequence[bool | None]) -> int | _Verdict:
     """How many bounds found the row, if those are the earliest ones."""
     count = sum(answer is True for answer in found)
     if all(answer is None for answer in found) or not any(answer is not False for answer in found):
-        return _REFUSED
+        return _Verdict.REFUSED
     if count == len(found):
-        return _IGNORED
-    return count if list(found) == [True] * count + [False] * (len(found) - count) else _UNCLEAR
+        return _Verdict.IGNORED
+    return count if list(found) == [True] * count + [False] * (len(found) - count) else _Verdict.UNCLEAR
 
 
 def _known_row(queries: Sequence[ListQuery], now: datetime) -> CallGenerator[tuple[_KnownRow | None, bool]]:
