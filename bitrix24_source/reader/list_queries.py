@@ -190,8 +190,12 @@ class ProductRowQuery(ChildQuery):
     max_owners = 20  # of which a page holds the rows, as a rule
 
     def matching(self, filter_: Mapping[str, Any], _select: Sequence[str], direction: str = "ASC") -> Call:
-        """There is no `select` here, and directions are written in lower case."""
-        owned = {"=ownerType": self.owner_type, "=ownerId": list(self.owners), **filter_}
+        """There is no `select` here, and directions are written in lower case.
+
+        Of who is no administrator, the portal judges a list of owners by the right to item 1; a single owner by its own.
+        """
+        owners = self.owners[0] if len(self.owners) == 1 else list(self.owners)
+        owned = {"=ownerType": self.owner_type, "=ownerId": owners, **filter_}
         return Call(self.method, {"filter": owned, "order": {"id": direction.lower()}, "start": -1})
 
 

@@ -206,7 +206,9 @@ def _shift(
         return quarters
     shift = hour + (quarters - 1) * QUARTER
     at, later = fine[3 + 2 * (quarters - 1) : 5 + 2 * (quarters - 1)]
-    return shift if (at, later) == (True, False) else _Verdict.IGNORED  # the offset is passed over, or the time cut to the day
+    return (
+        shift if (at, later) == (True, False) else _Verdict.IGNORED
+    )  # the offset is passed over, or the time cut to the day
 
 
 def _fine(row: _KnownRow, time_format: TimeFormat, now: datetime, hour: timedelta) -> list[str]:
