@@ -21,6 +21,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 from ..database_locks import LOCK_SECONDS, is_lock_timeout
 from ..errors import causes, root_message
+from ..source import data_location
 from .error_messages import was_interrupted
 
 log = logging.getLogger("bitrix24_source")
@@ -85,6 +86,30 @@ def load_past_locks(pipeline: dlt.Pipeline, run: Callable[[], Any], sleep: Calla
         sleep(LOCK_SECONDS)
         run = pipeline.load
     return run()
+
+
+_LOCATION = "bitrix24_location"
+"""key in the part of dlt's state that stays on this machine: what the working folder was last used with"""
+
+
+def forget_other_destination(pipeline: dlt.Pipeline) -> dlt.Pipeline:
+    """Gives the working folder up where it was last used with another destination, file, host or dataset.
+
+    Cursors and packages that belong there would be taken for those of this one; dlt compares versions of the state only. The
+    state is then read from this destination, as in a new container.
+    """
+    if pipeline.dev_mode:  # each run has a dataset and a state of its own
+        return pipeline
+    location = "|".join((pipeline.destination.destination_name, data_location(pipeline), pipeline.dataset_name))
+    try:
+        known = pipeline.get_local_state_val(_LOCATION)
+    except KeyError:
+        known = location if pipeline.first_run else ""
+    if known != location:
+        log.info("The working folder was last used with another destination, and is emptied")
+        pipeline = pipeline.drop()
+    pipeline.set_local_state_val(_LOCATION, location)
+    return pipeline
 
 
 def _say_dropped(what: str, error: Exception) -> None:

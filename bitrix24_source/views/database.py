@@ -23,6 +23,8 @@ INVALID_TABLE_DEFINITION = "42P16"
 """PostgreSQL's code for a view that would lose, rename or retype a column if it were replaced in place"""
 DIALECTS_WITHOUT_NULL_JOINS = frozenset({"clickhouse"})
 """dialects in which a join that finds nothing gives 0 and '' instead of NULL"""
+LOADS = "_dlt_loads"
+"""dlt's own table of load packages, the only one of its tables that views read"""
 EMPTIED = "bitrix24 emptied"
 """written on a view that had to let go of its table and could not be dropped"""
 
@@ -66,7 +68,7 @@ class ViewDatabase:
         """Whether there is a view, or anything else, of this name."""
         return any(columns for _, columns in self._job_client.get_storage_tables([name]))
 
-    def create_or_replace(self, name: str, query: exp.Select) -> None:
+    def create_or_replace(self, name: str, query: exp.Query) -> None:
         """The view, in place where the database can: that keeps rights, and what stands on it. Else anew, at one stroke.
 
         A view that is only being read is left as it is: made anew it would lose its rights for no reason.
@@ -162,7 +164,11 @@ def _stored(client: SqlJobClientBase) -> StoredTables:
     """What exists in truth: dlt's schema also has tables that were never made."""
     caps = client.capabilities
     folded = caps.casefold_identifier
-    known = {name: table["columns"] for name, table in client.schema.tables.items() if not name.startswith("_dlt")}
+    known = {
+        name: table["columns"]
+        for name, table in client.schema.tables.items()
+        if name == LOADS or not name.startswith("_dlt")
+    }
     tables = {
         table: {
             name: str(told.get("data_type") or "text") for name, told in known[table].items() if folded(name) in found

@@ -228,7 +228,7 @@ def test_a_role_without_rights_is_told_which(elephant_job, clerk):
     elephant_job.lose_folder()
     theirs, elephant_job.database.dataset = elephant_job.database.dataset, name
     try:
-        with pytest.raises(Bitrix24Error, match="lacks a right .*permission denied.*<dataset>_staging"):
+        with pytest.raises(Bitrix24Error, match=r"lacks a right .*permission denied.*<dataset>_staging"):
             elephant_job.run("spa_types")
         for schema in (name, f"{name}_staging"):
             elephant_job.execute(f"create schema {schema} authorization {clerk}")
