@@ -164,6 +164,10 @@ def _request_counter() -> Callable[[], None]:
     return count
 
 
+_WITH_DETAILS = frozenset({"spa_field_options", "crm_field_options"})
+"""tables whose rows come from one list and what is said of them from another, which may fail alone"""
+
+
 def catalog_resource(table: CatalogTable, reader: CatalogReader, excluded: Exclusions) -> DltResource:
     """The resource of one catalogue table and of its child table."""
 
@@ -202,8 +206,8 @@ def _merged(table: CatalogTable, resource: str, catalog: Catalog, excluded: Excl
         catalog: as read in this run.
         excluded: columns that are left out.
     """
-    if catalog.is_unread(resource) and not supports_merge() and _is_stored(table.name):
-        return  # the table could only be written anew, without what is missing
+    if catalog.is_unread(resource) and (table.name in _WITH_DETAILS or not supports_merge()) and _is_stored(table.name):
+        return  # the rows could only be replaced by others that lack something
     names = {column.name for column in _included(table, excluded)}
     hidden = {column.name for column in table.columns} - names
     unread_types = catalog.unread_types.get(resource, frozenset())

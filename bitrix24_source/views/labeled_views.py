@@ -57,6 +57,8 @@ def create_views(pipeline: dlt.Pipeline, schema: str = "", tables: Container[str
                 return
             is_spa = table not in CRM_OBJECTS
             listed = fields[is_spa].get(entity_type_id, [])
+            if not listed and _are_fields_loaded(database, is_spa) and database.has(table + SUFFIX):
+                return  # its columns' names are known to the view alone
             view = LabeledView(database.stored, table, entity_type_id, listed, is_spa=is_spa)
             database.create_or_replace(table + SUFFIX, view.select())
 
@@ -167,6 +169,11 @@ _READ = (
     "entity_type_id", "name", "upper_name", "type", "title", "form_label", "status_type", "settings", "position",
     "is_multiple", "is_dynamic",
 )  # fmt: skip
+
+
+def _are_fields_loaded(database: ViewDatabase, is_spa: bool) -> bool:
+    """Whether fields are ever loaded here; who loads items alone has views by the names of columns."""
+    return CATALOG_TABLES[is_spa]["fields"] in database.stored.tables
 
 
 def _read_fields(database: ViewDatabase, is_spa: bool) -> dict[int, list[Field]]:
