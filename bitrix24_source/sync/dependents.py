@@ -40,6 +40,8 @@ class DependentStream(Stream):
     shares_parent_read: bool = False
     inline_children: Callable[[Row], Sequence[Row]] | None = None
     owners: list[pa.Array] = field(default_factory=list)
+    asks_single_owners: bool = False
+    """the portal refuses lists of owners: it judges all of them by the right to one item"""
 
     @property
     def name(self) -> str:
@@ -55,9 +57,9 @@ class DependentStream(Stream):
 
     def look_for_parent_stream(self) -> None:
         """Follows, where both have read the same so far."""
-        self.shares_parent_read = self.parent_stream is not None and _progress(self.parent_stream.memory) == _progress(
-            self.memory
-        )
+        self.shares_parent_read = self.parent_stream is not None and _progress(
+            self.parent_stream.checkpoint
+        ) == _progress(self.checkpoint)
 
     def observe_parents(self, owners: pa.Array, rows: Sequence[Row]) -> ChildBatch:
         """Rows of owners: it is the turn of those that do not bring with them what is theirs."""
@@ -77,19 +79,24 @@ class DependentStream(Stream):
     def lists(self) -> Iterator[ChildQuery]:
         """One for each handful of owners."""
         ids = sorted(set().union(*(array.to_pylist() for array in self.owners)))
-        most = self.asked(()).max_owners
-        for start in range(0, len(ids), most):
-            yield self.asked(ids[start : start + most])
+        start, max_owners = 0, self.asked(()).max_owners
+        while start < len(ids):
+            end = start + (1 if self.asks_single_owners else max_owners)
+            yield self.asked(ids[start:end])
+            start = end
 
     def adopt_parent_progress(self) -> None:
         """Both have read the same now."""
         if self.parent_stream is not None and self.shares_parent_read:
-            self.memory = replace(self.memory, **_progress(self.parent_stream.memory))
+            self.checkpoint = replace(self.checkpoint, **_progress(self.parent_stream.checkpoint))
 
 
-def _progress(memory: Checkpoint) -> dict[str, Any]:
+def _progress(checkpoint: Checkpoint) -> dict[str, Any]:
     """How far a list was read."""
-    return {name: getattr(memory, name) for name in ("cursor", "ahead", "began", "parts", "max_id")}
+    return {
+        name: getattr(checkpoint, name)
+        for name in ("cursor", "clock_skew", "full_read_started", "remaining_ranges", "high_water_id")
+    }
 
 
 MAX_BUFFERED_CHILDREN = 2_000

@@ -21,7 +21,6 @@ from ..catalog import Catalog, EntityType, IssueLog
 from ..errors import Bitrix24Error, ConfigError, DeniedError, PortalError, UnavailableError
 from ..reader import ChildQuery, IdRange, ListEnd, ListQuery, PageBatch, Row, new_batch_sizer, read_lists
 from ..rest import Client
-from .change_filter import filter_was_ignored
 from .current_load import current_collector, current_load_id
 from .dependents import ChildBatch, DependentStream
 from .destination_reader import DestinationReader
@@ -70,7 +69,7 @@ class SyncRun:
         """why the portal cannot be asked any further in this round"""
 
     def batches(self, catalog: Catalog, wanted: Callable[[str], bool] = lambda _resource: True) -> TableStream:
-        """Everything for dlt: hints, tables, marks; keeps the memory of what it finished.
+        """Everything for dlt: hints, tables, marks; keeps the checkpoint of what it finished.
 
         Args:
             catalog: what the portal has.
@@ -197,7 +196,10 @@ class SyncRun:
         one.rows += len(ids)
         one.max_id = max(one.max_id, *ids.to_pylist())
         if role == "all":
-            one.memory.parts, one.memory.max_id = list(what.parts), max(one.memory.max_id, one.max_id)
+            one.checkpoint.remaining_ranges, one.checkpoint.high_water_id = (
+                list(what.parts),
+                max(one.checkpoint.high_water_id, one.max_id),
+            )
             self._count(len(ids))
         yield from self._stored(one, what.rows, ids)
         self._say_what_is_left(one, what)
@@ -214,7 +216,8 @@ class SyncRun:
 
     def _check_bound(self, one: Stream, rows: Sequence[Row]) -> None:
         """Rows older than the bound mean that the portal ignored the filter: nothing is lost, but much is read in vain."""
-        if one.warned or not filter_was_ignored(one.items, rows, one.memory.since(self._options.overlap)):
+        since = one.checkpoint.since(self._options.overlap)
+        if one.warned or not one.time_filter.was_ignored(one.items, rows, since):
             return
         one.warned = True
         error = PortalError(f"the portal ignores the filter on {one.items.updated_field}", one.items.method)
@@ -230,13 +233,17 @@ class SyncRun:
 
     def _on_stream_complete(self, one: Stream) -> TableStream:
         """Everything asked of the list came: the moment when its reading began is the next cursor."""
-        memory = one.memory
+        checkpoint = one.checkpoint
         if one.role == "all":
-            memory.cursor = memory.began
+            checkpoint.cursor = checkpoint.full_read_started
         elif self._moment is not None:
-            memory.cursor, memory.ahead = self._moment.now.isoformat(), self._moment.ahead
-        memory.began, memory.parts, memory.max_id = "", [], max(memory.max_id, one.max_id)
-        memory.runs += 1
+            checkpoint.cursor, checkpoint.clock_skew = self._moment.now.isoformat(), self._moment.ahead
+        checkpoint.full_read_started, checkpoint.remaining_ranges, checkpoint.high_water_id = (
+            "",
+            [],
+            max(checkpoint.high_water_id, one.max_id),
+        )
+        checkpoint.runs_since += 1
         self._options.session.seen.pop(one.key, None)
         if one.sweeps and current_load_id():
             yield from self._reconcile(one)
@@ -256,7 +263,10 @@ class SyncRun:
             lacking = restored_ids if one.items.filter else missing_ids
             ids = lacking(self._held, table.name, one.seen, one.came)
             self._missing |= dict.fromkeys(one.items.by_ids(ids), one)
-        one.memory.runs, one.memory.swept_at = 0, (self._moment.now if self._moment else now).isoformat()
+        one.checkpoint.runs_since, one.checkpoint.reconciled_at = (
+            0,
+            (self._moment.now if self._moment else now).isoformat(),
+        )
 
     def _reread_by_id(self, lists: Mapping[ListQuery, Stream]) -> TableStream:
         """Some rows by their ids."""
@@ -280,18 +290,24 @@ class SyncRun:
     def _read_child_lists(self, lists: Mapping[ListQuery, tuple[DependentStream, ChildQuery]]) -> TableStream:
         rows: dict[ListQuery, list[Row]] = defaultdict(list)
         waiting: dict[DependentStream, ChildBatch] = defaultdict(ChildBatch)
+        single_owners: dict[ListQuery, tuple[DependentStream, ChildQuery]] = {}
         for what in self._events([IdRange(items) for items in lists]):
             one, items = lists[what.items]
             if isinstance(what, PageBatch):
                 rows[items] += what.rows
             elif what.error is None:
                 waiting[one].add(items.owners, rows.pop(items, []))
+            elif isinstance(what.error, DeniedError) and len(items.owners) > 1:
+                one.asks_single_owners = True
+                single_owners |= {query: (one, query) for query in map(one.asked, ([id_] for id_ in items.owners))}
             elif what.error.code != "NOT_FOUND":  # the owner is gone, and its rows stay as they are
                 self._record_failure(one, what.error)
             if waiting[one].is_many:
                 yield from self._child_tables(one, waiting.pop(one))
         for one, last in waiting.items():
             yield from self._child_tables(one, last)
+        if single_owners:
+            yield from self._read_child_lists(single_owners)
 
     def _child_tables(self, one: DependentStream, what: ChildBatch) -> TableStream:
         is_new = one.owned.name in self._options.session.new_tables
