@@ -6,10 +6,11 @@ It refuses to know where rows come from: a condition asks for a column by name.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, tzinfo
 from functools import lru_cache
+from math import prod
 from typing import Any
 
 from bitrix24_source.sandbox.http.php import php_int
@@ -31,6 +32,7 @@ class Grammar:
     """What may be filtered, and how the values of each field compare.
 
     `kinds` maps field -> "datetime", "date", "number", "bool" (a custom yes/no field: 1 or 0 only) or "text".
+    `several` are the fields of more than one value, by which a filter joins another table.
     `shift` is subtracted from every datetime that a filter names: `crm.item.list` takes it for the time of the person
     who asks, and moves it by that person's zone minus the server's.
     """
@@ -43,6 +45,7 @@ class Grammar:
     not_allowed: Callable[[str, str], Refused] = field_not_allowed
     aliases: Mapping[str, str] = field(default_factory=dict)
     shift: timedelta = timedelta()
+    several: Collection[str] = ()
 
     def literal(self, name: str, value: Any) -> Any:
         """What a value in a filter is compared as."""
@@ -65,6 +68,8 @@ class Where:
     high: int = LAST
     ids: set[int] | None = None
     updated_since: float | None = None
+    # Fields of several values that the filter names, each with a test of one value.
+    several: list[tuple[str, Callable[[Any], bool]]] = field(default_factory=list)
     rest: list[Condition] = field(default_factory=list)
 
     def admits_id(self, number: int) -> bool:
@@ -72,6 +77,10 @@ class Where:
 
     def admits(self, read: Read) -> bool:
         return all(condition(read) for condition in self.rest)
+
+    def matches(self, read: Read) -> int:
+        """How often the item comes out of the join with the values of its multiple fields."""
+        return prod(max(1, sum(map(fits, _each(read(name))))) for name, fits in self.several)
 
 
 def split_key(key: str) -> tuple[str, str]:
@@ -107,6 +116,9 @@ def _plain(where: Where, operator: str, name: str, value: Any, grammar: Grammar)
         value = OFFSET.sub("", str(value))
     if name == "updatedTime" and operator in (">", ">="):
         where.updated_since = grammar.literal(name, value)
+    if name in grammar.several:
+        fits = _condition(operator, name, value, grammar)
+        where.several.append((name, lambda item: fits(lambda _: item)))
     where.rest.append(_condition(operator, name, value, grammar))
 
 

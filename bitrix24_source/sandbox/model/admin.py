@@ -13,6 +13,7 @@ from bitrix24_source.sandbox.scenarios.spa_types import SWITCHES, add_stage_dire
 from bitrix24_source.sandbox.scenarios.user_fields import add_user_field
 
 from .world import World
+from .write_effects import note_activity
 
 Row = dict[str, Any]
 FIRST_FREE_ENTITY_TYPE = 1030
@@ -91,6 +92,8 @@ def put_activity(world: World, number: int, bindings: Iterable[tuple[int, int]] 
     row |= {"LAST_UPDATED": world.now(), **columns}
     if bindings or key not in world.bindings:
         world.bindings[key] = list(bindings) or [(int(row["OWNER_TYPE_ID"]), int(row["OWNER_ID"]))]
+    for entity_type_id, item in world.bindings[key]:
+        note_activity(world, entity_type_id, item)
 
 
 def drop_activity(world: World, number: int) -> None:

@@ -112,5 +112,13 @@ def stage_semantics(world: World, entity_type_id: int, stage_id: str) -> str:
     return next((stage.semantics for stage in stages if stage.code == stage_id), "P")
 
 
+def note_activity(world: World, entity_type_id: int, number: int) -> None:
+    """Somebody did something about an item: its times of activity move, and `updatedTime` stays."""
+    store = world.objects.get(entity_type_id)
+    if store is None or not store.exists(number) or "lastActivityTime" not in store.schema.fields:
+        return
+    store.change(number, {"lastActivityTime": world.now(), "lastActivityBy": OWNER_ID})
+
+
 def delete_item(store: ItemStore, number: int) -> None:
     store.delete(number)

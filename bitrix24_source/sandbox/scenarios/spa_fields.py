@@ -77,7 +77,10 @@ class SystemFields:
         self._add("updatedTime", "datetime", "UPDATED_TIME", "Updated at",
                   lambda number: iso(trip(number).updated_at, zone), read_only=True)  # fmt: skip
         self._add("createdBy", "user", "CREATED_BY", "Created by", self._drawn("createdBy", users), read_only=True)
-        self._add("updatedBy", "user", "UPDATED_BY", "Updated by", self._drawn("updatedBy", users), read_only=True)
+        # 0 is a robot or the system.
+        self._add(
+            "updatedBy", "user", "UPDATED_BY", "Updated by", self._drawn("updatedBy", [*users, 0]), read_only=True
+        )
         self._add("assignedById", "user", "ASSIGNED_BY_ID", "Assigned to", self._drawn("assignedById", users))
         self._add(
             "opened", "boolean", "OPENED", "Publicly available", self._drawn("opened", ["Y", "Y", "N"]), required=True

@@ -56,6 +56,9 @@ def type_row(
             "parent": predefined + [relation(parent) for parent in parents],
             "child": [relation(child, listed=child != 4) for child in children],
         },
+        "isRecurringEnabled": "N",
+        "isInitialized": "Y",
+        "daysBeforeClose": None,
         "linkedUserFields": {name: "Y" if place < 2 else "N" for place, name in enumerate(LINKED_USER_FIELDS)},
         "customSections": [],
     }
