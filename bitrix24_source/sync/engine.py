@@ -21,7 +21,6 @@ from ..catalog import Catalog, EntityType, IssueLog
 from ..errors import Bitrix24Error, ConfigError, DeniedError, PortalError, UnavailableError
 from ..reader import ChildQuery, IdRange, ListEnd, ListQuery, PageBatch, Row, new_batch_sizer, read_lists
 from ..rest import Client
-from .change_filter import filter_was_ignored
 from .current_load import current_collector, current_load_id
 from .dependents import ChildBatch, DependentStream
 from .destination_reader import DestinationReader
@@ -228,7 +227,8 @@ class SyncRun:
 
     def _check_bound(self, one: Stream, rows: Sequence[Row]) -> None:
         """Rows older than the bound mean that the portal ignored the filter: nothing is lost, but much is read in vain."""
-        if one.warned or not filter_was_ignored(one.items, rows, one.checkpoint.since(self._options.overlap)):
+        since = one.checkpoint.since(self._options.overlap)
+        if one.warned or not one.time_filter.was_ignored(one.items, rows, since):
             return
         one.warned = True
         error = PortalError(f"the portal ignores the filter on {one.items.updated_field}", one.items.method)
@@ -301,18 +301,24 @@ class SyncRun:
     def _read_child_lists(self, lists: Mapping[ListQuery, tuple[DependentStream, ChildQuery]]) -> TableStream:
         rows: dict[ListQuery, list[Row]] = defaultdict(list)
         waiting: dict[DependentStream, ChildBatch] = defaultdict(ChildBatch)
+        single_owners: dict[ListQuery, tuple[DependentStream, ChildQuery]] = {}
         for what in self._events([IdRange(items) for items in lists]):
             one, items = lists[what.items]
             if isinstance(what, PageBatch):
                 rows[items] += what.rows
             elif what.error is None:
                 waiting[one].add(items.owners, rows.pop(items, []))
+            elif isinstance(what.error, DeniedError) and len(items.owners) > 1:
+                one.asks_single_owners = True
+                single_owners |= {query: (one, query) for query in map(one.asked, ([id_] for id_ in items.owners))}
             elif what.error.code != "NOT_FOUND":  # the owner is gone, and its rows stay as they are
                 self._record_failure(one, what.error)
             if waiting[one].is_many:
                 yield from self._child_tables(one, waiting.pop(one))
         for one, last in waiting.items():
             yield from self._child_tables(one, last)
+        if single_owners:
+            yield from self._read_child_lists(single_owners)
 
     def _child_tables(self, one: DependentStream, what: ChildBatch) -> TableStream:
         is_new = one.owned.name in self._options.session.new_tables
