@@ -23,7 +23,7 @@ PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 DATABASE = "bitrix24_sandbox.duckdb"
 
 _BLOCK = re.compile(r"^(?P<indent> *)```(?P<language>\w+)\n(?P<text>.*?)^(?P=indent)```\n", re.MULTILINE | re.DOTALL)
-_ANSWER = re.compile(r"\n(?P<answer>@answer\n|(?:\|.*\n)+|```text\n.*?^```\n)", re.MULTILINE | re.DOTALL)
+_ANSWER = re.compile(r"\n(?P<answer>@answer\n|(?:\|[^\n]*\n)+|```text\n.*?^```\n)", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
