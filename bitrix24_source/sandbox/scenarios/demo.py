@@ -15,7 +15,7 @@ from typing import Any
 from bitrix24_source.sandbox.model.world import World
 
 from .activities import add_activities
-from .deterministic import STORY_START, iso
+from .deterministic import iso
 from .relations import link_types
 from .spa_types import add_type, type_row
 from .stages import StageSpec
@@ -130,7 +130,7 @@ def build_demo(world: World, items: int, id_step: int = 1) -> None:
 
 
 def _add_process(world: World, process: Process, count: int, id_step: int) -> None:
-    row = type_row(process.type_id, process.entity_type_id, process.title, iso(STORY_START, world.zone), code=process.code,
+    row = type_row(process.type_id, process.entity_type_id, process.title, iso(world.story.start, world.zone), code=process.code,
                    off=process.off, parents=process.parents, children=process.children)  # fmt: skip
     add_type(world, row, count, step=id_step, categories=process.pipelines)
     for tail, kind, label, russian, more in process.fields:
@@ -157,5 +157,5 @@ def _templates(world: World) -> None:
         world.templates.append({
             "ID": number, "MODULE_ID": "crm", "ENTITY": entity, "DOCUMENT_TYPE": document_type, "AUTO_EXECUTE": execute,
             "NAME": name, "TEMPLATE": [], "PARAMETERS": [], "VARIABLES": [], "CONSTANTS": [],
-            "MODIFIED": iso(STORY_START, world.zone), "IS_MODIFIED": "N", "USER_ID": "1", "SYSTEM_CODE": f"sandbox_{number}",
+            "MODIFIED": iso(world.story.start, world.zone), "IS_MODIFIED": "N", "USER_ID": "1", "SYSTEM_CODE": f"sandbox_{number}",
         })  # fmt: skip

@@ -11,8 +11,8 @@ from typing import Any
 
 from bitrix24_source.sandbox.model.world import World
 
-from .deterministic import DAY, STORY_START, iso, iso_date
-from .stages import add_directory
+from .deterministic import DAY, iso, iso_date
+from .stages import add_directory, add_statuses
 
 # name, last name, gender, position, department, active
 STAFF = (
@@ -24,6 +24,11 @@ STAFF = (
     ("Michael", "Brown", "M", "Service engineer", 7, True), ("Юлия", "Морозова", "F", "Юрист", 17, True),
     ("Алексей", "Волков", "M", "Менеджер проектов", 7, False), ("Chen", "Li", "M", "Developer", 15, True),
     ("Наталья", "Егорова", "F", "Маркетолог", 4, True),
+)  # fmt: skip
+# Without a department: a partner in a group of the owner's, one in somebody else's group, and one who has left.
+OUTSIDERS = (
+    ("Виктор", "Лебедев", "M", "Подрядчик", "extranet", True), ("Sophie", "Martin", "F", "Consultant", "extranet", True),
+    ("Роман", "Зайцев", "M", "Менеджер по продажам", "employee", False),
 )  # fmt: skip
 DEPARTMENTS = (
     ("1", "Северный ветер", None, "1"), ("2", "Бухгалтерия", "1", "10"), ("3", "Отдел продаж", "1", "3"),
@@ -47,19 +52,33 @@ DIRECTORIES = {
 }  # fmt: skip
 
 
+# Directories that crm.status.entity.types does not name, and crm.status.list answers all the same.
+UNNAMED_DIRECTORIES = {
+    "DEAL_STATE": (("PLANNED", "Planned"), ("PROCESS", "In progress"), ("COMPLETE", "Completed"), ("CANCELED", "Cancelled")),
+    "EVENT_TYPE": (("INFO", "Information"), ("PHONE", "Phone call"), ("MESSAGE", "E-mail message")),
+    "INVOICE_STATUS": (("N", "New"), ("S", "Sent to client"), ("P", "Paid"), ("D", "Declined")),
+}  # fmt: skip
+
+
 def add_people(world: World) -> None:
     world.users += [_user(world, place + 1, person) for place, person in enumerate(STAFF)]
-    for number, name, parent, head in DEPARTMENTS:
-        row: dict[str, Any] = {"ID": number, "NAME": name, "SORT": 500}
-        world.departments.append(row | ({"PARENT": parent} if parent else {}) | {"UF_HEAD": head})
+    for number, (name, last_name, gender, position, kind, active) in enumerate(OUTSIDERS, len(STAFF) + 1):
+        person = _user(world, number, (name, last_name, gender, position, 0, active))
+        world.users.append(person | {"UF_DEPARTMENT": [], "USER_TYPE": kind})
+    world.extranet_of_owner.add(len(STAFF) + 1)
+    for code, name, parent, head in DEPARTMENTS:
+        department: dict[str, Any] = {"ID": code, "NAME": name, "SORT": 500}
+        world.departments.append(department | ({"PARENT": parent} if parent else {}) | {"UF_HEAD": head})
     world.currencies += [_currency(world, row) for row in CURRENCIES]
     for code, (name, values) in DIRECTORIES.items():
         add_directory(world, code, name, values)
+    for code, values in UNNAMED_DIRECTORIES.items():
+        add_statuses(world, code, values)
 
 
 def _user(world: World, number: int, person: tuple[str, str, str, str, int, bool]) -> dict[str, Any]:
     name, last_name, gender, position, department, active = person
-    joined = STORY_START + number * 11 * DAY
+    joined = world.story.start + number * 11 * DAY
     return {
         "ID": str(number), "ACTIVE": active, "NAME": name, "LAST_NAME": last_name, "SECOND_NAME": "",
         "EMAIL": f"user{number}@example.com", "LAST_LOGIN": iso(joined + 300 * DAY, world.zone),
@@ -75,5 +94,5 @@ def _user(world: World, number: int, person: tuple[str, str, str, str, int, bool
 def _currency(world: World, row: tuple[str, ...]) -> dict[str, Any]:
     names = ("CURRENCY", "AMOUNT_CNT", "AMOUNT", "SORT", "BASE", "FULL_NAME", "FORMAT_STRING")
     return dict(zip(names, row, strict=True)) | {
-        "LID": "en", "DEC_POINT": ".", "THOUSANDS_SEP": "&nbsp;", "DECIMALS": "2", "DATE_UPDATE": iso(STORY_START, world.zone),
+        "LID": "en", "DEC_POINT": ".", "THOUSANDS_SEP": "&nbsp;", "DECIMALS": "2", "DATE_UPDATE": iso(world.story.start, world.zone),
     }  # fmt: skip

@@ -15,6 +15,10 @@ from bitrix24_source.sandbox.model.world import BUILT_IN, World
 from .deterministic import DAY, constant, drawn, iso, iso_date, mix, salt
 from .stages import title_of
 
+# A stage lies in the table too, but rows of a type without stages leave it out.
+OUTSIDE_THE_TABLE = {"stageId", "contactIds", "contacts", "observers"}
+COMMUNICATION = ("lastCommunicationCallTime", "lastCommunicationEmailTime", "lastCommunicationImolTime",
+                 "lastCommunicationWebformTime")  # fmt: skip
 UTM = ("utmSource", "utmMedium", "utmCampaign", "utmContent", "utmTerm")
 
 
@@ -26,12 +30,21 @@ class SystemFields:
         self._users = [int(user["ID"]) for user in world.users] or [1]
 
     def write(self) -> None:
+        schema = self.store.schema
         self._always()
         for switch, write in self._by_switch().items():
-            if self.row[switch] == "Y":
-                write()
+            known = set(schema.fields)
+            write()
+            for name in schema.fields.keys() - known:
+                schema.fields[name].feature = switch
+                schema.fields[name].physical = name not in OUTSIDE_THE_TABLE
+            if self.row[switch] != "Y":
+                schema.switch(switch, on=False)
         self._parents()
-        self.store.schema.hidden.update(self._hidden())
+        schema.hidden.update(self._hidden())
+        for name, column in self._untouched().items():
+            if schema.fields[name].feature in schema.features_off:
+                schema.fields[name].column = column
 
     def _by_switch(self) -> dict[str, Callable[[], None]]:
         return {
@@ -64,7 +77,10 @@ class SystemFields:
         self._add("updatedTime", "datetime", "UPDATED_TIME", "Updated at",
                   lambda number: iso(trip(number).updated_at, zone), read_only=True)  # fmt: skip
         self._add("createdBy", "user", "CREATED_BY", "Created by", self._drawn("createdBy", users), read_only=True)
-        self._add("updatedBy", "user", "UPDATED_BY", "Updated by", self._drawn("updatedBy", users), read_only=True)
+        # 0 is a robot or the system.
+        self._add(
+            "updatedBy", "user", "UPDATED_BY", "Updated by", self._drawn("updatedBy", [*users, 0]), read_only=True
+        )
         self._add("assignedById", "user", "ASSIGNED_BY_ID", "Assigned to", self._drawn("assignedById", users))
         self._add(
             "opened", "boolean", "OPENED", "Publicly available", self._drawn("opened", ["Y", "Y", "N"]), required=True
@@ -78,6 +94,9 @@ class SystemFields:
                   self._drawn("lastActivityBy", users), read_only=True)  # fmt: skip
         self._add("lastActivityTime", "datetime", "LAST_ACTIVITY_TIME", "Last activity",
                   lambda number: iso(trip(number).updated_at, zone), read_only=True)  # fmt: skip
+        # The vendor lists this time as a string.
+        self._add("lastCommunicationTime", "string", "LAST_COMMUNICATION_TIME", "Last communication date", constant(None),
+                  read_only=True)  # fmt: skip
 
     def _dates(self) -> None:
         zone, trip = self.world.zone, self.store.trip
@@ -151,13 +170,38 @@ class SystemFields:
                 self.store.schema.add(made)
 
     def _hidden(self) -> dict[str, Callable[[int], Any]]:
-        title = str(self.row["title"])
         utm: dict[str, Callable[[int], Any]] = {name: constant(None) for name in UTM}
         utm["utmSource"] = self._drawn("utmSource", [None, None, None, "google", "yandex"])
         return {
-            "searchContent": lambda number: f"{number} {title} vinabi vina uggcf",
             **utm,
+            **dict.fromkeys(COMMUNICATION, constant(None)),
             "entityTypeId": constant(self.store.schema.entity_type_id),
+            "isRecurring": constant("N"),
+            "opportunityAccount": self._in_account_currency("opportunity"),
+            "taxValueAccount": self._in_account_currency("taxValue"),
+            "accountCurrencyId": constant(self.world.base_currency),
+        }
+
+    def _in_account_currency(self, name: str) -> Callable[[int], Any]:
+        """Looked up when it is needed: the column of the amount depends on whether the feature is on."""
+        fields, world = self.store.schema.fields, self.world
+        return lambda number: world.in_base_currency(fields[name].column(number), fields["currencyId"].column(number))
+
+    def _untouched(self) -> dict[str, Callable[[int], Any]]:
+        """What the columns of a feature hold that has never been on: the defaults of the table."""
+        zone, trip = self.world.zone, self.store.trip
+        return {
+            "begindate": lambda number: iso_date(trip(number).events[0].at, zone),
+            "closedate": lambda number: iso_date(trip(number).events[0].at + 7 * DAY, zone),
+            "companyId": constant(0),
+            "contactId": constant(0),
+            "movedTime": constant(None),
+            "previousStageId": constant(""),
+            "sourceId": constant(None),
+            "sourceDescription": constant(None),
+            "currencyId": constant(self.world.base_currency),
+            "isManualOpportunity": constant("N"),
+            "opportunity": constant(0),
         }
 
 
