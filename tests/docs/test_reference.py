@@ -143,6 +143,18 @@ def test_each_table_is_documented(sandbox_file: Path) -> None:
     assert {name for name in made if not fields_of_items.fullmatch(name)} == listed
 
 
+def test_each_mart_is_documented(sandbox_file: Path) -> None:
+    """`docs/marts.md` lists every mart with exactly its columns."""
+    page = (DOCS / "marts.md").read_text(encoding="utf-8")
+    with duckdb.connect(str(sandbox_file), read_only=True) as database:
+        found = database.sql(
+            "SELECT table_name, string_agg(column_name, ', ' ORDER BY ordinal_position) FROM information_schema.columns "
+            "WHERE table_schema = 'bitrix24' AND starts_with(table_name, 'mart_') GROUP BY table_name"
+        ).fetchall()
+
+    assert {cells[0].strip("`"): cells[2] for cells in rows(page)} == dict(found)
+
+
 def test_each_explained_message_exists() -> None:
     """Every message in `docs/troubleshooting.md` is one that the code can say."""
     package = Path(bitrix24_source.__file__).parent
