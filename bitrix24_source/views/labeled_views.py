@@ -167,7 +167,7 @@ def _problem(where: str, error: Exception, hint: str, kind: type[Bitrix24Error] 
 
 _READ = (
     "entity_type_id", "name", "upper_name", "type", "title", "form_label", "status_type", "settings", "position",
-    "is_multiple", "is_dynamic",
+    "is_multiple", "is_dynamic", "column_type",
 )  # fmt: skip
 
 
@@ -202,4 +202,5 @@ def _field(row: Mapping[str, Any]) -> Field:
         status_type=row.get("status_type"),
         settings=settings if isinstance(settings, Mapping) else {},
         position=row.get("position") or 0,
+        is_excluded=row.get("column_type", "") is None,
     )
