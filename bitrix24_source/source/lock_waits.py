@@ -10,6 +10,7 @@ import dlt
 from ..database_locks import LOCK_SECONDS, LockBudget, blocking_sessions, is_lock_timeout
 from ..errors import causes
 from ..sync import normalized_table
+from .dlt_internals import override_credentials
 
 
 def limit_lock_waits(pipeline: dlt.Pipeline, client: Any) -> None:
@@ -25,7 +26,7 @@ def limit_lock_waits(pipeline: dlt.Pipeline, client: Any) -> None:
     if "lock_timeout" not in options:
         limited = f"{options} -clock_timeout={int(LOCK_SECONDS * 1000)}".strip()
         credentials.query = {**(credentials.query or {}), "options": limited}
-        pipeline.destination.config_params["credentials"] = credentials
+        override_credentials(pipeline, credentials)
 
 
 def tables_in_use(pipeline: dlt.Pipeline, schema: str, tables: Iterable[str]) -> Mapping[str, str]:

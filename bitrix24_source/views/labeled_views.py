@@ -119,31 +119,30 @@ def _in_destination(
 
 def _for_each_table(database: ViewDatabase, act: Callable[[str, int], None]) -> list[Bitrix24Error]:
     """The action for each item table; one that fails does not stop the others."""
-    problems = []
-    for table, entity_type_id in _item_tables(database.stored.tables):
-        try:
-            act(table, entity_type_id)
-        except Exception as error:  # noqa: BLE001 - each driver has errors of its own
-            sessions = database.who_blocks(error)
-            hint = _HINT_LOCKED.format(sessions) if sessions else _HINT_UNCHANGED
-            if database.is_emptied(table + SUFFIX):
-                hint = _HINT_EMPTIED
-            problems.append(
-                _problem(f"view {table}{SUFFIX}", error, hint, UnavailableError if sessions else ConfigError)
-            )
-    return problems
+    attempts = (
+        _attempt(database, table + SUFFIX, lambda: act(table, entity_type_id))  # noqa: B023 - called at once
+        for table, entity_type_id in _item_tables(database.stored.tables)
+    )
+    return [problem for problem in attempts if problem]
 
 
 def _for_each_mart(database: ViewDatabase, marts: Iterable[str], act: Callable[[str], None]) -> list[Bitrix24Error]:
     """The action for each mart; one that fails does not stop the others."""
-    problems = []
-    for mart in marts:
-        try:
-            act(mart)
-        except Exception as error:  # noqa: BLE001 - each driver has errors of its own
-            hint = _HINT_EMPTIED if database.is_emptied(mart) else _HINT_UNCHANGED
-            problems.append(_problem(f"view {mart}", error, hint))
-    return problems
+    attempts = (_attempt(database, mart, lambda: act(mart)) for mart in marts)  # noqa: B023 - called at once
+    return [problem for problem in attempts if problem]
+
+
+def _attempt(database: ViewDatabase, view: str, act: Callable[[], None]) -> Bitrix24Error | None:
+    """Acts on one view; what is in the way becomes a problem that names it."""
+    try:
+        act()
+    except Exception as error:  # noqa: BLE001 - each driver has errors of its own
+        sessions = database.who_blocks(error)
+        hint = _HINT_LOCKED.format(sessions) if sessions else _HINT_UNCHANGED
+        if database.is_emptied(view):
+            hint = _HINT_EMPTIED
+        return _problem(f"view {view}", error, hint, UnavailableError if sessions else ConfigError)
+    return None
 
 
 def _read_zone(database: ViewDatabase) -> Zone:
