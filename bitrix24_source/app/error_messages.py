@@ -22,6 +22,9 @@ _LOCKED = ("Could not set lock on file", "because it is being used by another pr
 _CUT_OFF = "Could not read enough bytes from file"
 """DuckDB's words for a file that is shorter than it should be"""
 
+_INSUFFICIENT_PRIVILEGE = "42501"
+"""PostgreSQL's code for a right that the role does not have"""
+
 
 def to_user_error(error: BaseException, destination: str) -> Bitrix24Error:
     """One sentence for an error of dlt or of this machine; ours where one of ours is the cause."""
@@ -62,12 +65,22 @@ def to_user_error(error: BaseException, destination: str) -> Bitrix24Error:
     if any(isinstance(cause, (ImportError, MissingDependencyException, ConfigurationException)) for cause in chain):
         return _missing_setup(chain, text, destination)
     if any(isinstance(cause, (DatabaseException, DestinationException)) for cause in chain):
-        return ConfigError(
-            f"the destination refused the load ({text})",
-            f"destination {destination}",
-            "mend it and run again, or load everything anew with bitrix24 load --full-refresh",
-        )
+        return _refused(chain, text, destination)
     return Bitrix24Error(f"the load failed ({text})", where, "run again; if it stays, report it")
+
+
+def _refused(chain: Sequence[BaseException], text: str, destination: str) -> ConfigError:
+    if any(getattr(cause, "pgcode", None) == _INSUFFICIENT_PRIVILEGE for cause in chain):
+        return ConfigError(
+            f"the database role lacks a right ({text})",
+            f"destination {destination}",
+            "grant it CREATE on the database, or give it the schemas <dataset> and <dataset>_staging to own, then run again",
+        )
+    return ConfigError(
+        f"the destination refused the load ({text})",
+        f"destination {destination}",
+        "mend it and run again, or load everything anew with bitrix24 load --full-refresh",
+    )
 
 
 def _missing_setup(chain: Sequence[BaseException], text: str, destination: str) -> ConfigError:
