@@ -42,7 +42,7 @@ types: $(READY) ## mypy --strict
 	@$(BIN)/mypy
 
 docs: $(READY) ## the documentation as a site in site/; `make docs DOCS=serve` shows it while you write
-	@$(BIN)/mkdocs $(if $(DOCS),$(DOCS),build --strict --quiet)
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs $(if $(DOCS),$(DOCS),build --strict --quiet)
 
 audit: $(READY) ## known vulnerabilities of what is installed (skipped where their database cannot be reached)
 	@$(BIN)/python .ci/audit.py

@@ -6,7 +6,6 @@ import contextlib
 import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +13,7 @@ import click
 if TYPE_CHECKING:
     from ..errors import Bitrix24Error
     from ..rest import Client
+    from .run import LoadTarget
 
 
 NOTHING_USABLE, INCOMPLETE, STOPPED = 1, 3, 130
@@ -120,8 +120,14 @@ def spa_info(types: tuple[str, ...], as_json: bool, portal: str | None, sandbox:
 
 
 @cli.command(short_help="One scheduled run: load what is on by default.")
-@click.option("--destination", default="duckdb", show_default=True, metavar="D", help="dlt's name of the destination.")
-@click.option("--dataset", metavar="N", help="Dataset or schema to load into.  [default: bitrix24, or bitrix24_P]")
+@click.option(
+    "--destination", metavar="D", help="dlt's name of the destination.  [default: as configured, else duckdb]"
+)
+@click.option(
+    "--dataset",
+    metavar="N",
+    help="Dataset or schema to load into.  [default: as configured, else bitrix24, or bitrix24_P]",
+)
 @click.option("--resource", "resources", multiple=True, metavar="R", help="Load only this; may be repeated.")
 @click.option("--type", "types", multiple=True, metavar="T", help="Only this smart process; may be repeated.")
 @click.option("--full-refresh", is_flag=True, help="Start over; with --type, for that one alone.")
@@ -131,7 +137,7 @@ def spa_info(types: tuple[str, ...], as_json: bool, portal: str | None, sandbox:
 @portal_option
 @sandbox_option
 def load(
-    destination: str,
+    destination: str | None,
     dataset: str | None,
     resources: tuple[str, ...],
     types: tuple[str, ...],
@@ -146,12 +152,16 @@ def load(
 
     Example: bitrix24 load --destination postgres --dataset crm
     """
-    from ..source import bitrix24, configured_slices  # noqa: PLC0415
+    from ..source import bitrix24, configured_slices, connect  # noqa: PLC0415
     from .run import run_load  # noqa: PLC0415
+    from .summary import summary_lines  # noqa: PLC0415
 
     with _credentials(portal, sandbox) as given:
         slices = configured_slices(portal=portal)
-        source = bitrix24(spa_types=list(types) or None, sweep=sweep, full_refresh=full_refresh, slices=slices, **given)
+        options = {"spa_types": list(types), "sweep": sweep, "full_refresh": full_refresh}
+        given |= {name: value for name, value in options.items() if value}  # what is not given is for the configuration
+        client = connect(**{name: value for name, value in given.items() if name in ("portal", "credentials")})
+        source = bitrix24(client=client, slices=slices, **given)
         _require_known_resources(resources, source.resources)
         try:
             loaded = run_load(
@@ -162,15 +172,23 @@ def load(
                 progress=_progress(progress),
                 slices=slices,
                 views=not no_views,
+                on_start=lambda target: click.echo(_heading(client, target)),
             )
         except KeyboardInterrupt:
             click.echo("bitrix24: stopped - what was committed stays - run again to go on from there", err=True)
             sys.exit(STOPPED)
-    for table, rows in sorted(loaded.rows.items()):
-        click.echo(f"{table:<28} {rows:>10,}")
+        finally:
+            client.close()
+    for line in summary_lines(loaded):
+        click.echo(line)
     if loaded.issues:
         click.echo(f"bitrix24: {loaded.issues} things could not be loaded; see the table load_issues", err=True)
     sys.exit(INCOMPLETE if loaded.issues else 0)
+
+
+def _heading(client: Client, target: LoadTarget) -> str:
+    place = f"{target.destination} {target.location}".rstrip()
+    return f"Loading portal {client.portal} ({client.auth.name}) into {place}, dataset {target.dataset}"
 
 
 @cli.command(short_help="A portal on this machine to try things against.")
@@ -254,21 +272,25 @@ def _stepping(bar: Any) -> Callable[[], None]:
 
 
 def _destination_arguments(
-    destination: str, dataset: str | None, portal: str | None, *, sandbox: bool
+    destination: str | None, dataset: str | None, portal: str | None, *, sandbox: bool
 ) -> dict[str, Any]:
     """Where to load: each portal's items by themselves, and the sandbox's invented ones never where a portal's are."""
-    if not sandbox:
-        from ..source import pipeline_name  # noqa: PLC0415
+    from ..source import configured_pipeline, pipeline_name  # noqa: PLC0415 - as above
 
+    if not sandbox:
         name = pipeline_name(portal)
-        return {"pipeline_name": name, "destination": destination, "dataset": dataset or name}
+        configured = configured_pipeline(name)
+        return {
+            "pipeline_name": name,
+            "destination": destination or configured.destination or "duckdb",
+            "dataset": dataset or configured.dataset or name,
+        }
     from dlt.destinations import duckdb  # noqa: PLC0415 - as above
 
-    own_file = destination == "duckdb"
+    own_file = destination in (None, "duckdb")
     return {
         "pipeline_name": "bitrix24_sandbox",
-        # the whole path: dlt would go on with the file of the folder in which this was first tried
-        "destination": duckdb(str(Path("bitrix24_sandbox.duckdb").absolute())) if own_file else destination,
+        "destination": duckdb("bitrix24_sandbox.duckdb") if own_file else destination,
         "dataset": dataset or ("bitrix24" if own_file else "bitrix24_sandbox"),
     }
 

@@ -18,6 +18,7 @@ from dlt.destinations.exceptions import DestinationConnectionError
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from ..errors import causes, root_message
+from ..source import data_location
 from .error_messages import was_interrupted
 
 log = logging.getLogger("bitrix24_source")
@@ -54,6 +55,30 @@ def load_pending_packages(pipeline: dlt.Pipeline) -> dlt.Pipeline:
             raise
         _say_dropped("A package of an earlier run could not be loaded", error)
         return pipeline.drop()
+    return pipeline
+
+
+_LOCATION = "bitrix24_location"
+"""key in the part of dlt's state that stays on this machine: what the working folder was last used with"""
+
+
+def forget_other_destination(pipeline: dlt.Pipeline) -> dlt.Pipeline:
+    """Gives the working folder up where it was last used with another destination, file, host or dataset.
+
+    Cursors and packages that belong there would be taken for those of this one; dlt compares versions of the state only. The
+    state is then read from this destination, as in a new container.
+    """
+    if pipeline.dev_mode:  # each run has a dataset and a state of its own
+        return pipeline
+    location = "|".join((pipeline.destination.destination_name, data_location(pipeline), pipeline.dataset_name))
+    try:
+        known = pipeline.get_local_state_val(_LOCATION)
+    except KeyError:
+        known = location if pipeline.first_run else ""
+    if known != location:
+        log.info("The working folder was last used with another destination, and is emptied")
+        pipeline = pipeline.drop()
+    pipeline.set_local_state_val(_LOCATION, location)
     return pipeline
 
 

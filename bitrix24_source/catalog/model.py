@@ -84,7 +84,9 @@ class Catalog:
         users, departments, currencies: rows of the methods of these names.
         has_leads: False where the portal runs without them.
         portal: what the portal tells of itself; None where nobody asked.
-        issues: what could not be read.
+        unread: tables whose list could not be read to its end in this run: rows that did not come may still exist.
+        unread_types: by table name, the entityTypeIds whose rows could not be read in this run.
+        issues: what could not be read, in words.
     """
 
     types: tuple[EntityType, ...] = ()
@@ -98,8 +100,14 @@ class Catalog:
     departments: Sequence[Row] = ()
     currencies: Sequence[Row] = ()
     has_leads: bool = True
+    unread: frozenset[str] = frozenset()
+    unread_types: Mapping[str, frozenset[int]] = field(default_factory=dict)
     portal: PortalFacts | None = None
     issues: tuple[Issue, ...] = ()
+
+    def is_unread(self, table: str, entity_type_id: int | None = None) -> bool:
+        """Whether rows of a table, or those of one type in it, may be missing because a call failed in this run."""
+        return table in self.unread or entity_type_id in self.unread_types.get(table, ())
 
     def with_excluded_fields(self, columns_of: Callable[[str], frozenset[str]]) -> Catalog:
         """The same, with fields marked that nobody wants: their columns, by the table that they would be in."""

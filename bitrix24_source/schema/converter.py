@@ -16,13 +16,13 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..rest.php_values import ConversionError, to_int
+from ..rest import ConversionError, numbered_values, to_int
 from .arrow_types import ARROW_TYPES, INTEGER, TIMESTAMP
 from .columns import ColumnMapping, map_columns
 from .fields import UTM_FIELDS, Column, Field
 from .redacted_json import rejected_json
 from .row_wise import convert_each
-from .scalars import is_empty, values_of
+from .scalars import is_empty
 from .vectorized import VECTORIZED
 
 _IGNORED = frozenset({"entityTypeId", "searchContent"})  # the first names the table; the second is nobody's business
@@ -213,7 +213,7 @@ def _as_list(value: Any) -> Sequence[Any]:
     """PHP writes a list with gaps as a map by number, and an empty one in five ways."""
     if value is _ABSENT or is_empty(value) or value is False:
         return ()
-    items = values_of(value)
+    items = numbered_values(value)
     return (value,) if items is None else items
 
 

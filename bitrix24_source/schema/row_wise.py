@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ..rest.php_values import ConversionError, to_int
+from ..rest import ConversionError, to_date, to_int
 from . import scalars
 from .arrow_types import ARROW_TYPES, TEXT
 from .fields import Column, Field, FieldKind
@@ -147,7 +147,7 @@ def _single_column(read: Callable[[Any], Any]) -> Callable[[Any, Field], _Cells]
 
 CONVERTERS: Mapping[FieldKind, Callable[[Any, Field], _Cells]] = {
     "integer": _single_column(to_int), "link": _single_column(scalars.to_reference), "double": _single_column(scalars.to_float),
-    "text": _single_column(scalars.to_text), "boolean": _single_column(scalars.to_bool), "date": _single_column(scalars.to_date),
-    "datetime": _single_column(scalars.to_microseconds), "money": _money, "address": _address, "file": _file, "crm": _crm_link,
+    "text": _single_column(scalars.to_text), "boolean": _single_column(scalars.to_bool), "date": _single_column(to_date),
+    "datetime": _single_column(scalars.to_timestamp_microseconds), "money": _money, "address": _address, "file": _file, "crm": _crm_link,
     "multifield": _multifield, "unknown": _json,
 }  # fmt: skip

@@ -1,27 +1,48 @@
-"""Reads the catalogue once for all catalogue resources of a load package, and only what they need."""
+"""The tables of the catalogue as dlt resources, all made from one reading of the portal.
+
+Their rows are merged, never truncated: whoever reads a table while it is loaded, or after a load has died, sees it as it was
+before or as it is after, and waits for nobody. What could not be read in a run stays as it was.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import dlt
+from dlt.extract import DltResource
 
-from ..catalog import DICTIONARIES, OBJECT_TABLES, SPA_TABLE_NAMES, Catalog, Issue, IssueLog, read_catalog
+from ..catalog import (
+    DICTIONARIES,
+    FIELD_COLUMNS,
+    ISSUES,
+    OBJECT_TABLES,
+    SPA_TABLE_NAMES,
+    Catalog,
+    CatalogTable,
+    Issue,
+    IssueLog,
+    read_catalog,
+)
 from ..errors import ConfigError
 from ..rest import Client
+from ..schema import Column
 from ..sync import (
     ITEM_RESOURCES,
+    MERGE,
+    Exclusions,
     SyncOptions,
     current_collector,
     current_load_id,
     normalized_column,
     normalized_table,
     selected_resources,
+    supports_merge,
 )
 from .destination import check_destination
+from .hints import column_hints
 
 
 class CatalogReader:
@@ -89,6 +110,103 @@ def _request_counter() -> Callable[[], None]:
         collector.update("Bitrix24 requests")
 
     return count
+
+
+def catalog_resource(table: CatalogTable, reader: CatalogReader, excluded: Exclusions) -> DltResource:
+    """The resource of one catalogue table and of its child table."""
+
+    def rows() -> Iterator[Any]:
+        catalog = reader.catalog(table.name)
+        yield from _merged(table, table.name, catalog, excluded)
+        if table.child is not None:
+            yield from _merged(table.child, table.name, catalog, excluded)
+
+    return dlt.resource(
+        rows,
+        name=table.name,
+        write_disposition=MERGE,
+        primary_key=list(table.key),
+        columns=column_hints(_included(table, excluded)),
+    )
+
+
+def issues_resource(reader: CatalogReader) -> DltResource:
+    """The resource of `load_issues`, with what the catalogue's own reading adds to it."""
+
+    def rows() -> Iterator[Any]:
+        catalog = reader.catalog(ISSUES.name)
+        yield dlt.mark.materialize_table_schema()
+        yield issue_rows(catalog.issues)
+
+    return dlt.resource(rows, name=ISSUES.name, write_disposition="append", columns=column_hints(ISSUES.columns))
+
+
+def _merged(table: CatalogTable, resource: str, catalog: Catalog, excluded: Exclusions) -> Iterator[Any]:
+    """All rows of a table at once, so that `add_limit` cannot part them; a table without rows is a table.
+
+    Args:
+        table: the resource's own table, or the child table beside it.
+        resource: the resource, by whose name the catalogue knows what could not be read.
+        catalog: as read in this run.
+        excluded: columns that are left out.
+    """
+    if catalog.is_unread(resource) and not supports_merge() and _is_stored(table.name):
+        return  # the table could only be written anew, without what is missing
+    names = {column.name for column in _included(table, excluded)}
+    hidden = {column.name for column in table.columns} - names
+    unread_types = catalog.unread_types.get(resource, frozenset())
+    found = (row for row in table.rows(catalog) if row.get("entity_type_id") not in unread_types)
+    if table.columns is FIELD_COLUMNS:
+        found = map(with_normalized_names, found)
+    rows: Any = [{name: value for name, value in row.items() if name not in hidden} for row in found]
+    hints: dict[str, Any] = {"write_disposition": _write_disposition(table, resource, catalog)}
+    is_child = table.name != resource
+    if is_child:
+        hints |= {"table_name": table.name, "primary_key": list(table.key)}
+        # The hints of a child table start as a copy of its parent's: only an empty dict takes the columns out again.
+        yield dlt.mark.with_hints([], dlt.mark.make_hints(**hints, columns={}), create_table_variant=True)
+        hints["columns"] = column_hints(_included(table, excluded))
+    yield dlt.mark.with_hints(
+        rows or dlt.mark.materialize_table_schema(), dlt.mark.make_hints(**hints), create_table_variant=is_child
+    )
+
+
+def _write_disposition(table: CatalogTable, resource: str, catalog: Catalog) -> Any:
+    """How the rows that were read take the place of those in the destination.
+
+    dlt deletes the rows in the scope and inserts those that came, in one transaction. A destination without merges has its
+    tables written anew.
+    """
+    if not supports_merge():
+        return "replace"
+    unread_types = catalog.unread_types.get(resource, frozenset())
+    if catalog.is_unread(resource):
+        scope = _rows_that_came(table)
+    elif unread_types and any(column.name == "entity_type_id" for column in table.columns):
+        scope = f"entity_type_id NOT IN ({', '.join(map(str, sorted(unread_types)))}) OR entity_type_id IS NULL"
+    else:
+        scope = "1 = 1"
+    return {**MERGE, "destination_scope": scope}
+
+
+def _rows_that_came(table: CatalogTable) -> str:
+    """A condition for the destination's rows that were read in this run; of a child table, for those of the same parent."""
+    key = table.key[:1] if "position" in table.key else table.key
+    if len(key) == 1:
+        return f"{key[0]} IN (SELECT {key[0]} FROM {{staging_table}})"  # noqa: S608 - our own names
+    same = " AND ".join(f"staged.{name} = {{table}}.{name}" for name in key)
+    return f"EXISTS (SELECT 1 FROM {{staging_table}} AS staged WHERE {same})"  # noqa: S608 - our own names
+
+
+def _included(table: CatalogTable, excluded: Exclusions) -> list[Column]:
+    """The table's columns without those that are left out."""
+    return [column for column in table.columns if column.name not in excluded.columns_of(table.name)]
+
+
+def _is_stored(table: str) -> bool:
+    """Whether an earlier load has written the table."""
+    known = dlt.current.source_schema().tables.get(normalized_table(table), {}) if current_load_id() else {}
+    return bool(known.get("x-normalizer", {}).get("seen-data"))
 
 
 def with_normalized_names(row: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import dlt
@@ -53,6 +54,25 @@ def source_of_portals(
 def pipeline_name(portal: str | None) -> str:
     """Name of a portal's pipeline, and of its dataset."""
     return f"bitrix24_{_checked(portal)}" if portal is not None else "bitrix24"
+
+
+@dataclass(frozen=True)
+class ConfiguredPipeline:
+    """What dlt's configuration says of a pipeline; None where it says nothing."""
+
+    destination: str | None
+    dataset: str | None
+
+
+def configured_pipeline(name: str) -> ConfiguredPipeline:
+    """Destination and dataset as `dlt.pipeline()` would take them from `[pipelines.<name>]`, `[pipelines]` or the top level."""
+    sections = (f"pipelines.{name}.", "pipelines.", "")
+
+    def value(key: str) -> str | None:
+        found = (dlt.config.get(f"{section}{key}", str) for section in sections)
+        return next((text for text in found if text), None)
+
+    return ConfiguredPipeline(value("destination_name") or value("destination_type"), value("dataset_name"))
 
 
 def portal_credentials(portal: str, given: Any = None) -> Bitrix24Credentials:

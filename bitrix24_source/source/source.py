@@ -16,13 +16,12 @@ from dlt.common.configuration.specs.base_configuration import NotResolved
 from dlt.extract import DltResource
 from dlt.extract.source import DltSource
 
-from ..catalog import FIELD_COLUMNS, ISSUES, SPA_TABLES, Catalog, CatalogTable, crm_catalog_tables
+from ..catalog import ISSUES, SPA_TABLES, crm_catalog_tables
 from ..errors import ConfigError
 from ..rest import Client, ClientSettings
 from ..sync import Exclusions, ReconcileSchedule, RunSession, SyncOptions, validate_range
-from .catalog_resources import CatalogReader, issue_rows, with_normalized_names
+from .catalog_resources import CatalogReader, catalog_resource, issues_resource
 from .credentials import Bitrix24Credentials, auth_from_credentials
-from .hints import column_hints
 from .item_resources import list_resources
 from .portals import source_of_portals
 
@@ -110,11 +109,11 @@ def bitrix24(
     reader = CatalogReader(client, options)
     tables = (*SPA_TABLES, *crm_catalog_tables(personal=personal_data))
     resources = [
-        *(_resource(table, reader, options.left_out.columns_of(table.name)) for table in tables),
+        *(catalog_resource(table, reader, options.left_out) for table in tables),
         *list_resources(reader, client, options),
     ]
     yield from _apply_exclusions(resources, options.left_out)
-    yield _issues(reader)
+    yield issues_resource(reader)
 
 
 @with_config(sections=("sources", "bitrix24"), section_arg_name="portal")
@@ -153,44 +152,3 @@ def _apply_exclusions(resources: list[DltResource], left_out: Exclusions) -> lis
     for one in resources:
         one.selected = one.name not in left_out.resources
     return resources
-
-
-def _resource(table: CatalogTable, reader: CatalogReader, left_out: frozenset[str]) -> DltResource:
-    columns = [column for column in table.columns if column.name not in left_out]
-
-    def rows() -> Iterator[Any]:
-        catalog = reader.catalog(table.name)
-        yield dlt.mark.materialize_table_schema()  # a table without rows is a table
-        found = table.rows(catalog)
-        if table.columns is FIELD_COLUMNS:
-            found = map(with_normalized_names, found)
-        yield [{name: row[name] for name in row if name not in left_out} for row in found]
-        if table.child is not None:
-            yield _child_rows(table.child, catalog)
-
-    return dlt.resource(
-        rows,
-        name=table.name,
-        write_disposition="replace",
-        primary_key=list(table.key),
-        columns=column_hints(columns),
-    )
-
-
-def _child_rows(child: CatalogTable, catalog: Catalog) -> Any:
-    made = dlt.mark.make_hints(
-        table_name=child.name,
-        write_disposition="replace",
-        primary_key=list(child.key),
-        columns=column_hints(child.columns),
-    )
-    return dlt.mark.with_hints(list(child.rows(catalog)), made, create_table_variant=True)
-
-
-def _issues(reader: CatalogReader) -> DltResource:
-    def rows() -> Iterator[Any]:
-        catalog = reader.catalog(ISSUES.name)
-        yield dlt.mark.materialize_table_schema()
-        yield issue_rows(catalog.issues)
-
-    return dlt.resource(rows, name=ISSUES.name, write_disposition="append", columns=column_hints(ISSUES.columns))

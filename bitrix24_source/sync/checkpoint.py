@@ -9,67 +9,83 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, MutableMapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from ..reader import IdRange, ListQuery, StoredRange
 from .options import ReconcileSchedule
 
+STORED_KEYS = {
+    "cursor": "cursor",
+    "clock_skew": "ahead",
+    "high_water_id": "max_id",
+    "full_read_started": "began",
+    "remaining_ranges": "parts",
+    "reconciled_at": "swept_at",
+    "runs_since": "runs",
+    "selection": "selection",
+}
+"""Attributes of a `Checkpoint` and the keys that they are stored under: renaming a key makes every pipeline start over."""
+
 
 @dataclass
 class Checkpoint:
-    """One type, as of the last committed load.
+    """One stream, as of the last committed load.
 
     Attributes:
-        cursor: when its last finished reading began, by the portal's clock, ISO 8601; empty before the first one.
-        ahead: by how many seconds the portal's clock was then ahead of ours.
-        max_id: the highest id ever read.
-        began: when an unfinished full reading began; empty when there is none.
-        parts: stretches of ids that it has left.
-        swept_at: when its ids were last compared with the destination's.
-        runs: since then.
+        cursor: when its last finished read began, by the portal's clock, ISO 8601; empty before the first one.
+        clock_skew: by how many seconds the portal's clock was then ahead of ours.
+        high_water_id: the highest id ever read.
+        full_read_started: when an unfinished full read began; empty when there is none.
+        remaining_ranges: id ranges that it still has to cover.
+        reconciled_at: when its ids were last compared with the destination's.
+        runs_since: runs since then.
         selection: fingerprint of filter and selected fields; another one means another table content.
     """
 
     cursor: str = ""
-    ahead: float | None = None
-    max_id: int = 0
-    began: str = ""
-    parts: list[StoredRange] = field(default_factory=list)
-    swept_at: str = ""
-    runs: int = 0
+    clock_skew: float | None = None
+    high_water_id: int = 0
+    full_read_started: str = ""
+    remaining_ranges: list[StoredRange] = field(default_factory=list)
+    reconciled_at: str = ""
+    runs_since: int = 0
     selection: str = ""
 
     @classmethod
-    def of(cls, state: Mapping[str, Any], type_id: int, items: ListQuery) -> Checkpoint:
-        """What the state holds; nothing where it is about another selection."""
-        kept = state.get("types", {}).get(str(type_id), {})
-        known = {name: kept[name] for name in cls.__dataclass_fields__ if name in kept}
-        memory = cls(**known)
+    def from_state(cls, state: Mapping[str, Any], entity_type_id: int, items: ListQuery) -> Checkpoint:
+        """What the state of a resource holds; a new one where that is about another selection."""
+        stored = state.get("types", {}).get(str(entity_type_id), {})
         selection = fingerprint(items)
-        return memory if memory.selection == selection else cls(selection=selection)
+        if stored.get("selection", "") != selection:
+            return cls(selection=selection)
+        return cls(**{name: stored[key] for name, key in STORED_KEYS.items() if key in stored})
 
-    def keep(self, state: MutableMapping[str, Any], type_id: int) -> None:
-        state.setdefault("types", {})[str(type_id)] = asdict(self)
+    def to_state(self, state: MutableMapping[str, Any], entity_type_id: int) -> None:
+        """Writes it into the state of a resource."""
+        stored = {key: getattr(self, name) for name, key in STORED_KEYS.items()}
+        state.setdefault("types", {})[str(entity_type_id)] = stored
 
     @property
     def has_unfinished_full_read(self) -> bool:
-        return bool(self.began and self.parts)
+        return bool(self.full_read_started and self.remaining_ranges)
 
     def ranges(self, items: ListQuery) -> list[IdRange]:
         """What a full reading has left, or all of it."""
         if not self.has_unfinished_full_read:
-            return [IdRange(items, known=self.max_id)]
-        return [IdRange.from_stored(items, part) for part in self.parts]
+            return [IdRange(items, known=self.high_water_id)]
+        return [IdRange.from_stored(items, part) for part in self.remaining_ranges]
 
     def is_sweep_due(self, now: datetime, schedule: ReconcileSchedule) -> bool:
         """Whether ids should be compared in this run."""
-        if schedule.now or not self.swept_at:
+        if schedule.now or not self.reconciled_at:
             return True
-        if schedule.runs and self.runs + 1 >= schedule.runs:
+        if schedule.runs and self.runs_since + 1 >= schedule.runs:
             return True
-        return bool(schedule.hours) and now - datetime.fromisoformat(self.swept_at) >= timedelta(hours=schedule.hours)
+        return bool(schedule.hours) and now - datetime.fromisoformat(self.reconciled_at) >= timedelta(
+            hours=schedule.hours
+        )
 
     def since(self, overlap: timedelta) -> datetime:
         """What changed from here on is read again."""
@@ -80,7 +96,7 @@ class Checkpoint:
 
         Either the clock stands before the cursor, or it has lost ground against ours.
         """
-        lost = timedelta(seconds=self.ahead - ahead) if self.ahead is not None else timedelta()
+        lost = timedelta(seconds=self.clock_skew - ahead) if self.clock_skew is not None else timedelta()
         return max(timedelta(), lost, datetime.fromisoformat(self.cursor) - now)
 
 

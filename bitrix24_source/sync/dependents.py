@@ -55,9 +55,9 @@ class DependentStream(Stream):
 
     def look_for_parent_stream(self) -> None:
         """Follows, where both have read the same so far."""
-        self.shares_parent_read = self.parent_stream is not None and _progress(self.parent_stream.memory) == _progress(
-            self.memory
-        )
+        self.shares_parent_read = self.parent_stream is not None and _progress(
+            self.parent_stream.checkpoint
+        ) == _progress(self.checkpoint)
 
     def observe_parents(self, owners: pa.Array, rows: Sequence[Row]) -> ChildBatch:
         """Rows of owners: it is the turn of those that do not bring with them what is theirs."""
@@ -84,12 +84,15 @@ class DependentStream(Stream):
     def adopt_parent_progress(self) -> None:
         """Both have read the same now."""
         if self.parent_stream is not None and self.shares_parent_read:
-            self.memory = replace(self.memory, **_progress(self.parent_stream.memory))
+            self.checkpoint = replace(self.checkpoint, **_progress(self.parent_stream.checkpoint))
 
 
-def _progress(memory: Checkpoint) -> dict[str, Any]:
+def _progress(checkpoint: Checkpoint) -> dict[str, Any]:
     """How far a list was read."""
-    return {name: getattr(memory, name) for name in ("cursor", "ahead", "began", "parts", "max_id")}
+    return {
+        name: getattr(checkpoint, name)
+        for name in ("cursor", "clock_skew", "full_read_started", "remaining_ranges", "high_water_id")
+    }
 
 
 MAX_BUFFERED_CHILDREN = 2_000

@@ -70,7 +70,7 @@ class SyncRun:
         """why the portal cannot be asked any further in this round"""
 
     def batches(self, catalog: Catalog, wanted: Callable[[str], bool] = lambda _resource: True) -> TableStream:
-        """Everything for dlt: hints, tables, marks; keeps the memory of what it finished.
+        """Everything for dlt: hints, tables, marks; keeps the checkpoint of what it finished.
 
         Args:
             catalog: what the portal has.
@@ -197,7 +197,10 @@ class SyncRun:
         one.rows += len(ids)
         one.max_id = max(one.max_id, *ids.to_pylist())
         if role == "all":
-            one.memory.parts, one.memory.max_id = list(what.parts), max(one.memory.max_id, one.max_id)
+            one.checkpoint.remaining_ranges, one.checkpoint.high_water_id = (
+                list(what.parts),
+                max(one.checkpoint.high_water_id, one.max_id),
+            )
             self._count(len(ids))
         yield from self._stored(one, what.rows, ids)
         self._say_what_is_left(one, what)
@@ -214,7 +217,7 @@ class SyncRun:
 
     def _check_bound(self, one: Stream, rows: Sequence[Row]) -> None:
         """Rows older than the bound mean that the portal ignored the filter: nothing is lost, but much is read in vain."""
-        if one.warned or not filter_was_ignored(one.items, rows, one.memory.since(self._options.overlap)):
+        if one.warned or not filter_was_ignored(one.items, rows, one.checkpoint.since(self._options.overlap)):
             return
         one.warned = True
         error = PortalError(f"the portal ignores the filter on {one.items.updated_field}", one.items.method)
@@ -230,13 +233,17 @@ class SyncRun:
 
     def _on_stream_complete(self, one: Stream) -> TableStream:
         """Everything asked of the list came: the moment when its reading began is the next cursor."""
-        memory = one.memory
+        checkpoint = one.checkpoint
         if one.role == "all":
-            memory.cursor = memory.began
+            checkpoint.cursor = checkpoint.full_read_started
         elif self._moment is not None:
-            memory.cursor, memory.ahead = self._moment.now.isoformat(), self._moment.ahead
-        memory.began, memory.parts, memory.max_id = "", [], max(memory.max_id, one.max_id)
-        memory.runs += 1
+            checkpoint.cursor, checkpoint.clock_skew = self._moment.now.isoformat(), self._moment.ahead
+        checkpoint.full_read_started, checkpoint.remaining_ranges, checkpoint.high_water_id = (
+            "",
+            [],
+            max(checkpoint.high_water_id, one.max_id),
+        )
+        checkpoint.runs_since += 1
         self._options.session.seen.pop(one.key, None)
         if one.sweeps and current_load_id():
             yield from self._reconcile(one)
@@ -256,7 +263,10 @@ class SyncRun:
             lacking = restored_ids if one.items.filter else missing_ids
             ids = lacking(self._held, table.name, one.seen, one.came)
             self._missing |= dict.fromkeys(one.items.by_ids(ids), one)
-        one.memory.runs, one.memory.swept_at = 0, (self._moment.now if self._moment else now).isoformat()
+        one.checkpoint.runs_since, one.checkpoint.reconciled_at = (
+            0,
+            (self._moment.now if self._moment else now).isoformat(),
+        )
 
     def _reread_by_id(self, lists: Mapping[ListQuery, Stream]) -> TableStream:
         """Some rows by their ids."""

@@ -52,33 +52,33 @@ def plan_stream(
     """What to read of one list; None for a spelling says that changes cannot be asked for in this round."""
     if not one.remembers or (one.asks_for_changes and spelling is None):
         return [("all", id_range) for id_range in _full_read_tasks(one, moment, options.session)]
-    memory = one.memory
+    checkpoint = one.checkpoint
     one.role = "changed"
-    planned: list[tuple[ReadMode, IdRange]] = [("new", IdRange(_own(one, one.items), after=memory.max_id))]
-    if memory.max_id and one.asks_for_changes and spelling is not None:
-        overlap = options.overlap + memory.clock_regression(moment.now, moment.ahead)
-        since = memory.since(overlap).astimezone(moment.now.tzinfo)
+    planned: list[tuple[ReadMode, IdRange]] = [("new", IdRange(_own(one, one.items), after=checkpoint.high_water_id))]
+    if checkpoint.high_water_id and one.asks_for_changes and spelling is not None:
+        overlap = options.overlap + checkpoint.clock_regression(moment.now, moment.ahead)
+        since = checkpoint.since(overlap).astimezone(moment.now.tzinfo)
         changed = replace(one.items, filter={**one.items.filter, **spelling.since(one.items, since)})
-        planned.append(("changed", IdRange(_own(one, changed), upper=memory.max_id)))
-    one.sweeps = one.is_swept and memory.is_sweep_due(moment.now, options.sweep)
+        planned.append(("changed", IdRange(_own(one, changed), upper=checkpoint.high_water_id)))
+    one.sweeps = one.is_swept and checkpoint.is_sweep_due(moment.now, options.sweep)
     if one.sweeps:  # of all ids, whatever is filtered: an item that the filter leaves out is not gone
         ids = replace(one.items, filter={}, select=(one.items.id_field,), extra_select=())
-        planned.append(("ids", IdRange(_own(one, ids), known=memory.max_id)))
+        planned.append(("ids", IdRange(_own(one, ids), known=checkpoint.high_water_id)))
     return planned
 
 
 def _full_read_tasks(one: Stream, moment: SyncStart, session: RunSession) -> Sequence[IdRange]:
     """All rows, or what a slice left of them. Who has seen all ids by then knows as well which are gone."""
     one.role = "all"
-    memory = one.memory
-    one.resumes = memory.has_unfinished_full_read and one.key not in session.seen
+    checkpoint = one.checkpoint
+    one.resumes = checkpoint.has_unfinished_full_read and one.key not in session.seen
     one.sweeps = one.is_swept and not one.resumes and not one.items.filter
     if one.sweeps:
         one.seen = session.seen.setdefault(one.key, [])
-    if not memory.has_unfinished_full_read:
-        memory.began, memory.ahead = moment.now.isoformat(), moment.ahead
-    ranges = memory.ranges(_own(one, one.items))
-    memory.parts = [id_range.to_stored() for id_range in ranges]
+    if not checkpoint.has_unfinished_full_read:
+        checkpoint.full_read_started, checkpoint.clock_skew = moment.now.isoformat(), moment.ahead
+    ranges = checkpoint.ranges(_own(one, one.items))
+    checkpoint.remaining_ranges = [id_range.to_stored() for id_range in ranges]
     return ranges
 
 
@@ -101,7 +101,7 @@ def _spellings(
 
 
 def _spelling(client: Client, streams: Sequence[Stream], moment: SyncStart, issues: IssueLog) -> TimeFormat | None:
-    set_back = max(one.memory.clock_regression(moment.now, moment.ahead) for one in streams)
+    set_back = max(one.checkpoint.clock_regression(moment.now, moment.ahead) for one in streams)
     known = next((name for one in streams if (name := one.state.get("spelling", ""))), "")
     trust = choose_time_format(client, [one.items for one in streams], set_back, known)
     if trust.trouble:

@@ -39,7 +39,7 @@ class Stream:
 
     state: State = field(default_factory=dict)
     """of its resource, as dlt keeps it"""
-    memory: Checkpoint = field(default_factory=Checkpoint)
+    checkpoint: Checkpoint = field(default_factory=Checkpoint)
     role: ReadMode = "all"
     open: set[ListQuery] = field(default_factory=set)
     """its lists that are not read to the end"""
@@ -82,8 +82,8 @@ class Stream:
     def remembers(self) -> bool:
         """It was read before, so that what is new can be asked for, and what changed where rows tell."""
         return (
-            bool(self.memory.cursor)
-            and not self.memory.has_unfinished_full_read
+            bool(self.checkpoint.cursor)
+            and not self.checkpoint.has_unfinished_full_read
             and (self.has_time or not self.items.updated_field)
         )
 
@@ -97,7 +97,7 @@ class Stream:
         """There is something left; or it was read by two runs, between which items may have gone."""
         is_done = self.role == "all" and not self.open
         again = is_done and self.resumes and self.is_swept and not self.items.filter
-        return not self.failed and (self.memory.has_unfinished_full_read or again)
+        return not self.failed and (self.checkpoint.has_unfinished_full_read or again)
 
     def empty_tables(self, stored: Mapping[str, Any]) -> Iterator[Any]:
         """Its tables of which nothing came and that the destination does not have."""
@@ -107,9 +107,9 @@ class Stream:
     def recall(self, state: State, *, is_first_slice: bool) -> None:
         """What earlier runs left to know of it."""
         self.state = state
-        self.memory = Checkpoint.of(state, self.items.entity_type_id, self.items)
+        self.checkpoint = Checkpoint.from_state(state, self.items.entity_type_id, self.items)
         if self.restarts and is_first_slice:
-            self.memory = Checkpoint(selection=self.memory.selection)
+            self.checkpoint = Checkpoint(selection=self.checkpoint.selection)
 
     def without_extra_select(self, items: ListQuery) -> ListQuery:
         """Takes the place of one of its lists, and asks for nothing besides."""
@@ -119,4 +119,4 @@ class Stream:
 
     def remember(self) -> None:
         """For later runs."""
-        self.memory.keep(self.state, self.items.entity_type_id)
+        self.checkpoint.to_state(self.state, self.items.entity_type_id)

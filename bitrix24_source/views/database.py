@@ -13,12 +13,12 @@ from dlt.destinations.job_client_impl import SqlJobClientBase
 from dlt.destinations.sql_client import SqlClientBase
 from sqlglot import exp
 
+from ..database_locks import LOCK_SECONDS, LockBudget, blocking_sessions, is_lock_timeout
+from ..errors import causes
 from .column_names import NameRules
 from .lookups import column
 from .query import StoredTables
 
-LOCK_SECONDS: float = 5
-"""how long PostgreSQL may wait for those who read a view, and new readers for it meanwhile"""
 INVALID_TABLE_DEFINITION = "42P16"
 """PostgreSQL's code for a view that would lose, rename or retype a column if it were replaced in place"""
 DIALECTS_WITHOUT_NULL_JOINS = frozenset({"clickhouse"})
@@ -42,6 +42,7 @@ class ViewDatabase:
         caps = client.capabilities
         self._has_transactions = caps.supports_ddl_transactions
         self._dialect = caps.sqlglot_dialect or ""
+        self._locks = LockBudget()
         self.stored = _stored(client)
 
     @staticmethod
@@ -106,6 +107,12 @@ class ViewDatabase:
             return
         self._execute(self._emptied(view), f"COMMENT ON VIEW {self._sql(view)} IS '{EMPTIED}'")
 
+    def who_blocks(self, error: Exception) -> str:
+        """The sessions that a statement waited for in vain; empty where it failed for another reason."""
+        if not is_lock_timeout(causes(error)):
+            return ""
+        return blocking_sessions(self._client.execute_sql, self._client.fully_qualified_dataset_name(quote=False))
+
     def is_emptied(self, name: str) -> bool:
         """Whether `drop` could only empty the view, and nobody filled it since."""
         return self._dialect == "postgres" and self._mark(self.stored.table(name)) == EMPTIED
@@ -119,11 +126,17 @@ class ViewDatabase:
 
     def _execute(self, *statements: str) -> None:
         """All of them or none, as far as the destination goes."""
-        with self._client.begin_transaction() if self._has_transactions else nullcontext():
-            if self._dialect == "postgres":
-                self._client.execute_sql(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
-            for statement in statements:
-                self._client.execute_sql(statement)
+        wait = self._locks.next_wait(LOCK_SECONDS)
+        try:
+            with self._client.begin_transaction() if self._has_transactions else nullcontext():
+                if self._dialect == "postgres":
+                    self._client.execute_sql(f"SET LOCAL lock_timeout = {int(wait * 1000)}")
+                for statement in statements:
+                    self._client.execute_sql(statement)
+        except Exception as error:
+            if is_lock_timeout(causes(error)):
+                self._locks.spend(wait)
+            raise
 
     def _mark(self, view: exp.Table) -> str:
         """What was written on the view when it was made: its query cannot be compared, PostgreSQL rewrites it."""

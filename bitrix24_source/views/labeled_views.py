@@ -29,6 +29,7 @@ SUFFIX = "_labeled"
 _HINT_UNCHANGED = (
     "it is as it was before: what stands on it, or reads it for long, is in its way; drop that, then load again"
 )
+_HINT_LOCKED = "it is as it was before; end the transaction of {}, and the next load changes it"
 _HINT_EMPTIED = "it has no rows until what stands on it is dropped and the next load has made it anew"
 
 
@@ -120,7 +121,10 @@ def _for_each_table(database: ViewDatabase, act: Callable[[str, int], None]) -> 
         try:
             act(table, entity_type_id)
         except Exception as error:  # noqa: BLE001 - each driver has errors of its own
-            hint = _HINT_EMPTIED if database.is_emptied(table + SUFFIX) else _HINT_UNCHANGED
+            sessions = database.who_blocks(error)
+            hint = _HINT_LOCKED.format(sessions) if sessions else _HINT_UNCHANGED
+            if database.is_emptied(table + SUFFIX):
+                hint = _HINT_EMPTIED
             problems.append(_problem(f"view {table}{SUFFIX}", error, hint))
     return problems
 

@@ -185,14 +185,14 @@ def test_ids_are_compared_once_a_day(clock, spas, job):
 )
 def test_the_schedule_of_sweeps(clock, schedule, expected):
     """By hours, by runs, never, or now."""
-    memory = Checkpoint(swept_at=clock.now().isoformat())
+    checkpoint = Checkpoint(reconciled_at=clock.now().isoformat())
     sweeps = []
     for _ in range(6):
         clock.advance(8 * HOUR)
-        sweeps.append(memory.is_sweep_due(clock.now(), schedule))
-        memory.runs += 1
+        sweeps.append(checkpoint.is_sweep_due(clock.now(), schedule))
+        checkpoint.runs_since += 1
         if sweeps[-1]:
-            memory.runs, memory.swept_at = 0, clock.now().isoformat()
+            checkpoint.runs_since, checkpoint.reconciled_at = 0, clock.now().isoformat()
 
     assert expected == sweeps
 

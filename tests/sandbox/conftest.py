@@ -11,6 +11,17 @@ import pytest
 
 from bitrix24_source.sandbox import Clock, Portal
 
+# Keys that rows of smart processes have beyond crm.item.fields, whatever features are on.
+UNLISTED = {
+    "utmSource", "utmMedium", "utmCampaign", "utmContent", "utmTerm", "entityTypeId", "isRecurring", "opportunityAccount",
+    "taxValueAccount", "accountCurrencyId", "lastCommunicationCallTime", "lastCommunicationEmailTime",
+    "lastCommunicationImolTime", "lastCommunicationWebformTime",
+}  # fmt: skip
+# Columns of the item's table that stay in rows while their feature is off.
+LASTING = {
+    "begindate", "closedate", "companyId", "contactId", "opportunity", "isManualOpportunity", "taxValue", "currencyId",
+    "mycompanyId", "sourceId", "sourceDescription", "previousStageId", "movedTime", "movedBy",
+}  # fmt: skip
 Ask = Callable[..., dict[str, Any]]
 
 

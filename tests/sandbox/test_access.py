@@ -25,12 +25,12 @@ def refresh(portal, **changes):
 
 
 def test_a_wrong_or_expired_webhook(portal, ask):
-    """Both are 401 NO_AUTH_FOUND."""
+    """Both are 401 INVALID_CREDENTIALS."""
     wrong = portal.handle("POST", "/rest/1/wrong/profile")
     portal.expire_webhook()
 
-    assert orjson.loads(wrong.body)["error"] == "NO_AUTH_FOUND"
-    assert (ask("profile")["status"], ask("profile")["error"]) == (401, "NO_AUTH_FOUND")
+    assert orjson.loads(wrong.body)["error"] == "INVALID_CREDENTIALS"
+    assert (ask("profile")["status"], ask("profile")["error"]) == (401, "INVALID_CREDENTIALS")
 
 
 def test_a_refresh_gives_a_pair_and_kills_the_old_token(portal):
@@ -70,11 +70,11 @@ def test_the_token_endpoint_refuses(portal, changes, error):
 
 
 def test_an_unpaid_plan(portal, ask):
-    """The token server says PAYMENT_REQUIRED, the portal that REST is for commercial plans."""
+    """The token server says PAYMENT_REQUIRED, the portal that REST needs a subscription."""
     portal.access.commercial_plan = False
 
     assert refresh(portal)["error"] == "PAYMENT_REQUIRED"
-    assert (ask("profile")["status"], ask("profile")["error"]) == (403, "ACCESS_DENIED")
+    assert (ask("profile")["status"], ask("profile")["error"]) == (401, "ACCESS_DENIED")
 
 
 def test_access_tokens_live_an_hour_by_the_portals_clock(portal, clock):
@@ -129,11 +129,11 @@ def test_the_token_goes_into_the_body_or_the_query_not_a_header(portal):
 
 
 def test_a_missing_scope(portal, ask):
-    """403 insufficient_scope; userfieldconfig without crm has an empty code and says it in words."""
+    """401 insufficient_scope; userfieldconfig without crm has an empty code and says it in words."""
     portal.set_scopes({"userfieldconfig"})
     fields = ask("userfieldconfig.list", moduleId="crm")
 
-    assert (ask("crm.type.list")["status"], ask("crm.type.list")["error"]) == (403, "insufficient_scope")
+    assert (ask("crm.type.list")["status"], ask("crm.type.list")["error"]) == (401, "insufficient_scope")
     assert (fields["error"], fields["error_description"]) == ("", "The current method required more scopes. (crm)")
     assert ask("scope")["result"] == ["userfieldconfig"]
     assert ask("method.get", name="crm.type.list")["result"] == {"isExisting": True, "isAvailable": False}
@@ -187,7 +187,7 @@ def test_some_methods_need_an_application(portal, ask):
     token = refresh(portal)["access_token"]
     text = "Access denied! Application context required"
 
-    for method in ("app.info", "event.get", "bizproc.robot.list", "crm.automation.trigger.list"):
+    for method in ("app.info", "bizproc.robot.list", "crm.automation.trigger.list"):
         assert ask(method)["error_description"] == text
         assert by_token(portal, token, method)["status"] == 200
     assert ask("batch", cmd={"a": "app.info"})["result"]["result_error"]["a"]["error_description"] == text

@@ -55,7 +55,7 @@ def test_a_failed_command_does_not_stop_the_others(ask):
     answer = ask("batch", cmd={"bad": "crm.type.get?id=999", "good": "profile"})
 
     assert answer["status"] == 200
-    assert answer["result"]["result_error"] == {"bad": {"error": 0, "error_description": "Smart process not found"}}
+    assert answer["result"]["result_error"] == {"bad": {"error": "0", "error_description": "Smart process not found"}}
     assert set(answer["result"]["result"]) == {"good"}
 
 

@@ -25,11 +25,11 @@ def test_errors_are_flat(ask):
     }  # fmt: skip
 
 
-def test_unknown_type_by_id_has_the_falsy_code_zero(ask):
-    """crm.type.get says `error: 0`, which is an error all the same."""
+def test_unknown_type_by_id_has_the_code_zero(ask):
+    """crm.type.get says `error: "0"`, as a text."""
     answer = ask("crm.type.get", id=99999)
 
-    assert (answer["status"], answer["error"]) == (400, 0)
+    assert (answer["status"], answer["error"]) == (400, "0")
 
 
 def test_total_and_next_stand_beside_the_result(ask):

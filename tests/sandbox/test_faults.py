@@ -109,7 +109,7 @@ def test_cut_json_and_bad_bytes(portal, post):
 
 
 @pytest.mark.parametrize(
-    ("code", "status"), [("QUERY_LIMIT_EXCEEDED", 503), ("OPERATION_TIME_LIMIT", 429), ("OVERLOAD_LIMIT", 503)]
+    ("code", "status"), [("QUERY_LIMIT_EXCEEDED", 503), ("OPERATION_TIME_LIMIT", 429), ("OVERLOAD_LIMIT", 401)]
 )
 def test_limits_by_order(portal, post, code, status):
     """Both spellings: kind="limit" with the code, or the code as the kind."""

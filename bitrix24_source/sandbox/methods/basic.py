@@ -17,7 +17,8 @@ ALL_SCOPES = (
 @method("profile", scope="")
 def profile(call: MethodCall) -> MethodResult:
     user = next((row for row in call.world.users if row["ID"] == str(call.caller.user_id)), {})
-    shown = {key: user.get(key, "") for key in ("NAME", "LAST_NAME", "PERSONAL_GENDER", "TIME_ZONE")}
+    shown = {key: user.get(key, "") for key in ("NAME", "LAST_NAME", "PERSONAL_GENDER")}
+    shown["TIME_ZONE"] = call.world.zones.name(call.caller.user_id)
     return MethodResult({"ID": str(call.caller.user_id), "ADMIN": call.rights.portal_admin, **shown})
 
 

@@ -6,10 +6,11 @@ It refuses to know where rows come from: a condition asks for a column by name.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from functools import lru_cache
+from math import prod
 from typing import Any
 
 from bitrix24_source.sandbox.http.php import php_int
@@ -30,7 +31,10 @@ LAST = 1 << 62
 class Grammar:
     """What may be filtered, and how the values of each field compare.
 
-    `kinds` maps field -> "datetime", "number", "bool" (a custom yes/no field: 1 or 0 only) or "text".
+    `kinds` maps field -> "datetime", "date", "number", "bool" (a custom yes/no field: 1 or 0 only) or "text".
+    `several` are the fields of more than one value, by which a filter joins another table.
+    `shift` is subtracted from every datetime that a filter names: `crm.item.list` takes it for the time of the person
+    who asks, and moves it by that person's zone minus the server's.
     """
 
     kinds: Mapping[str, str]
@@ -40,6 +44,14 @@ class Grammar:
     time_filter: str = "honoured"
     not_allowed: Callable[[str, str], Refused] = field_not_allowed
     aliases: Mapping[str, str] = field(default_factory=dict)
+    shift: timedelta = timedelta()
+    several: Collection[str] = ()
+
+    def literal(self, name: str, value: Any) -> Any:
+        """What a value in a filter is compared as."""
+        kind = self.kinds[name]
+        plain = comparable(value, kind, self.zone, literal=True)
+        return plain - self.shift.total_seconds() if kind == "datetime" and plain is not None else plain
 
     def name(self, place: str, written: str) -> str:
         name = self.aliases.get(written, written)
@@ -56,6 +68,8 @@ class Where:
     high: int = LAST
     ids: set[int] | None = None
     updated_since: float | None = None
+    # Fields of several values that the filter names, each with a test of one value.
+    several: list[tuple[str, Callable[[Any], bool]]] = field(default_factory=list)
     rest: list[Condition] = field(default_factory=list)
 
     def admits_id(self, number: int) -> bool:
@@ -63,6 +77,10 @@ class Where:
 
     def admits(self, read: Read) -> bool:
         return all(condition(read) for condition in self.rest)
+
+    def matches(self, read: Read) -> int:
+        """How often the item comes out of the join with the values of its multiple fields."""
+        return prod(max(1, sum(map(fits, _each(read(name))))) for name, fits in self.several)
 
 
 def split_key(key: str) -> tuple[str, str]:
@@ -94,16 +112,19 @@ def parse(conditions: Mapping[str, Any], grammar: Grammar) -> Where:
 def _plain(where: Where, operator: str, name: str, value: Any, grammar: Grammar) -> None:
     if _time_ignored(name, value, grammar):
         return
-    if grammar.kinds[name] == "datetime" and grammar.time_filter == "offset_ignored":
+    if grammar.kinds[name] in ("datetime", "date") and grammar.time_filter == "offset_ignored":
         value = OFFSET.sub("", str(value))
     if name == "updatedTime" and operator in (">", ">="):
-        where.updated_since = comparable(value, "datetime", grammar.zone)
+        where.updated_since = grammar.literal(name, value)
+    if name in grammar.several:
+        fits = _condition(operator, name, value, grammar)
+        where.several.append((name, lambda item: fits(lambda _: item)))
     where.rest.append(_condition(operator, name, value, grammar))
 
 
 def _time_ignored(name: str, value: Any, grammar: Grammar) -> bool:
     """FIELD-02: some portals do not understand an ISO bound, or none at all, and say nothing."""
-    if grammar.kinds[name] != "datetime":
+    if grammar.kinds[name] not in ("datetime", "date"):
         return False
     return grammar.time_filter == "ignored" or (grammar.time_filter == "iso_ignored" and "T" in str(value))
 
@@ -148,10 +169,10 @@ def _condition(operator: str, name: str, value: Any, grammar: Grammar) -> Condit
     if operator in ("%", "=%", "%=", "!%", "!=%", "!%="):
         return _like(operator, name, str(value))
     if operator in ("@", "!@") or isinstance(value, list):
-        return _among(operator, name, value, kind, grammar.zone)
+        return _among(operator, name, value, grammar)
     if value in (None, "") and operator in ("=", "!", "!="):
         return _empty(name, wanted=operator == "=")
-    return _compared(operator, name, comparable(value, kind, grammar.zone, literal=True), kind, grammar.zone)
+    return _compared(operator, name, grammar.literal(name, value), kind, grammar.zone)
 
 
 def _like(operator: str, name: str, text: str) -> Condition:
@@ -161,9 +182,10 @@ def _like(operator: str, name: str, text: str) -> Condition:
     return lambda read: any(expression.fullmatch(str(item).casefold()) for item in _each(read(name))) is wanted
 
 
-def _among(operator: str, name: str, value: Any, kind: str, zone: tzinfo) -> Condition:
+def _among(operator: str, name: str, value: Any, grammar: Grammar) -> Condition:
     values = value if isinstance(value, list) else [value]
-    wanted = {comparable(item, kind, zone, literal=True) for item in values}
+    kind, zone = grammar.kinds[name], grammar.zone
+    wanted = {grammar.literal(name, item) for item in values}
     positive = not operator.startswith("!")
     return lambda read: any(comparable(item, kind, zone) in wanted for item in _each(read(name))) is positive
 
@@ -198,7 +220,7 @@ def comparable(value: Any, kind: str, zone: tzinfo, *, literal: bool = False) ->
     """One spelling for values that are equal to the portal: 5 and "5", one instant in two zones, A and a."""
     if value is None or isinstance(value, (dict, list)):
         return None
-    if kind == "datetime":
+    if kind in ("datetime", "date"):
         return to_timestamp(value, zone)
     if kind == "bool":
         # Custom yes/no fields are stored as 1 and 0; "Y" in a filter matches nothing.

@@ -5,7 +5,7 @@ It refuses to know how items are kept.
 
 from __future__ import annotations
 
-from typing import Any
+from itertools import islice
 
 from bitrix24_source.sandbox.model.item_store import ItemStore
 from bitrix24_source.sandbox.model.schema import Schema
@@ -15,7 +15,7 @@ from bitrix24_source.sandbox.portal.api_errors import access_denied, item_not_fo
 from bitrix24_source.sandbox.portal.registry import MethodCall, MethodResult, method, names_of
 
 from .filters import Grammar, Where, parse
-from .listing import PAGE, Row, sort_key
+from .listing import PAGE, Row, fast_mode_total, sort_key
 
 NOT_UNIVERSAL = {5}
 
@@ -40,7 +40,7 @@ def _original_names(call: MethodCall) -> bool:
 @method("crm.item.fields")
 def item_fields(call: MethodCall) -> MethodResult:
     schema = readable_store(call).schema
-    fields = {name: one.described() for name, one in schema.fields.items()}
+    fields = {name: one.described() for name, one in schema.listed().items()}
     return MethodResult({"fields": rename(schema, fields) if _original_names(call) else fields})
 
 
@@ -53,15 +53,18 @@ def item_list(call: MethodCall) -> MethodResult:
         original_names=original,
         garbage_id=call.interpretations.garbage_id,
         time_filter=call.interpretations.time_filter,
+        shift=call.world.zones.shift(call.caller.user_id),
     )
     where = parse(call.mapping("filter"), grammar)
+    if not call.rights.crm_admin and (unreadable := call.world.unreadable.get(store.schema.entity_type_id)):
+        where.rest.append(lambda read: read("id") not in unreadable)
     start = call.start()
     with store.lock:
         numbers, total = _page_of_ids(store, where, call.mapping("order"), grammar, start)
         rows = _rows(call, store, numbers, original=original)
     fast = start < 0
     more = start + PAGE if not fast and start + PAGE < total else None
-    shown = (0 if call.interpretations.fast_total == "zero" else None) if fast else total
+    shown = fast_mode_total(call.interpretations.fast_total, legacy=False) if fast else total
     return MethodResult({"items": rows}, total=shown, next=more, rows=len(rows))
 
 
@@ -75,12 +78,20 @@ def _page_of_ids(store: ItemStore, where: Where, order: Row, grammar: Grammar, s
     if not where.rest and where.ids is None:
         total = 0 if fast else store.total(where.low, where.high)
         return store.slice(where.low, where.high, first, PAGE, descending=descending), total
-    if fast and not descending:
+    if fast and not descending and not where.several:
         found = store.ids(where)
         return [number for number, _ in zip(found, range(PAGE), strict=False)], 0
     numbers = list(store.ids(where))
     numbers.sort(reverse=descending)
+    if where.several:
+        return _page_of_join(store, where, numbers, first), len(numbers)
     return numbers[first : first + PAGE], len(numbers)
+
+
+def _page_of_join(store: ItemStore, where: Where, numbers: list[int], first: int) -> list[int]:
+    """Fifty lines of the join, which are fewer items where several values of one fit: a short page is no end."""
+    joined = (number for number in numbers for _ in range(where.matches(store.reader(number))))
+    return list(dict.fromkeys(islice(joined, first, first + PAGE)))
 
 
 def _sorted(store: ItemStore, where: Where, by: list[tuple[str, bool]], grammar: Grammar) -> list[int]:
@@ -92,18 +103,20 @@ def _sorted(store: ItemStore, where: Where, by: list[tuple[str, bool]], grammar:
 
 
 def _rows(call: MethodCall, store: ItemStore, numbers: list[int], *, original: bool) -> list[Row]:
-    names = _selected(call.param("select"), store.schema, original=original)
+    names = _selected(call, store.schema, original=original)
     rows = whole_rows(store, numbers) if names is None else store.rows(numbers, names)
-    return dress(store, rows, call.caller, call.base_url, original_names=original)
+    return dress(store, rows, call.caller, call.base_url, call.times, original_names=original)
 
 
-def _selected(select: Any, schema: Schema, *, original: bool) -> list[str] | None:
+def _selected(call: MethodCall, schema: Schema, *, original: bool) -> list[str] | None:
     """The columns to fill; None is all of them. Unknown names are passed over without a word (OPEN-15)."""
-    names = names_of(select)
+    names = names_of(call.param("select"))
     if not names or "*" in names:
         return None
     codes = {one.upper: name for name, one in schema.fields.items() if one.user_field is not None} if original else {}
-    return [codes.get(name, name) for name in names]
+    known = {name: codes.get(name, name) for name in names}
+    call.not_understood.extend(f"select[{name}]" for name in names if not schema.is_known(known[name]))
+    return [name for name in known.values() if schema.is_carried(name)]
 
 
 @method("crm.item.get")
@@ -115,9 +128,11 @@ def item_get(call: MethodCall) -> MethodResult:
 def _item(call: MethodCall, store: ItemStore, number: int) -> Row:
     if not store.exists(number):
         raise item_not_found()
+    if not call.may_read(store.schema.entity_type_id, number):
+        raise access_denied()
     with store.lock:
         rows = [copy_of(row) for row in whole_rows(store, [number])]
-    return dress(store, rows, call.caller, call.base_url, original_names=_original_names(call))[0]
+    return dress(store, rows, call.caller, call.base_url, call.times, original_names=_original_names(call))[0]
 
 
 @method("crm.item.add")
@@ -149,4 +164,6 @@ def _written(call: MethodCall, schema: Schema) -> Row:
     """The fields that may be written; unknown and read-only ones are passed over."""
     codes = {one.upper: name for name, one in schema.fields.items()}
     named = {codes.get(name, name): value for name, value in call.mapping("fields").items()}
-    return {name: value for name, value in named.items() if name in schema.fields and not schema.fields[name].read_only}
+    call.not_understood.extend(f"fields[{name}]" for name in named if not schema.is_known(name))
+    listed = schema.listed()
+    return {name: value for name, value in named.items() if name in listed and not listed[name].read_only}

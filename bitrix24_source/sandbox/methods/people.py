@@ -5,6 +5,7 @@ It refuses to know CRM.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from bitrix24_source.sandbox.portal.api_errors import Refused
@@ -24,10 +25,26 @@ def _visible(call: MethodCall) -> list[Row]:
     scopes = call.rights.scopes
     hidden = set() if "user" in scopes else NOT_BASIC if "user_basic" in scopes else NOT_BRIEF
     custom = "user.userfield" in scopes
+    rows = [_printed(call, row) for row in call.world.users]
     return [
         {key: value for key, value in row.items() if key not in hidden and (custom or not key.startswith("UF_USR_"))}
-        for row in call.world.users
+        for row in rows
     ]
+
+
+def _printed(call: MethodCall, row: Row) -> Row:
+    """A person with the chosen zone, the seconds by which their clock is ahead of the server's, and times as printed now."""
+    zones, number, times = call.world.zones, int(row["ID"]), call.times
+    row = {
+        **row,
+        "TIME_ZONE": zones.name(number),
+        "TIME_ZONE_OFFSET": str(int(zones.shift(number).total_seconds())),
+    }
+    if times.moves_dates:
+        row["DATE_REGISTER"] = times.date(row["DATE_REGISTER"])
+    if times.moves_datetimes:
+        row["LAST_LOGIN"] = times.datetime(row["LAST_LOGIN"])
+    return row
 
 
 @method("user.current", scope=USER_SCOPES)
@@ -35,9 +52,12 @@ def user_current(call: MethodCall) -> MethodResult:
     mine = next((row for row in _visible(call) if row["ID"] == str(call.caller.user_id)), None)
     if mine is None:
         raise Refused(400, "ERROR_CORE", "User not found")
-    row = {key: value for key, value in mine.items() if key not in ("TIMESTAMP_X", "USER_TYPE")}
-    # Here the vendor prints a naive moment where user.get prints an empty object.
-    return MethodResult(row | {"LAST_ACTIVITY_DATE": call.rights.now[:19].replace("T", " ")})
+    row = {key: value for key, value in mine.items() if key != "USER_TYPE"}
+    # Here the vendor prints naive moments, in two formats, where user.get prints empty objects.
+    now = datetime.fromisoformat(call.rights.now)
+    return MethodResult(
+        row | {"TIMESTAMP_X": f"{now:%d.%m.%Y %H:%M:%S}", "LAST_ACTIVITY_DATE": f"{now:%Y-%m-%d %H:%M:%S}"}
+    )
 
 
 @method("user.get", scope=USER_SCOPES)
@@ -59,19 +79,33 @@ def _conditions(call: MethodCall) -> dict[str, Any]:
         for key, value in call.params.items()
         if key.isupper() and key not in ("FILTER", "ADMIN_MODE", "START")
     }
-    return loose | call.mapping("FILTER", "filter")
+    call.heard.update(loose)
+    conditions = loose | call.mapping("FILTER", "filter", "Filter")
+    return {key.upper(): value for key, value in conditions.items()}
+
+
+def _shown(call: MethodCall) -> list[Row]:
+    """People with a department, and extranet users of the asker's own groups; everybody to an administrator who asks so."""
+    everybody = _flag(call.param("ADMIN_MODE")) in ("Y", "1", 1) and call.rights.portal_admin
+    return [
+        row
+        for row in _visible(call)
+        if everybody or row["UF_DEPARTMENT"] or int(row["ID"]) in call.world.extranet_of_owner
+    ]
 
 
 def _users(call: MethodCall, conditions: dict[str, Any], text: str = "") -> MethodResult:
     rows = [
-        row for row in _visible(call) if text in f"{row['NAME']} {row['LAST_NAME']} {row['WORK_POSITION']}".casefold()
+        row for row in _shown(call) if text in f"{row['NAME']} {row['LAST_NAME']} {row['WORK_POSITION']}".casefold()
     ]
     kinds = {key: "text" for row in rows for key in row} | {"ID": "number", "TIMESTAMP_X": "datetime", "ACTIVE": "text"}
     conditions = {key: _flag(value) for key, value in conditions.items()}
+    if conditions.pop("IS_REAL_USER", "Y") != "Y":
+        rows = []  # nobody here is a bot, an e-mail user or another system's
     by = str(call.param("sort", "SORT") or "ID")
     order = {by: str(call.param("order", "ORDER") or "ASC")} if by in kinds else {}
     found = select_rows(rows, conditions, order, Grammar(kinds, call.world.zone, "ID"))
-    answer = page(found, call.start("start", "START"), fast_total=call.interpretations.fast_total)
+    answer = page(found, call.start(), fast_total=call.interpretations.fast_total)
     return MethodResult(_columns(answer.result, call.param("select", "SELECT")), answer.total, answer.next, answer.rows)
 
 
@@ -100,11 +134,11 @@ def _columns(rows: list[Row], select: Any) -> list[Row]:
 
 @method("department.get", scope="department")
 def department_get(call: MethodCall) -> MethodResult:
-    """Conditions are plain parameters, equality only; `START` is written in capitals."""
+    """Conditions are plain parameters, equality only. Only `start` in small letters is heard, whatever the page says."""
     names = ("ID", "NAME", "SORT", "PARENT", "UF_HEAD")
-    conditions = {name: call.params[name] for name in names if name in call.params}
+    conditions = {name: call.param(name) for name in names if name in call.params}
     kinds = dict.fromkeys(names, "number") | {"NAME": "text"}
     by = str(call.param("sort") or "SORT").upper()
     order = {by: str(call.param("order") or "ASC")} if by in names else {}
     found = select_rows(call.world.departments, conditions, order, Grammar(kinds, call.world.zone, "ID"))
-    return page(found, call.start("START", "start"))
+    return page(found, call.start())

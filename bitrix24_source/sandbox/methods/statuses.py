@@ -9,7 +9,7 @@ from bitrix24_source.sandbox.portal.api_errors import Refused, item_not_found, t
 from bitrix24_source.sandbox.portal.registry import MethodCall, MethodResult, method
 
 from .filters import Grammar
-from .listing import Row, everything, page, select_rows
+from .listing import Row, everything, select_rows, short_list
 
 # Leads have no pipelines at all; by the vendor's table neither have quotes.
 WITHOUT_CATEGORIES = {1, 5, 7, 8}
@@ -34,7 +34,7 @@ def category_list(call: MethodCall) -> MethodResult:
     grammar = Grammar(dict.fromkeys(("name", "code", "isDefault", "isSystem"), "text") | {"id": "number", "sort": "number"},
                       call.world.zone)  # fmt: skip
     found = select_rows(_categories(call), call.mapping("filter"), call.mapping("order"), grammar)
-    return page(found, call.start(), wrap="categories")
+    return short_list(call, found, wrap="categories")
 
 
 @method("crm.category.get")
@@ -58,7 +58,7 @@ def status_list(call: MethodCall) -> MethodResult:
         rows = []
     kinds = dict.fromkeys(STATUS_FIELDS, "text") | {"ID": "number", "SORT": "number"}
     found = select_rows(rows, conditions, call.mapping("order", "ORDER"), Grammar(kinds, call.world.zone, "ID"))
-    return page(found, call.start())
+    return short_list(call, found)
 
 
 def _hidden_directories(call: MethodCall) -> set[str]:

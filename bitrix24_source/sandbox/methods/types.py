@@ -42,7 +42,9 @@ def _grammar(call: MethodCall) -> Grammar:
 def _unknown_field(place: str, name: str) -> Refused:
     """The upper-case `ID` that clients like to sort by is spelled `I_D` by the vendor's converter, and refused."""
     if name.isupper():
-        return Refused(400, "INVALID_ARG_VALUE", f"Unknown field definition `{'_'.join(name)}`")
+        refused = Refused(400, "INVALID_ARG_VALUE", f"Unknown field definition `{'_'.join(name)}`")
+        refused.not_understood = f"{place}[{name}]"
+        return refused
     return field_not_allowed(place, name)
 
 
@@ -71,7 +73,8 @@ def type_get_by_entity_type_id(call: MethodCall) -> MethodResult:
 
 def _one(call: MethodCall, row: Row | None) -> MethodResult:
     if row is None:
-        raise Refused(400, 0, "Smart process not found")
+        _need_crm_admin(call)
+        raise Refused(400, "0", "Smart process not found")  # the controller gives its error no code
     if row["entityTypeId"] in call.world.denied:
         raise access_denied()
     return MethodResult({"type": row})
@@ -164,5 +167,5 @@ def automated_solution(call: MethodCall) -> MethodResult:
     number = call.integer("id")
     found = next((row for row in call.world.solutions if row["id"] == number), None)
     if found is None:
-        raise Refused(400, "NOT_FOUND", "Automated solution not found")
+        raise Refused(400, "0", "Automated solution not found")
     return MethodResult({"automatedSolution": found})

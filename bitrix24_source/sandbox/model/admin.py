@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from bitrix24_source.sandbox.scenarios.spa_types import add_type, type_row
+from bitrix24_source.sandbox.scenarios.spa_types import SWITCHES, add_stage_directories, add_type, type_row
 from bitrix24_source.sandbox.scenarios.user_fields import add_user_field
 
 from .world import World
+from .write_effects import note_activity
 
 Row = dict[str, Any]
 FIRST_FREE_ENTITY_TYPE = 1030
@@ -32,6 +33,30 @@ def new_type(
 def free_entity_type(world: World) -> int:
     """The next even number: that is how the vendor counts from 1030 on."""
     return max([FIRST_FREE_ENTITY_TYPE - 2, *(number for number in world.types if number % 2 == 0)]) + 2
+
+
+def switch_feature(world: World, entity_type_id: int, switch: str, *, on: bool) -> None:
+    """Switches a feature of a smart process; what its items hold stays."""
+    row, store = world.types[entity_type_id], world.objects[entity_type_id]
+    if switch not in SWITCHES:
+        raise ValueError(f"No such switch: {switch!r}. There are {', '.join(SWITCHES)}")
+    row |= {switch: "Y" if on else "N", "updatedTime": world.now()}
+    if switch == "isStagesEnabled":
+        _switch_stages(world, entity_type_id, on=on)
+    store.schema.switch(switch, on=on)
+
+
+def _switch_stages(world: World, entity_type_id: int, *, on: bool) -> None:
+    """Items that have never had a stage are in the first one of their category."""
+    for directory in world.directories:
+        if directory.get("ENTITY_TYPE_ID") == entity_type_id:
+            directory["IS_ENABLED"] = on
+    if not on or any(lane.stages for lane in world.lanes(entity_type_id)):
+        return
+    add_stage_directories(world, entity_type_id)
+    store = world.objects[entity_type_id]
+    first = {lane.category_id: lane.stages[0].code for lane in world.lanes(entity_type_id)}
+    store.schema.fields["stageId"].column = lambda number: first[store.trip(number).category_id]
 
 
 def new_field(world: World, entity_type_id: int, tail: str, user_type: str, label: str, **more: Any) -> str:
@@ -67,6 +92,8 @@ def put_activity(world: World, number: int, bindings: Iterable[tuple[int, int]] 
     row |= {"LAST_UPDATED": world.now(), **columns}
     if bindings or key not in world.bindings:
         world.bindings[key] = list(bindings) or [(int(row["OWNER_TYPE_ID"]), int(row["OWNER_ID"]))]
+    for entity_type_id, item in world.bindings[key]:
+        note_activity(world, entity_type_id, item)
 
 
 def drop_activity(world: World, number: int) -> None:

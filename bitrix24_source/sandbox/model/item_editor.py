@@ -13,6 +13,7 @@ from bitrix24_source.sandbox.portal.access import Caller
 from .serialization import copy_of, dress, whole_rows
 from .world import World
 from .write_effects import add_item, change_item, delete_item
+from .zones import PrintedTimes
 
 Row = dict[str, Any]
 
@@ -20,8 +21,8 @@ Row = dict[str, Any]
 class StoredItems:
     """`portal.items(177)`: a mapping of id -> item in the wire's shape, with the means to change it."""
 
-    def __init__(self, world: World, entity_type_id: int, caller: Caller, base_url: str) -> None:
-        self._world, self._caller, self._base_url = world, caller, base_url
+    def __init__(self, world: World, entity_type_id: int, caller: Caller, base_url: str, times: PrintedTimes) -> None:
+        self._world, self._caller, self._base_url, self._times = world, caller, base_url, times
         self._store = world.objects[entity_type_id]
 
     def ids(self) -> list[int]:
@@ -32,7 +33,7 @@ class StoredItems:
         if not self._store.exists(item_id):
             raise KeyError(item_id)
         rows = [copy_of(row) for row in whole_rows(self._store, [item_id])]
-        return dress(self._store, rows, self._caller, self._base_url)[0]
+        return dress(self._store, rows, self._caller, self._base_url, self._times)[0]
 
     def add(self, **fields: Any) -> int:
         return add_item(self._world, self._store, fields)

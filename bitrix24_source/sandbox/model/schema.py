@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import tzinfo
+from datetime import timedelta, tzinfo
 from typing import Any
 
 from bitrix24_source.sandbox.methods.filters import Grammar
@@ -49,7 +49,12 @@ class UserField:
 
 @dataclass
 class Field:
-    """One row of crm.item.fields and the column behind it."""
+    """One row of crm.item.fields and the column behind it.
+
+    Attributes:
+        feature: The switch of the smart process that lists the field, "" if it is always listed.
+        physical: Whether rows carry it even while its feature is off: scalar columns of the item's table do.
+    """
 
     name: str
     type: str
@@ -61,6 +66,8 @@ class Field:
     required: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
     user_field: UserField | None = None
+    feature: str = ""
+    physical: bool = True
 
     def described(self) -> Row:
         described: Row = {
@@ -80,13 +87,15 @@ class Schema:
     """The fields of one object.
 
     `hidden` columns come in rows though crm.item.fields does not list them; `on_request` ones are listed but come
-    only when `select` names them.
+    only when `select` names them. `features_off` are the switches that are off: the fields behind them are not
+    listed, and those of the item's table come in rows nevertheless.
     """
 
     entity_type_id: int
     fields: dict[str, Field] = field(default_factory=dict)
     hidden: dict[str, Column] = field(default_factory=dict)
     on_request: set[str] = field(default_factory=set)
+    features_off: set[str] = field(default_factory=set)
     files: set[str] = field(default_factory=set)
     multifields: Column | None = None
     # Grows with every change, so that whoever remembers rows of an earlier shape forgets them.
@@ -102,7 +111,7 @@ class Schema:
     def add_user_field(self, config: UserField, column: Column) -> Field:
         name = user_field_name(config.code, self.fields)
         settings: dict[str, Any] = {"settings": config.settings}
-        labels: dict[str, Any] = {"listLabel": config.label, "formLabel": config.label, "filterLabel": config.label}
+        labels: dict[str, Any] = {"listLabel": "", "formLabel": config.label, "filterLabel": ""}
         items = [{"ID": str(option.id), "VALUE": option.value} for option in config.options]
         extra = settings | ({"items": items} if config.user_type == "enumeration" else {}) | labels
         if config.user_type == "crm_status" and isinstance(config.settings, dict):
@@ -119,10 +128,26 @@ class Schema:
             del self.fields[name]
             self.files.discard(name)
 
+    def switch(self, feature: str, *, on: bool) -> None:
+        self.version += 1
+        (self.features_off.discard if on else self.features_off.add)(feature)
+
+    def listed(self) -> dict[str, Field]:
+        """What crm.item.fields answers: the fields whose feature is on."""
+        return {name: one for name, one in self.fields.items() if one.feature not in self.features_off}
+
+    def is_known(self, name: str) -> bool:
+        return name in self.fields or name in self.hidden or name.startswith("UF_") or name == "fm"
+
+    def is_carried(self, name: str) -> bool:
+        """Whether rows can have the column: those of features that are off stay, unless they lie outside the table."""
+        one = self.fields.get(name)
+        return name in self.hidden if one is None else one.physical or one.feature not in self.features_off
+
     def columns(self) -> dict[str, Column]:
         """Everything a row carries when nothing is selected."""
-        listed = {name: one.column for name, one in self.fields.items() if name not in self.on_request}
-        return listed | self.hidden
+        names = (name for name in self.fields if name not in self.on_request and self.is_carried(name))
+        return {name: self.fields[name].column for name in names} | self.hidden
 
     def every_column(self) -> list[str]:
         return [*self.fields, *self.hidden]
@@ -138,17 +163,20 @@ class Schema:
     def kinds(self) -> dict[str, str]:
         return {name: _kind(one) for name, one in self.fields.items()} | dict.fromkeys(self.hidden, "text")
 
-    def grammar(self, zone: tzinfo, *, original_names: bool, garbage_id: str, time_filter: str) -> Grammar:
+    def grammar(
+        self, zone: tzinfo, *, original_names: bool, garbage_id: str, time_filter: str, shift: timedelta
+    ) -> Grammar:
         kinds = self.kinds()
         aliases = {"ID": "id"}  # fast_bitrix24 and b24pysdk order by ID, and portals let them
         if original_names:
             aliases |= {one.upper: name for name, one in self.fields.items() if one.user_field is not None}
-        return Grammar(kinds, zone, "id", garbage_id, time_filter, aliases=aliases)
+        several = [name for name, one in self.fields.items() if one.multiple]
+        return Grammar(kinds, zone, "id", garbage_id, time_filter, aliases=aliases, shift=shift, several=several)
 
 
 def _kind(one: Field) -> str:
     if one.type in ("date", "datetime"):
-        return "datetime"
+        return one.type
     if one.type == "boolean" and one.user_field is not None:
         return "bool"
     return "number" if one.type in NUMBERS else "text"

@@ -13,21 +13,48 @@ from urllib.parse import quote
 from bitrix24_source.sandbox.portal.access import Caller
 
 from .item_store import ItemStore
-from .schema import Schema
+from .schema import Field, Schema
+from .zones import PrintedTimes
 
 Row = dict[str, Any]
 
 
 def dress(
-    store: ItemStore, rows: list[Row], caller: Caller, base_url: str, *, original_names: bool = False
+    store: ItemStore,
+    rows: list[Row],
+    caller: Caller,
+    base_url: str,
+    times: PrintedTimes,
+    *,
+    original_names: bool = False,
 ) -> list[Row]:
-    """The last touch, which depends on who asks."""
+    """The last touch, which depends on who asks and when."""
+    _print_times(store.schema, rows, times)
     for name in store.schema.files:
         links = FileLinks(store.schema, name, caller, base_url)
         for row in rows:
             if row.get(name):
                 row[name] = links.of(row[name], int(row.get("id", 0)))
     return [rename(store.schema, row) for row in rows] if original_names else rows
+
+
+def _print_times(schema: Schema, rows: list[Row], times: PrintedTimes) -> None:
+    printers = {"datetime": times.datetime} if times.moves_datetimes else {}
+    printers |= {"date": times.date} if times.moves_dates else {}
+    for field in schema.fields.values() if printers else ():
+        printed = printers.get(field.type)
+        if printed is None or _keeps_digits(field):
+            continue
+        for row in rows:
+            value = row.get(field.name)
+            if value:
+                row[field.name] = [printed(part) for part in value] if isinstance(value, list) else printed(value)
+
+
+def _keeps_digits(field: Field) -> bool:
+    """A custom datetime whose setting "use time zone" is off is printed with the server's digits to everybody."""
+    settings = field.user_field.settings if field.user_field is not None else None
+    return field.type == "datetime" and isinstance(settings, dict) and settings.get("USE_TIMEZONE") == "N"
 
 
 @dataclass(frozen=True)

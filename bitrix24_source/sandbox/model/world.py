@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from datetime import timezone, tzinfo
 from typing import Any
 
-from bitrix24_source.sandbox.scenarios.deterministic import SERVER_ZONE, salt
+from bitrix24_source.sandbox.scenarios.deterministic import SERVER_ZONE, Story, salt
 
 from .clock import Clock
 from .item_store import ItemStore
-from .lifecycle import Lane, Stage
+from .lifecycle import Habits, Lane, Lives, Stage
 from .schema import Schema, UserField
+from .zones import Zones
 
 Row = dict[str, Any]
 
@@ -62,6 +63,8 @@ class World:
     statuses: list[Row] = field(default_factory=list)
     directories: list[Row] = field(default_factory=list)
     users: list[Row] = field(default_factory=list)
+    # Extranet users in groups of the person who made the webhook.
+    extranet_of_owner: set[int] = field(default_factory=set)
     departments: list[Row] = field(default_factory=list)
     currencies: list[Row] = field(default_factory=list)
     solutions: list[Row] = field(default_factory=list)
@@ -72,9 +75,21 @@ class World:
     # Product rows that somebody edited, whole, by type and owner; all others are computed.
     products: dict[tuple[int, int], list[Row]] = field(default_factory=dict)
     denied: set[int] = field(default_factory=set)
+    # Items that only an administrator may read, by type.
+    unreadable: dict[int, set[int]] = field(default_factory=dict)
     crm_mode: int = 1
+    # In which the texts of errors come: en, ru or de.
+    language: str = "en"
     # Counters of ids that are global to the portal.
     last_ids: dict[str, int] = field(default_factory=dict)
+    zones: Zones = field(init=False)
+    story: Story = field(init=False)
+    # How the people of a company work; without it items go their ways by chance alone.
+    habits: Habits | None = None
+
+    def __post_init__(self) -> None:
+        self.zones = Zones(self.clock, self.zone)
+        self.story = Story.until(self.clock.now(), self.zone)
 
     def next_id(self, kind: str, first: int = 1) -> int:
         self.last_ids[kind] = self.last_ids.get(kind, first - 1) + 1
@@ -82,6 +97,17 @@ class World:
 
     def now(self) -> str:
         return self.clock.now().astimezone(self.zone).replace(microsecond=0).isoformat()
+
+    @property
+    def base_currency(self) -> str:
+        return next((str(row["CURRENCY"]) for row in self.currencies if row["BASE"] == "Y"), "RUB")
+
+    def in_base_currency(self, amount: Any, currency: Any) -> Any:
+        """An amount in the account's currency, by the rate of today."""
+        row = next((row for row in self.currencies if row["CURRENCY"] == currency), None)
+        if row is None or row["BASE"] == "Y" or not isinstance(amount, (int, float)):
+            return amount
+        return round(amount * float(row["AMOUNT"]) / float(row["AMOUNT_CNT"]), 2)
 
     @property
     def utc(self) -> tzinfo:
@@ -121,6 +147,9 @@ class World:
     def make_store(self, entity_type_id: int, count: int, *, first: int = 1, step: int = 1) -> ItemStore:
         """An item table without columns yet; the journey of its items follows the stages known by now."""
         salted = salt(self.seed, entity_type_id, "journey")
-        store = ItemStore(Schema(entity_type_id), self.lanes(entity_type_id), salted, count, first=first, step=step)
+        lives = Lives(self.story, self.habits, self.zone)
+        store = ItemStore(
+            Schema(entity_type_id), self.lanes(entity_type_id), salted, count, lives, first=first, step=step
+        )
         self.objects[entity_type_id] = store
         return store

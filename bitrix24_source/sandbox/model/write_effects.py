@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bitrix24_source.sandbox.portal.access import OWNER_ID
+from bitrix24_source.sandbox.scenarios.deterministic import DAY, iso_date
 
 from .item_store import ItemStore
 from .world import World
@@ -18,24 +19,36 @@ CREATED, INTERMEDIATE, FINAL, OTHER_CATEGORY = 1, 2, 3, 5
 
 
 def add_item(world: World, store: ItemStore, fields: Mapping[str, Any]) -> int:
-    now = world.now()
+    now, today = world.now(), int(world.clock.now().timestamp())
     row: Row = {
         "createdTime": now, "updatedTime": now, "movedTime": now, "lastActivityTime": now,
         "createdBy": OWNER_ID, "updatedBy": OWNER_ID, "movedBy": OWNER_ID, "lastActivityBy": OWNER_ID,
         "assignedById": OWNER_ID, "opened": "Y", "webformId": 0, "companyId": 0, "contactId": 0,
         "opportunity": 0, "taxValue": 0, "isManualOpportunity": "N", "previousStageId": "",
-        "entityTypeId": store.schema.entity_type_id,
+        "entityTypeId": store.schema.entity_type_id, "isRecurring": "N", "currencyId": world.base_currency,
     }  # fmt: skip
+    if store.schema.entity_type_id in world.types:
+        row |= {"begindate": iso_date(today, world.zone), "closedate": iso_date(today + 7 * DAY, world.zone)}
     known = store.schema.fields.keys() | store.schema.hidden.keys()
     row = _switches(store) | {name: value for name, value in row.items() if name in known}
     row |= _first_stage(world, store, fields)
-    number = store.add(row | dict(fields))
+    row |= dict(fields)
+    number = store.add(row | _account_amounts(world, store, row))
     if not fields.get("title") and "title" in store.schema.fields:
         store.change(
             number, {"title": f"{world.types.get(store.schema.entity_type_id, {}).get('title', 'Item')} #{number}"}
         )
     _remember(world, store, number, CREATED)
     return number
+
+
+def _account_amounts(world: World, store: ItemStore, row: Mapping[str, Any]) -> Row:
+    """The amounts in the account's currency, which are columns of the table that no list of fields names."""
+    if "accountCurrencyId" not in store.schema.hidden:
+        return {}
+    amounts = {"opportunityAccount": row.get("opportunity"), "taxValueAccount": row.get("taxValue")}
+    written = {name: world.in_base_currency(amount, row.get("currencyId")) for name, amount in amounts.items()}
+    return written | {"accountCurrencyId": world.base_currency}
 
 
 def _switches(store: ItemStore) -> Row:
@@ -70,7 +83,8 @@ def change_item(world: World, store: ItemStore, number: int, fields: Mapping[str
         changes |= {"previousStageId": before.get("stageId"), "movedTime": now, "movedBy": OWNER_ID}
         changes |= _meaning(world, store, fields["stageId"])
     changes = {name: value for name, value in changes.items() if name in store.schema.fields}
-    store.change(number, changes | dict(fields))
+    row = store.row(number, store.schema.every_column()) | dict(fields)
+    store.change(number, changes | dict(fields) | _account_amounts(world, store, row))
     if moved:
         other = fields.get("categoryId", before.get("categoryId")) != before.get("categoryId")
         _remember(world, store, number, OTHER_CATEGORY if other else 0)
@@ -96,6 +110,14 @@ def _remember(world: World, store: ItemStore, number: int, kind: int) -> None:
 def stage_semantics(world: World, entity_type_id: int, stage_id: str) -> str:
     stages = (stage for lane in world.lanes(entity_type_id) for stage in lane.stages)
     return next((stage.semantics for stage in stages if stage.code == stage_id), "P")
+
+
+def note_activity(world: World, entity_type_id: int, number: int) -> None:
+    """Somebody did something about an item: its times of activity move, and `updatedTime` stays."""
+    store = world.objects.get(entity_type_id)
+    if store is None or not store.exists(number) or "lastActivityTime" not in store.schema.fields:
+        return
+    store.change(number, {"lastActivityTime": world.now(), "lastActivityBy": OWNER_ID})
 
 
 def delete_item(store: ItemStore, number: int) -> None:

@@ -12,7 +12,15 @@ from threading import RLock
 
 from bitrix24_source.sandbox.model.clock import Clock
 
-from .api_errors import expired_token, no_auth
+from .api_errors import (
+    access_denied,
+    application_not_found,
+    expired_token,
+    invalid_credentials,
+    no_auth,
+    owner_dismissed,
+    subscription_required,
+)  # fmt: skip
 
 DEFAULT_SCOPES = frozenset({"bizproc", "crm", "department", "user", "user_basic", "userfieldconfig"})
 ACCESS_TOKEN_SECONDS = 3600
@@ -50,6 +58,9 @@ class Access:
         self.portal_admin = True
         self.webhook_alive = True
         self.commercial_plan = True
+        self.owner_active = True
+        self.application_installed = True
+        self.region = ""
         self.webhook_code = self._letters(16)
         self.client_id = f"local.{self._hex(14)}.{self._digits(8)}"
         self.client_secret = self._letters(50)
@@ -62,7 +73,11 @@ class Access:
 
     def webhook_caller(self, user_id: str, code: str) -> Caller:
         if not self.webhook_alive or code != self.webhook_code or user_id != str(OWNER_ID):
-            raise no_auth()
+            raise invalid_credentials()
+        if not self.commercial_plan:
+            raise subscription_required()
+        if not self.owner_active:
+            raise owner_dismissed()
         return self.owner()
 
     def owner(self) -> Caller:
@@ -70,12 +85,18 @@ class Access:
         return Caller("webhook", OWNER_ID, is_app=False, rest_path=f"/rest/{OWNER_ID}/{self.webhook_code}/")
 
     def token_caller(self, token: str) -> Caller:
+        if not self.application_installed:
+            raise application_not_found()
         with self._lock:
             expires = self._access_tokens.get(token)
         if expires is None:
             raise no_auth()
         if self.clock.now().timestamp() >= expires:
             raise expired_token()
+        if not self.commercial_plan:
+            raise access_denied("REST API is available only on commercial plans", 403)
+        if not self.owner_active:
+            raise owner_dismissed()
         return Caller("app", OWNER_ID, is_app=True, rest_path="/rest/", auth=token)
 
     def issue(self) -> TokenPair:

@@ -7,6 +7,17 @@ from __future__ import annotations
 
 from typing import Any
 
+# Controllers answer in the language of the person who asks; the older methods and the REST module in English.
+TRANSLATIONS: dict[str, dict[str, str]] = {
+    "Access denied": {"ru": "Доступ запрещен", "de": "Zugriff verweigert"},
+    "Smart process not found": {"ru": "Смарт-процесс не найден", "de": "Smart-Prozess wurde nicht gefunden"},
+    "Element not found": {"ru": "Элемент не найден", "de": "Element wurde nicht gefunden"},
+    "Automated solution not found": {
+        "ru": "Цифровое рабочее место не найдено",
+        "de": "Arbeitsbereich wurde nicht gefunden",
+    },
+}
+
 
 class Refused(Exception):  # noqa: N818 - a refusal is an answer of the portal, not an error of this program
     """An answer with an `error` key. `code` is any JSON value: the vendor uses 0, "" and whole sentences too."""
@@ -16,9 +27,12 @@ class Refused(Exception):  # noqa: N818 - a refusal is an answer of the portal, 
         self.status = status
         self.code = code
         self.description = description
+        # The name in a filter, an order or a selection that the refusal is about.
+        self.not_understood = ""
 
-    def body(self) -> dict[str, Any]:
-        return {"error": self.code, "error_description": self.description}
+    def body(self, language: str = "en") -> dict[str, Any]:
+        text = TRANSLATIONS.get(self.description, {}).get(language, self.description)
+        return {"error": self.code, "error_description": text}
 
 
 def access_denied(description: str = "Access denied", status: int = 400) -> Refused:
@@ -42,7 +56,9 @@ def parameter_missing(name: str) -> Refused:
 
 
 def field_not_allowed(place: str, field: str) -> Refused:
-    return Refused(400, "INVALID_ARG_VALUE", f"Invalid {place}: field '{field}' is not allowed in {place}")
+    refused = Refused(400, "INVALID_ARG_VALUE", f"Invalid {place}: field '{field}' is not allowed in {place}")
+    refused.not_understood = f"{place}[{field}]"
+    return refused
 
 
 def type_not_supported(entity_type_id: int) -> Refused:
@@ -51,6 +67,42 @@ def type_not_supported(entity_type_id: int) -> Refused:
 
 def no_auth() -> Refused:
     return Refused(401, "NO_AUTH_FOUND", "Wrong authorization data")
+
+
+def invalid_credentials() -> Refused:
+    """No active webhook has this user and code."""
+    return Refused(401, "INVALID_CREDENTIALS", "Invalid request credentials")
+
+
+def subscription_required() -> Refused:
+    """What a webhook hears from a portal whose plan is without REST."""
+    return Refused(401, "ACCESS_DENIED", "REST is available only by subscription.")
+
+
+def owner_dismissed() -> Refused:
+    return Refused(401, "authorization_error", "Unable to authorize user")
+
+
+def connection_error() -> Refused:
+    """The portal could not ask the authorisation server. It passes."""
+    return Refused(401, "CONNECTION_ERROR", "Error connecting to authorization server")
+
+
+def application_not_found() -> Refused:
+    return Refused(401, "APPLICATION_NOT_FOUND", "Application not found")
+
+
+def wrong_auth_type() -> Refused:
+    """The method is for another kind of credential."""
+    return Refused(403, "WRONG_AUTH_TYPE", "Current authorization type is denied for this method")
+
+
+def wrong_license() -> Refused:
+    return Refused(403, "WRONG_LICENSE", "Current license does not allow this method")
+
+
+def portal_deleted() -> Refused:
+    return Refused(403, "PORTAL_DELETED", "Portal was deleted")
 
 
 def expired_token() -> Refused:
@@ -70,9 +122,9 @@ def operation_time_limit() -> Refused:
 
 
 def overload() -> Refused:
-    return Refused(503, "OVERLOAD_LIMIT", "REST API is blocked due to overload")
+    return Refused(401, "OVERLOAD_LIMIT", "REST API is blocked due to overload")
 
 
 def insufficient_scope() -> Refused:
     text = "The request requires higher privileges than provided by the webhook token"
-    return Refused(403, "insufficient_scope", text)
+    return Refused(401, "insufficient_scope", text)

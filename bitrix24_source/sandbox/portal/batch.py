@@ -37,6 +37,7 @@ class Batch:
     """What a batch has gathered so far. Empty maps go out as `[]`, as PHP writes them."""
 
     run: RunCommand
+    language: str = "en"
     result: dict[str, Any] = field(default_factory=dict)
     errors: dict[str, Any] = field(default_factory=dict)
     totals: dict[str, int] = field(default_factory=dict)
@@ -63,7 +64,7 @@ class Batch:
             params = resolve_references(query_to_params(query), self.result)
             self._keep(key, *self.run(method.removesuffix(".json"), params))
         except Refused as refused:
-            self.errors[key] = refused.body()
+            self.errors[key] = refused.body(self.language)
             return False
         return True
 

@@ -5,7 +5,8 @@ It wraps what the method says in the vendor's envelope, and refuses to know what
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,12 +16,12 @@ from bitrix24_source.sandbox.methods import all_methods  # noqa: F401 - importin
 from bitrix24_source.sandbox.model.world import World
 
 from .access import Access, Caller
-from .api_errors import access_denied, app_context_required, insufficient_scope, method_not_found, no_auth
+from .api_errors import Refused, app_context_required, insufficient_scope, method_not_found, no_auth, wrong_auth_type
 from .batch import Batch
 from .faults import Fault, Faults
 from .interpretations import Interpretations
 from .rate_limits import Limits
-from .registry import METHODS, Method, MethodCall, MethodResult, Rights, documented
+from .registry import ALWAYS_HEARD, METHODS, Method, MethodCall, MethodResult, Rights, documented
 from .time_costs import LONGEST_REQUEST_SECONDS, Costs, Stopwatch
 
 
@@ -32,12 +33,11 @@ class Dispatch:
     costs: Costs
     interpretations: Interpretations
     faults: Faults
+    unknown_parameters: Counter[str]
 
     def answer(self, address: Address, params: Mapping[str, Any], headers: Mapping[str, str], base: str) -> Reply:
         self.limits.pour()
         caller = self._caller(address, params, headers)
-        if not self.access.commercial_plan:
-            raise access_denied("REST API is available only on commercial plans", 403)
         if address.version != 2:
             raise method_not_found()  # everything here is version 2
         if address.method == "batch":
@@ -58,7 +58,11 @@ class Dispatch:
     def _batch(self, params: Mapping[str, Any], caller: Caller, base: str) -> Reply:
         if self.interpretations.batch_billing != "nested":
             self.limits.check(caller.key, "batch")
-        watch, before, processing = Stopwatch(self.world.clock, self.world.zone), self.world.clock.monotonic(), 0.0
+        watch, before, processing = (
+            Stopwatch(self.world.clock, self.world.zone, self.interpretations),
+            self.world.clock.monotonic(),
+            0.0,
+        )
 
         def run(method: str, inner: Mapping[str, Any]) -> tuple[MethodResult, dict[str, Any]]:
             nonlocal processing
@@ -71,7 +75,7 @@ class Dispatch:
             return answer, time
 
         try:
-            answer = Batch(run).answer(params, self.interpretations.batch_overflow)
+            answer = Batch(run, self.world.language).answer(params, self.interpretations.batch_overflow)
         except _CutOff:
             return page_reply(504, "Gateway Time-out")
         return json_reply(200, _envelope(answer, watch.time(processing, self.limits, caller.key, "batch")))
@@ -91,16 +95,26 @@ class Dispatch:
         self, name: str, params: Mapping[str, Any], caller: Caller, base: str, *, nested: bool = False
     ) -> tuple[MethodResult, dict[str, Any]]:
         """One call of one method: allowed, timed and billed."""
-        watch, since = Stopwatch(self.world.clock, self.world.zone), self.world.clock.monotonic()
+        watch, since = Stopwatch(self.world.clock, self.world.zone, self.interpretations), self.world.clock.monotonic()
         known = self._method(name, caller)
         bills = self._bills(name, nested=nested)
         if name in bills:
             self.limits.check(caller.key, name)
-        answer = known.run(self._call(name, params, caller, base))
+        call = self._call(name, params, caller, base)
+        try:
+            answer = known.run(call)
+        except Refused as refused:
+            self._count(name, [refused.not_understood] if refused.not_understood else [])
+            raise
+        self._count(name, [*(key for key in params if key not in call.heard | ALWAYS_HEARD), *call.not_understood])
         seconds = self.costs.spend(answer.rows, since)
         for bill in bills:
             self.limits.charge(caller.key, bill, seconds)
-        return answer, watch.time(seconds, self.limits, caller.key, bills[-1])
+        return answer, watch.time(seconds, self.limits, caller.key, bills[-1], nested=nested)
+
+    def _count(self, method: str, not_understood: Iterable[str]) -> None:
+        """Remembers what a method was sent and did not understand; the answer is the portal's all the same."""
+        self.unknown_parameters.update(f"{method}: {name}" for name in not_understood)
 
     def _bills(self, name: str, *, nested: bool) -> tuple[str, ...]:
         """OPEN-05: who pays for a command in a batch - its own method, the batch, or both."""
@@ -113,9 +127,9 @@ class Dispatch:
         if known is None:
             raise method_not_found()
         if known.scopes and not self.access.scopes.intersection(known.scopes):
-            raise insufficient_scope()
+            raise insufficient_scope() if self.interpretations.missing_scope == "told" else method_not_found()
         if known.app_only and not caller.is_app:
-            raise app_context_required()
+            raise wrong_auth_type() if name.startswith("event.") else app_context_required()
         return known
 
     def _call(self, name: str, params: Mapping[str, Any], caller: Caller, base: str) -> MethodCall:

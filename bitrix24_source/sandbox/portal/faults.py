@@ -17,16 +17,28 @@ from .api_errors import Refused
 
 Kind = Literal[
     "error", "http", "reset", "truncate", "invalid_utf8", "empty", "slow", "drip", "hang", "redirect", "limit",
-    "expired_token", "QUERY_LIMIT_EXCEEDED", "OPERATION_TIME_LIMIT", "OVERLOAD_LIMIT",
+    "expired_token", "QUERY_LIMIT_EXCEEDED", "OPERATION_TIME_LIMIT", "OVERLOAD_LIMIT", "INVALID_CREDENTIALS",
+    "authorization_error", "CONNECTION_ERROR", "APPLICATION_NOT_FOUND", "WRONG_AUTH_TYPE", "WRONG_LICENSE",
+    "NO_AUTH_FOUND", "PORTAL_DELETED",
 ]  # fmt: skip
-LIMITS: dict[Any, Callable[[], Refused]] = {
+# Refusals that can be ordered by their code alone.
+CODES: dict[Any, Callable[[], Refused]] = {
+    "INVALID_CREDENTIALS": api_errors.invalid_credentials,
+    "authorization_error": api_errors.owner_dismissed,
+    "CONNECTION_ERROR": api_errors.connection_error,
+    "APPLICATION_NOT_FOUND": api_errors.application_not_found,
+    "WRONG_AUTH_TYPE": api_errors.wrong_auth_type,
+    "WRONG_LICENSE": api_errors.wrong_license,
+    "NO_AUTH_FOUND": api_errors.no_auth,
+    "PORTAL_DELETED": api_errors.portal_deleted,
+    "expired_token": api_errors.expired_token,
     "QUERY_LIMIT_EXCEEDED": api_errors.query_limit,
     "OPERATION_TIME_LIMIT": api_errors.operation_time_limit,
     "OVERLOAD_LIMIT": api_errors.overload,
 }
 # These answer instead of the method; the others let it run and then spoil what it said.
-INSTEAD = {"error", "http", "redirect", "limit", "expired_token", "hang", *LIMITS}
-IN_A_COMMAND = {"error", "limit", "expired_token", "slow", *LIMITS}
+INSTEAD = {"error", "http", "redirect", "limit", "expired_token", "hang", *CODES}
+IN_A_COMMAND = {"error", "limit", "expired_token", "slow", *CODES}
 WEB_PAGE = b"<!DOCTYPE html><html><head><title>Bitrix24</title></head><body>Service is not available</body></html>"
 
 
@@ -77,10 +89,8 @@ class Fault:
         """The answer with an `error` key that this fault stands for, if it is one."""
         if self.kind == "error":
             return Refused(self.status or 500, self.error, self.description)
-        if self.kind == "expired_token":
-            return api_errors.expired_token()
         code = self.error if self.kind == "limit" else self.kind
-        return LIMITS[code]() if code in LIMITS else None
+        return CODES[code]() if code in CODES else None
 
     def instead(self) -> Reply | None:
         """What the portal says without running the method; None when it runs first."""

@@ -14,17 +14,31 @@ class Interpretations:
     # OPEN-01. Any case by default: the vendor's own client for Python asks for `crm.item.List`.
     method_names: Literal["any_case", "documented"] = "any_case"
     auth_in_header: bool = False  # OPEN-02
+    # A method whose scope the credential lacks: insufficient_scope, or ERROR_METHOD_NOT_FOUND as newer documents say.
+    missing_scope: Literal["told", "method_not_found"] = "told"
+    # `time` of an answer: since autumn 2025 `start` is a whole second, so that `duration` is up to a second too long, and
+    # `processing` is 0; before, both were exact. Some self-hosted portals answer no `operating`, or only the outer one.
+    time_start: Literal["whole_second", "exact"] = "whole_second"
+    operating: Literal["told", "outer_only", "absent"] = "told"
     batch_billing: Literal["nested", "batch", "both"] = "nested"  # OPEN-05
     batch_overflow: Literal["request", "commands"] = "request"  # OPEN-08
-    fast_total: Literal["zero", "absent"] = "zero"  # OPEN-11
+    # OPEN-11. `total` in the fast mode: controllers have none, legacy lists 0; older portals one of both everywhere.
+    fast_total: Literal["by_method", "zero", "absent"] = "by_method"
     after_refresh: Literal["old_pair_dies", "old_pair_lives"] = "old_pair_dies"  # OPEN-16
     oauth_error_status: int = 400  # OPEN-17
+    # Whether an authorisation server answers for portals of other regions than its own: nobody knows.
+    other_region: Literal["answers", "refuses"] = "answers"
     empty_file: Literal["null", "false", "list"] = "null"  # OPEN-23
     enum_values: Literal["int", "str"] = "int"  # OPEN-24
     enum_in_userfield_list: bool = False  # OPEN-30
     one_category_types: Literal["answered", "refused"] = "answered"  # OPEN-33
+    # Dictionaries and categories come whole, whatever `start` says; older portals answer pages of 50.
+    short_lists: Literal["whole", "paged"] = "whole"
     statuses_without_filter: Literal["all", "none"] = "all"  # OPEN-34
     naive_dates: Literal["server", "utc"] = "server"  # OPEN-47
+    # Whose offset is added to a stored time before it is printed: that of its own date, as the main module does since
+    # 2026, or that of today, as older ones do. It matters where server and person do not change clocks together.
+    printed_offset: Literal["stored_time", "now"] = "stored_time"
     document_type: Literal["string", "array", "mixed"] = "mixed"  # OPEN-40
     # bizproc.workflow.template.list: its page writes SELECT and ORDER in its table, select and order in its examples.
     template_keys: Literal["any_case", "capitals", "small"] = "any_case"

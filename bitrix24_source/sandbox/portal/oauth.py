@@ -13,18 +13,32 @@ from .api_errors import Refused
 from .interpretations import Interpretations
 
 AUTH_SERVER = "oauth.bitrix24.test"
+# The authorisation servers of the vendor; portals of some regions have one of their own.
+REGIONAL_SERVER, OTHER_SERVER = "oauth.bitrix24.tech", "oauth.bitrix.info"
+REGIONS_OF_THEIR_OWN = {"ru", "am", "az", "ge", "kz", "kg", "uz", "by"}
+AUTH_SERVERS = {AUTH_SERVER, REGIONAL_SERVER, OTHER_SERVER}
+
+
+def server_of(region: str) -> str:
+    """The authorisation server of a region such as "ru" or "de"; without a region that of the sandbox."""
+    if not region:
+        return AUTH_SERVER
+    return REGIONAL_SERVER if region in REGIONS_OF_THEIR_OWN else OTHER_SERVER
 
 
 def token_answer(
-    access: Access, interpretations: Interpretations, params: Mapping[str, Any], endpoint: str, *, paid: bool = True
+    access: Access, interpretations: Interpretations, params: Mapping[str, Any], endpoint: str, asked: str
 ) -> dict[str, Any]:
-    """The JSON of a good answer, or `Refused` with the code of the authorisation server."""
+    """The JSON of a good answer, or `Refused` with the code of the authorisation server, whose host is `asked`."""
+    own = server_of(access.region)
+    if asked in AUTH_SERVERS - {own, AUTH_SERVER} and interpretations.other_region == "refuses":
+        raise _refused(interpretations, "invalid_client", "Invalid client")
     grant = params.get("grant_type")
     if grant not in ("refresh_token", "authorization_code"):
         raise _refused(interpretations, "invalid_request", "Unsupported grant_type")
     if (params.get("client_id"), params.get("client_secret")) != (access.client_id, access.client_secret):
         raise _refused(interpretations, "invalid_client", "Invalid client")
-    if not paid:
+    if not access.commercial_plan:
         raise _refused(interpretations, "PAYMENT_REQUIRED", "Payment required")
     if grant == "authorization_code":
         return _answer(access, _pair_for_code(access, interpretations, params), endpoint)
@@ -56,9 +70,9 @@ def _answer(access: Access, pair: TokenPair, endpoint: str) -> dict[str, Any]:
         "refresh_token": pair.refresh_token,
         "expires_in": ACCESS_TOKEN_SECONDS,
         "client_endpoint": endpoint,
-        "server_endpoint": f"https://{AUTH_SERVER}/rest/",
+        "server_endpoint": f"https://{server_of(access.region)}/rest/",
         # The vendor names the authorisation server here, not the portal: a trap worth keeping.
-        "domain": AUTH_SERVER,
+        "domain": server_of(access.region),
         "member_id": access.member_id,
         "scope": ",".join(sorted(access.scopes)),
         "status": "L",

@@ -5,6 +5,7 @@ It is the handle on everything a test or a person may turn; it refuses to know w
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import tzinfo
@@ -15,20 +16,21 @@ from urllib.parse import urlsplit
 from bitrix24_source.sandbox.http.http_response import Reply, Seen, json_reply, page_reply
 from bitrix24_source.sandbox.http.php import request_to_params
 from bitrix24_source.sandbox.http.urls import Address, read_path
-from bitrix24_source.sandbox.methods.products import set_product_rows
 from bitrix24_source.sandbox.model import admin
 from bitrix24_source.sandbox.model.clock import Clock, WallClock
 from bitrix24_source.sandbox.model.item_editor import StoredItems
+from bitrix24_source.sandbox.model.zones import PrintedTimes
 from bitrix24_source.sandbox.scenarios.builder import build_world
 from bitrix24_source.sandbox.scenarios.deterministic import SERVER_ZONE
+from bitrix24_source.sandbox.scenarios.goods import set_product_rows
 
-from .access import Access
+from .access import OWNER_ID, Access
 from .api_errors import Refused
 from .batch import method_names
 from .dispatch import Dispatch
 from .faults import Faults
 from .interpretations import Interpretations
-from .oauth import AUTH_SERVER, token_answer
+from .oauth import AUTH_SERVERS, server_of, token_answer
 from .rate_limits import Limits
 from .time_costs import Costs
 
@@ -47,16 +49,22 @@ class Portal:
     def __init__(
         self, scenario: str = "demo", seed: int = 1, items: int | None = None, clock: Clock | None = None,
         latency: tuple[float, float] | float | None = None, *, id_step: int = 1,
-        zone: tzinfo = SERVER_ZONE,
+        zone: tzinfo = SERVER_ZONE, owner_zone: tzinfo | None = None,
+        language: str = "en",
     ) -> None:  # fmt: skip
         self.clock = clock or WallClock()
         self.world = build_world(scenario, seed, items, self.clock, id_step, zone)
+        self.world.language = language
         self.access = Access(seed, self.clock)
+        self.set_user_zone(OWNER_ID, owner_zone)
         self.limits = Limits(self.clock)
         self.costs = Costs(self.clock, (latency, 0.0) if isinstance(latency, (int, float)) else latency)
         self.interpretations = Interpretations(one_category_types="refused" if scenario == "hostile" else "answered")
         self.faults = Faults()
         self.requests: list[Seen] = []
+        # Parameters and names in filters that a method did not understand, by "method: name": a typing error in a client
+        # looks like an empty list otherwise.
+        self.unknown_parameters: Counter[str] = Counter()
         self._moved: tuple[str, int] | None = None
         self._lock = RLock()
 
@@ -70,10 +78,15 @@ class Portal:
     def webhook_path(self) -> str:
         return f"/rest/1/{self.webhook_code}/"
 
+    @property
+    def webhook_url(self) -> str:
+        """The webhook under the portal's own name; a server has one with its address."""
+        return self.base_url + self.webhook_path
+
     def credentials(self, base_url: str) -> dict[str, dict[str, str]]:
         """A ready configuration for each way to authorise, against the address under which the portal is served."""
         base, access = base_url.rstrip("/"), self.access
-        auth_server = f"https://{AUTH_SERVER}" if urlsplit(base).hostname == self.host else base
+        auth_server = f"https://{server_of(access.region)}" if urlsplit(base).hostname == self.host else base
         app = {"client_id": access.client_id, "client_secret": access.client_secret}
         return {
             "webhook": {"auth": "webhook", "webhook_url": base + self.webhook_path},
@@ -82,20 +95,46 @@ class Portal:
             "api_key": {"auth": "api_key", "portal_url": base, "api_key": f"1/{access.webhook_code}"},
         }  # fmt: skip
 
+    def set_region(self, region: str) -> None:
+        """Moves the portal to a region such as "ru" or "de", and with it to the vendor's authorisation server there."""
+        self.access.region = region
+
     def set_scopes(self, scopes: Iterable[str]) -> None:
         self.access.scopes = frozenset(scopes)
 
     def set_admin(self, *, crm: bool = True, portal: bool = True) -> None:
         self.access.crm_admin, self.access.portal_admin = crm, portal
 
+    def set_user_zone(self, user_id: int, zone: tzinfo | None) -> None:
+        """Gives a person a time zone; None is the server's. The owner of both credentials is user 1."""
+        self.world.zones.people.pop(user_id, None)
+        if zone is not None:
+            self.world.zones.people[user_id] = zone
+
     def deny_type(self, entity_type_id: int) -> None:
         self.world.denied.add(entity_type_id)
+
+    def hide_items(self, entity_type_id: int, numbers: Iterable[int]) -> None:
+        """Items that an owner without administrative rights in CRM may not read; see `set_admin`."""
+        self.world.unreadable.setdefault(entity_type_id, set()).update(numbers)
 
     def expire_access_tokens(self) -> None:
         self.access.expire_access_tokens()
 
     def expire_webhook(self) -> None:
         self.access.webhook_alive = False
+
+    def dismiss_owner(self) -> None:
+        """The person behind the webhook and the application leaves the company."""
+        self.access.owner_active = False
+        next(row for row in self.world.users if row["ID"] == str(OWNER_ID))["ACTIVE"] = False
+
+    def end_subscription(self) -> None:
+        """The plan becomes one without REST."""
+        self.access.commercial_plan = False
+
+    def remove_application(self) -> None:
+        self.access.application_installed = False
 
     def revoke_refresh_token(self) -> None:
         self.access.revoke_refresh_tokens()
@@ -106,7 +145,9 @@ class Portal:
 
     def items(self, entity_type_id: int, base_url: str = "") -> StoredItems:
         """The stored items of one type; file links are spelled for the webhook at `base_url`."""
-        return StoredItems(self.world, entity_type_id, self.access.owner(), base_url or self.base_url)
+        at_its_date = self.interpretations.printed_offset == "stored_time"
+        times = PrintedTimes(self.world.zones, OWNER_ID, at_its_date)
+        return StoredItems(self.world, entity_type_id, self.access.owner(), base_url or self.base_url, times)
 
     def types(self) -> list[dict[str, Any]]:
         return list(self.world.types.values())
@@ -117,6 +158,10 @@ class Portal:
 
     def delete_type(self, entity_type_id: int) -> None:
         self.world.forget_type(entity_type_id)
+
+    def switch_feature(self, entity_type_id: int, switch: str, *, on: bool) -> None:
+        """A click in the settings of a smart process, such as `isClientEnabled`. Rows keep the columns of a feature."""
+        admin.switch_feature(self.world, entity_type_id, switch, on=on)
 
     def add_field(self, entity_type_id: int, tail: str, user_type: str, label: str, **more: Any) -> str:
         """A new custom field `UF_CRM_<type id>_<tail>`; `more` may name multiple, mandatory, options, pool, settings."""
@@ -197,16 +242,16 @@ class Portal:
                 return page_reply(404, "Page not found")
             return self._dispatch().answer(address, params, headers, base)
         except Refused as refused:
-            return json_reply(refused.status, refused.body())
+            return json_reply(refused.status, refused.body(self.world.language))
 
     def _token(self, params: Mapping[str, Any], base: str) -> dict[str, Any]:
-        portal = self.base_url if urlsplit(base).hostname == AUTH_SERVER else base
+        asked = urlsplit(base).hostname or ""
+        portal = self.base_url if asked in AUTH_SERVERS else base
         if self._moved is not None:
             portal = self._address_of(self._moved[0], portal)
-        return token_answer(
-            self.access, self.interpretations, params, portal + "/rest/", paid=self.access.commercial_plan
-        )
+        return token_answer(self.access, self.interpretations, params, portal + "/rest/", asked)
 
     def _dispatch(self) -> Dispatch:
         """Made for each request, so that a part that somebody has put in its place is the one that counts."""
-        return Dispatch(self.access, self.world, self.limits, self.costs, self.interpretations, self.faults)
+        parts = (self.access, self.world, self.limits, self.costs, self.interpretations, self.faults)
+        return Dispatch(*parts, self.unknown_parameters)

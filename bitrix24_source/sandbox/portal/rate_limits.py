@@ -25,6 +25,8 @@ class Limits:
     capacity: float | None = 50
     leak_per_second: float = 2.0
     operating_seconds: float | None = 480.0
+    # Calls shorter than this cost nothing.
+    free_seconds: float = 0.1
     refused: int = 0
     _level: float = 0.0
     _leaked_at: float = 0.0
@@ -57,6 +59,8 @@ class Limits:
             raise operation_time_limit()
 
     def charge(self, credential: str, method: str, seconds: float) -> None:
+        if seconds < self.free_seconds:
+            return
         with self._lock:
             now = self.clock.monotonic()
             baskets = self._live(credential, method, now)

@@ -12,6 +12,7 @@ from typing import Any
 
 from bitrix24_source.sandbox.model.clock import Clock
 
+from .interpretations import Interpretations
 from .rate_limits import Limits
 
 # What a call costs when nobody asked for a slow portal: it is counted in `operating` but not waited for.
@@ -52,13 +53,22 @@ class Stopwatch:
 
     clock: Clock
     zone: tzinfo
+    interpretations: Interpretations
 
     def __post_init__(self) -> None:
         self.started = self.clock.now()
 
-    def time(self, processing: float, limits: Limits, credential: str, method: str) -> dict[str, Any]:
+    def time(
+        self, processing: float, limits: Limits, credential: str, method: str, *, nested: bool = False
+    ) -> dict[str, Any]:
         finished = self.clock.now()
         start, finish = self.started.timestamp(), finished.timestamp()
+        if self.interpretations.time_start == "whole_second":
+            start, processing = int(start), 0
+        told = self.interpretations.operating
+        shown = told == "told" or (told == "outer_only" and not nested)
+        operating = limits.operating(credential, method)
+        bill = {"operating_reset_at": limits.reset_at(credential, method), "operating": operating or 0}
         return {
             "start": start,
             "finish": finish,
@@ -66,8 +76,7 @@ class Stopwatch:
             "processing": processing,
             "date_start": self._seconds(self.started),
             "date_finish": self._seconds(finished),
-            "operating_reset_at": limits.reset_at(credential, method),
-            "operating": limits.operating(credential, method),
+            **(bill if shown else {}),
         }
 
     def _seconds(self, moment: datetime) -> str:

@@ -5,33 +5,50 @@ It refuses to know custom fields, and which types there are.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from bitrix24_source.sandbox.model.item_store import ItemStore
 from bitrix24_source.sandbox.model.schema import Field
 from bitrix24_source.sandbox.model.world import BUILT_IN, World
 
-from .deterministic import DAY, constant, drawn, iso, iso_date, mix, salt
+from .deterministic import DAY, constant, drawn, iso, iso_date, mix, salt, unit
+from .goods import computed_amount
 from .stages import title_of
 
+# A stage lies in the table too, but rows of a type without stages leave it out.
+OUTSIDE_THE_TABLE = {"stageId", "contactIds", "contacts", "observers"}
+COMMUNICATION = ("lastCommunicationCallTime", "lastCommunicationEmailTime", "lastCommunicationImolTime",
+                 "lastCommunicationWebformTime")  # fmt: skip
 UTM = ("utmSource", "utmMedium", "utmCampaign", "utmContent", "utmTerm")
 
 
 class SystemFields:
     """The system fields of one smart process, each with a column that fits its item's journey."""
 
-    def __init__(self, world: World, store: ItemStore, row: dict[str, Any]) -> None:
+    def __init__(self, world: World, store: ItemStore, row: dict[str, Any], subjects: Sequence[str] = ()) -> None:
         self.world, self.store, self.row = world, store, row
+        self._subjects = subjects
         self._users = [int(user["ID"]) for user in world.users] or [1]
 
     def write(self) -> None:
+        schema = self.store.schema
         self._always()
         for switch, write in self._by_switch().items():
-            if self.row[switch] == "Y":
-                write()
+            known = set(schema.fields)
+            write()
+            for name in schema.fields.keys() - known:
+                schema.fields[name].feature = switch
+                schema.fields[name].physical = name not in OUTSIDE_THE_TABLE
+            if self.row[switch] != "Y":
+                schema.switch(switch, on=False)
         self._parents()
-        self.store.schema.hidden.update(self._hidden())
+        schema.hidden.update(self._hidden())
+        for name, column in self._of_a_company().items() if self.world.habits else ():
+            schema.fields[name].column = column
+        for name, column in self._untouched().items():
+            if schema.fields[name].feature in schema.features_off:
+                schema.fields[name].column = column
 
     def _by_switch(self) -> dict[str, Callable[[], None]]:
         return {
@@ -64,7 +81,10 @@ class SystemFields:
         self._add("updatedTime", "datetime", "UPDATED_TIME", "Updated at",
                   lambda number: iso(trip(number).updated_at, zone), read_only=True)  # fmt: skip
         self._add("createdBy", "user", "CREATED_BY", "Created by", self._drawn("createdBy", users), read_only=True)
-        self._add("updatedBy", "user", "UPDATED_BY", "Updated by", self._drawn("updatedBy", users), read_only=True)
+        # 0 is a robot or the system.
+        self._add(
+            "updatedBy", "user", "UPDATED_BY", "Updated by", self._drawn("updatedBy", [*users, 0]), read_only=True
+        )
         self._add("assignedById", "user", "ASSIGNED_BY_ID", "Assigned to", self._drawn("assignedById", users))
         self._add(
             "opened", "boolean", "OPENED", "Publicly available", self._drawn("opened", ["Y", "Y", "N"]), required=True
@@ -78,6 +98,9 @@ class SystemFields:
                   self._drawn("lastActivityBy", users), read_only=True)  # fmt: skip
         self._add("lastActivityTime", "datetime", "LAST_ACTIVITY_TIME", "Last activity",
                   lambda number: iso(trip(number).updated_at, zone), read_only=True)  # fmt: skip
+        # The vendor lists this time as a string.
+        self._add("lastCommunicationTime", "string", "LAST_COMMUNICATION_TIME", "Last communication date", constant(None),
+                  read_only=True)  # fmt: skip
 
     def _dates(self) -> None:
         zone, trip = self.world.zone, self.store.trip
@@ -150,14 +173,97 @@ class SystemFields:
                 made = parent_field(self.world, self.store.schema.entity_type_id, int(parent["entityTypeId"]))
                 self.store.schema.add(made)
 
+    def _of_a_company(self) -> dict[str, Callable[[int], Any]]:
+        """Columns that agree with each other: people who did the work, amounts that follow from products."""
+        trip, zone, number_of, seed = (
+            self.store.trip,
+            self.world.zone,
+            self.store.schema.entity_type_id,
+            self.world.seed,
+        )
+        companies, subjects, title = self.world.objects[4].computed, self._subjects, str(self.row["title"])
+        sold = self.row["isLinkWithProductsEnabled"] == "Y"
+        sources = [
+            "CALL",
+            "CALL",
+            "EMAIL",
+            "WEB",
+            "WEB",
+            "WEB",
+            "ADVERTISING",
+            "PARTNER",
+            "PARTNER",
+            "TRADE_SHOW",
+            None,
+        ]
+
+        def company(number: int) -> int:
+            chance = unit(number, self._salt("companyId"))
+            return 0 if chance > 11 / 12 or not companies else 1 + int((chance * 12 / 11) ** 2.6 * companies)
+
+        def name(number: int) -> str:
+            about = subjects[int(unit(number, self._salt("title")) * len(subjects))] if subjects else title
+            return f"{about} #{number}"
+
+        def end(number: int) -> str | None:
+            chance = unit(number, self._salt("closedate"))
+            days = 7 if chance < 0.4 else 10 + int(chance * 50)
+            return iso_date(trip(number).events[0].at + days * DAY, zone) if chance < 0.92 else None
+
+        def amount(number: int) -> float:
+            products = computed_amount(seed, number_of, number) if sold else 0
+            return products or float(round(8_000 * 50 ** unit(number, self._salt("estimate")), -2))
+
+        def is_manual(number: int) -> str:
+            return "N" if sold and computed_amount(seed, number_of, number) else "Y"
+
+        person: Callable[[int], Any] = lambda number: trip(number).person  # noqa: E731 - one of many columns
+        return {
+            "title": name,
+            "assignedById": person,
+            "createdBy": lambda number: person(number) if number % 4 else 17,
+            "movedBy": person,
+            "companyId": company,
+            "closedate": end,
+            "opportunity": amount,
+            "isManualOpportunity": is_manual,
+            "currencyId": constant(self.world.base_currency),
+            "sourceId": self._drawn("sourceId", sources),
+        }
+
     def _hidden(self) -> dict[str, Callable[[int], Any]]:
-        title = str(self.row["title"])
         utm: dict[str, Callable[[int], Any]] = {name: constant(None) for name in UTM}
         utm["utmSource"] = self._drawn("utmSource", [None, None, None, "google", "yandex"])
         return {
-            "searchContent": lambda number: f"{number} {title} vinabi vina uggcf",
             **utm,
+            **dict.fromkeys(COMMUNICATION, constant(None)),
             "entityTypeId": constant(self.store.schema.entity_type_id),
+            "isRecurring": constant("N"),
+            "opportunityAccount": self._in_account_currency("opportunity"),
+            "taxValueAccount": self._in_account_currency("taxValue"),
+            "accountCurrencyId": constant(self.world.base_currency),
+        }
+
+    def _in_account_currency(self, name: str) -> Callable[[int], Any]:
+        """Looked up when it is needed: the column of the amount depends on whether the feature is on."""
+        fields, world = self.store.schema.fields, self.world
+        return lambda number: world.in_base_currency(fields[name].column(number), fields["currencyId"].column(number))
+
+    def _untouched(self) -> dict[str, Callable[[int], Any]]:
+        """What the columns of a feature hold that has never been on: the defaults of the table."""
+        zone, trip = self.world.zone, self.store.trip
+        return {
+            "begindate": lambda number: iso_date(trip(number).events[0].at, zone),
+            "closedate": lambda number: iso_date(trip(number).events[0].at + 7 * DAY, zone),
+            "companyId": constant(0),
+            "contactId": constant(0),
+            "movedTime": constant(None),
+            "previousStageId": constant(""),
+            "sourceId": constant(None),
+            "sourceDescription": constant(None),
+            "currencyId": constant(self.world.base_currency),
+            "isManualOpportunity": constant("N"),
+            "opportunity": constant(0),
         }
 
 

@@ -5,7 +5,7 @@ It refuses to know fields and scenarios.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bitrix24_source.sandbox.model.item_store import ItemStore
@@ -56,6 +56,9 @@ def type_row(
             "parent": predefined + [relation(parent) for parent in parents],
             "child": [relation(child, listed=child != 4) for child in children],
         },
+        "isRecurringEnabled": "N",
+        "isInitialized": "Y",
+        "daysBeforeClose": None,
         "linkedUserFields": {name: "Y" if place < 2 else "N" for place, name in enumerate(LINKED_USER_FIELDS)},
         "customSections": [],
     }
@@ -63,18 +66,28 @@ def type_row(
 
 def add_type(
     world: World, row: dict[str, Any], count: int = 0, *, first: int = 1, step: int = 1,
-    categories: Iterable[tuple[int, str, tuple[StageSpec, ...]]] = (),
+    categories: Iterable[tuple[int, str, tuple[StageSpec, ...]]] = (), subjects: Sequence[str] = (),
 ) -> ItemStore:  # fmt: skip
-    """Enters a type with its categories, stages and system fields. Without categories it has one called General."""
+    """Enters a type with its categories, stages and system fields. Without categories it has one called General.
+
+    `subjects` are what its items are about: their titles begin so.
+    """
     entity_type_id = int(row["entityTypeId"])
     world.types[entity_type_id] = row
     given = list(categories) or [(world.next_id("category", 60), "General", SPA_STAGES)]
-    for place, (category_id, name, stages) in enumerate(given):
+    for place, (category_id, name, _) in enumerate(given):
         add_category(world, entity_type_id, category_id, name, sort=(place + 1) * 100, default=place == 0)
-        if row["isStagesEnabled"] == "Y":
-            add_stages(world, entity_type_id, category_id, stages)
-            category = world.categories[entity_type_id][-1]
-            world.directories.append(directory_row(entity_type_id, category, title_of(world, entity_type_id)))
+    if row["isStagesEnabled"] == "Y":
+        add_stage_directories(world, entity_type_id, {category_id: stages for category_id, _, stages in given})
     store = world.make_store(entity_type_id, count, first=first, step=step)
-    SystemFields(world, store, row).write()
+    SystemFields(world, store, row, subjects).write()
     return store
+
+
+def add_stage_directories(
+    world: World, entity_type_id: int, stages: Mapping[int, tuple[StageSpec, ...]] | None = None
+) -> None:
+    """The stages of each category, by its id; the usual ones where none are given."""
+    for category in world.categories[entity_type_id]:
+        add_stages(world, entity_type_id, category["id"], (stages or {}).get(category["id"], SPA_STAGES))
+        world.directories.append(directory_row(entity_type_id, category, title_of(world, entity_type_id)))

@@ -36,10 +36,8 @@ def add_category(
         "entityTypeId": entity_type_id,
         "isDefault": "Y" if default else "N",
     }
-    if entity_type_id == 2:
-        row |= {} if category_id == 0 else {"originId": "", "originatorId": ""}
-    else:
-        row |= {"code": "", "isSystem": "N"}
+    if entity_type_id == 2 and category_id:
+        row |= {"originId": "", "originatorId": ""}
     world.categories.setdefault(entity_type_id, []).append(row)
 
 
@@ -77,15 +75,19 @@ def status_row(world: World, directory: str, code: str, name: str, sort: int) ->
         "NAME_INIT": name if sort == 10 else "",
         "SORT": str(sort),
         "SYSTEM": "Y" if sort == 10 else "N",
-        "CATEGORY_ID": None,
-        "COLOR": "",
-        "SEMANTICS": None,
+        "CATEGORY_ID": "0" if sort % 20 else None,
+        "COLOR": ("#", None)[sort % 20 // 10],
+        "SEMANTICS": ("", None)[sort % 20 // 10],
     }
 
 
 def add_directory(world: World, code: str, name: str, values: Sequence[tuple[str, str]]) -> None:
     """A plain dictionary: sources, industries, ..."""
     world.directories.append({"ID": code, "NAME": name})
+    add_statuses(world, code, values)
+
+
+def add_statuses(world: World, code: str, values: Sequence[tuple[str, str]]) -> None:
     world.statuses += [status_row(world, code, key, text, (place + 1) * 10) for place, (key, text) in enumerate(values)]
 
 

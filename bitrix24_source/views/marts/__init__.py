@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib import resources
 from types import MappingProxyType
 
@@ -271,7 +271,7 @@ def _semantics(letter: exp.Expression) -> exp.Expression:
     return case
 
 
-@lru_cache(maxsize=None)
+@cache
 def _parsed(name: str) -> exp.Query:
     """A file of this folder as an expression."""
     text = (resources.files(__name__) / f"{name}.sql").read_text(encoding="utf-8")
