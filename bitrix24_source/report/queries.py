@@ -81,7 +81,9 @@ def collect(reader: MartReader, *, types: Sequence[str] = (), people: bool = Tru
         "moves": _moves(reader, entered),
         "daily": _daily(reader, portal["today"], since),
         "owners": _top(reader, "responsible", "responsible_id", "COUNT(*)") if people else [],
-        "companies": _top(reader, "company", "company_id", "COALESCE(SUM(CASE WHEN semantics = 'success' THEN amount_base END), 0)"),
+        "companies": _top(
+            reader, "company", "company_id", "COALESCE(SUM(CASE WHEN semantics = 'success' THEN amount_base END), 0)"
+        ),
         "sources": _top(reader, "source", "source_id", "COUNT(*)"),
         "products": _products(reader, only, since),
         "overdue": _overdue(reader, people=people),
@@ -105,7 +107,9 @@ def _portal(reader: MartReader) -> list[Row]:
     row = rows[0]
     moment = row.pop("loaded_at")
     row.pop("loaded_at_text")
-    last = reader.rows("SELECT MAX(created_date) AS created, MAX(moved_date) AS moved, MAX(closed_date) AS closed FROM mart_items")[0]
+    last = reader.rows(
+        "SELECT MAX(created_date) AS created, MAX(moved_date) AS moved, MAX(closed_date) AS closed FROM mart_items"
+    )[0]
     days = [day for day in last.values() if day]
     offset = timedelta(minutes=row["utc_offset_minutes"] or 0)
     local = (moment - moment.utcoffset()).replace(tzinfo=None) + offset
@@ -184,7 +188,7 @@ def _stages(reader: MartReader) -> list[Row]:
             "1 AS items, amount_base AS amount FROM report_items WHERE stage_id IS NOT NULL UNION ALL "
             "SELECT DISTINCT entity_type_id, category_id, category, stage_id, stage, stage_order, stage_color, semantics, "
             "0, CAST(NULL AS DOUBLE PRECISION) FROM report_moves) AS s "
-            'GROUP BY s.type, s.category_id, s.stage_id ORDER BY s.type, s.category_id, MIN(s.stage_order), s.stage_id'
+            "GROUP BY s.type, s.category_id, s.stage_id ORDER BY s.type, s.category_id, MIN(s.stage_order), s.stage_id"
         )
     )
 
@@ -263,7 +267,7 @@ def _products(reader: MartReader, only: str, since: date | None) -> list[Row]:
     month = f"month >= DATE '{since.replace(day=1).isoformat()}'" if since else "TRUE"
     return _plain(
         reader.rows(
-            "SELECT product AS name, product_id AS key, SUM(\"rows\") AS lines, SUM(quantity) AS quantity, SUM(amount) AS amount, "
+            'SELECT product AS name, product_id AS key, SUM("rows") AS lines, SUM(quantity) AS quantity, SUM(amount) AS amount, '
             f"SUM(amount_won) AS amount_won FROM mart_products WHERE {only} AND {month} GROUP BY product, product_id "
             f"ORDER BY COALESCE(SUM(amount), 0) DESC, product LIMIT {2 * TOP}"
         )
@@ -285,7 +289,9 @@ _FILLED = ("title", "stage", "responsible", "company", "contact", "source", "due
 def _filled(reader: MartReader) -> list[Row]:
     counts = ", ".join(f"COUNT({name}) AS {name}" for name in _FILLED)
     return _plain(
-        reader.rows(f"SELECT entity_type_id AS type, COUNT(*) AS items, {counts} FROM report_items GROUP BY 1 ORDER BY 2 DESC")
+        reader.rows(
+            f"SELECT entity_type_id AS type, COUNT(*) AS items, {counts} FROM report_items GROUP BY 1 ORDER BY 2 DESC"
+        )
     )
 
 

@@ -129,9 +129,7 @@ def _for_each_table(database: ViewDatabase, act: Callable[[str, int], None]) -> 
     return problems
 
 
-def _for_each_mart(
-    database: ViewDatabase, marts: Iterable[str], act: Callable[[str], None]
-) -> list[Bitrix24Error]:
+def _for_each_mart(database: ViewDatabase, marts: Iterable[str], act: Callable[[str], None]) -> list[Bitrix24Error]:
     """The action for each mart; one that fails does not stop the others."""
     problems = []
     for mart in marts:

@@ -106,7 +106,7 @@
       ...base(format),
       legend: series.length > 1 ? legend() : undefined,
       grid: { left: 4, right: labels ? (narrow() ? 92 : 128) : 24, top: series.length > 1 ? 34 : 6, bottom: 0, containLabel: true },
-      xAxis: valueAxis((value) => short.format(max === 1 ? 100 * value : value) + (max === 1 ? " %" : ""), { max }),
+      xAxis: valueAxis((value) => short.format(max === 1 ? 100 * value : value) + (max === 1 ? " %" : ""), max === 1 ? { max, interval: 0.25 } : {}),
       yAxis: { type: "category", inverse: true, data: names.map((name) => cut(name)), axisTick: { show: false }, axisLine: { lineStyle: { color: color("line") } },
         axisLabel: { color: color("ink"), width: narrow() ? 96 : 168, overflow: "break", lineHeight: 14, fontSize: 12, interval: 0 } },
       series: series.map((one) => ({
