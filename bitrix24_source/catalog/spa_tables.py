@@ -26,7 +26,7 @@ _TYPE_FLAGS = (
     "isCategoriesEnabled", "isStagesEnabled", "isBeginCloseDatesEnabled", "isClientEnabled", "isUseInUserfieldEnabled",
     "isLinkWithProductsEnabled", "isMycompanyEnabled", "isDocumentsEnabled", "isSourceEnabled", "isObserversEnabled",
     "isRecyclebinEnabled", "isAutomationEnabled", "isBizProcEnabled", "isSetOpenPermissions", "isPaymentsEnabled",
-    "isCountersEnabled",
+    "isCountersEnabled", "isRecurringEnabled", "isInitialized",
 )  # fmt: skip
 
 

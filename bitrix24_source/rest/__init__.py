@@ -1,6 +1,6 @@
 """Calls the REST API of one portal: authentication, limits, retries, batches, offset lists."""
 
-from .auth import TOKEN_URL, Auth, OAuth2, StaticAuth
+from .auth import Auth, OAuth2, StaticAuth
 from .batching import CallGenerator, CallResult, call_many, gather, merge_generators, send_batch
 from .client import Client, ClientSettings
 from .clock import Clock
@@ -32,7 +32,6 @@ from .transport import PortalTimeoutError
 __all__ = [
     "BATCH_SIZE",
     "PAGE_SIZE",
-    "TOKEN_URL",
     "Auth",
     "Call",
     "CallGenerator",

@@ -13,7 +13,7 @@ from dlt.common.configuration.specs.base_configuration import NotResolved
 from dlt.common.typing import TSecretStrValue
 
 from ..errors import ConfigError
-from ..rest import TOKEN_URL, Auth, FileTokenStore, OAuth2, StaticAuth, TokenStore, fingerprint, is_loopback
+from ..rest import Auth, FileTokenStore, OAuth2, StaticAuth, TokenStore, fingerprint, is_loopback
 
 METHODS = ("webhook", "oauth2", "api_key")
 SECTION = "sources.bitrix24.credentials"
@@ -30,7 +30,7 @@ class Bitrix24Credentials(CredentialsConfiguration):
         client_id: oauth2; "local.0123".
         client_secret: oauth2.
         refresh_token: oauth2; the first one, later ones are kept by the token store.
-        token_url: oauth2; the token server.
+        token_url: oauth2; the token server. By default that of the portal's region, found by the portal's address.
         token_file: oauth2; where the default token store keeps the pair.
         api_key: api_key; "<user id>/<webhook code>", or an access token of a local application.
         allowed_hosts: hosts besides Bitrix24's and the portal's own that a renamed portal may send us to.
@@ -43,7 +43,7 @@ class Bitrix24Credentials(CredentialsConfiguration):
     client_id: str | None = None
     client_secret: TSecretStrValue | None = None
     refresh_token: TSecretStrValue | None = None
-    token_url: str = TOKEN_URL
+    token_url: str | None = None
     token_file: str | None = None
     api_key: TSecretStrValue | None = None
     allowed_hosts: list[str] | None = None
@@ -110,7 +110,8 @@ def _oauth2(credentials: Bitrix24Credentials, store: TokenStore | None) -> Auth:
     for key in ("portal_url", "client_id", "client_secret", "refresh_token"):
         _required(credentials, key)
     token_url = (credentials.token_url or "").strip()
-    _parse_url(token_url, credentials.where("token_url"))
+    if token_url:
+        _parse_url(token_url, credentials.where("token_url"))
     return OAuth2(
         _portal(credentials),
         _required(credentials, "client_id"),

@@ -8,7 +8,7 @@ from dlt.common.configuration.specs import CredentialsConfiguration
 
 from bitrix24_source import Bitrix24Credentials, bitrix24
 from bitrix24_source.errors import ConfigError, CredentialError
-from bitrix24_source.rest.auth import TOKEN_URL, OAuth2
+from bitrix24_source.rest.auth import OAuth2, token_urls
 from bitrix24_source.source.credentials import METHODS, auth_from_credentials
 from bitrix24_source.source.source import connect as connect_configured
 
@@ -313,9 +313,29 @@ def test_malformed_in_python():
 
 
 def test_defaults():
-    """The token server is Bitrix24's own unless somebody says otherwise."""
-    assert TOKEN_URL == Bitrix24Credentials().token_url == "https://oauth.bitrix.info/oauth/token/"
+    """The token server follows from the portal's region unless somebody says otherwise."""
+    assert Bitrix24Credentials().token_url is None
     assert issubclass(Bitrix24Credentials, CredentialsConfiguration)
+
+
+WESTERN, EASTERN = "https://oauth.bitrix.info/oauth/token/", "https://oauth.bitrix24.tech/oauth/token/"
+
+
+@pytest.mark.parametrize(
+    ("host", "likeliest"),
+    [
+        *[(f"portal.bitrix24.{region}", EASTERN) for region in ("ru", "by", "kz", "am", "az", "ge", "kg", "uz")],
+        ("crm.firma.ru", EASTERN),
+        ("PORTAL.BITRIX24.RU", EASTERN),
+        *[(f"portal.bitrix24.{region}", WESTERN) for region in ("com", "eu", "de", "com.br", "in", "cn", "jp", "pl")],
+        ("crm.example.com", WESTERN),
+        ("ru.example.com", WESTERN),
+    ],
+)
+def test_the_token_server_of_the_region(host, likeliest):
+    """Portals of ru, am, az, by, ge, kg, kz and uz have a token server of their own; the other one stays the second choice."""
+    assert token_urls(host)[0] == likeliest
+    assert set(token_urls(host)) == {WESTERN, EASTERN}
 
 
 def test_blanks_around_keys_are_no_part_of_them(connect, portal):

@@ -116,13 +116,14 @@ def test_check_says_every_thing_in_its_line(bitrix24, webhook, server):
     said = dict(lines_of(done.out))
 
     assert (0, "") == (done.code, done.err)
-    assert {"portal", "auth", "user", "scopes", "SPA", "clock"} == set(said)
+    assert {"portal", "auth", "user", "scopes", "SPA", "clock", "zones"} == set(said)
     assert server.base_url.removeprefix("http://") == said["portal"]
     assert "webhook" == said["auth"]
     assert "Анна Петрова (id 1), administrator" == said["user"]
     assert "bizproc, crm, department, user, user_basic, userfieldconfig" == said["scopes"]
     assert "types  6 can be listed" == said["SPA"]
     assert re.fullmatch(r"2025-07-01T15:00:00\+03:00, \d+ s behind this machine's", said["clock"])
+    assert "the user's is the server's (UTC+0300) now" == said["zones"]
 
 
 def test_check_tells_a_clock_that_goes_right(bitrix24):
