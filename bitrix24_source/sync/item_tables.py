@@ -101,6 +101,20 @@ class ItemTableBuilder:
             if (type_ := _stored_type(stored, table, column.name)) and type_ != COLUMN_TYPES[column.type]
         ]
 
+    @property
+    def table_names(self) -> tuple[str, ...]:
+        """Its own and those of its lists."""
+        return self.name, *self._converter.child_schemas
+
+    def filled_columns(self) -> frozenset[str]:
+        """What it fills as of the current field list, as "table.column type"."""
+        tables = {self.name: self._converter.items_schema, **self._converter.child_schemas}
+        return frozenset(
+            f"{table}.{column.name} {COLUMN_TYPES[column.type]}"
+            for table, schema in tables.items()
+            for column in schema
+        )
+
     def _use(self, fields: Sequence[Field]) -> None:
         chosen = [f for f in fields if not self.selected or f.name in self.selected or f.name == "id"]
         self.fields = chosen
