@@ -29,7 +29,6 @@ from .portals import for_named_portals, with_known_credentials
 
 PORTAL = "portal"
 
-
 COSTLY_RESOURCES = frozenset({"activity_bindings"})
 """that are loaded on demand only"""
 
@@ -64,6 +63,7 @@ def bitrix24(
     personal_data: bool = False,
     leave_out: Any = None,
     activity_bindings: bool = False,
+    renamed_from: str = "",
     slices: Any = None,
     portal: Annotated[str | None, NotResolved()] = None,  # noqa: ARG001 - for_named_portals acts on it
     token_store: Any = None,
@@ -83,11 +83,12 @@ def bitrix24(
         sweep_hours: how often all ids are compared with the destination's, to find what was deleted; 0 for never.
         sweep_runs: the same in runs; 0 for never.
         sweep: compare them in this run.
-        full_refresh: read all items of the chosen types again, whatever was read before.
+        full_refresh: read everything that this run reads from the start, whatever was read before.
         max_deleted_share: of a table's rows that may be marked as deleted in one run; more is taken for a lost right.
         personal_data: also what reports seldom need of people: texts of activities and e-mails, telephone numbers of users.
         leave_out: what should not be loaded: resources (`activities`), or columns of tables (`contacts.birthdate`).
         activity_bindings: also what activities are bound to besides their owner, for which the portal needs a call an activity.
+        renamed_from: a former host of the portal, once after it was renamed: tables of another portal are refused.
         slices: `Slices` of a long first reading; `bitrix24 load` uses it, a plain `pipeline.run()` loads everything at once.
         portal: name of one of several portals, whose settings and credentials are in `[sources.bitrix24.<portal>]`. Load each
             with a pipeline and into a dataset of its own, `bitrix24_<portal>` by custom; portals.py says why.
@@ -113,6 +114,7 @@ def bitrix24(
         restart=full_refresh,
         personal=personal_data,
         left_out=Exclusions([str(name) for name in as_names(leave_out, "leave_out") or ()]),
+        renamed_from=renamed_from,
         session=slices or RunSession(),
     )
     reader = CatalogReader(client, options)
