@@ -33,8 +33,10 @@ from ..schema import Column, StoredColumns, map_columns
 from ..sync import (
     ITEM_RESOURCES,
     MERGE,
+    Bookkeeping,
     Exclusions,
     SyncOptions,
+    begin_load,
     current_collector,
     current_load_id,
     normalized_column,
@@ -57,6 +59,8 @@ class CatalogReader:
         self._slices = options.session
         self._lock = threading.Lock()
         self._read: tuple[str, Catalog] | None = None
+        self.bookkeeping = Bookkeeping()
+        """what the destination says of itself in this load"""
 
     def catalog(self, name: str) -> Catalog:
         """The catalogue for the resource `name`, as of this load; the destination is tried before the portal is asked."""
@@ -67,6 +71,7 @@ class CatalogReader:
                     check_destination(dlt.current.pipeline())
                 self._client.on_request = _request_counter() if load_id else None
                 self._read = (load_id, self._catalog(name))
+                self.bookkeeping = begin_load(self._client, self._options.renamed_from)
             return self._read[1]
 
     def _catalog(self, name: str) -> Catalog:

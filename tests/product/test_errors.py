@@ -429,8 +429,8 @@ def test_a_destination_without_credentials_says_which_to_set(bitrix24):
 
     assert 1 == done.code
     assert re.fullmatch(
-        r"bitrix24: the configuration is not complete \(credentials missing\) - destination postgres - "
-        r"add \[destination\.postgres\.credentials\] to \.dlt/secrets\.toml, or set DESTINATION__POSTGRES__CREDENTIALS\n",
+        r"bitrix24: the configuration is not complete \(database, password, username, host missing\) - destination postgres - "
+        r"set .* below \[destination\.postgres\.credentials\], or in the address DESTINATION__POSTGRES__CREDENTIALS; looked in .*\n",
         done.err,
     )
 
