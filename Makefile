@@ -71,4 +71,4 @@ lock: ## renews the lock files in requirements/ from pyproject.toml (needs uv)
 	$(LOCK) --extra schedulers --output-file requirements/schedulers.txt pyproject.toml
 
 clean: ## removes everything that these targets made
-	rm -rf $(VENV) $(SCHEDULERS) $(PYTHONS) site .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist bitrix24_demo.duckdb
+	rm -rf $(VENV) $(SCHEDULERS) $(PYTHONS) site .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist bitrix24_demo.duckdb bitrix24_demo.html

@@ -174,6 +174,13 @@ class Catalog:
         for type_id, title in self.unreadable.items():
             if text.casefold() in (str(type_id), title.strip().casefold()):
                 return self._hidden(text, type_id)
+        objects = (one for one in CRM_OBJECTS.values() if text.casefold() in (one.table, str(one.entity_type_id)))
+        if built_in := next(objects, None):
+            return ConfigError(
+                f"{text!r} is an object of CRM and no smart process",
+                f"the resource {built_in.table}",
+                f"load it with --resource {built_in.table}; it is on by default",
+            )
         return ConfigError(
             f"there is no smart process {text!r}",
             f"the portal shows this credential {_list_types(self.types)}",

@@ -64,7 +64,7 @@ class ListQuery:
     @property
     def kind(self) -> CostKey:
         """Of its pages."""
-        return self.method, self.entity_type_id, self.select == (self.id_field,)
+        return self.method, self.entity_type_id, self.select in ((self.id_field,), (self.id_field, self.updated_field))
 
     @property
     def probe_cost_key(self) -> CostKey:

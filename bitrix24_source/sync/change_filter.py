@@ -14,7 +14,7 @@ from enum import Enum, auto
 from typing import Any
 
 from ..reader import ListQuery, Row
-from ..rest import BATCH_SIZE, Call, CallGenerator, CallResult, Client, Response, gather
+from ..rest import BATCH_SIZE, Call, CallGenerator, CallResult, Client, Response, call_many, gather
 
 
 @dataclass(frozen=True)
@@ -124,10 +124,21 @@ class _Verdict(Enum):
     UNCLEAR = auto()
 
 
-def portal_time(client: Client) -> datetime:
-    """The portal's clock and zone; https://apidocs.bitrix24.com/api-reference/common/system/server-time.html"""
-    response = client.call("server.time")
-    return parse_timestamp(response.result) or parse_timestamp(response.server_time) or client.clock.now()
+def portal_time(client: Client) -> tuple[datetime, str]:
+    """The portal's clock and zone, and the id of the credential's user, "" where the portal does not say; one request.
+
+    https://apidocs.bitrix24.com/api-reference/common/system/server-time.html
+    https://apidocs.bitrix24.com/api-reference/common/users/profile.html
+
+    Raises:
+        Bitrix24Error: the portal cannot be asked the time.
+    """
+    time, profile = call_many(client, [Call("server.time"), Call("profile")])
+    if not isinstance(time, Response):
+        raise time
+    now = parse_timestamp(time.result) or parse_timestamp(time.server_time) or client.clock.now()
+    user = profile.result.get("ID") if isinstance(profile, Response) and isinstance(profile.result, Mapping) else None
+    return now, str(user or "")
 
 
 def measure_filters(

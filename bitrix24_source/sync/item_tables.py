@@ -144,6 +144,15 @@ class ItemTableBuilder:
     def _known_fields(self) -> Sequence[Field]:
         return with_hidden(self.fields, is_spa=self.is_spa)
 
+    @property
+    def table_names(self) -> tuple[str, ...]:
+        """Its own and those of its lists."""
+        return self.name, *self._converter.child_schemas
+
+    def current_columns(self) -> frozenset[str]:
+        """What is filled by now, keys that only rows have included, in the words of `filled_columns`."""
+        return frozenset(self._columns())
+
     def _use(self, fields: Sequence[Field]) -> None:
         marked = [replace(f, is_excluded=f.is_excluded or is_excluded(f.upper_name, self.excluded)) for f in fields]
         self.fields = [f for f in marked if not self.selected or f.name in self.selected or f.name == "id"]

@@ -22,6 +22,7 @@ from .change_filter import (
     portal_time,
 )
 from .options import SyncOptions
+from .reconcile import SeenKeys
 from .session import RunSession
 from .streams import ReadMode, Stream
 
@@ -32,22 +33,32 @@ ReadTasks = list[tuple[Stream, ReadMode, IdRange]]
 
 @dataclass(frozen=True)
 class SyncStart:
-    """When a round is: the portal's time, and by how many seconds its clock is ahead of ours."""
+    """When a run is, and who reads.
+
+    Attributes:
+        now: the portal's time, in its zone.
+        ahead: by how many seconds its clock is ahead of ours.
+        user: id of the credential's user; "" where the portal does not say.
+        is_other_user: the tables were read by another user, who may have seen other items.
+    """
 
     now: datetime
     ahead: float
+    user: str = ""
+    is_other_user: bool = False
 
 
 def make_plan(
-    client: Client, streams: Sequence[Stream], options: SyncOptions, issues: IssueLog
+    client: Client, streams: Sequence[Stream], options: SyncOptions, issues: IssueLog, known_user: str = ""
 ) -> tuple[SyncStart, ReadTasks]:
     """When the run is, and what it asks for; what cannot be asked as usual is recorded.
 
     Raises:
         Bitrix24Error: the portal cannot even be asked the time.
     """
-    now = portal_time(client)
-    start = SyncStart(now, (now - client.clock.now()).total_seconds())
+    now, user = portal_time(client)
+    is_other_user = bool(user and known_user and user != known_user)
+    start = SyncStart(now, (now - client.clock.now()).total_seconds(), user, is_other_user)
     filters = _time_filters(client, streams, start, issues)
     tasks = [
         (stream, mode, id_range)
@@ -72,10 +83,11 @@ def plan_stream(
         one.time_filter = time_filter
         changed = replace(one.items, filter={**one.items.filter, **time_filter.since(one.items, since)})
         planned.append(("changed", IdRange(_own(one, changed), upper=checkpoint.high_water_id)))
-    one.sweeps = one.is_swept and checkpoint.is_sweep_due(moment.now, options.sweep)
-    if one.sweeps:  # of all ids, whatever is filtered: an item that the filter leaves out is not gone
-        ids = replace(one.items, filter={}, select=(one.items.id_field,), extra_select=())
-        planned.append(("ids", IdRange(_own(one, ids), known=checkpoint.high_water_id)))
+    one.sweeps = one.is_swept and (moment.is_other_user or checkpoint.is_sweep_due(moment.now, options.sweep))
+    if one.sweeps:
+        times = (one.items.updated_field,) if one.has_time and one.items.updated_field else ()
+        ids = replace(one.items, select=(one.items.id_field, *times), extra_select=())
+        planned.append(("ids", IdRange(_own(one, ids), known=0 if one.items.filter else checkpoint.high_water_id)))
     return planned
 
 
@@ -84,9 +96,9 @@ def _full_read_tasks(one: Stream, moment: SyncStart, session: RunSession) -> Seq
     one.role = "all"
     checkpoint = one.checkpoint
     one.resumes = checkpoint.has_unfinished_full_read and one.key not in session.seen
-    one.sweeps = one.is_swept and not one.resumes and not one.items.filter
+    one.sweeps = one.is_swept and not one.resumes
     if one.sweeps:
-        one.seen = session.seen.setdefault(one.key, [])
+        one.seen = session.seen.setdefault(one.key, SeenKeys())
     if not checkpoint.has_unfinished_full_read:
         checkpoint.full_read_started, checkpoint.clock_skew = moment.now.isoformat(), moment.ahead
     ranges = checkpoint.ranges(_own(one, one.items))

@@ -128,13 +128,13 @@ class _StreamFactory:
             table,
             one,
             has_time=not listed or any(field.name == ListQuery.updated_field for field in known),
-            restarts=self._restarts(one),
+            restarts=self._restarts(),
         )
 
     def history(self, one: EntityType) -> Stream:
         """The moves of one type's items."""
         number = one.entity_type_id
-        return Stream(HISTORY, HistoryQuery(number), history_table(number), one, restarts=self._restarts(one))
+        return Stream(HISTORY, HistoryQuery(number), history_table(number), one, restarts=self._restarts())
 
     def product_rows(self, one: EntityType, parent_stream: Stream | None) -> Stream:
         """What one type's items hold of products."""
@@ -144,7 +144,7 @@ class _StreamFactory:
             ListQuery(number, self._filters.get(number, {}), (ListQuery.id_field,)),
             None,
             one,
-            restarts=self._restarts(one),
+            restarts=self._restarts(),
             owned=product_row_table(number),
             asked=product_rows_of(number, one.short_code),
             parent_stream=parent_stream,
@@ -169,11 +169,9 @@ class _StreamFactory:
             inline_children=bindings_in,
         )
 
-    def _restarts(self, one: EntityType | None = None) -> bool:
-        """A refresh of some types is one of these alone."""
-        if self._options.single_package:
-            return True
-        return self._options.restart and (not self._options.types or (one is not None and not one.is_built_in))
+    def _restarts(self) -> bool:
+        """A refresh is one of everything that is read."""
+        return self._options.single_package or self._options.restart
 
     def _by_type(self, chosen: Mapping[Any, Any]) -> dict[int, Any]:
         """By number; a CRM object may be named though this load does not read it."""

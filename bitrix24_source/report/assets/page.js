@@ -14,8 +14,14 @@
   const monthName = new Intl.DateTimeFormat(words.locale, { month: "short", year: "numeric", timeZone: "UTC" });
   const dayName = new Intl.DateTimeFormat(words.locale, { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
   const number = (value) => (value === null || value === undefined ? "–" : whole.format(value));
-  const money = (value) => (value === null || value === undefined ? "–" : short.format(value) + " " + (currency || ""));
-  const exact = (value) => (value === null || value === undefined ? "–" : whole.format(value) + " " + (currency || ""));
+  const priced = (options) => {
+    try { return new Intl.NumberFormat(words.locale, { style: "currency", currency: currency || "", currencyDisplay: "narrowSymbol", ...options }); }
+    catch { return { format: (value) => new Intl.NumberFormat(words.locale, options).format(value) + (currency ? " " + currency : "") }; }
+  };
+  const shortMoney = priced({ notation: "compact", maximumFractionDigits: 1, minimumFractionDigits: 0 });
+  const wholeMoney = priced({ maximumFractionDigits: 0, minimumFractionDigits: 0 });
+  const money = (value) => (value === null || value === undefined ? "–" : shortMoney.format(value));
+  const exact = (value) => (value === null || value === undefined ? "–" : wholeMoney.format(value));
   const percent = (value) => (value === null ? "–" : whole.format(100 * value) + " %");
   const days = (value) => (value === null || value === undefined ? "–" : tenth.format(value) + " " + words.days);
   const month = (text) => monthName.format(new Date(text + "-01T00:00:00Z"));
@@ -86,7 +92,7 @@
 
   function base(format) {
     return {
-      animation: false, textStyle: { fontFamily: "inherit", color: color("ink") }, tooltip: tooltip(format),
+      animation: false, textStyle: { fontFamily: getComputedStyle(document.body).fontFamily, color: color("ink") }, tooltip: tooltip(format),
       grid: { left: 8, right: 16, top: 12, bottom: 4, containLabel: true },
     };
   }
@@ -99,8 +105,8 @@
     return () => ({
       ...base(format),
       legend: series.length > 1 ? legend() : undefined,
-      grid: { left: 4, right: labels ? (narrow() ? 76 : 118) : 20, top: series.length > 1 ? 34 : 6, bottom: 0, containLabel: true },
-      xAxis: valueAxis((value) => short.format(max === 1 ? 100 * value : value) + (max === 1 ? " %" : ""), { max }),
+      grid: { left: 4, right: labels ? (narrow() ? 92 : 128) : 24, top: series.length > 1 ? 34 : 6, bottom: 0, containLabel: true },
+      xAxis: valueAxis((value) => short.format(max === 1 ? 100 * value : value) + (max === 1 ? " %" : ""), max === 1 ? { max, interval: 0.25 } : {}),
       yAxis: { type: "category", inverse: true, data: names.map((name) => cut(name)), axisTick: { show: false }, axisLine: { lineStyle: { color: color("line") } },
         axisLabel: { color: color("ink"), width: narrow() ? 96 : 168, overflow: "break", lineHeight: 14, fontSize: 12, interval: 0 } },
       series: series.map((one) => ({
@@ -156,15 +162,15 @@
   // --- pages ---------------------------------------------------------------------------------------------------------
 
   function tiles(rows) {
-    const [won, lost, priced] = ["won", "lost", "priced_won"].map((name) => sum(rows, name));
+    const [won, lost, count] = ["won", "lost", "priced_won"].map((name) => sum(rows, name));
     const amount = rows.some((row) => row.amount_won !== null) ? sum(rows, "amount_won") : null;
     const openAmount = rows.some((row) => row.amount_open !== null) ? sum(rows, "amount_open") : null;
     const cycles = sum(rows, "cycle_count");
     const list = [
       ["items", words.items, number(sum(rows, "items"))], ["open", words.open, number(sum(rows, "open")), openAmount === null ? "" : say("openAmount", { amount: money(openAmount) })],
       ["won", words.won, number(won)], ["lost", words.lost, number(lost)], ["rate", words.rate, percent(share(won, won + lost)), words.ofClosed],
-      ["amount_won", words.amountWon, money(amount)], ["average", words.average, money(amount === null ? null : share(amount, priced))],
-      ["cycle", words.cycle, days(cycles ? sum(rows, "cycle_sum") / cycles : null), words.toWin], ["overdue", words.overdue, number(sum(rows, "overdue"))],
+      ["amount_won", words.amountWon, money(amount), say("averageNote", { amount: money(amount === null ? null : share(amount, count)) })],
+      ["cycle", words.cycle, days(cycles ? sum(rows, "cycle_sum") / cycles : null), words.toWin], ["overdue", words.overdue, number(sum(rows, "overdue")), words.ofOpen],
     ];
     return element("dl", { class: "tiles" }, ...list.map(([key, title, value, note]) =>
       element("div", { class: "tile", "data-figure": key }, element("dt", {}, title), element("dd", {}, value, ...(note ? [element("small", {}, note)] : [])))));
@@ -199,7 +205,7 @@
     const found = new Map(stages.map((row) => [row.category_id + "/" + row.stage_id, row]));
     const cards = categories.map(([id, category]) => {
       const rows = stages.filter((row) => row.category_id === id);
-      const texts = rows.map((row) => number(row.items) + (row.amount ? " · " + short.format(row.amount) : ""));
+      const texts = rows.map((row) => number(row.items) + (row.amount ? " · " + money(row.amount) : ""));
       return chartCard(categories.length > 1 && category ? say("stagesOf", { category }) : words.stages, words.stagesNote + (currency ? " (" + currency + ")" : ""), rows,
         [[words.stage, (row) => named(row.stage)], [words.items, (row) => number(row.items), "number"], [words.amount, (row) => exact(row.amount), "number"]],
         bars(rows.map((row) => named(row.stage)), [{ name: words.items, values: rows.map((row) => row.items), said: rows.map((row) => number(row.items) + (row.amount ? " · " + exact(row.amount) : "")), labels: texts, colors: () => rows.map(stageColor) }], { labels: true }),
