@@ -35,6 +35,7 @@ from ..sync import (
     MERGE,
     Bookkeeping,
     Exclusions,
+    ResolvedRejections,
     SyncOptions,
     begin_load,
     current_collector,
@@ -59,6 +60,7 @@ class CatalogReader:
         self._slices = options.session
         self._lock = threading.Lock()
         self._read: tuple[str, Catalog] | None = None
+        self._resolved: tuple[str, ResolvedRejections] | None = None
         self.bookkeeping = Bookkeeping()
         """what the destination says of itself in this load"""
 
@@ -73,6 +75,15 @@ class CatalogReader:
                 self._read = (load_id, self._catalog(name))
                 self.bookkeeping = begin_load(self._client, self._options.renamed_from)
             return self._read[1]
+
+    def rejections(self, table: CatalogTable, catalog: Catalog, excluded: Exclusions) -> Iterator[Any]:
+        """Rows of `rejected_values` for one table: those of this run take the place of what was rejected before."""
+        load_id = current_load_id()
+        if self._resolved is None or self._resolved[0] != load_id:
+            self._resolved = load_id, ResolvedRejections(())
+        hidden = excluded.columns_of(table.name)
+        rejected = [value for value in table.convert(catalog)[1] if value.column_name not in hidden]
+        yield from self._resolved[1].for_catalogue_table(table.name, rejected, self._client.clock.now())
 
     def _catalog(self, name: str) -> Catalog:
         """What the portal has; the next slice of one reading goes by what the first one found."""
@@ -157,6 +168,7 @@ def catalog_resource(table: CatalogTable, reader: CatalogReader, excluded: Exclu
         yield from _merged(table, table.name, catalog, excluded)
         if table.child is not None:
             yield from _merged(table.child, table.name, catalog, excluded)
+        yield from reader.rejections(table, catalog, excluded)
 
     return dlt.resource(
         rows,
