@@ -19,6 +19,7 @@ from .crm_objects import CRM_OBJECTS, LEADS
 from .entity_details import SPA_ENTITY_TABLES, STATUSES, read_entity, read_options, stages_by_type
 from .issues import IssueLog
 from .model import Catalog, EntityType
+from .portal_facts import PortalAnswers, portal_facts, read_portal
 from .unread import UnreadParts
 
 log = logging.getLogger("bitrix24_source")
@@ -31,7 +32,7 @@ SPA_TABLE_NAMES = frozenset(
     }
 )  # fmt: skip
 OBJECT_TABLES = frozenset({"crm_fields", "crm_field_options", "categories", "stages"})
-DICTIONARIES = frozenset({"statuses", "currencies", "users", "departments"})
+DICTIONARIES = frozenset({"statuses", "currencies", "users", "departments", "portal"})
 _OPTION_TABLES = frozenset({"spa_field_options", "crm_field_options"})
 _STATUS_TABLES = frozenset({"spa_stages", "stages", "statuses"})
 SHORT_CODES = "short_codes"
@@ -78,6 +79,9 @@ def read_catalog(client: Client, wanted: Iterable[str] = SPA_TABLE_NAMES) -> Cat
         has_leads=inventory.has_leads,
         unread=frozenset(unread.tables),
         unread_types=unread.types,
+        portal=portal_facts(
+            client.portal, client.clock.now(), inventory.portal, inventory.types.rows, inventory.currencies.rows
+        ),
         issues=tuple(issues.issues),
     )
 
@@ -98,6 +102,7 @@ class _Inventory:
     departments: ListResult
     currencies: ListResult
     has_leads: bool
+    portal: PortalAnswers | None
 
 
 _TYPES = OffsetList("crm.type.list", "types", lambda row: row.get("id"), {"order": {"id": "ASC"}})
@@ -151,8 +156,9 @@ def _first_readers(parts: frozenset[str]) -> list[CallGenerator[Any]]:
         needed(_OWNER_TYPES, SHORT_CODES),
         needed(_USERS, "users"),
         needed(_DEPARTMENTS, "departments"),
-        needed(_CURRENCIES, "currencies"),
+        needed(_CURRENCIES, "currencies", "portal"),
         _leads_exist(parts),
+        read_portal(wanted="portal" in parts),
     ]
 
 

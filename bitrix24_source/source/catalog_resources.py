@@ -23,10 +23,8 @@ from ..catalog import (
     Catalog,
     CatalogTable,
     Issue,
-    IssueLog,
     read_catalog,
 )
-from ..errors import ConfigError
 from ..rest import Client
 from ..schema import Column
 from ..sync import (
@@ -36,9 +34,10 @@ from ..sync import (
     SyncOptions,
     current_collector,
     current_load_id,
+    extracted_resources,
     normalized_column,
     normalized_table,
-    selected_resources,
+    stored_columns,
     supports_merge,
 )
 from .destination import check_destination
@@ -73,31 +72,14 @@ class CatalogReader:
             return replace(slices.catalog, issues=())
         catalog = read_catalog(self._client, _needed_tables(name))
         catalog.find_all(self._options.types or ())
-        catalog = self._without_what_is_left_out(catalog)
+        catalog = catalog.with_excluded_fields(self._options.left_out.columns_of)
+        catalog = replace(catalog, stored=stored_columns())
         slices.catalog = catalog
         return catalog
 
-    def _without_what_is_left_out(self, catalog: Catalog) -> Catalog:
-        """A name that fits no field would let through what somebody wants to keep out, and so is told."""
-        issues = IssueLog(self._client.clock.now)
-        for one in (*catalog.types, *catalog.objects):
-            columns = {field.upper_name.lower() for field in one.fields or ()}
-            unknown = sorted(self._options.left_out.columns_of(one.items_table) - columns)
-            if unknown and one.fields is not None:
-                error = ConfigError(f"leave_out names columns that do not exist: {', '.join(unknown)}", one.items_table)
-                issues.record(
-                    one.items_table,
-                    error,
-                    error.what,
-                    hint="name them as spa_fields or crm_fields do",
-                    entity_type_id=one.entity_type_id,
-                )
-        without = catalog.with_excluded_fields(self._options.left_out.columns_of)
-        return replace(without, issues=(*without.issues, *issues.issues))
-
 
 def _needed_tables(name: str) -> frozenset[str]:
-    selected = selected_resources(name)
+    selected = extracted_resources(name)
     lists = (needs for resource, needs in ITEM_RESOURCES.items() if resource in selected)
     return (selected & (SPA_TABLE_NAMES | OBJECT_TABLES | DICTIONARIES)).union(*lists)
 

@@ -27,12 +27,22 @@ from .dlt_internals import source_factory
 from .item_resources import list_resources
 from .portals import for_named_portals, with_known_credentials
 
+PORTAL = "portal"
+
+
+COSTLY_RESOURCES = frozenset({"activity_bindings"})
+"""that are loaded on demand only"""
+
 
 class Bitrix24Source(DltSource):
-    """A source in which `load_issues` is always selected: what could not be loaded is part of every answer."""
+    """A source in which `load_issues` and `portal` are selected with whatever else is.
+
+    What could not be loaded is part of every answer, and so is when it was given. `portal` can be left out.
+    """
 
     def with_resources(self, *resource_names: str) -> DltSource:
-        return super().with_resources(*dict.fromkeys((*resource_names, ISSUES.name)))
+        portal = [PORTAL] if PORTAL in self.selected_resources else []
+        return super().with_resources(*dict.fromkeys((*resource_names, *portal, ISSUES.name)))
 
 
 @for_named_portals
@@ -53,6 +63,7 @@ def bitrix24(
     max_deleted_share: float = 0.2,
     personal_data: bool = False,
     leave_out: Any = None,
+    activity_bindings: bool = False,
     slices: Any = None,
     portal: Annotated[str | None, NotResolved()] = None,  # noqa: ARG001 - for_named_portals acts on it
     token_store: Any = None,
@@ -76,6 +87,7 @@ def bitrix24(
         max_deleted_share: of a table's rows that may be marked as deleted in one run; more is taken for a lost right.
         personal_data: also what reports seldom need of people: texts of activities and e-mails, telephone numbers of users.
         leave_out: what should not be loaded: resources (`activities`), or columns of tables (`contacts.birthdate`).
+        activity_bindings: also what activities are bound to besides their owner, for which the portal needs a call an activity.
         slices: `Slices` of a long first reading; `bitrix24 load` uses it, a plain `pipeline.run()` loads everything at once.
         portal: name of one of several portals, whose settings and credentials are in `[sources.bitrix24.<portal>]`. Load each
             with a pipeline and into a dataset of its own, `bitrix24_<portal>` by custom; portals.py says why.
@@ -109,7 +121,7 @@ def bitrix24(
         *(catalog_resource(table, reader, options.left_out) for table in tables),
         *list_resources(reader, client, options),
     ]
-    yield from _apply_exclusions(resources, options.left_out)
+    yield from _apply_exclusions(resources, options.left_out, frozenset() if activity_bindings else COSTLY_RESOURCES)
     yield issues_resource(reader)
 
 
@@ -138,8 +150,10 @@ def configured_slices(
     return RunSession(slice_rows, slice_seconds)
 
 
-def _apply_exclusions(resources: list[DltResource], left_out: Exclusions) -> list[DltResource]:
-    """All of them; those that are left out are not selected."""
+def _apply_exclusions(
+    resources: list[DltResource], left_out: Exclusions, on_demand: frozenset[str]
+) -> list[DltResource]:
+    """All of them; those that are left out, or loaded on demand only, are not selected."""
     unknown = sorted(left_out.resources - {one.name for one in resources})
     if unknown:
         raise ConfigError(
@@ -148,5 +162,5 @@ def _apply_exclusions(resources: list[DltResource], left_out: Exclusions) -> lis
             "name resources, or columns as table.column",
         )
     for one in resources:
-        one.selected = one.name not in left_out.resources
+        one.selected = one.name not in left_out.resources | on_demand
     return resources

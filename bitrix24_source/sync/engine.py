@@ -21,7 +21,6 @@ from ..catalog import Catalog, EntityType, IssueLog
 from ..errors import Bitrix24Error, ConfigError, DeniedError, PortalError, UnavailableError
 from ..reader import ChildQuery, IdRange, ListEnd, ListQuery, PageBatch, Row, new_batch_sizer, read_lists
 from ..rest import Client
-from .change_filter import filter_was_ignored
 from .current_load import current_collector, current_load_id
 from .dependents import ChildBatch, DependentStream
 from .destination_reader import DestinationReader
@@ -87,6 +86,7 @@ class SyncRun:
         yield from self._read([id_range for role, id_range in planned if role != "all"], threading.Event())
         yield from self._read([id_range for role, id_range in planned if role == "all"], self._enough)
         yield from self._read_dependents()
+        self._report_unknown_exclusions()
         if wanted(SPA_ITEMS):
             yield from self._deleted_type_tombstones(catalog)
         stored = dlt.current.source_schema().tables if current_load_id() else {}
@@ -127,13 +127,23 @@ class SyncRun:
         if one.table is None:
             return True
         one.is_new = one.table.name not in stored
-        conflicts = one.table.type_conflicts(stored)
-        if conflicts:
-            error = ConfigError("a field has another type than its column", ", ".join(conflicts))
-            hint = f"drop the table {one.table.name}, or load everything anew with bitrix24 load --full-refresh"
+        too_wide = one.table.tables_beyond_limit()
+        if too_wide:
+            sizes = ", ".join(f"{name} has {size}" for name, size in too_wide.items())
+            error = ConfigError(f"more columns than the destination allows in a table ({one.table.max_columns})", sizes)
+            hint = f"name the fields that are needed in select, or leave_out the others as {one.table.name}.<column>"
             message = f"{error.what}: {error.where}; its items are not loaded"
             self._issues.record(one.resource, error, message, hint=hint, entity_type_id=one.entity_type_id)
-        return not conflicts
+        return not too_wide
+
+    def _report_unknown_exclusions(self) -> None:
+        """A name that fits nothing lets through what somebody wants to keep out; rows may have what no field list names."""
+        for one in self._streams:
+            if one.table is None or not one.table.rows or not (unknown := one.table.unknown_exclusions()):
+                continue
+            error = ConfigError(f"leave_out names columns that do not exist: {', '.join(unknown)}", one.table.name)
+            hint = "name them as spa_fields or crm_fields do"
+            self._issues.record(one.resource, error, error.what, hint=hint, entity_type_id=one.entity_type_id)
 
     # --- what came ----------------------------------------------------------------------------------------------------
 
@@ -217,7 +227,8 @@ class SyncRun:
 
     def _check_bound(self, one: Stream, rows: Sequence[Row]) -> None:
         """Rows older than the bound mean that the portal ignored the filter: nothing is lost, but much is read in vain."""
-        if one.warned or not filter_was_ignored(one.items, rows, one.checkpoint.since(self._options.overlap)):
+        since = one.checkpoint.since(self._options.overlap)
+        if one.warned or not one.time_filter.was_ignored(one.items, rows, since):
             return
         one.warned = True
         error = PortalError(f"the portal ignores the filter on {one.items.updated_field}", one.items.method)
@@ -290,18 +301,24 @@ class SyncRun:
     def _read_child_lists(self, lists: Mapping[ListQuery, tuple[DependentStream, ChildQuery]]) -> TableStream:
         rows: dict[ListQuery, list[Row]] = defaultdict(list)
         waiting: dict[DependentStream, ChildBatch] = defaultdict(ChildBatch)
+        single_owners: dict[ListQuery, tuple[DependentStream, ChildQuery]] = {}
         for what in self._events([IdRange(items) for items in lists]):
             one, items = lists[what.items]
             if isinstance(what, PageBatch):
                 rows[items] += what.rows
             elif what.error is None:
                 waiting[one].add(items.owners, rows.pop(items, []))
+            elif isinstance(what.error, DeniedError) and len(items.owners) > 1:
+                one.asks_single_owners = True
+                single_owners |= {query: (one, query) for query in map(one.asked, ([id_] for id_ in items.owners))}
             elif what.error.code != "NOT_FOUND":  # the owner is gone, and its rows stay as they are
                 self._record_failure(one, what.error)
             if waiting[one].is_many:
                 yield from self._child_tables(one, waiting.pop(one))
         for one, last in waiting.items():
             yield from self._child_tables(one, last)
+        if single_owners:
+            yield from self._read_child_lists(single_owners)
 
     def _child_tables(self, one: DependentStream, what: ChildBatch) -> TableStream:
         is_new = one.owned.name in self._options.session.new_tables

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from ..catalog import EntityType
 from ..reader import ListQuery
+from .change_filter import TimeFilter
 from .checkpoint import Checkpoint
 from .item_tables import ItemTableBuilder
 
@@ -41,6 +42,8 @@ class Stream:
     """of its resource, as dlt keeps it"""
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
     role: ReadMode = "all"
+    time_filter: TimeFilter = field(default_factory=TimeFilter)
+    """with which this run asks for what changed"""
     open: set[ListQuery] = field(default_factory=set)
     """its lists that are not read to the end"""
     rows: int = 0

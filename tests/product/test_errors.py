@@ -171,7 +171,7 @@ CASES = [
          portal=fault(kind="error", status=403, error="PORTAL_DELETED", description="")),
     # --- smart processes ---
     *[
-        Case(f"no type {name} ({command[0]})", rf"there is no smart process '{name}' - .*177 'Закупка оборудования'.* - name one .*",
+        Case(f"no type {name} ({command[0]})", rf"there is no smart process '{name}' - .*177 'Equipment purchase'.* - name one .*",
              command=(*command, "--type", name))
         for command, name in ((SPA_INFO, "999"), (SPA_INFO, "Equipmint"), (SPA_INFO, "EQUIP"), (LOAD, "Equipmint"))
     ],
