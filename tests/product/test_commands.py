@@ -295,7 +295,7 @@ def test_a_second_load_says_what_each_table_holds_and_that_nothing_changed(two_l
     (first, tables, _), (second, _, _) = two_loads
 
     assert ["deals", "spa_items_177"] == sorted({"deals", "spa_items_177"} & summary(second.out).keys())
-    for name in ("deals", "spa_items_177", "stage_history", "activities", "activity_bindings"):
+    for name in ("deals", "spa_items_177", "stage_history", "activities"):
         assert [tables[name], tables[name]] == summary(first.out)[name]
         assert [tables[name], 0] == summary(second.out)[name]
 
@@ -386,7 +386,7 @@ def test_progress_is_shown_on_stderr(bitrix24, webhook, progress):
 
     assert 0 == done.code
     assert "Bitrix24 requests" in done.err
-    assert {"load_issues", "spa_types"} == summary(done.out).keys()
+    assert {"load_issues", "portal", "spa_types"} == summary(done.out).keys()
 
 
 def test_without_progress_nothing_is_said(bitrix24, webhook):
