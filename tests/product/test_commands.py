@@ -623,7 +623,8 @@ def test_a_load_ends_with_the_labelled_views(two_loads):
     tables = {name for name in made if name.startswith("spa_items_") and "__" not in name}
     objects = {"leads", "deals", "contacts", "companies", "quotes", "invoices"}
 
-    assert (0, {f"{name}_labeled" for name in tables | objects}) == (done.code, views)
+    labelled = {name for name in views if name.endswith("_labeled")}
+    assert (0, {f"{name}_labeled" for name in tables | objects}) == (done.code, labelled)
 
 
 def test_a_load_without_views(bitrix24, webhook, tmp_path):
@@ -631,7 +632,7 @@ def test_a_load_without_views(bitrix24, webhook, tmp_path):
     load = partial(bitrix24, "load", "--progress", "none", "--resource", "deals", credentials=webhook)
 
     assert (0, set()) == (load("--no-views").code, views_in(tmp_path))
-    assert (0, {"deals_labeled"}) == (load().code, views_in(tmp_path))
+    assert (0, True) == (load().code, "deals_labeled" in views_in(tmp_path))
 
 
 def test_a_view_that_cannot_be_made_is_listed(bitrix24, webhook, tmp_path):
