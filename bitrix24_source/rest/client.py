@@ -77,6 +77,7 @@ class Client:
 
     Attributes:
         on_request: called before each HTTP request, for progress.
+        requests: HTTP requests so far.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class Client:
         self._decoder: ThreadPoolExecutor | None = None
         self._answered = False
         self.on_request: Callable[[], None] | None = None
+        self.requests = 0
         self._bucket = shared_bucket(self.portal, self.settings.burst, self.settings.requests_per_second, clock)
 
     def __repr__(self) -> str:
@@ -307,6 +309,7 @@ class Client:
         body = orjson.dumps({**call.params, "auth": token} if token else dict(call.params))
         url = self._rest_url + call.method
         for _ in range(_MOST_REDIRECTS):
+            self.requests += 1
             if self.on_request:
                 self.on_request()
             response = self._transport.post(url, body, where)

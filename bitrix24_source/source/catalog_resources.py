@@ -40,9 +40,9 @@ from ..sync import (
     begin_load,
     current_collector,
     current_load_id,
+    extracted_resources,
     normalized_column,
     normalized_table,
-    selected_resources,
     stored_columns,
     supports_merge,
 )
@@ -141,7 +141,7 @@ def _fields_without_columns(entity: EntityType, stored: StoredColumns) -> frozen
 
 
 def _needed_tables(name: str) -> frozenset[str]:
-    selected = selected_resources(name)
+    selected = extracted_resources(name)
     lists = (needs for resource, needs in ITEM_RESOURCES.items() if resource in selected)
     return (selected & (SPA_TABLE_NAMES | OBJECT_TABLES | DICTIONARIES)).union(*lists)
 

@@ -29,6 +29,10 @@ from .portals import for_named_portals, with_known_credentials
 
 PORTAL = "portal"
 
+
+FIRST_SLICE_ROWS = 2_500
+"""one request's worth: what a job loses that is killed in its first seconds"""
+
 COSTLY_RESOURCES = frozenset({"activity_bindings"})
 """that are loaded on demand only"""
 
@@ -157,7 +161,7 @@ def configured_slices(
     portal: Annotated[str | None, NotResolved()] = None,  # noqa: ARG001 - names the section
 ) -> RunSession:
     """Slices of a long first reading, as `[sources.bitrix24]` has them; a kill costs at most one."""
-    return RunSession(slice_rows, slice_seconds)
+    return RunSession(slice_rows, slice_seconds, first_rows=FIRST_SLICE_ROWS)
 
 
 def _apply_exclusions(
