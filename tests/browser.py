@@ -84,7 +84,9 @@ def show(file: Path, fragment: str = "", size: tuple[int, int] = (1280, 800)) ->
         )  # fmt: skip
         events = _events(log)
     console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-    requests = {str(event.get("params", {}).get("url", "")) for event in events if isinstance(event.get("params"), dict)}
+    requests = {
+        str(event.get("params", {}).get("url", "")) for event in events if isinstance(event.get("params"), dict)
+    }
     asked = {url for url in requests if re.match(r"(https?|wss?|ftp):", url)}
     return Shown(done.stdout, console, sorted(url for url in asked if not _OWN.search(url)))
 

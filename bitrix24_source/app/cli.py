@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -65,14 +65,25 @@ def _unreadable_configuration(error: Exception) -> Bitrix24Error | None:
     """What dlt says of a file or value that it cannot read, in one sentence; None for any other error."""
     if "dlt" not in sys.modules:
         return None
-    from dlt.common.configuration.exceptions import ConfigurationException  # noqa: PLC0415 - `--help` should not wait
+    from dlt.common.configuration.exceptions import (  # noqa: PLC0415 - `--help` should not wait
+        ConfigurationException,
+        ValueNotSecretException,
+    )
 
     from ..errors import ConfigError  # noqa: PLC0415
+    from ..source import settings_folder, unreadable_file  # noqa: PLC0415
 
-    if not isinstance(error, ConfigurationException):
+    if not isinstance(error, (ConfigurationException, UnicodeDecodeError)):
         return None
-    what = " ".join(str(error).split())[:400]
-    return ConfigError("the configuration cannot be read", what, 'compare it with the README, "A real portal"')
+    file = unreadable_file()
+    if file:
+        return ConfigError("the configuration cannot be read", file, "save it as UTF-8 without a byte order mark")
+    if isinstance(error, ValueNotSecretException):
+        return ConfigError(
+            f"[{error.key}] is in config.toml", settings_folder(), "secrets go to secrets.toml: move it there"
+        )
+    message = " ".join(str(error).split())[:400]
+    return ConfigError("the configuration cannot be read", message, 'compare it with the README, "A real portal"')
 
 
 sandbox_option = click.option("--sandbox", is_flag=True, help="Start a portal on this machine and use it.")

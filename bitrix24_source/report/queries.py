@@ -98,7 +98,7 @@ def _portal(reader: MartReader) -> list[Row]:
             "SELECT p.host, p.zone, p.base_currency, p.languages, CAST(p.loaded_at AS TEXT) AS loaded_at_text, p.loaded_at, "
             "(SELECT CAST(MAX(updated_at) AS TEXT) FROM mart_items) AS last_change, p.utc_offset_minutes FROM portal AS p"
         )
-    except Exception as error:  # noqa: BLE001 - each driver has errors of its own
+    except Exception as error:
         raise ConfigError(
             "the destination has no marts", "bitrix24 report", "run bitrix24 load first, without --no-views"
         ) from error

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import processes
 import pytest
 
 from bitrix24_source.sandbox import Portal, SandboxServer
 
-from .pages import DATABASE
-
-
-def environment(folder: Path, **more: str) -> dict[str, str]:
-    """This process's own, without anything that configures dlt or the source."""
-    inherited = {name: value for name, value in os.environ.items() if "__" not in name and not name.startswith("DLT_")}
-    own = {"DLT_DATA_DIR": str(folder / "dlt"), "RUNTIME__DLTHUB_TELEMETRY": "false", "COLUMNS": "200"}
-    return {**inherited, **own, **more}
+from .pages import environment, load_sandbox
 
 
 @pytest.fixture(scope="session")
@@ -43,8 +34,6 @@ def portal(folder: Path) -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture(scope="session")
-def sandbox_file(folder: Path) -> Path:
-    """The DuckDB file that `bitrix24 load --sandbox` makes."""
-    done = processes.command("load", "--sandbox", folder=folder, environment=environment(folder))
-    assert done.code == 0, done.err
-    return folder / DATABASE
+def sandbox_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The DuckDB file that `bitrix24 load --sandbox` makes, in a folder of its own."""
+    return load_sandbox(tmp_path_factory.mktemp("sandbox"))

@@ -13,8 +13,9 @@ import duckdb
 import processes
 import pytest
 
-from .conftest import environment
-from .pages import PAGES, ROOT, Block, as_table, as_text, blocks
+from bitrix24_source.app.cli import cli
+
+from .pages import DATABASE, PAGES, ROOT, Block, as_table, as_text, blocks, environment
 
 PROJECT_PAGES = tuple(ROOT / name for name in ("ARCHITECTURE.md", "CONTRIBUTING.md", "RELEASING.md", "SECURITY.md"))
 LINES = [
@@ -23,7 +24,7 @@ LINES = [
     for line in block.text.splitlines()
     if line
 ]
-COMMANDS = list(dict.fromkeys(line for _, line in LINES if line.startswith("bitrix24 ")))
+COMMANDS = list(dict.fromkeys(line for _, line in LINES if re.match(r"bitrix24 (?!sandbox)", line)))
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -32,6 +33,7 @@ def test_commands_run(command: str, folder: Path, portal: dict[str, str]) -> Non
     done = processes.command(*command.split()[1:], folder=folder, environment=portal)
 
     assert done.code == 0, done.err
+    assert "--sandbox" not in command or (folder / DATABASE).exists()
 
 
 MAKE_TARGETS = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
@@ -50,6 +52,8 @@ def test_other_commands_name_what_there_is(page: str, line: str) -> None:
         assert found[1] in MAKE_TARGETS
     elif found := re.fullmatch(r'pip install "\.\[([a-z]+)\]"', line):
         assert found[1] in EXTRAS
+    elif line.startswith("bitrix24 sandbox"):  # serves until Ctrl-C
+        assert cli.commands["sandbox"].make_context("sandbox", line.split()[2:])
     elif found := re.fullmatch(r"(?:cp|copy) (\S+) \S+", line):
         assert (ROOT / found[1].replace("\\", "/")).exists()
     elif found := re.fullmatch(r"BITRIX24_WEBHOOK_URL=\S+ \.venv/bin/python -m pytest -q (\S+)", line):
@@ -58,24 +62,27 @@ def test_other_commands_name_what_there_is(page: str, line: str) -> None:
         assert any(re.fullmatch(pattern, line) for pattern in OTHER_COMMANDS), f"{page}: nothing checks this line"
 
 
-@pytest.mark.parametrize("snippet", blocks("python"), ids=lambda block: block.name)
-def test_python_snippets_run(snippet: Block, folder: Path, portal: dict[str, str], sandbox_file: Path) -> None:
+SNIPPETS = [block for block in blocks("python") if block.page.stem != "sandbox"]
+"""those of the sandbox's page are tests themselves, which tests/sandbox/test_plugin.py runs"""
+
+
+@pytest.mark.parametrize("snippet", SNIPPETS, ids=lambda block: block.name)
+def test_python_snippets_run(snippet: Block, portal: dict[str, str], sandbox_file: Path) -> None:
     """Each snippet runs as it stands, for somebody with credentials, and prints what stands below it."""
-    assert sandbox_file.exists()
-    done = processes.snippet(snippet.text, folder=folder, environment=portal)
+    done = processes.snippet(snippet.text, folder=sandbox_file.parent, environment=portal)
 
     assert (done.code, done.err) == (0, "")
     assert snippet.answer in ("", as_text(done.out))
 
 
 @pytest.mark.parametrize("query", blocks("sql"), ids=lambda block: block.name)
-def test_queries_run(query: Block, folder: Path, portal: dict[str, str], sandbox_file: Path) -> None:
+def test_queries_run(query: Block, portal: dict[str, str], sandbox_file: Path) -> None:
     """Each query runs on the sandbox's tables, and answers what stands below it."""
     if "read_parquet(" in query.text:
         (writer,) = [block for block in blocks("python", pages=(query.page,)) if "crm_files" in block.text]
-        assert processes.snippet(writer.text, folder=folder, environment=portal).code == 0
+        assert processes.snippet(writer.text, folder=sandbox_file.parent, environment=portal).code == 0
     with duckdb.connect(str(sandbox_file), read_only=True) as database:
-        database.execute(f"SET file_search_path = '{folder}'")
+        database.execute(f"SET file_search_path = '{sandbox_file.parent}'")
         answer = as_table(database.sql(query.text))
 
     assert query.answer in ("", answer)

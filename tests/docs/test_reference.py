@@ -12,6 +12,7 @@ import pytest
 import tomlkit
 from dlt.common.configuration.specs import RuntimeConfiguration
 from dlt.common.data_writers.buffered import BufferedDataWriter
+from dlt.common.storages import LoadStorageConfiguration
 from dlt.load.configuration import LoaderConfiguration
 
 import bitrix24_source
@@ -71,7 +72,7 @@ def test_each_setting_is_documented(section: str, known: dict[str, Any]) -> None
     assert set(page) == set(known)
     for key, (default, variable) in page.items():
         assert variable == f"{section}__{key.upper()}"
-        written = {True: "true", False: "false"}.get(known[key], str(known[key]))
+        written = str(known[key]).lower() if isinstance(known[key], bool) else str(known[key])
         assert default == written or known[key] is None, key
 
 
@@ -79,7 +80,7 @@ def known_keys() -> dict[str, set[str]]:
     """What may stand in each section of a configuration file."""
     return {
         "runtime": set(RuntimeConfiguration.get_resolvable_fields()),
-        "load": set(LoaderConfiguration.get_resolvable_fields()),
+        "load": {*LoaderConfiguration.get_resolvable_fields(), *LoadStorageConfiguration.get_resolvable_fields()},
         "normalize.data_writer": set(BufferedDataWriter.BufferedDataWriterConfiguration.get_resolvable_fields()),
         "destination.duckdb": {"credentials"},
         "destination.postgres.credentials": {"host", "port", "database", "username", "password"},
@@ -95,9 +96,8 @@ FILES = [Block(path, "toml", path.read_text(), "", (0, 0)) for path in sorted((R
 def test_examples_of_configuration_have_known_keys(toml: Block) -> None:
     """Every key in an example of configuration is a setting, those in comments included."""
     commented = re.compile(r"^# ?(?=\[[\w.]+\]$|\w+ = )", re.MULTILINE)
-    document = tomlkit.parse(
-        re.sub(r"^(\w+) = (.*)\n(?=(?:.*\n)*?\1 = )", "", commented.sub("", toml.text), flags=re.MULTILINE)
-    )
+    repeated = re.compile(r"^(\w+) = .*\n(?=(?:.*\n)*?\1 = )", re.MULTILINE)
+    document = tomlkit.parse(repeated.sub("", commented.sub("", toml.text)))
     known = known_keys()
     found = list(sections(document.unwrap()))
 
@@ -141,6 +141,18 @@ def test_each_table_is_documented(sandbox_file: Path) -> None:
     fields_of_items = re.compile(r"(leads|deals|contacts|companies|quotes|invoices)__\w+")
 
     assert {name for name in made if not fields_of_items.fullmatch(name)} == listed
+
+
+def test_each_mart_is_documented(sandbox_file: Path) -> None:
+    """`docs/marts.md` lists every mart with exactly its columns."""
+    page = (DOCS / "marts.md").read_text(encoding="utf-8")
+    with duckdb.connect(str(sandbox_file), read_only=True) as database:
+        found = database.sql(
+            "SELECT table_name, string_agg(column_name, ', ' ORDER BY ordinal_position) FROM information_schema.columns "
+            "WHERE table_schema = 'bitrix24' AND starts_with(table_name, 'mart_') GROUP BY table_name"
+        ).fetchall()
+
+    assert {cells[0].strip("`"): cells[2] for cells in rows(page)} == dict(found)
 
 
 def test_each_explained_message_exists() -> None:

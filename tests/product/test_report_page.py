@@ -17,7 +17,9 @@ from bitrix24_source.report import render_page, write_report
 from bitrix24_source.report.queries import MartReader, collect
 
 WORDS = {"P": "open", "S": "won", "F": "lost"}
-needs_browser = pytest.mark.skipif(browser.CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium")
+needs_browser = pytest.mark.skipif(
+    browser.CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium"
+)
 PAGES = ("", "type-177", "type-2", "people", "sources", "health")
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>{a|b}\u202e\u2028&amp;" + "W" * 300
 
@@ -188,7 +190,10 @@ def test_three_hundred_types_and_five_years_stay_usable(data, tmp_path):
     month = [row for row in data["months"] if row["type"] == 177][0]
     data["months"] = [{**month, "type": number, "month": name} for number in types for name in months]
     daily = [row for row in data["daily"][1:] if row["type"] == 177]
-    data["daily"] = [{"days": days}, *({**row, "type": number, "items": [7] * 104} for number in types for row in daily)]
+    data["daily"] = [
+        {"days": days},
+        *({**row, "type": number, "items": [7] * 104} for number in types for row in daily),
+    ]
     file = tmp_path / "many.html"
     file.write_text(render_page(data, "en"), encoding="utf-8")
     found = browser.elements(browser.show(file, "type-1299"))
@@ -202,7 +207,16 @@ def test_three_hundred_types_and_five_years_stay_usable(data, tmp_path):
 def test_the_command_makes_the_page_of_the_last_load(server, bitrix24, tmp_path):
     """`bitrix24 load`, then `bitrix24 report`, says where the file is; before a load it says what to do."""
     before = bitrix24("report")
-    loaded = bitrix24("load", "--resource", "deals", "--resource", "stages", "--progress", "none", credentials=server.credentials()["webhook"])
+    loaded = bitrix24(
+        "load",
+        "--resource",
+        "deals",
+        "--resource",
+        "stages",
+        "--progress",
+        "none",
+        credentials=server.credentials()["webhook"],
+    )
     done = bitrix24("report", "--out", str(tmp_path / "deals.html"), "--type", "2")
 
     assert 1 == before.code
