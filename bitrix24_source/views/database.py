@@ -116,7 +116,7 @@ class ViewDatabase:
         schema = _literal(self.stored.table("portal").db)
         if self._dialect == "postgres":
             found = self._client.execute_sql(
-                "SELECT c.relname, a.attname, d.description FROM pg_description AS d "
+                "SELECT c.relname, a.attname, d.description FROM pg_description AS d "  # noqa: S608 - our own name
                 "JOIN pg_class AS c ON c.oid = d.objoid AND d.classoid = 'pg_class'::regclass "
                 "LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = d.objsubid AND d.objsubid > 0 "
                 f"WHERE c.relnamespace = {schema}::regnamespace AND c.relkind IN ('r', 'v')"
@@ -128,7 +128,7 @@ class ViewDatabase:
                 for name in ("table", "view")
             )
             found = self._client.execute_sql(
-                f"SELECT * FROM ({relations} UNION ALL SELECT table_name, column_name, comment FROM duckdb_columns() "
+                f"SELECT * FROM ({relations} UNION ALL SELECT table_name, column_name, comment FROM duckdb_columns() "  # noqa: S608 - our own schema
                 f"WHERE database_name = current_database() AND schema_name = {schema}) AS c(relation, name, comment) "
                 "WHERE comment IS NOT NULL"
             )
@@ -219,7 +219,7 @@ class ViewDatabase:
             found = self._client.execute_sql(f"SELECT pg_get_viewdef({self._oid(view)})")
         else:
             found = self._client.execute_sql(
-                "SELECT sql FROM duckdb_views() WHERE database_name = current_database() AND schema_name = "
+                "SELECT sql FROM duckdb_views() WHERE database_name = current_database() AND schema_name = "  # noqa: S608 - our own name
                 f"{_literal(view.db)} AND view_name = {_literal(view.name)}"
             )
         match = re.search(r"bitrix24 (?:[0-9a-f]{16}|emptied)", str(found[0][0])) if found else None
