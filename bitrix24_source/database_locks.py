@@ -34,7 +34,7 @@ class LockBudget:
     def __init__(self, seconds: float = LOCK_BUDGET_SECONDS) -> None:
         self._left = seconds
 
-    def next_wait(self, most: float = LOCK_SECONDS) -> float:
+    def next_wait(self, most: float) -> float:
         """Seconds for the next lock."""
         return max(LEAST_SECONDS, min(most, self._left))
 

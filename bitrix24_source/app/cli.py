@@ -1,4 +1,4 @@
-"""The command line: check, spa-info, load and sandbox."""
+"""The command line: check, spa-info, load, report and sandbox."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import contextlib
 import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -63,14 +65,25 @@ def _unreadable_configuration(error: Exception) -> Bitrix24Error | None:
     """What dlt says of a file or value that it cannot read, in one sentence; None for any other error."""
     if "dlt" not in sys.modules:
         return None
-    from dlt.common.configuration.exceptions import ConfigurationException  # noqa: PLC0415 - `--help` should not wait
+    from dlt.common.configuration.exceptions import (  # noqa: PLC0415 - `--help` should not wait
+        ConfigurationException,
+        ValueNotSecretException,
+    )
 
     from ..errors import ConfigError  # noqa: PLC0415
+    from ..source import settings_folder, unreadable_file  # noqa: PLC0415
 
-    if not isinstance(error, ConfigurationException):
+    if not isinstance(error, (ConfigurationException, UnicodeDecodeError)):
         return None
-    what = " ".join(str(error).split())[:400]
-    return ConfigError("the configuration cannot be read", what, 'compare it with the README, "A real portal"')
+    file = unreadable_file()
+    if file:
+        return ConfigError("the configuration cannot be read", file, "save it as UTF-8 without a byte order mark")
+    if isinstance(error, ValueNotSecretException):
+        return ConfigError(
+            f"[{error.key}] is in config.toml", settings_folder(), "secrets go to secrets.toml: move it there"
+        )
+    message = " ".join(str(error).split())[:400]
+    return ConfigError("the configuration cannot be read", message, 'compare it with the README, "A real portal"')
 
 
 sandbox_option = click.option("--sandbox", is_flag=True, help="Start a portal on this machine and use it.")
@@ -189,6 +202,43 @@ def load(
 def _heading(client: Client, target: LoadTarget) -> str:
     place = f"{target.destination} {target.location}".rstrip()
     return f"Loading portal {client.portal} ({client.auth.name}) into {place}, dataset {target.dataset}"
+
+
+@cli.command(short_help="A page of charts on what the last load brought.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    default=Path("report.html"),
+    show_default=True,
+    metavar="F",
+    help="The file to write.",
+)
+@click.option(
+    "--type", "types", multiple=True, metavar="T", help="Only this type, by number or title; may be repeated."
+)
+@click.option("--no-people", is_flag=True, help="Leave out who is responsible.")
+@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), metavar="D", help="Only what was created since this day.")
+@click.option("--language", type=click.Choice(["en", "ru"]), help="[default: the portal's, as far as it is known]")
+@portal_option
+def report(
+    out: Path, types: tuple[str, ...], no_people: bool, since: datetime | None, language: str | None, portal: str | None
+) -> None:
+    """Make one HTML file with charts from the marts of the last load; it opens offline.
+
+    Example: bitrix24 report --out sales.html --type deals --since 2026-01-01
+    """
+    from ..report import write_report  # noqa: PLC0415
+    from .loaded_pipeline import loaded_pipeline  # noqa: PLC0415 - as above
+
+    file = write_report(
+        loaded_pipeline(portal),
+        out,
+        types=types,
+        people=not no_people,
+        since=since.date() if since else None,
+        language=language or "",
+    )
+    click.echo(f"{file.resolve()} ({file.stat().st_size / 1e6:.1f} MB)")
 
 
 @cli.command(short_help="A portal on this machine to try things against.")

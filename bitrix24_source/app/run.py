@@ -16,7 +16,8 @@ import dlt
 from dlt.common.exceptions import DltException
 
 from ..catalog import ISSUES, IssueLog, issue_dicts
-from ..errors import Bitrix24Error, causes, root_message
+from ..database_locks import blocking_sessions, is_lock_timeout
+from ..errors import Bitrix24Error, UnavailableError, causes, root_message
 from ..source import (
     check_destination,
     column_hints,
@@ -29,7 +30,7 @@ from ..sync import REJECTED_TABLE, RunSession
 from ..views import create_views, drop_views, tables_with_views
 from .error_messages import to_user_error, was_interrupted
 from .pipeline_lock import WAIT_SECONDS, pipeline_lock
-from .recovery import forget_other_destination, load_pending_packages, open_pipeline
+from .recovery import forget_other_destination, load_past_locks, load_pending_packages, open_pipeline
 from .summary import Counts, LoadSummary, WrittenRows, count_rows, summarize
 
 log = logging.getLogger("bitrix24_source")
@@ -139,7 +140,20 @@ def run_load(
     except (DltException, OSError) as error:
         interrupted = was_interrupted(error)
         failure = KeyboardInterrupt() if interrupted else to_user_error(error, _name_of(destination))
+        if is_lock_timeout(causes(error)):
+            failure = _locked(pipeline)
     raise failure
+
+
+def _locked(pipeline: dlt.Pipeline) -> Bitrix24Error:
+    """Says who is in the way of a load into PostgreSQL; what was extracted waits in the working folder."""
+    with pipeline.sql_client() as client:
+        sessions = blocking_sessions(client.execute_sql, client.fully_qualified_dataset_name(quote=False))
+    return UnavailableError(
+        "the load waits for a lock on its tables that somebody's transaction holds",
+        f"destination {_name_of(pipeline.destination)}, {sessions}",
+        "end that transaction, then run again: nothing is lost, the next run goes on with what was read",
+    )
 
 
 def _run(pipeline: dlt.Pipeline, data: Any, *, refresh: Any = None, is_slice: bool = False) -> list[str]:
@@ -148,7 +162,7 @@ def _run(pipeline: dlt.Pipeline, data: Any, *, refresh: Any = None, is_slice: bo
         pipeline.refresh = None  # one that is configured is for the whole run: the first slice has done it
     # In a long load DuckDB takes one table after the other: each gives its memory back before the next one.
     with _one_table_at_a_time() if is_slice and _name_of(pipeline.destination) == "duckdb" else nullcontext():
-        info = pipeline.run(data, refresh=refresh)
+        info = load_past_locks(pipeline, lambda: pipeline.run(data, refresh=refresh))
     return list(info.loads_ids) if info else []
 
 
@@ -173,9 +187,15 @@ def _views_dropped(pipeline: dlt.Pipeline, schema: str) -> Iterator[set[str]]:
     """Views go first, PostgreSQL drops no table that one stands on; they are back at once where the load fails.
 
     Yields the tables whose views there were.
+
+    Raises:
+        UnavailableError: a reader holds one of them, so that nothing can be dropped; they are as they were.
     """
     tables = tables_with_views(pipeline, schema)
-    drop_views(pipeline, schema)
+    locked = next((one for one in drop_views(pipeline, schema) if isinstance(one, UnavailableError)), None)
+    if locked:
+        create_views(pipeline, schema, tables)
+        raise locked
     try:
         yield tables
     except BaseException:

@@ -158,7 +158,7 @@ _TABLES = (
         "crm_fields",
         ("entity_type_id", "upper_name"),
         FIELD_COLUMNS,
-        lambda catalog: field_rows(catalog.objects),
+        lambda catalog: field_rows(catalog, catalog.objects),
     ),
     CatalogTable(
         "crm_field_options",

@@ -163,7 +163,7 @@ SPA_TABLES: tuple[CatalogTable, ...] = (
         "spa_fields",
         ("entity_type_id", "upper_name"),
         FIELD_COLUMNS,
-        lambda catalog: field_rows(catalog.types),
+        lambda catalog: field_rows(catalog, catalog.types),
     ),
     CatalogTable(
         "spa_field_options",

@@ -137,7 +137,7 @@ def consume_pages(id_range: IdRange, outcomes: Sequence[CallResult]) -> ChainRes
         progress.pages += 1
         id_range.is_guess = False
         if len(rows) < PAGE_SIZE:
-            progress.finished = _is_end(id_range)
+            progress.finished = _is_end(id_range, is_empty=not rows)
             break
         if id_range.after == id_range.goal and id_range.upper is None:  # the newest there was; newer ones would show
             progress.finished = True
@@ -168,9 +168,13 @@ def _follows(id_range: IdRange, ids: Sequence[int]) -> bool:
     return id_range.upper is None or before <= id_range.upper or not ids
 
 
-def _is_end(id_range: IdRange) -> bool:
-    """A short page is the end. Where it stops before an id that is known to exist, another look from there makes sure."""
-    if id_range.after >= max(id_range.goal or 0, id_range.known) or id_range.doubted == id_range.after:
+def _is_end(id_range: IdRange, *, is_empty: bool) -> bool:
+    """A short page is the end. Where it stops before an id that is known to exist, another look from there makes sure.
+
+    So it does where rows are chosen by a condition, under which pages may be short: there only an empty one is the end.
+    """
+    reaches = id_range.after >= max(id_range.goal or 0, id_range.known)
+    if id_range.doubted == id_range.after or (reaches and (is_empty or not id_range.items.has_own_filter)):
         return True
     id_range.doubted = id_range.after
     return False

@@ -32,6 +32,7 @@ class ListQuery:
         rows_key: key of the rows below `result`; "" where `result` is the list itself.
         id_field: the field that grows and that pages are bound by.
         updated_field: the field that says when a row was changed; "" where rows never change.
+        has_shifted_filter: the portal moves bounds on `updated_field` by the owner's zone minus the server's.
         is_unpaged: everything comes at once, and there is nothing to page.
     """
 
@@ -44,6 +45,7 @@ class ListQuery:
     rows_key: ClassVar[str] = "items"
     id_field: ClassVar[str] = "id"
     updated_field: ClassVar[str] = "updatedTime"
+    has_shifted_filter: ClassVar[bool] = True
     is_unpaged: ClassVar[bool] = False
 
     @property
@@ -52,9 +54,17 @@ class ListQuery:
         return f"{self.method}, entityTypeId {self.entity_type_id}"
 
     @property
+    def has_own_filter(self) -> bool:
+        """Rows are chosen by somebody's conditions, under which a short page need not be the last one.
+
+        The portal reads fifty ids and then their rows; a condition on a field of several values finds an id several times.
+        """
+        return not {f">={self.updated_field}", f"@{self.id_field}"}.issuperset(self.filter)
+
+    @property
     def kind(self) -> CostKey:
         """Of its pages."""
-        return self.method, self.entity_type_id, self.select == (self.id_field,)
+        return self.method, self.entity_type_id, self.select in ((self.id_field,), (self.id_field, self.updated_field))
 
     @property
     def probe_cost_key(self) -> CostKey:
@@ -68,7 +78,11 @@ class ListQuery:
 
     def max_id_call(self) -> Call:
         """The rows with the highest ids, ids only."""
-        return self.matching(self.filter, (self.id_field,), "DESC")
+        return self.newest_call((self.id_field,))
+
+    def newest_call(self, select: Sequence[str]) -> Call:
+        """The rows with the highest ids, with some fields."""
+        return self.matching(self.filter, select, "DESC")
 
     def by_ids(self, ids: Sequence[int]) -> list[ListQuery]:
         """Some of the rows by their ids, in lists of a page each."""
@@ -121,6 +135,7 @@ class HistoryQuery(ListQuery):
     method = "crm.stagehistory.list"
     id_field = "ID"
     updated_field = ""
+    has_shifted_filter = False
 
 
 class ActivityQuery(ListQuery):
@@ -137,6 +152,7 @@ class ActivityQuery(ListQuery):
     rows_key = ""
     id_field = "ID"
     updated_field = "LAST_UPDATED"
+    has_shifted_filter = False
 
     @property
     def where(self) -> str:
@@ -174,8 +190,12 @@ class ProductRowQuery(ChildQuery):
     max_owners = 20  # of which a page holds the rows, as a rule
 
     def matching(self, filter_: Mapping[str, Any], _select: Sequence[str], direction: str = "ASC") -> Call:
-        """There is no `select` here, and directions are written in lower case."""
-        owned = {"=ownerType": self.owner_type, "=ownerId": list(self.owners), **filter_}
+        """There is no `select` here, and directions are written in lower case.
+
+        Of who is no administrator, the portal judges a list of owners by the right to item 1; a single owner by its own.
+        """
+        owners = self.owners[0] if len(self.owners) == 1 else list(self.owners)
+        owned = {"=ownerType": self.owner_type, "=ownerId": owners, **filter_}
         return Call(self.method, {"filter": owned, "order": {"id": direction.lower()}, "start": -1})
 
 

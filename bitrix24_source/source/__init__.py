@@ -1,5 +1,6 @@
 """The dlt source: credentials, portals, resources and hints."""
 
+from .configuration_report import files_and_variable, unreadable_file
 from .credentials import Bitrix24Credentials, _portal, _required
 from .destination import check_destination
 from .dlt_internals import (
@@ -29,11 +30,13 @@ __all__ = [
     "connect",
     "data_location",
     "fallback_configuration",
+    "files_and_variable",
     "local_destination",
     "pipeline_name",
     "portal_credentials",
     "settings_folder",
     "share_tables",
     "table_of",
+    "unreadable_file",
     "working_folders",
 ]

@@ -7,7 +7,7 @@ before or as it is after, and waits for nobody. What could not be read in a run 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -22,27 +22,32 @@ from ..catalog import (
     SPA_TABLE_NAMES,
     Catalog,
     CatalogTable,
+    EntityType,
     Issue,
     IssueLog,
     read_catalog,
 )
-from ..errors import ConfigError
+from ..errors import UnavailableError
 from ..rest import Client
-from ..schema import Column
+from ..schema import Column, StoredColumns, map_columns
 from ..sync import (
     ITEM_RESOURCES,
     MERGE,
+    Bookkeeping,
     Exclusions,
     SyncOptions,
+    begin_load,
     current_collector,
     current_load_id,
     normalized_column,
     normalized_table,
     selected_resources,
+    stored_columns,
     supports_merge,
 )
 from .destination import check_destination
 from .hints import column_hints
+from .lock_waits import tables_in_use
 
 
 class CatalogReader:
@@ -54,6 +59,8 @@ class CatalogReader:
         self._slices = options.session
         self._lock = threading.Lock()
         self._read: tuple[str, Catalog] | None = None
+        self.bookkeeping = Bookkeeping()
+        """what the destination says of itself in this load"""
 
     def catalog(self, name: str) -> Catalog:
         """The catalogue for the resource `name`, as of this load; the destination is tried before the portal is asked."""
@@ -64,6 +71,7 @@ class CatalogReader:
                     check_destination(dlt.current.pipeline())
                 self._client.on_request = _request_counter() if load_id else None
                 self._read = (load_id, self._catalog(name))
+                self.bookkeeping = begin_load(self._client, self._options.renamed_from)
             return self._read[1]
 
     def _catalog(self, name: str) -> Catalog:
@@ -73,27 +81,61 @@ class CatalogReader:
             return replace(slices.catalog, issues=())
         catalog = read_catalog(self._client, _needed_tables(name))
         catalog.find_all(self._options.types or ())
-        catalog = self._without_what_is_left_out(catalog)
+        catalog = replace(catalog, stored=stored_columns())
+        catalog = self._with_excluded_fields(catalog)
         slices.catalog = catalog
         return catalog
 
-    def _without_what_is_left_out(self, catalog: Catalog) -> Catalog:
-        """A name that fits no field would let through what somebody wants to keep out, and so is told."""
+    def _with_excluded_fields(self, catalog: Catalog) -> Catalog:
+        """The catalogue with fields marked that stay out of the tables: those that are left out, and columns that must wait."""
+        left_out = self._options.left_out.columns_of
+        catalog = catalog.with_excluded_fields(left_out)
         issues = IssueLog(self._client.clock.now)
-        for one in (*catalog.types, *catalog.objects):
-            columns = {field.upper_name.lower() for field in one.fields or ()}
-            unknown = sorted(self._options.left_out.columns_of(one.items_table) - columns)
-            if unknown and one.fields is not None:
-                error = ConfigError(f"leave_out names columns that do not exist: {', '.join(unknown)}", one.items_table)
-                issues.record(
-                    one.items_table,
-                    error,
-                    error.what,
-                    hint="name them as spa_fields or crm_fields do",
-                    entity_type_id=one.entity_type_id,
-                )
-        without = catalog.with_excluded_fields(self._options.left_out.columns_of)
-        return replace(without, issues=(*without.issues, *issues.issues))
+        if waiting := _fields_that_wait(catalog, issues):
+            catalog = catalog.with_excluded_fields(lambda table: left_out(table) | waiting.get(table, frozenset()))
+        return replace(catalog, issues=(*catalog.issues, *issues.issues))
+
+
+def _fields_that_wait(catalog: Catalog, issues: IssueLog) -> Mapping[str, frozenset[str]]:
+    """Fields, by table, whose columns are new in a table that a reader's transaction holds in PostgreSQL.
+
+    Without them everything else is loaded, and the next run finds fields that it has not read before.
+    """
+    if not current_load_id():
+        return {}
+    pipeline, schema = dlt.current.pipeline(), dlt.current.source_schema().name
+    if schema not in pipeline.schema_names:
+        return {}
+    stored = pipeline.schemas[schema].tables
+    new: dict[str, frozenset[str]] = {}
+    for entity in (*catalog.types, *catalog.objects):
+        known = stored.get(normalized_table(entity.items_table), {}).get("columns")
+        if known and entity.fields and (fields := _fields_without_columns(entity, known, catalog.stored)):
+            new[entity.items_table] = fields
+    in_use = tables_in_use(pipeline, schema, map(normalized_table, new)) if new else {}
+    waiting = {table: fields for table, fields in new.items() if normalized_table(table) in in_use}
+    for entity in (*catalog.types, *catalog.objects):
+        if fields := waiting.get(entity.items_table, frozenset()):
+            sessions = in_use[normalized_table(entity.items_table)]
+            error = UnavailableError(
+                f"new columns could not be added, the table is in use: {', '.join(sorted(fields))}",
+                entity.items_table,
+                f"end the transaction of {sessions}; the next run adds them",
+            )
+            issues.record(entity.items_table, error, error.what, entity_type_id=entity.entity_type_id)
+    return waiting
+
+
+def _fields_without_columns(entity: EntityType, known: Mapping[str, Any], stored: StoredColumns) -> frozenset[str]:
+    """Names of the fields whose columns a stored item table lacks; `known` holds those that it has."""
+    places = map_columns(entity.fields or (), entity.items_table, stored)
+    return frozenset(
+        field.upper_name.lower()
+        for field in entity.fields or ()
+        if (place := places[field.name]) is not None
+        and not place.child_table
+        and any(normalized_column(column.name) not in known for column in place.columns)
+    )
 
 
 def _needed_tables(name: str) -> frozenset[str]:
@@ -110,6 +152,10 @@ def _request_counter() -> Callable[[], None]:
         collector.update("Bitrix24 requests")
 
     return count
+
+
+_WITH_DETAILS = frozenset({"spa_field_options", "crm_field_options"})
+"""tables whose rows come from one list and what is said of them from another, which may fail alone"""
 
 
 def catalog_resource(table: CatalogTable, reader: CatalogReader, excluded: Exclusions) -> DltResource:
@@ -150,12 +196,14 @@ def _merged(table: CatalogTable, resource: str, catalog: Catalog, excluded: Excl
         catalog: as read in this run.
         excluded: columns that are left out.
     """
-    if catalog.is_unread(resource) and not supports_merge() and _is_stored(table.name):
-        return  # the table could only be written anew, without what is missing
+    if catalog.is_unread(resource) and (table.name in _WITH_DETAILS or not supports_merge()) and _is_stored(table.name):
+        return  # the rows could only be replaced by others that lack something
     names = {column.name for column in _included(table, excluded)}
     hidden = {column.name for column in table.columns} - names
     unread_types = catalog.unread_types.get(resource, frozenset())
-    found = (row for row in table.rows(catalog) if row.get("entity_type_id") not in unread_types)
+    found: Iterable[dict[str, Any]] = (
+        row for row in table.rows(catalog) if row.get("entity_type_id") not in unread_types
+    )
     if table.columns is FIELD_COLUMNS:
         found = map(with_normalized_names, found)
     rows: Any = [{name: value for name, value in row.items() if name not in hidden} for row in found]
@@ -205,8 +253,8 @@ def _included(table: CatalogTable, excluded: Exclusions) -> list[Column]:
 
 def _is_stored(table: str) -> bool:
     """Whether an earlier load has written the table."""
-    known = dlt.current.source_schema().tables.get(normalized_table(table), {}) if current_load_id() else {}
-    return bool(known.get("x-normalizer", {}).get("seen-data"))
+    known: Mapping[str, Any] = dlt.current.source_schema().tables if current_load_id() else {}
+    return bool((known.get(normalized_table(table), {}).get("x-normalizer") or {}).get("seen-data"))
 
 
 def with_normalized_names(row: dict[str, Any]) -> dict[str, Any]:

@@ -6,21 +6,27 @@ All were checked with dlt 1.31.0.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import dlt
 from dlt.common.configuration import inject_section
 from dlt.common.configuration.container import Container
-from dlt.common.configuration.providers import CustomLoaderDocProvider
+from dlt.common.configuration.exceptions import ConfigurationException
+from dlt.common.configuration.providers import CONFIG_TOML, SECRETS_TOML, CustomLoaderDocProvider
 from dlt.common.configuration.specs import ConfigSectionContext
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 from dlt.common.destination import Destination
 from dlt.common.pipeline import get_dlt_pipelines_dir
-from dlt.common.runtime.run_context import active
+from dlt.common.runtime.run_context import RunContext, active
 from dlt.common.storages.configuration import WithLocalFiles
+from dlt.extract.reference import SourceFactory
+from dlt.extract.source import DltSource
+
+P = ParamSpec("P")
+S = TypeVar("S", bound=DltSource)
 
 
 @contextmanager
@@ -38,7 +44,13 @@ def fallback_configuration(document: Mapping[str, Any]) -> Iterator[None]:
         providers.remove(fallback)
 
 
-def local_destination(destination: Any, pipeline_name: str, default_file: str) -> Destination[Any, Any]:
+def source_factory(source_class: type[S], **hints: Any) -> Callable[[Callable[P, Any]], SourceFactory[P, S]]:
+    """`dlt.source` for a source class of one's own; the argument `_impl_cls` is not documented (dlt 1.31.0)."""
+    decorate: Callable[[Callable[P, Any]], SourceFactory[P, S]] = dlt.source(_impl_cls=source_class, **hints)
+    return decorate
+
+
+def local_destination(destination: Any, pipeline_name: str, default_file: str) -> Any:
     """The destination, whose relative paths begin in the folder of this run.
 
     dlt keeps the folder of a pipeline's first run in `_local.initial_cwd` of its state and puts relative paths below it, unless
@@ -49,7 +61,7 @@ def local_destination(destination: Any, pipeline_name: str, default_file: str) -
         pipeline_name: whose section of the configuration counts.
         default_file: the DuckDB file where the configuration names none.
     """
-    chosen = Destination.from_reference(destination)
+    chosen: Any = Destination.from_reference(destination)
     if not issubclass(chosen.spec, WithLocalFiles):
         return chosen
     parameters = chosen.config_params
@@ -90,13 +102,12 @@ def settings_folder() -> str:
 
 def configuration_files() -> list[str]:
     """Every file that dlt reads configuration from, whether or not it exists, secrets first."""
-    providers = Container()[PluggableRunContext].providers.providers
-    return [
-        str(Path(path).absolute())
-        for provider in providers
-        for path in provider.locations or ()
-        if path.endswith(".toml")
-    ]
+    try:
+        context: Any = active()
+    except ConfigurationException:  # one of the files cannot be read
+        context = RunContext(None)
+    folders = dict.fromkeys(str(Path(folder).absolute()) for folder in (context.settings_dir, context.global_dir))
+    return [str(Path(folder) / name) for name in (SECRETS_TOML, CONFIG_TOML) for folder in folders]
 
 
 def table_of(meta: Any, default: str) -> str:

@@ -72,7 +72,15 @@ class _SharedSync:
         lists = list(select_streams(catalog, self._client, self._options, frozenset(names)))
         resolved = ResolvedRejections(one.table.name for one in lists if one.table is not None and one.is_swept)
         yield from ((names[0], rows) for rows in resolved.for_dropped_tables())
-        sync_run = SyncRun(self._client, lists, states.__getitem__, self._options, issues)
+        sync_run = SyncRun(
+            self._client,
+            lists,
+            states.__getitem__,
+            self._options,
+            issues,
+            existing_tables=self._reader.bookkeeping.tables,
+            source_state=dlt.current.source_state() if current_load_id() else {},
+        )
         for name, made in sync_run.batches(catalog, demultiplexer.has_consumer):
             yield name, made
             yield from ((name, rows) for rows in resolved.for_batch(made))

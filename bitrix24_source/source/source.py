@@ -20,12 +20,17 @@ from ..catalog import ISSUES, SPA_TABLES, crm_catalog_tables
 from ..errors import ConfigError
 from ..rest import Client, ClientSettings
 from ..sync import Exclusions, ReconcileSchedule, RunSession, SyncOptions, validate_range
+from .arguments import as_conditions, as_names, as_selection
 from .catalog_resources import CatalogReader, catalog_resource, issues_resource
 from .credentials import Bitrix24Credentials, auth_from_credentials
+from .dlt_internals import source_factory
 from .item_resources import list_resources
-from .portals import source_of_portals
+from .portals import for_named_portals, with_known_credentials
 
 PORTAL = "portal"
+
+COSTLY_RESOURCES = frozenset({"activity_bindings"})
+"""that are loaded on demand only"""
 
 
 class Bitrix24Source(DltSource):
@@ -39,12 +44,13 @@ class Bitrix24Source(DltSource):
         return super().with_resources(*dict.fromkeys((*resource_names, *portal, ISSUES.name)))
 
 
-@source_of_portals(Bitrix24Source, name="bitrix24", section="bitrix24", max_table_nesting=0)
+@for_named_portals
+@source_factory(Bitrix24Source, name="bitrix24", section="bitrix24", max_table_nesting=0)
 def bitrix24(
     credentials: Bitrix24Credentials = dlt.secrets.value,
-    spa_types: list[int | str] | None = None,
-    select: dict[Any, Any] | None = None,
-    filter: dict[Any, Any] | None = None,  # noqa: A002 - the word that Bitrix24 and its readers use
+    spa_types: Any = None,
+    select: Any = None,
+    filter: Any = None,  # noqa: A002 - the word that Bitrix24 and its readers use
     connections: int = 4,
     requests_per_second: float = 2.0,
     burst: int = 50,
@@ -55,9 +61,11 @@ def bitrix24(
     full_refresh: bool = False,
     max_deleted_share: float = 0.2,
     personal_data: bool = False,
-    leave_out: list[str] | None = None,
+    leave_out: Any = None,
+    activity_bindings: bool = False,
+    renamed_from: str = "",
     slices: Any = None,
-    portal: Annotated[str | None, NotResolved()] = None,  # noqa: ARG001 - acted on by the decorator
+    portal: Annotated[str | None, NotResolved()] = None,  # noqa: ARG001 - for_named_portals acts on it
     token_store: Any = None,
     client: Any = None,
 ) -> Iterator[DltResource]:
@@ -75,10 +83,12 @@ def bitrix24(
         sweep_hours: how often all ids are compared with the destination's, to find what was deleted; 0 for never.
         sweep_runs: the same in runs; 0 for never.
         sweep: compare them in this run.
-        full_refresh: read all items of the chosen types again, whatever was read before.
+        full_refresh: read everything that this run reads from the start, whatever was read before.
         max_deleted_share: of a table's rows that may be marked as deleted in one run; more is taken for a lost right.
         personal_data: also what reports seldom need of people: texts of activities and e-mails, telephone numbers of users.
         leave_out: what should not be loaded: resources (`activities`), or columns of tables (`contacts.birthdate`).
+        activity_bindings: also what activities are bound to besides their owner, for which the portal needs a call an activity.
+        renamed_from: a former host of the portal, once after it was renamed: tables of another portal are refused.
         slices: `Slices` of a long first reading; `bitrix24 load` uses it, a plain `pipeline.run()` loads everything at once.
         portal: name of one of several portals, whose settings and credentials are in `[sources.bitrix24.<portal>]`. Load each
             with a pipeline and into a dataset of its own, `bitrix24_<portal>` by custom; portals.py says why.
@@ -94,16 +104,17 @@ def bitrix24(
     validate_range(overlap_minutes=overlap_minutes)
     client = client or connect(credentials, requests_per_second, burst, token_store)
     options = SyncOptions(
-        types=spa_types,
-        select=select or {},
-        filter=filter or {},
+        types=as_names(spa_types, "spa_types"),
+        select=as_selection(select),
+        filter=as_conditions(filter),
         connections=connections,
         max_deleted_share=max_deleted_share,
         overlap=timedelta(minutes=overlap_minutes),
         sweep=ReconcileSchedule(sweep_hours, sweep_runs, sweep),
         restart=full_refresh,
         personal=personal_data,
-        left_out=Exclusions(leave_out or ()),
+        left_out=Exclusions([str(name) for name in as_names(leave_out, "leave_out") or ()]),
+        renamed_from=renamed_from,
         session=slices or RunSession(),
     )
     reader = CatalogReader(client, options)
@@ -112,10 +123,11 @@ def bitrix24(
         *(catalog_resource(table, reader, options.left_out) for table in tables),
         *list_resources(reader, client, options),
     ]
-    yield from _apply_exclusions(resources, options.left_out)
+    yield from _apply_exclusions(resources, options.left_out, frozenset() if activity_bindings else COSTLY_RESOURCES)
     yield issues_resource(reader)
 
 
+@with_known_credentials
 @with_config(sections=("sources", "bitrix24"), section_arg_name="portal")
 def connect(
     credentials: Bitrix24Credentials = dlt.secrets.value,
@@ -140,8 +152,10 @@ def configured_slices(
     return RunSession(slice_rows, slice_seconds)
 
 
-def _apply_exclusions(resources: list[DltResource], left_out: Exclusions) -> list[DltResource]:
-    """All of them; those that are left out are not selected."""
+def _apply_exclusions(
+    resources: list[DltResource], left_out: Exclusions, on_demand: frozenset[str]
+) -> list[DltResource]:
+    """All of them; those that are left out, or loaded on demand only, are not selected."""
     unknown = sorted(left_out.resources - {one.name for one in resources})
     if unknown:
         raise ConfigError(
@@ -150,5 +164,5 @@ def _apply_exclusions(resources: list[DltResource], left_out: Exclusions) -> lis
             "name resources, or columns as table.column",
         )
     for one in resources:
-        one.selected = one.name not in left_out.resources
+        one.selected = one.name not in left_out.resources | on_demand
     return resources

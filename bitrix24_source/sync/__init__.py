@@ -1,10 +1,12 @@
 """Decides what to read, what it means for the destination, and what to remember for the next run."""
 
-from .capabilities import normalized_column, normalized_table, supports_merge
+from .capabilities import normalized_column, normalized_table, stored_columns, supports_merge
 from .current_load import current_collector, current_load_id, selected_resources
+from .destination_reader import Bookkeeping
 from .engine import SyncRun, TableStream
 from .item_tables import MERGE, REJECTED_TABLE, rejections
 from .options import Exclusions, ReconcileSchedule, SyncOptions
+from .provenance import begin_load
 from .rejected_values import ResolvedRejections
 from .selection import ITEM_RESOURCES, select_streams
 from .session import RunSession
@@ -14,6 +16,7 @@ __all__ = [
     "ITEM_RESOURCES",
     "MERGE",
     "REJECTED_TABLE",
+    "Bookkeeping",
     "Exclusions",
     "ReconcileSchedule",
     "ResolvedRejections",
@@ -21,6 +24,7 @@ __all__ = [
     "SyncOptions",
     "SyncRun",
     "TableStream",
+    "begin_load",
     "current_collector",
     "current_load_id",
     "normalized_column",
@@ -28,6 +32,7 @@ __all__ = [
     "rejections",
     "select_streams",
     "selected_resources",
+    "stored_columns",
     "supports_merge",
     "validate_range",
 ]

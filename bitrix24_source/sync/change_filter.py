@@ -1,169 +1,277 @@
-"""Finds out how the portal's filter on the time of change has to be written, and whether it can be relied on.
+"""Measures how the portal reads a time in a filter on the time of change, and writes filters accordingly.
 
-Each run probes the filter with a row that is known before it trusts it.
+`crm.item.list` moves the bound of such a filter by the zone of the credential's owner minus the server's, whatever offset the
+bound is written with. The shift changes when another user takes over or when the owner travels, so each run measures it on a
+row that is known: the latest bound with which the filter still finds the row. Legacy lists (activities) are not moved.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
+from enum import Enum, auto
 from typing import Any
 
 from ..reader import ListQuery, Row
-from ..rest import Call, CallResult, Client, Response, call_many
+from ..rest import BATCH_SIZE, Call, CallGenerator, CallResult, Client, Response, call_many, gather
 
 
 @dataclass(frozen=True)
 class TimeFormat:
-    """A way to write a moment. `margin` is what the spelling itself may be off by: a naive hour comes twice in autumn."""
+    """A way to write a time. `margin` is the uncertainty of the format itself: a naive hour comes twice in autumn."""
 
     name: str
     format: str
     margin: timedelta = timedelta()
 
-    def write(self, moment: datetime) -> str:
-        return moment.isoformat(timespec="seconds") if not self.format else moment.strftime(self.format)
+    def write(self, time: datetime) -> str:
+        return time.isoformat(timespec="seconds") if not self.format else time.strftime(self.format)
 
-    def write_hardest(self, moment: datetime) -> str:
-        """The same moment as it is least likely to be understood: with a foreign offset, where there is one."""
-        return self.write(moment if self.format else moment.astimezone(format_foreign_offset(moment)))
-
-    def since(self, items: ListQuery, moment: datetime) -> dict[str, str]:
-        """A filter for what changed from a moment on, in the zone that the moment is given in."""
-        return {f">={items.updated_field}": self.write(moment - self.margin)}
+    def write_hardest(self, time: datetime) -> str:
+        """The same time as it is least likely to be understood: with a foreign offset, where there is one."""
+        return self.write(time if self.format else time.astimezone(foreign_offset(time)))
 
 
 TIME_FORMATS = (
     TimeFormat("ISO 8601 with offset", ""),
     TimeFormat("YYYY-MM-DD HH:MM:SS in the portal's zone", "%Y-%m-%d %H:%M:%S", timedelta(hours=1)),
 )
+QUARTER = timedelta(minutes=15)
+HOUR = timedelta(hours=1)
+MAX_SHIFT = timedelta(hours=14)
+"""between two zones, to which a filter is widened while the shift is not known"""
+WHOLE_HOURS = tuple(HOUR * hours for hours in range(-15, 16))
+"""from beyond the greatest shift on either side: a filter that finds the row everywhere is ignored"""
+QUIET = timedelta(days=1)
+"""since which a row was not changed, so that it will hardly be while it is used"""
+FRESH = timedelta(days=2)
+"""A row that changed longer ago may show its time an hour off: portals print times of the other half-year with the offset of
+now, where the owner's and the server's zone do not change clocks together."""
 TRIALS = 2
-"""with an item each: somebody may have changed or deleted the first one meanwhile"""
+"""with a row each: somebody may have changed or deleted the first one meanwhile"""
 LONGEST_CORRECTION = timedelta(minutes=5)
 """of the portal's clock between two runs, that is made up for by reading from so much earlier"""
 IGNORED_FILTER_MARGIN = timedelta(hours=3)
-"""by which a bound may be taken for an earlier one without being ignored: naive spellings around summer time"""
+"""by which a bound may be taken for an earlier one without being ignored: naive times around a change of clocks"""
 REREAD = "all items are read instead of those that changed"
 
 
 @dataclass(frozen=True)
-class FilterCheck:
-    """How a time is written in a filter, None where changes cannot be asked for; and what is to be told of it."""
+class TimeFilter:
+    """How to ask for what changed since a time.
 
-    spelling: TimeFormat | None
+    Attributes:
+        format: how a time is written.
+        shift: by which the portal moves a bound to an earlier time, so that bounds are written later by it.
+        margin: by which the bound is set earlier, because the shift is not known better.
+    """
+
+    format: TimeFormat = TIME_FORMATS[0]
+    shift: timedelta = timedelta()
+    margin: timedelta = timedelta()
+
+    def since(self, query: ListQuery, time: datetime) -> dict[str, str]:
+        """A filter that lets through what changed from a time on; written in the zone that the time is given in."""
+        return {f">={query.updated_field}": self.format.write(time + self.shift - self.margin - self.format.margin)}
+
+    def was_ignored(self, query: ListQuery, rows: Sequence[Row], time: datetime) -> bool:
+        """Whether rows are older than the filter for `time` can have let through."""
+        oldest = time - 2 * self.margin - IGNORED_FILTER_MARGIN
+        times = [updated for row in rows if (updated := parse_timestamp(row.get(query.updated_field))) is not None]
+        return bool(times) and min(times) < oldest
+
+
+@dataclass(frozen=True)
+class FilterCheck:
+    """What was found out.
+
+    Attributes:
+        filter: None where changes cannot be asked for.
+        trouble: what to report about it, "" for nothing.
+        hint: what to do about the trouble.
+    """
+
+    filter: TimeFilter | None
     trouble: str = ""
     hint: str = "report it to the portal's administrator"
 
 
-def portal_time(client: Client) -> datetime:
-    """The portal's clock and zone; https://apidocs.bitrix24.com/api-reference/common/system/server-time.html"""
-    answer = client.call("server.time")
-    return parse_timestamp(answer.result) or parse_timestamp(answer.server_time) or client.clock.now()
+@dataclass(frozen=True)
+class _KnownRow:
+    query: ListQuery
+    id: int
+    updated: datetime
+
+    def probe(self, literal: str) -> Call:
+        """Asks for this row alone, if it changed since."""
+        query = self.query
+        return query.matching({query.id_field: self.id, f">={query.updated_field}": literal}, (query.id_field,))
+
+    def is_found(self, result: CallResult) -> bool | None:
+        """None where that cannot be told."""
+        if not isinstance(result, Response):
+            return None
+        ids = [self.query.id_of(row) for row in self.query.rows_in(result.result) or ()]
+        return ids == [self.id] if ids in ([self.id], []) else None
 
 
-def choose_time_format(client: Client, lists: Sequence[ListQuery], set_back: timedelta, known: str) -> FilterCheck:
-    """Whether and how changes of some lists can be asked for.
+class _Verdict(Enum):
+    """Why no shift was found: all bounds find the row, none does, or some do in no order."""
+
+    IGNORED = auto()
+    REFUSED = auto()
+    UNCLEAR = auto()
+
+
+def portal_time(client: Client) -> tuple[datetime, str]:
+    """The portal's clock and zone, and the id of the credential's user, "" where the portal does not say; one request.
+
+    https://apidocs.bitrix24.com/api-reference/common/system/server-time.html
+    https://apidocs.bitrix24.com/api-reference/common/users/profile.html
+
+    Raises:
+        Bitrix24Error: the portal cannot be asked the time.
+    """
+    time, profile = call_many(client, [Call("server.time"), Call("profile")])
+    if not isinstance(time, Response):
+        raise time
+    now = parse_timestamp(time.result) or parse_timestamp(time.server_time) or client.clock.now()
+    user = profile.result.get("ID") if isinstance(profile, Response) and isinstance(profile.result, Mapping) else None
+    return now, str(user or "")
+
+
+def measure_filters(
+    client: Client, queries: Mapping[str, Sequence[ListQuery]], now: datetime, expected: Mapping[str, TimeFilter]
+) -> dict[str, FilterCheck]:
+    """How changes of some lists can be asked for: three requests for all of them, two where `expected` still holds.
 
     Args:
         client: speaks to the portal.
-        lists: of one kind.
-        set_back: by how much the portal's clock was, since they were read last.
-        known: name of the spelling of the run before; another one is told, once.
+        queries: lists that have rows, by method.
+        now: the portal's time, in its zone.
+        expected: the filters of the run before, by method.
     """
-    if set_back > LONGEST_CORRECTION:
-        by = timedelta(seconds=round(set_back.total_seconds()))
-        return FilterCheck(None, f"the portal's clock was set back by {by}: {REREAD}")
-    spelling = probe_time_format(client, lists)
-    if spelling is None:
-        return FilterCheck(None, f"the portal's filter on {lists[0].updated_field} cannot be relied on: {REREAD}")
-    if spelling.name == (known or TIME_FORMATS[0].name):
-        return FilterCheck(spelling)
-    change = "the portal now understands the offset of times in filters"
-    if spelling is not TIME_FORMATS[0]:
-        change = "the portal passes over the offset of times in filters: they are written in its own zone"
-    return FilterCheck(spelling, change, "nothing is missed, and nothing need be done")
+    measurements = [_measure(some, now, expected.get(method, TimeFilter())) for method, some in queries.items()]
+    return dict(zip(queries, gather(client, measurements), strict=True))
 
 
-def probe_time_format(client: Client, lists: Sequence[ListQuery]) -> TimeFormat | None:
-    """The first spelling with which the filter finds an item at its own second and no more a second later.
+def clock_was_set_back(regression: timedelta) -> FilterCheck | None:
+    """The report that changes cannot be asked for, where the portal's clock was set back by more than is made up for."""
+    if regression <= LONGEST_CORRECTION:
+        return None
+    by = timedelta(seconds=round(regression.total_seconds()))
+    return FilterCheck(None, f"the portal's clock was set back by {by}: {REREAD}")
 
-    None when no spelling does, or when times are written as we cannot read them. Where no item has a time at all, there is
-    nothing that a filter could miss, and any spelling will do.
-    """
+
+def _measure(queries: Sequence[ListQuery], now: datetime, expected: TimeFilter) -> CallGenerator[FilterCheck]:
+    unknown = f"the portal's filter on {queries[0].updated_field} cannot be relied on"
     for _ in range(TRIALS):
-        known, unreadable = _known_item(client, lists)
-        if known is None:
-            return None if unreadable else TIME_FORMATS[0]
-        spelling = _tried(client, *known)
-        if spelling is not None:
-            return spelling
-    return None
+        row, is_unreadable = yield from _known_row(queries, now)
+        if row is None:
+            unusable = FilterCheck(None, f"{unknown}: {REREAD}")
+            return unusable if is_unreadable else FilterCheck(TimeFilter(margin=MAX_SHIFT))
+        margin = timedelta() if now - row.updated <= FRESH else HOUR
+        verdicts = []
+        for time_format in TIME_FORMATS:
+            shift = yield from _shift(row, time_format, now, expected.shift)
+            if isinstance(shift, timedelta):
+                return FilterCheck(TimeFilter(time_format, shift, margin), *_change_of_format(time_format, expected))
+            verdicts.append(shift)
+            if shift is _Verdict.UNCLEAR:
+                break
+        if _Verdict.UNCLEAR not in verdicts:
+            return FilterCheck(None, f"{unknown}: {REREAD}")
+    wider = f"{unknown} to the hour: changes are read from {MAX_SHIFT // HOUR} hours earlier on"
+    return FilterCheck(TimeFilter(margin=MAX_SHIFT), wider, "nothing is missed, and nothing need be done")
 
 
-def filter_was_ignored(items: ListQuery, rows: Sequence[Row], since: datetime) -> bool:
-    """Whether rows are older than a filter on a time can have let through."""
-    moments = [moment for row in rows if (moment := parse_timestamp(row.get(items.updated_field))) is not None]
-    return bool(moments) and min(moments) < since - IGNORED_FILTER_MARGIN
+def _change_of_format(time_format: TimeFormat, expected: TimeFilter) -> tuple[str, ...]:
+    if time_format is expected.format:
+        return ()
+    change = "the portal now understands the offset of times in filters"
+    if time_format is not TIME_FORMATS[0]:
+        change = "the portal passes over the offset of times in filters: they are written in its own zone"
+    return change, "nothing is missed, and nothing need be done"
 
 
-def _tried(client: Client, items: ListQuery, id_: int, moment: datetime) -> TimeFormat | None:
-    calls = []
-    for spell in TIME_FORMATS:
-        calls += [_probe(items, id_, spell.write_hardest(moment + timedelta(seconds=later))) for later in (0, 1)]
-    outcomes = call_many(client, calls)
-    for number, spell in enumerate(TIME_FORMATS):
-        at, later = outcomes[2 * number : 2 * number + 2]
-        if _ids(items, at) == [id_] and _ids(items, later) == []:
-            return spell
-    return None
+def _shift(
+    row: _KnownRow, time_format: TimeFormat, now: datetime, expected: timedelta
+) -> CallGenerator[timedelta | _Verdict]:
+    """The latest bound that still finds the row, relative to the row's own time: whole hours first, then quarters."""
+    ladder = WHOLE_HOURS if row.query.has_shifted_filter else (timedelta(), timedelta(seconds=1))
+    hour = expected - expected % HOUR
+    coarse = [time_format.write(row.updated.astimezone(now.tzinfo) + offset) for offset in ladder]
+    results = yield [row.probe(literal) for literal in (*coarse, *_fine(row, time_format, now, hour))]
+    found = [row.is_found(result) for result in results]
+    rungs = _clean_prefix(found[: len(ladder)])
+    if isinstance(rungs, _Verdict):
+        return rungs
+    fine = found[len(ladder) :]
+    if ladder[rungs - 1] != hour:
+        hour = ladder[rungs - 1]
+        results = yield [row.probe(literal) for literal in _fine(row, time_format, now, hour)]
+        fine = [row.is_found(result) for result in results]
+    quarters = _clean_prefix([True, *fine[:3], False])
+    if isinstance(quarters, _Verdict):
+        return quarters
+    shift = hour + (quarters - 1) * QUARTER
+    at, later = fine[3 + 2 * (quarters - 1) : 5 + 2 * (quarters - 1)]
+    return (
+        shift if (at, later) == (True, False) else _Verdict.IGNORED
+    )  # the offset is passed over, or the time cut to the day
 
 
-def _known_item(client: Client, lists: Sequence[ListQuery]) -> tuple[tuple[ListQuery, int, datetime] | None, bool]:
-    """The row that was least lately changed among the first of some types: one that will hardly change while we ask.
+def _fine(row: _KnownRow, time_format: TimeFormat, now: datetime, hour: timedelta) -> list[str]:
+    """Bounds within an hour: its quarters, and each quarter to the second as it is hardest to understand."""
+    updated = row.updated.astimezone(now.tzinfo) + hour
+    quarters = [updated + QUARTER * number for number in range(4)]
+    exact = [quarter + timedelta(seconds=later) for quarter in quarters for later in (0, 1)]
+    return [*map(time_format.write, quarters[1:]), *map(time_format.write_hardest, exact)]
+
+
+def _clean_prefix(found: Sequence[bool | None]) -> int | _Verdict:
+    """How many bounds found the row, if those are the earliest ones."""
+    count = sum(answer is True for answer in found)
+    if all(answer is None for answer in found) or not any(answer is not False for answer in found):
+        return _Verdict.REFUSED
+    if count == len(found):
+        return _Verdict.IGNORED
+    return count if list(found) == [True] * count + [False] * (len(found) - count) else _Verdict.UNCLEAR
+
+
+def _known_row(queries: Sequence[ListQuery], now: datetime) -> CallGenerator[tuple[_KnownRow | None, bool]]:
+    """The most recently changed one of the quiet rows among the newest ones of some lists; else the quietest.
 
     And whether there may be others, whose time cannot be read.
     """
-    unreadable = False
-    calls = [replace(items, filter={}, select=(items.updated_field,), extra_select=()).page_call(0) for items in lists]
-    found: list[tuple[datetime, int, int]] = []
-    for place, outcome in enumerate(call_many(client, calls)):
-        items = lists[place]
-        unreadable = unreadable or not isinstance(outcome, Response)
-        for row in _rows(items, outcome):
-            moment = parse_timestamp(row.get(items.updated_field))
-            if moment is not None and (id_ := items.id_of(row)):
-                found.append((moment, place, id_))
-            elif row.get(items.updated_field):
-                unreadable = True
-    if not found:
-        return None, unreadable
-    moment, place, id_ = min(found)
-    return (lists[place], id_, moment), unreadable
+    asked = queries[: BATCH_SIZE // 2]
+    results = yield [replace(query, filter={}).newest_call((query.updated_field,)) for query in asked]
+    is_unreadable, rows = False, []
+    for query, result in zip(asked, results, strict=True):
+        is_unreadable = is_unreadable or not isinstance(result, Response)
+        for row in (query.rows_in(result.result) or ()) if isinstance(result, Response) else ():
+            updated = parse_timestamp(row.get(query.updated_field))
+            if updated is not None and (id_ := query.id_of(row)):
+                rows.append(_KnownRow(query, id_, updated))
+            elif row.get(query.updated_field):
+                is_unreadable = True
+    quiet = [row for row in rows if now - row.updated > QUIET]
+    if quiet:
+        return max(quiet, key=lambda row: row.updated), is_unreadable
+    return min(rows, key=lambda row: row.updated, default=None), is_unreadable
 
 
-def format_foreign_offset(moment: datetime) -> timezone:
-    """Five and a half hours away from the moment's own, in which no portal is likely to think."""
-    own = moment.utcoffset() or timedelta()
+def foreign_offset(time: datetime) -> timezone:
+    """Five and a half hours away from the time's own offset, in which no portal is likely to think."""
+    own = time.utcoffset() or timedelta()
     return timezone(own + timedelta(hours=5.5) * (-1 if own > timedelta(hours=8) else 1))
-
-
-def _probe(items: ListQuery, id_: int, literal: str) -> Call:
-    return items.matching({items.id_field: id_, f">={items.updated_field}": literal}, (items.id_field,))
-
-
-def _ids(items: ListQuery, outcome: CallResult) -> list[int] | None:
-    return [items.id_of(row) for row in _rows(items, outcome)] if isinstance(outcome, Response) else None
-
-
-def _rows(items: ListQuery, outcome: CallResult) -> Sequence[Row]:
-    return items.rows_in(outcome.result) or () if isinstance(outcome, Response) else ()
 
 
 def parse_timestamp(value: Any) -> datetime | None:
     """A time of the portal's, with its offset; None for anything else."""
     try:
-        moment = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
+        time = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
     except ValueError:
         return None
-    return moment if moment.tzinfo else None
+    return time if time.tzinfo else None

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, MutableMapping
+import zlib
+from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,6 +26,9 @@ STORED_KEYS = {
     "reconciled_at": "swept_at",
     "runs_since": "runs",
     "selection": "selection",
+    "type_id": "type_id",
+    "columns": "columns",
+    "unlisted_columns": "unlisted",
 }
 """Attributes of a `Checkpoint` and the keys that they are stored under: renaming a key makes every pipeline start over."""
 
@@ -42,6 +46,9 @@ class Checkpoint:
         reconciled_at: when its ids were last compared with the destination's.
         runs_since: runs since then.
         selection: fingerprint of filter and selected fields; another one means another table content.
+        type_id: the type's own `id`, which a type made anew under the same entityTypeId does not share; None where unknown.
+        columns: fingerprints of the columns that all rows were read for; None where that was not stored.
+        unlisted_columns: the same, of those that no field explains: only rows know them.
     """
 
     cursor: str = ""
@@ -52,6 +59,9 @@ class Checkpoint:
     reconciled_at: str = ""
     runs_since: int = 0
     selection: str = ""
+    type_id: int | None = None
+    columns: list[str] | None = None
+    unlisted_columns: list[str] = field(default_factory=list)
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any], entity_type_id: int, items: ListQuery) -> Checkpoint:
@@ -66,6 +76,20 @@ class Checkpoint:
         """Writes it into the state of a resource."""
         stored = {key: getattr(self, name) for name, key in STORED_KEYS.items()}
         state.setdefault("types", {})[str(entity_type_id)] = stored
+
+    def reason_to_start_over(self, type_id: int | None, columns: Mapping[str, str]) -> str:
+        """Why rows that were read before do not do any more; "" where they do.
+
+        Args:
+            type_id: the type's own `id` today.
+            columns: names, by fingerprint, of the columns that are filled today.
+        """
+        if not (self.cursor or self.has_unfinished_full_read):
+            return ""
+        if type_id is not None and self.type_id is not None and type_id != self.type_id:
+            return f"the type was made anew, {self.type_id} is {type_id} now"
+        new = sorted(name for key, name in columns.items() if self.columns is not None and key not in self.columns)
+        return f"these columns are new, came back or changed: {', '.join(new)}" if new else ""
 
     @property
     def has_unfinished_full_read(self) -> bool:
@@ -104,3 +128,8 @@ def fingerprint(items: ListQuery) -> str:
     """Tells two selections of one type apart."""
     text = json.dumps([items.filter, sorted(items.select)], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def column_keys(columns: Iterable[str]) -> dict[str, str]:
+    """Columns, as "table.column type", by a short fingerprint: the state of many types should stay small."""
+    return {f"{zlib.crc32(column.encode()):08x}": column for column in columns}

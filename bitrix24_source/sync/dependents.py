@@ -40,6 +40,8 @@ class DependentStream(Stream):
     shares_parent_read: bool = False
     inline_children: Callable[[Row], Sequence[Row]] | None = None
     owners: list[pa.Array] = field(default_factory=list)
+    asks_single_owners: bool = False
+    """the portal refuses lists of owners: it judges all of them by the right to one item"""
 
     @property
     def name(self) -> str:
@@ -77,9 +79,11 @@ class DependentStream(Stream):
     def lists(self) -> Iterator[ChildQuery]:
         """One for each handful of owners."""
         ids = sorted(set().union(*(array.to_pylist() for array in self.owners)))
-        most = self.asked(()).max_owners
-        for start in range(0, len(ids), most):
-            yield self.asked(ids[start : start + most])
+        start, max_owners = 0, self.asked(()).max_owners
+        while start < len(ids):
+            end = start + (1 if self.asks_single_owners else max_owners)
+            yield self.asked(ids[start:end])
+            start = end
 
     def adopt_parent_progress(self) -> None:
         """Both have read the same now."""

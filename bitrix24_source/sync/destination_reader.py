@@ -1,42 +1,141 @@
-"""Reads ids and rows back from the destination, as of the load before the running one."""
+"""Reads keys, rows and book-keeping back from the destination, as of the load before the running one."""
 
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from typing import Any, cast
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, Protocol, cast
 
 import dlt
 import pyarrow as pa
+import pyarrow.compute as pc
 from dlt.common.destination.exceptions import SqlClientNotAvailable
+from dlt.common.versioned_state import decompress_state
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from ..schema import ARROW_TYPES, ColumnType
-from .capabilities import supports_merge
+from .capabilities import normalized_table, supports_merge
+from .current_load import current_load_id
+
+log = logging.getLogger("bitrix24_source")
 
 IDS_AT_ONCE = 1000
 """ids in one IN list"""
 ROWS_AT_ONCE = 10_000
 """of ids that are read, as Python objects"""
+TIMESTAMP = pa.timestamp("us", tz="UTC")
 
 
-class DestinationReader:
-    """What the destination holds, as of the load before the running one; nothing where it cannot be read back or merged into.
+@dataclass(frozen=True)
+class StoredKeys:
+    """The rows of one item table, by column and in the same order.
+
+    Attributes:
+        ids: all of them, each once.
+        updated: `updated_time`; None where the table has no such column.
+        is_deleted: whether a row is marked in `deleted_at`.
+    """
+
+    ids: pa.Array
+    updated: pa.Array | None
+    is_deleted: pa.Array
+
+    @property
+    def active_ids(self) -> pa.Array:
+        """Ids that are not marked as deleted."""
+        return self.ids.filter(pc.invert(self.is_deleted))
+
+    @property
+    def deleted_ids(self) -> pa.Array:
+        """Ids that are marked as deleted."""
+        return self.ids.filter(self.is_deleted)
+
+
+class DestinationReader(Protocol):
+    """What a destination holds of the loads before the running one."""
+
+    def opened(self) -> AbstractContextManager[Any]:
+        """Keeps one connection for everything that is read meanwhile."""
+
+    def keys(self, table: str) -> StoredKeys | None:
+        """Keys of an item table; None where the destination cannot be read back."""
+
+    def rows(self, table: str, ids: Sequence[int]) -> Iterator[pa.Table]:
+        """Whole rows of an item table."""
+
+    def counts(self, table: str, *, items_tables: Mapping[int, str]) -> Mapping[int, int] | None:
+        """Rows by `entity_type_id` of a table that has this column, those of deleted items left out."""
+
+
+@dataclass(frozen=True)
+class Bookkeeping:
+    """What the destination says of itself.
+
+    Attributes:
+        has_load: it has the load that the pipeline's state was stored with; None where that is not known.
+        state: of this source, as the destination has it for this pipeline; empty where it has none.
+        portals: by the names of all pipelines that load into this dataset, the portals that they read.
+        tables: that exist; None where that is not known.
+    """
+
+    has_load: bool | None = None
+    state: Mapping[str, Any] = field(default_factory=dict)
+    portals: Mapping[str, str] = field(default_factory=dict)
+    tables: frozenset[str] | None = None
+
+
+class DltDestinationReader:
+    """Reads by dlt's SQL client; nothing where the destination cannot be read back or merged into.
 
     Lives as long as one extraction: to ask dlt for a client takes longer than to ask the client, in a schema of many tables.
     """
 
     def __init__(self) -> None:
-        self._latest: tuple[str, pa.Array, pa.Array] | None = None
+        self._open: Any = None
 
-    def active_ids(self, table: str) -> pa.Array:
-        """Ids that are not marked as deleted."""
-        return self._ids(table)[1]
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            if self._is_readable and self._open is None:
+                with suppress(SqlClientNotAvailable, NotImplementedError):
+                    self._open = stack.enter_context(self._client)
+            try:
+                yield
+            finally:
+                self._open = None
 
-    def deleted_ids(self, table: str) -> pa.Array:
-        """Ids that are marked as deleted."""
-        return self._ids(table)[2]
+    def keys(self, table: str) -> StoredKeys | None:
+        if not self._is_readable:
+            return None
+        columns = self._tables.get(table, {}).get("columns", {})
+        if "id" not in columns or "deleted_at" not in columns:
+            return _no_keys()
+        has_time = columns.get("updated_time", {}).get("data_type") == "timestamp"
+        with self._connection() as client:
+            if client is None:
+                return None
+            quote = client.escape_column_name
+            names = ", ".join((quote("id"), quote("updated_time") if has_time else "NULL"))
+            query = (
+                f"SELECT {names}, CASE WHEN {quote('deleted_at')} IS NULL THEN 0 ELSE 1 END "  # noqa: S608 - our own names
+                f"FROM {client.make_qualified_table_name(table)}"
+            )
+            try:
+                with client.execute_query(query) as cursor:
+                    chunks = [_as_keys(rows, has_time=has_time) for rows in cursor.iter_fetch(ROWS_AT_ONCE) if rows]
+            except DatabaseUndefinedRelation:
+                return _no_keys()
+        if not chunks:
+            return _no_keys()
+        times = [chunk.updated for chunk in chunks if chunk.updated is not None]
+        return StoredKeys(
+            pa.concat_arrays([chunk.ids for chunk in chunks]),
+            pa.concat_arrays(times) if has_time else None,
+            pa.concat_arrays([chunk.is_deleted for chunk in chunks]),
+        )
 
     def rows(self, table: str, ids: Sequence[int]) -> Iterator[pa.Table]:
         """Whole rows as they are in the destination, with all its columns, also those that no field fills any more."""
@@ -45,7 +144,7 @@ class DestinationReader:
             for name, column in self._tables[table]["columns"].items()
             if not name.startswith("_dlt") and column.get("data_type")
         }
-        with self._client as client:
+        with self._connection() as client:
             quote = client.escape_column_name
             names = ", ".join(quote(name) for name in columns)
             for start in range(0, len(ids), IDS_AT_ONCE):
@@ -57,22 +156,84 @@ class DestinationReader:
                 arrays = [pa.array(column, type_) for column, type_ in zip(values, columns.values(), strict=True)]
                 yield pa.Table.from_arrays(arrays, schema=pa.schema(_arrow_field(n, t) for n, t in columns.items()))
 
-    def _ids(self, table: str) -> tuple[str, pa.Array, pa.Array]:
-        """Of one table at a time: whoever asks for the living ones often asks for the marked ones next."""
-        if self._latest is None or self._latest[0] != table:
-            nothing = pa.array([], pa.int64())
-            self._latest = table, nothing, nothing
-            if table in self._tables:
-                with (
-                    suppress(DatabaseUndefinedRelation, SqlClientNotAvailable, NotImplementedError),
-                    self._client as sql,
-                ):
-                    self._latest = table, _ids_where(sql, table, "IS NULL"), _ids_where(sql, table, "IS NOT NULL")
-        return self._latest
+    def counts(self, table: str, *, items_tables: Mapping[int, str]) -> Mapping[int, int] | None:
+        if not self._is_readable:
+            return None
+        if table not in self._tables:
+            return {}
+        with self._connection() as client:
+            if client is None:
+                return None
+            quote, name = client.escape_column_name, client.make_qualified_table_name(table)
+            type_, owner = quote("entity_type_id"), quote("owner_id")
+            try:
+                found = client.execute_sql(f"SELECT {type_}, COUNT(*) FROM {name} GROUP BY {type_}")  # noqa: S608
+                counts = {int(entity_type_id): int(count) for entity_type_id, count in found or ()}
+                for entity_type_id, items in items_tables.items():
+                    if entity_type_id in counts and items in self._tables:
+                        deleted = client.execute_sql(
+                            f"SELECT COUNT(*) FROM {name} WHERE {type_} = {int(entity_type_id)} AND {owner} IN (SELECT "  # noqa: S608
+                            f"{quote('id')} FROM {client.make_qualified_table_name(items)} WHERE {quote('deleted_at')} IS NOT NULL)"
+                        )
+                        counts[entity_type_id] -= int(deleted[0][0]) if deleted else 0
+            except DatabaseUndefinedRelation:
+                return {}
+        return counts
+
+    def bookkeeping(self, load_id: str) -> Bookkeeping:
+        """What the destination says of itself; nothing where it cannot be asked.
+
+        Args:
+            load_id: of the load that the pipeline's state was stored with; "" where it says none.
+        """
+        if not current_load_id() or not supports_merge():
+            return Bookkeeping()
+        with self._connection() as client:
+            if client is None or not client.has_dataset():
+                return Bookkeeping(has_load=False if client is not None and load_id else None)
+            schema = dlt.current.source_schema()
+            has_load = None
+            states: dict[str, Mapping[str, Any]] = {}
+            if load_id:
+                name, key = (
+                    client.make_qualified_table_name(schema.loads_table_name),
+                    client.escape_column_name("load_id"),
+                )
+                try:
+                    has_load = bool(client.execute_sql(f"SELECT 1 FROM {name} WHERE {key} = %s", load_id))  # noqa: S608
+                except DatabaseUndefinedRelation:
+                    has_load = False
+            if not has_load:
+                states = _latest_states(client, schema)
+            own = states.get(dlt.current.pipeline().pipeline_name, {})
+            return Bookkeeping(
+                has_load, own, {name: _portal_in(state) for name, state in states.items()}, _tables(client)
+            )
+
+    @contextmanager
+    def _connection(self) -> Iterator[Any]:
+        """The one that is open, or one of its own; None where there is none."""
+        if self._open is not None:
+            yield self._open
+            return
+        pipeline, is_first_load = dlt.current.pipeline(), not self._tables
+        with ExitStack() as stack:
+            client: Any = None
+            with suppress(SqlClientNotAvailable, NotImplementedError):
+                if is_first_load:
+                    opened: Any = pipeline.destination_client()
+                    client = getattr(stack.enter_context(opened), "sql_client", None)
+                else:
+                    client = stack.enter_context(self._client)
+            yield client
 
     @functools.cached_property
     def _client(self) -> Any:
         return dlt.current.pipeline().sql_client(dlt.current.source_schema().name)
+
+    @property
+    def _is_readable(self) -> bool:
+        return bool(current_load_id()) and supports_merge() and bool(self._tables)
 
     @functools.cached_property
     def _tables(self) -> Mapping[str, Any]:
@@ -81,13 +242,59 @@ class DestinationReader:
         return dict(pipeline.schemas[name].tables) if name in pipeline.schema_names and supports_merge() else {}
 
 
-def _ids_where(client: Any, table: str, condition: str) -> pa.Array:
-    id_, mark = map(client.escape_column_name, ("id", "deleted_at"))
-    name = client.make_qualified_table_name(table)
-    with client.execute_query(f"SELECT {id_} FROM {name} WHERE {mark} {condition}") as cursor:  # noqa: S608 - our own names
-        chunks = [pa.array([row[0] for row in rows], pa.int64()) for rows in cursor.iter_fetch(ROWS_AT_ONCE)]
-    return pa.concat_arrays(chunks) if chunks else pa.array([], pa.int64())
+PROVENANCE = "loaded_from"
+"""key of what a source's state says of where its tables were read from"""
+
+
+def _portal_in(state: Mapping[str, Any]) -> str:
+    return str(state.get(PROVENANCE, {}).get("portal", ""))
+
+
+def _latest_states(client: Any, schema: Any) -> dict[str, Mapping[str, Any]]:
+    """The latest state of this source by pipeline."""
+    quote = client.escape_column_name
+    name = client.make_qualified_table_name(schema.state_table_name)
+    pipeline, version = quote("pipeline_name"), quote("version")
+    query = (
+        f"SELECT s.{pipeline}, s.{quote('state')} FROM {name} s WHERE s.{version} = "  # noqa: S608 - our own names
+        f"(SELECT MAX(t.{version}) FROM {name} t WHERE t.{pipeline} = s.{pipeline})"
+    )
+    try:
+        found = client.execute_sql(query) or ()
+    except DatabaseUndefinedRelation:
+        return {}
+    states: dict[str, Mapping[str, Any]] = {}
+    for pipeline_name, packed in found:
+        with suppress(Exception):  # a state of another version of dlt is none that we can go on from
+            states[str(pipeline_name)] = decompress_state(packed).get("sources", {}).get(schema.name, {})
+    return states
+
+
+def _tables(client: Any) -> frozenset[str] | None:
+    """Names of the tables that exist; None where the database has no such catalogue."""
+    query = "SELECT table_name FROM INFORMATION_SCHEMA.TABLES WHERE table_schema = %s"
+    try:
+        found = client.execute_sql(query, client.dataset_name)
+    except Exception as error:  # noqa: BLE001 - each driver has errors of its own
+        log.debug("the destination does not list its tables: %s", type(error).__name__)
+        return None
+    return frozenset(str(name) for (name,) in found or ()) or None
+
+
+def _no_keys() -> StoredKeys:
+    return StoredKeys(pa.array([], pa.int64()), pa.array([], TIMESTAMP), pa.array([], pa.bool_()))
+
+
+def _as_keys(rows: Sequence[Sequence[Any]], *, has_time: bool) -> StoredKeys:
+    ids, times, marks = zip(*rows, strict=True)
+    updated = pa.array(times, TIMESTAMP) if has_time else None
+    return StoredKeys(pa.array(ids, pa.int64()), updated, pa.array([bool(mark) for mark in marks], pa.bool_()))
 
 
 def _arrow_field(name: str, type_: pa.DataType) -> pa.Field:
     return pa.field(name, type_, nullable=name != "id")
+
+
+def table_in_destination(name: str, tables: frozenset[str] | None) -> bool:
+    """Whether a table exists, as far as that is known."""
+    return tables is None or normalized_table(name) in tables

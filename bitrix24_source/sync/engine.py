@@ -21,13 +21,14 @@ from ..catalog import Catalog, EntityType, IssueLog
 from ..errors import Bitrix24Error, ConfigError, DeniedError, PortalError, UnavailableError
 from ..reader import ChildQuery, IdRange, ListEnd, ListQuery, PageBatch, Row, new_batch_sizer, read_lists
 from ..rest import Client
-from .change_filter import filter_was_ignored
+from .capabilities import normalized_table
 from .current_load import current_collector, current_load_id
 from .dependents import ChildBatch, DependentStream
-from .destination_reader import DestinationReader
+from .destination_reader import DestinationReader, DltDestinationReader, table_in_destination
 from .options import SyncOptions
 from .plan import SyncStart, make_plan
-from .reconcile import confirmed_deleted_types, missing_ids, restored_ids, tombstones
+from .provenance import Provenance
+from .reconcile import ALWAYS_ALLOWED_DELETES, compare, confirmed_deleted_types, tombstones
 from .selection import SPA_ITEMS
 from .streams import ReadMode, State, Stream
 
@@ -52,6 +53,9 @@ class SyncRun:
         state_of: Callable[[str], State],
         options: SyncOptions,
         issues: IssueLog,
+        destination: DestinationReader | None = None,
+        existing_tables: frozenset[str] | None = None,
+        source_state: State | None = None,
     ) -> None:
         self._client = client
         self._streams = streams
@@ -62,7 +66,10 @@ class SyncRun:
         self._missing: dict[ListQuery, Stream] = {}
         """lists of rows that came back or came into sight, and are to be read by their ids"""
         self._enough = threading.Event()
-        self._held = DestinationReader()
+        self._destination: DestinationReader = destination or DltDestinationReader()
+        self._existing_tables = existing_tables
+        self._source_state: State = {} if source_state is None else source_state
+        self._to_reconcile: list[Stream] = []
         self._rows = 0
         self._moment: SyncStart | None = None
         """None when the portal could not even be asked the time"""
@@ -82,11 +89,14 @@ class SyncRun:
         self._started = self._client.clock.monotonic()
         self._streams = [one for one in self._streams if one.key not in session.finished and self._accepts(one)]
         for one in self._streams:
+            one.is_dropped = not session.slices and self._is_dropped(one)
             one.recall(self._state_of(one.resource), is_first_slice=not session.slices)
         planned = self._plan()
         yield from self._read([id_range for role, id_range in planned if role != "all"], threading.Event())
         yield from self._read([id_range for role, id_range in planned if role == "all"], self._enough)
+        yield from self._reconcile()
         yield from self._read_dependents()
+        self._report_unknown_exclusions()
         if wanted(SPA_ITEMS):
             yield from self._deleted_type_tombstones(catalog)
         stored = dlt.current.source_schema().tables if current_load_id() else {}
@@ -94,7 +104,9 @@ class SyncRun:
             yield from ((one.resource, table) for table in one.empty_tables(stored))
         for one in self._streams:
             if self._moment is not None and wanted(one.resource):
+                one.start = self._moment.now
                 one.remember()
+        self._remember_user()
         session.finished.update(one.key for one in self._streams if not one.needs_another_slice)
         session.slices += 1
         session.unfinished = any(one.needs_another_slice for one in self._streams)
@@ -110,7 +122,9 @@ class SyncRun:
                 one.look_for_parent_stream()
         asking = [one for one in self._streams if not (isinstance(one, DependentStream) and one.shares_parent_read)]
         try:
-            self._moment, asked = make_plan(self._client, asking, self._options, self._issues)
+            self._moment, asked = make_plan(
+                self._client, asking, self._options, self._issues, Provenance.from_state(self._source_state).user
+            )
         except _LOST as error:
             self._lost = error
             for one in self._streams:
@@ -127,13 +141,23 @@ class SyncRun:
         if one.table is None:
             return True
         one.is_new = one.table.name not in stored
-        conflicts = one.table.type_conflicts(stored)
-        if conflicts:
-            error = ConfigError("a field has another type than its column", ", ".join(conflicts))
-            hint = f"drop the table {one.table.name}, or load everything anew with bitrix24 load --full-refresh"
+        too_wide = one.table.tables_beyond_limit()
+        if too_wide:
+            sizes = ", ".join(f"{name} has {size}" for name, size in too_wide.items())
+            error = ConfigError(f"more columns than the destination allows in a table ({one.table.max_columns})", sizes)
+            hint = f"name the fields that are needed in select, or leave_out the others as {one.table.name}.<column>"
             message = f"{error.what}: {error.where}; its items are not loaded"
             self._issues.record(one.resource, error, message, hint=hint, entity_type_id=one.entity_type_id)
-        return not conflicts
+        return not too_wide
+
+    def _report_unknown_exclusions(self) -> None:
+        """A name that fits nothing lets through what somebody wants to keep out; rows may have what no field list names."""
+        for one in self._streams:
+            if one.table is None or not one.table.rows or not (unknown := one.table.unknown_exclusions()):
+                continue
+            error = ConfigError(f"leave_out names columns that do not exist: {', '.join(unknown)}", one.table.name)
+            hint = "name them as spa_fields or crm_fields do"
+            self._issues.record(one.resource, error, error.what, hint=hint, entity_type_id=one.entity_type_id)
 
     # --- what came ----------------------------------------------------------------------------------------------------
 
@@ -152,11 +176,8 @@ class SyncRun:
                 else:
                     one.open.discard(what.items)
                     if not one.open and not one.failed:
-                        yield from self._on_stream_complete(one)
+                        self._on_stream_complete(one)
             ranges = otherwise
-        if self._missing:
-            lacking, self._missing = self._missing, {}
-            yield from self._reread_by_id(lacking)
 
     def _events(
         self, ranges: Sequence[IdRange], enough: threading.Event | None = None
@@ -188,8 +209,11 @@ class SyncRun:
 
     def _on_rows(self, one: Stream, role: ReadMode, what: PageBatch) -> TableStream:
         ids = pa.array([one.items.id_of(row) for row in what.rows], pa.int64())
-        if one.sweeps:
-            (one.seen if role in ("all", "ids") else one.came).append(ids)
+        if one.sweeps and role in ("all", "ids"):
+            is_timed = role == "ids" and one.items.updated_field in what.items.select
+            one.seen.add(ids, [row.get(one.items.updated_field) for row in what.rows] if is_timed else None)
+        elif one.sweeps:
+            one.seen.fetched.append(ids)
         if role == "ids":
             return
         if role == "changed":
@@ -217,7 +241,8 @@ class SyncRun:
 
     def _check_bound(self, one: Stream, rows: Sequence[Row]) -> None:
         """Rows older than the bound mean that the portal ignored the filter: nothing is lost, but much is read in vain."""
-        if one.warned or not filter_was_ignored(one.items, rows, one.checkpoint.since(self._options.overlap)):
+        since = one.checkpoint.since(self._options.overlap)
+        if one.warned or not one.time_filter.was_ignored(one.items, rows, since):
             return
         one.warned = True
         error = PortalError(f"the portal ignores the filter on {one.items.updated_field}", one.items.method)
@@ -231,42 +256,99 @@ class SyncRun:
         if self._options.session.is_full(self._rows, self._client.clock.monotonic() - self._started):
             self._enough.set()
 
-    def _on_stream_complete(self, one: Stream) -> TableStream:
+    def _on_stream_complete(self, one: Stream) -> None:
         """Everything asked of the list came: the moment when its reading began is the next cursor."""
         checkpoint = one.checkpoint
         if one.role == "all":
             checkpoint.cursor = checkpoint.full_read_started
         elif self._moment is not None:
             checkpoint.cursor, checkpoint.clock_skew = self._moment.now.isoformat(), self._moment.ahead
-        checkpoint.full_read_started, checkpoint.remaining_ranges, checkpoint.high_water_id = (
-            "",
-            [],
-            max(checkpoint.high_water_id, one.max_id),
-        )
+        checkpoint.full_read_started, checkpoint.remaining_ranges = "", []
+        checkpoint.high_water_id = max(checkpoint.high_water_id, one.max_id)
         checkpoint.runs_since += 1
         self._options.session.seen.pop(one.key, None)
-        if one.sweeps and current_load_id():
-            yield from self._reconcile(one)
+        if one.sweeps:
+            self._to_reconcile.append(one)
 
-    def _reconcile(self, one: Stream) -> TableStream:
-        """Marks what is gone from the portal; reads what came back, or came into sight, without having changed."""
-        now, share = self._client.clock.now(), self._options.max_deleted_share
-        table = one.table
+    def _reconcile(self) -> TableStream:
+        """Compares lists whose ids were all read with their tables, over one connection to the destination.
+
+        What is gone is marked; what is missing, came back or changed without our knowing is read again by id.
+        """
+        with self._destination.opened():
+            for one in self._to_reconcile:
+                yield from self._reconcile_stream(one)
+        self._to_reconcile = []
+        missing, self._missing = self._missing, {}
+        yield from self._reread_by_id(missing)
+
+    def _reconcile_stream(self, one: Stream) -> TableStream:
+        table, now, start = one.table, self._client.clock.now(), self._moment
         assert table is not None  # noqa: S101 - only tables are swept
+        stored = self._destination.keys(table.name)
+        if stored is None:
+            self._close_reconciliation(one)
+            return
+        comparison = compare(stored, one.seen)
         try:
-            for rows in () if one.is_new else tombstones(self._held, table.name, one.seen, now, share):
-                yield one.resource, table.mark_deleted(rows)
+            if start is not None and start.is_other_user:
+                self._say_what_another_user_does_not_see(one, len(comparison.gone), comparison.active)
+            else:
+                comparison.require_plausible(table.name, 1.0 if one.may_shrink else self._options.max_deleted_share)
+                for rows in tombstones(self._destination, table.name, comparison.gone, now):
+                    yield one.resource, table.mark_deleted(rows)
         except Bitrix24Error as error:
             self._issues.record(one.resource, error, error.what, entity_type_id=one.entity_type_id)
             return
-        if one.role != "all":
-            lacking = restored_ids if one.items.filter else missing_ids
-            ids = lacking(self._held, table.name, one.seen, one.came)
-            self._missing |= dict.fromkeys(one.items.by_ids(ids), one)
-        one.checkpoint.runs_since, one.checkpoint.reconciled_at = (
-            0,
-            (self._moment.now if self._moment else now).isoformat(),
-        )
+        if one.role != "all" and comparison.to_read:
+            log.info(
+                "%s: %s items are read again: %s are missing in the table, %s came back, %s have another time of change",
+                one.name, *(f"{len(ids):,}" for ids in (
+                    comparison.to_read, comparison.missing, comparison.restored, comparison.changed
+                )),
+            )  # fmt: skip
+            self._missing |= dict.fromkeys(one.items.by_ids(comparison.to_read), one)
+        self._close_reconciliation(one)
+
+    def _close_reconciliation(self, one: Stream) -> None:
+        """The next one is due as scheduled; after a change of users in the next run, which then marks."""
+        start = self._moment
+        now = start.now if start is not None else self._client.clock.now()
+        is_other_user = start is not None and start.is_other_user
+        one.checkpoint.runs_since = 0
+        one.checkpoint.reconciled_at = "" if is_other_user else now.isoformat()
+
+    def _say_what_another_user_does_not_see(self, one: Stream, gone: int, active: int) -> None:
+        """Items that the user of the run before saw and this one does not: perhaps deleted, perhaps a lost right."""
+        if not gone:
+            return
+        text = f"{one.name}: the credential's user is another one, who does not see {gone:,} of {active:,} items"
+        if gone < active and gone <= ALWAYS_ALLOWED_DELETES:
+            log.info("%s; none is marked in this run", text)
+            return
+        hint = "check the rights of the new user; the next run marks what it does not see"
+        error = PortalError("another user does not see them", one.name, hint)
+        self._issues.record(one.resource, error, f"{text}; none was marked", entity_type_id=one.entity_type_id)
+
+    def _remember_user(self) -> None:
+        """Who has read the tables."""
+        if self._moment is not None and self._moment.user:
+            replace(Provenance.from_state(self._source_state), user=self._moment.user).to_state(self._source_state)
+
+    def _is_dropped(self, one: Stream) -> bool:
+        """Whether somebody has dropped a table of a list: it is made again, and read whole."""
+        names = one.table.table_names if one.table is not None else (one.name,)
+        stored = dlt.current.source_schema().tables if current_load_id() else {}
+        dropped = [
+            name for name in map(normalized_table, names)
+            if name in stored and not table_in_destination(name, self._existing_tables)
+        ]  # fmt: skip
+        for name in dropped:  # dlt makes tables only where the schema has changed
+            made_again: Any = {"name": name, "x-made-again-for": current_load_id()}
+            dlt.current.source_schema().update_table(made_again)
+        if dropped:
+            log.info("%s: all items are read once more: the destination lacks %s", one.name, ", ".join(dropped))
+        return bool(dropped)
 
     def _reread_by_id(self, lists: Mapping[ListQuery, Stream]) -> TableStream:
         """Some rows by their ids."""
@@ -276,6 +358,7 @@ class SyncRun:
                 came = pa.array([one.items.id_of(row) for row in what.rows], pa.int64())
                 yield from self._stored(one, what.rows, came)
             elif what.error is not None:
+                one.checkpoint.reconciled_at = ""  # the next run looks for it again
                 self._record_failure(one, what.error)
 
     def _read_dependents(self) -> TableStream:
@@ -290,18 +373,24 @@ class SyncRun:
     def _read_child_lists(self, lists: Mapping[ListQuery, tuple[DependentStream, ChildQuery]]) -> TableStream:
         rows: dict[ListQuery, list[Row]] = defaultdict(list)
         waiting: dict[DependentStream, ChildBatch] = defaultdict(ChildBatch)
+        single_owners: dict[ListQuery, tuple[DependentStream, ChildQuery]] = {}
         for what in self._events([IdRange(items) for items in lists]):
             one, items = lists[what.items]
             if isinstance(what, PageBatch):
                 rows[items] += what.rows
             elif what.error is None:
                 waiting[one].add(items.owners, rows.pop(items, []))
+            elif isinstance(what.error, DeniedError) and len(items.owners) > 1:
+                one.asks_single_owners = True
+                single_owners |= {query: (one, query) for query in map(one.asked, ([id_] for id_ in items.owners))}
             elif what.error.code != "NOT_FOUND":  # the owner is gone, and its rows stay as they are
                 self._record_failure(one, what.error)
             if waiting[one].is_many:
                 yield from self._child_tables(one, waiting.pop(one))
         for one, last in waiting.items():
             yield from self._child_tables(one, last)
+        if single_owners:
+            yield from self._read_child_lists(single_owners)
 
     def _child_tables(self, one: DependentStream, what: ChildBatch) -> TableStream:
         is_new = one.owned.name in self._options.session.new_tables
@@ -348,7 +437,9 @@ class SyncRun:
             self._issues.record(SPA_ITEMS, error, f"whether the types of {names} are gone is not known: {error.what}")
             return
         for spa in gone:
-            for rows in tombstones(self._held, spa.items_table, [], self._client.clock.now(), 1.0):
+            stored_keys = self._destination.keys(spa.items_table)
+            active = [] if stored_keys is None else stored_keys.active_ids.to_pylist()
+            for rows in tombstones(self._destination, spa.items_table, active, self._client.clock.now()):
                 yield SPA_ITEMS, dlt.mark.with_table_name(rows, spa.items_table)
             del remembered[str(spa.entity_type_id)]
 

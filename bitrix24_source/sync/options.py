@@ -55,6 +55,7 @@ class SyncOptions:
     restart: bool = False
     personal: bool = False
     left_out: Exclusions = field(default_factory=Exclusions)
+    renamed_from: str = ""
     single_package: bool = False
     session: RunSession = field(default_factory=RunSession)
 

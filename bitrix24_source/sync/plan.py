@@ -2,68 +2,92 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ..catalog import IssueLog
 from ..errors import PortalError
 from ..reader import IdRange, ListQuery
 from ..rest import Client
-from .change_filter import TimeFormat, choose_time_format, portal_time
+from .change_filter import (
+    MAX_SHIFT,
+    TIME_FORMATS,
+    FilterCheck,
+    TimeFilter,
+    clock_was_set_back,
+    measure_filters,
+    portal_time,
+)
 from .options import SyncOptions
+from .reconcile import SeenKeys
 from .session import RunSession
 from .streams import ReadMode, Stream
+
+log = logging.getLogger("bitrix24_source")
 
 ReadTasks = list[tuple[Stream, ReadMode, IdRange]]
 
 
 @dataclass(frozen=True)
 class SyncStart:
-    """When a round is: the portal's time, and by how many seconds its clock is ahead of ours."""
+    """When a run is, and who reads.
+
+    Attributes:
+        now: the portal's time, in its zone.
+        ahead: by how many seconds its clock is ahead of ours.
+        user: id of the credential's user; "" where the portal does not say.
+        is_other_user: the tables were read by another user, who may have seen other items.
+    """
 
     now: datetime
     ahead: float
+    user: str = ""
+    is_other_user: bool = False
 
 
 def make_plan(
-    client: Client, streams: Sequence[Stream], options: SyncOptions, issues: IssueLog
+    client: Client, streams: Sequence[Stream], options: SyncOptions, issues: IssueLog, known_user: str = ""
 ) -> tuple[SyncStart, ReadTasks]:
-    """When the round is, and what it asks for; what cannot be asked as usual is noted.
+    """When the run is, and what it asks for; what cannot be asked as usual is recorded.
 
     Raises:
         Bitrix24Error: the portal cannot even be asked the time.
     """
-    now = portal_time(client)
-    moment = SyncStart(now, (now - client.clock.now()).total_seconds())
-    spellings = _spellings(client, streams, moment, issues)
-    asked = [
-        (one, role, id_range)
-        for one in streams
-        for role, id_range in plan_stream(one, spellings.get(one.items.method), moment, options)
+    now, user = portal_time(client)
+    is_other_user = bool(user and known_user and user != known_user)
+    start = SyncStart(now, (now - client.clock.now()).total_seconds(), user, is_other_user)
+    filters = _time_filters(client, streams, start, issues)
+    tasks = [
+        (stream, mode, id_range)
+        for stream in streams
+        for mode, id_range in plan_stream(stream, filters.get(stream.items.method), start, options)
     ]
-    return moment, asked
+    return start, tasks
 
 
 def plan_stream(
-    one: Stream, spelling: TimeFormat | None, moment: SyncStart, options: SyncOptions
+    one: Stream, time_filter: TimeFilter | None, moment: SyncStart, options: SyncOptions
 ) -> list[tuple[ReadMode, IdRange]]:
-    """What to read of one list; None for a spelling says that changes cannot be asked for in this round."""
-    if not one.remembers or (one.asks_for_changes and spelling is None):
+    """What to read of one list; without a time filter, changes cannot be asked for in this run."""
+    if not one.remembers or (one.asks_for_changes and time_filter is None):
         return [("all", id_range) for id_range in _full_read_tasks(one, moment, options.session)]
     checkpoint = one.checkpoint
     one.role = "changed"
     planned: list[tuple[ReadMode, IdRange]] = [("new", IdRange(_own(one, one.items), after=checkpoint.high_water_id))]
-    if checkpoint.high_water_id and one.asks_for_changes and spelling is not None:
+    if checkpoint.high_water_id and one.asks_for_changes and time_filter is not None:
         overlap = options.overlap + checkpoint.clock_regression(moment.now, moment.ahead)
         since = checkpoint.since(overlap).astimezone(moment.now.tzinfo)
-        changed = replace(one.items, filter={**one.items.filter, **spelling.since(one.items, since)})
+        one.time_filter = time_filter
+        changed = replace(one.items, filter={**one.items.filter, **time_filter.since(one.items, since)})
         planned.append(("changed", IdRange(_own(one, changed), upper=checkpoint.high_water_id)))
-    one.sweeps = one.is_swept and checkpoint.is_sweep_due(moment.now, options.sweep)
-    if one.sweeps:  # of all ids, whatever is filtered: an item that the filter leaves out is not gone
-        ids = replace(one.items, filter={}, select=(one.items.id_field,), extra_select=())
-        planned.append(("ids", IdRange(_own(one, ids), known=checkpoint.high_water_id)))
+    one.sweeps = one.is_swept and (moment.is_other_user or checkpoint.is_sweep_due(moment.now, options.sweep))
+    if one.sweeps:
+        times = (one.items.updated_field,) if one.has_time and one.items.updated_field else ()
+        ids = replace(one.items, select=(one.items.id_field, *times), extra_select=())
+        planned.append(("ids", IdRange(_own(one, ids), known=0 if one.items.filter else checkpoint.high_water_id)))
     return planned
 
 
@@ -72,9 +96,9 @@ def _full_read_tasks(one: Stream, moment: SyncStart, session: RunSession) -> Seq
     one.role = "all"
     checkpoint = one.checkpoint
     one.resumes = checkpoint.has_unfinished_full_read and one.key not in session.seen
-    one.sweeps = one.is_swept and not one.resumes and not one.items.filter
+    one.sweeps = one.is_swept and not one.resumes
     if one.sweeps:
-        one.seen = session.seen.setdefault(one.key, [])
+        one.seen = session.seen.setdefault(one.key, SeenKeys())
     if not checkpoint.has_unfinished_full_read:
         checkpoint.full_read_started, checkpoint.clock_skew = moment.now.isoformat(), moment.ahead
     ranges = checkpoint.ranges(_own(one, one.items))
@@ -89,25 +113,54 @@ def _own(one: Stream, items: ListQuery) -> ListQuery:
     return own
 
 
-def _spellings(
-    client: Client, streams: Sequence[Stream], moment: SyncStart, issues: IssueLog
-) -> dict[str, TimeFormat | None]:
-    """By method, how a time is written in a filter; None where changes cannot be asked for in this round."""
+def _time_filters(
+    client: Client, streams: Sequence[Stream], start: SyncStart, issues: IssueLog
+) -> dict[str, TimeFilter | None]:
+    """By method, how changes are asked for; None where they cannot be asked for in this run."""
     asking: dict[str, list[Stream]] = defaultdict(list)
-    for one in streams:
-        if one.asks_for_changes:
-            asking[one.items.method].append(one)
-    return {method: _spelling(client, ones, moment, issues) for method, ones in asking.items()}
+    for stream in streams:
+        if stream.asks_for_changes:
+            asking[stream.items.method].append(stream)
+    checks: dict[str, FilterCheck] = {}
+    measurable: dict[str, list[ListQuery]] = {}
+    for method, group in asking.items():
+        regression = max(stream.checkpoint.clock_regression(start.now, start.ahead) for stream in group)
+        if (check := clock_was_set_back(regression)) is not None:
+            checks[method] = check
+        else:
+            measurable[method] = _most_rows_first(group)
+    known = {method: _stored_filter(asking[method]) for method in measurable}
+    checks |= measure_filters(client, measurable, start.now, known)
+    for method, check in checks.items():
+        _report(asking[method], check, issues)
+    return {method: check.filter for method, check in checks.items()}
 
 
-def _spelling(client: Client, streams: Sequence[Stream], moment: SyncStart, issues: IssueLog) -> TimeFormat | None:
-    set_back = max(one.checkpoint.clock_regression(moment.now, moment.ahead) for one in streams)
-    known = next((name for one in streams if (name := one.state.get("spelling", ""))), "")
-    trust = choose_time_format(client, [one.items for one in streams], set_back, known)
-    if trust.trouble:
-        error = PortalError(trust.trouble, streams[0].items.method)
-        issues.record(streams[0].resource, error, trust.trouble, hint=trust.hint)
-    if trust.spelling is not None:
-        for one in streams:
-            one.state["spelling"] = trust.spelling.name
-    return trust.spelling
+def _most_rows_first(streams: Sequence[Stream]) -> list[ListQuery]:
+    return [stream.items for stream in sorted(streams, key=lambda stream: -stream.checkpoint.high_water_id)]
+
+
+def _stored_filter(streams: Sequence[Stream]) -> TimeFilter:
+    """The filter of the run before."""
+    for state in (stream.state for stream in streams):
+        if name := state.get("spelling", ""):
+            time_format = next((format_ for format_ in TIME_FORMATS if format_.name == name), TIME_FORMATS[0])
+            return TimeFilter(time_format, timedelta(seconds=state.get("filter_shift", 0)))
+    return TimeFilter()
+
+
+def _report(streams: Sequence[Stream], check: FilterCheck, issues: IssueLog) -> None:
+    """Trouble is an issue when it begins; while it lasts nothing is lost, so that the log is enough."""
+    if check.trouble and not any(stream.state.get("filter_trouble") == check.trouble for stream in streams):
+        error = PortalError(check.trouble, streams[0].items.method)
+        issues.record(streams[0].resource, error, check.trouble, hint=check.hint)
+    elif check.trouble:
+        log.info("%s, as in the run before", check.trouble)
+    for state in (stream.state for stream in streams):
+        if check.trouble:
+            state["filter_trouble"] = check.trouble
+        else:
+            state.pop("filter_trouble", None)
+        if check.filter is not None and check.filter.margin < MAX_SHIFT:
+            state["spelling"] = check.filter.format.name
+            state["filter_shift"] = int(check.filter.shift.total_seconds())

@@ -1,13 +1,15 @@
-"""Finds deleted items by comparing id sets, and marks them in `deleted_at`, keeping their last values.
+"""Compares the ids and times of change that the portal shows with the destination's, and says what differs.
 
-dlt's merge replaces whole rows, so a row that is to be marked is read back from the destination first. An item that comes back
-arrives like any other, and its new row has no `deleted_at`.
+Rows that are gone from the portal are marked in `deleted_at`, keeping their last values; dlt's merge replaces whole rows, so a row
+that is to be marked is read back from the destination first. An item that comes back arrives like any other, and its new row has
+no `deleted_at`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import Any
 
 import pyarrow as pa
@@ -16,61 +18,116 @@ import pyarrow.compute as pc
 from ..catalog import EntityType
 from ..errors import Bitrix24Error, PortalError
 from ..rest import Call, Client, call_many
-from .destination_reader import DestinationReader
+from .change_filter import parse_timestamp
+from .destination_reader import TIMESTAMP, DestinationReader, StoredKeys
 
 ALWAYS_ALLOWED_DELETES = 10
 """rows that may always go"""
 Ids = Sequence[pa.Array]
 
 
-def tombstones(held: DestinationReader, table: str, seen: Ids, now: datetime, max_share: float) -> Iterator[pa.Table]:
-    """The rows of items that the destination has and the portal no longer shows, marked.
+@dataclass
+class SeenKeys:
+    """What the portal showed of one list in this run.
 
-    Args:
-        held: what the destination holds.
-        table: an item table whose items were all read.
-        seen: their ids.
-        now: the time that `deleted_at` takes.
-        max_share: of the table's living rows, at most, 0 to 1.
-
-    Raises:
-        PortalError: more would go than `max_share`: more likely a lost right than so many deletions.
+    Attributes:
+        ids: of all its rows.
+        times: when these were changed, as the portal writes it; None where only ids were read.
+        fetched: ids of rows that were read whole beside them, and are on their way into the destination.
     """
-    living = held.active_ids(table)
-    gone = living.filter(pc.invert(pc.is_in(living, value_set=_joined(seen))))
-    if len(gone) > ALWAYS_ALLOWED_DELETES and len(gone) > max_share * len(living):
-        raise PortalError(
-            f"{len(gone):,} of {len(living):,} items are gone from the portal, which looks more like a lost right than like "
-            "deletions; none was marked",
-            table,
-            "check the rights of the credential; if they were deleted, run once with "
-            "SOURCES__BITRIX24__MAX_DELETED_SHARE=1",
-        )
-    for rows in held.rows(table, gone.to_pylist()) if len(gone) else ():
-        marks = pa.array([now] * len(rows), pa.timestamp("us", tz="UTC"))
+
+    ids: list[pa.Array] = field(default_factory=list)
+    times: list[pa.Array] | None = None
+    fetched: list[pa.Array] = field(default_factory=list)
+
+    def add(self, ids: pa.Array, times: Sequence[Any] | None = None) -> None:
+        """A page."""
+        self.ids.append(ids)
+        if times is not None:
+            self.times = self.times if self.times is not None else []
+            self.times.append(pa.array(map(_stored_time, times), TIMESTAMP))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How a table differs from its list.
+
+    Attributes:
+        active: rows of the table that are not marked as deleted.
+        gone: ids of those that the portal does not show.
+        missing: ids that the portal shows and the table does not have.
+        restored: ids that the portal shows and the table has marked.
+        changed: ids of rows with another time of change.
+    """
+
+    active: int
+    gone: Sequence[int]
+    missing: Sequence[int]
+    restored: Sequence[int]
+    changed: Sequence[int]
+
+    @property
+    def to_read(self) -> list[int]:
+        """Ids to read again, in ascending order."""
+        return sorted({*self.missing, *self.restored, *self.changed})
+
+    def require_plausible(self, table: str, max_share: float) -> None:
+        """Refuses more deletions than there should be.
+
+        Raises:
+            PortalError: more than `max_share` of the table's rows would go: more likely a lost right than so many deletions.
+        """
+        gone = len(self.gone)
+        if gone > ALWAYS_ALLOWED_DELETES and gone > max_share * self.active:
+            raise PortalError(
+                f"{gone:,} of {self.active:,} items are gone from the portal, which looks more like a lost right than like "
+                "deletions; none was marked",
+                table,
+                "check the rights of the credential; if they were deleted, run once with "
+                "SOURCES__BITRIX24__MAX_DELETED_SHARE=1",
+            )
+
+
+def compare(stored: StoredKeys, seen: SeenKeys) -> Comparison:
+    """Compares a table with its list. Where times were read, a row with another time differs."""
+    ids, fetched = _joined(seen.ids), _joined(seen.fetched)
+    active = stored.active_ids
+    gone = active.filter(pc.invert(pc.is_in(active, value_set=ids)))
+    unread = ids.filter(pc.invert(pc.is_in(ids, value_set=fetched)))
+    missing = unread.filter(pc.invert(pc.is_in(unread, value_set=stored.ids)))
+    restored = unread.filter(pc.is_in(unread, value_set=stored.deleted_ids))
+    return Comparison(
+        len(active), gone.to_pylist(), missing.to_pylist(), restored.to_pylist(), _changed(stored, seen, unread)
+    )
+
+
+def _changed(stored: StoredKeys, seen: SeenKeys, unread: pa.ChunkedArray) -> list[int]:
+    if seen.times is None or stored.updated is None or not len(stored.ids):
+        return []
+    ids, times = _joined(seen.ids).combine_chunks(), pa.chunked_array(seen.times, TIMESTAMP).combine_chunks()
+    places = pc.index_in(ids, value_set=stored.ids)
+    is_known = pc.is_valid(places)
+    known, told = ids.filter(is_known), times.filter(is_known)
+    kept = stored.updated.take(places.filter(is_known))
+    is_same = pc.or_kleene(pc.equal(told, kept), pc.and_(pc.is_null(told), pc.is_null(kept)))
+    differing = known.filter(pc.invert(pc.fill_null(is_same, fill_value=False)))
+    return list(differing.filter(pc.is_in(differing, value_set=unread)).to_pylist())
+
+
+def tombstones(destination: DestinationReader, table: str, ids: Sequence[int], now: datetime) -> Iterator[pa.Table]:
+    """The rows of items that are gone from the portal, as the destination has them, marked with the time `now`."""
+    for rows in destination.rows(table, ids) if ids else ():
+        marks = pa.array([now] * len(rows), TIMESTAMP)
         yield rows.set_column(rows.schema.get_field_index("deleted_at"), "deleted_at", marks)
 
 
-def restored_ids(held: DestinationReader, table: str, seen: Ids, came: Ids = ()) -> list[int]:
-    """Ids that are marked in the destination and that the portal shows again, without those that came anyway."""
-    return _intersection_without(held.deleted_ids(table), seen, came)
-
-
-def missing_ids(held: DestinationReader, table: str, seen: Ids, came: Ids = ()) -> list[int]:
-    """The same, and ids that the destination never had: a right that was given later makes an item neither new nor changed.
-
-    A destination that cannot be read back looks empty, and nothing is missing from it.
-    """
-    living, marked = held.active_ids(table), held.deleted_ids(table)
-    if not len(living) and not len(marked):
-        return []
-    return _intersection_without(_joined(seen), seen, [living, *came])
-
-
-def _intersection_without(ids: Any, seen: Ids, without: Ids) -> list[int]:
-    """Those of some ids that were seen, without others; in ascending order."""
-    kept = pc.and_(pc.is_in(ids, value_set=_joined(seen)), pc.invert(pc.is_in(ids, value_set=_joined(without))))
-    return sorted(ids.filter(kept).to_pylist())
+def _stored_time(value: Any) -> datetime | None:
+    """A time as the table has it; None for one that no table can hold."""
+    time = parse_timestamp(value)
+    try:
+        return time.astimezone(timezone.utc) if time is not None else None
+    except OverflowError:
+        return None
 
 
 def _joined(ids: Ids) -> pa.ChunkedArray:
@@ -80,9 +137,11 @@ def _joined(ids: Ids) -> pa.ChunkedArray:
 def confirmed_deleted_types(client: Client, absent: Sequence[EntityType]) -> list[EntityType]:
     """Those of some types that the portal says it does not have. Only its own word counts: a type may as well be hidden.
 
+    crm.item.fields says so with a code in every language, and before it looks at rights, as crm.type.get does not.
+
     Raises:
         Bitrix24Error: the portal cannot be asked.
     """
-    asked = [Call("crm.type.getByEntityTypeId", {"entityTypeId": spa.entity_type_id}) for spa in absent]
-    told = zip(absent, call_many(client, asked), strict=True)
-    return [spa for spa, answer in told if isinstance(answer, Bitrix24Error) and answer.code == "NOT_FOUND"]
+    calls = [Call("crm.item.fields", {"entityTypeId": entity.entity_type_id}) for entity in absent]
+    results = zip(absent, call_many(client, calls), strict=True)
+    return [entity for entity, result in results if isinstance(result, Bitrix24Error) and result.code == "NOT_FOUND"]

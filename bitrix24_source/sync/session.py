@@ -30,7 +30,7 @@ class RunSession:
     slices: int = 0
     batch_sizer: Any = field(default=None, repr=False)
     catalog: Any = field(default=None, repr=False)
-    seen: dict[Any, list[Any]] = field(default_factory=dict, repr=False)
+    seen: dict[Any, Any] = field(default_factory=dict, repr=False)
     finished: set[Any] = field(default_factory=set)
     resources: frozenset[str] = frozenset()
     new_tables: set[str] = field(default_factory=set)

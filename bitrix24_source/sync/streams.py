@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Literal
 
-import pyarrow as pa
-
 from ..catalog import EntityType
-from ..reader import ListQuery
-from .checkpoint import Checkpoint
+from ..reader import IdRange, ListQuery
+from .change_filter import TimeFilter
+from .checkpoint import Checkpoint, column_keys
 from .item_tables import ItemTableBuilder
+from .reconcile import SeenKeys
+
+log = logging.getLogger("bitrix24_source")
 
 ReadMode = Literal["all", "changed", "new", "ids"]
 State = MutableMapping[str, Any]
@@ -41,6 +45,8 @@ class Stream:
     """of its resource, as dlt keeps it"""
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
     role: ReadMode = "all"
+    time_filter: TimeFilter = field(default_factory=TimeFilter)
+    """with which this run asks for what changed"""
     open: set[ListQuery] = field(default_factory=set)
     """its lists that are not read to the end"""
     rows: int = 0
@@ -51,12 +57,20 @@ class Stream:
     warned: bool = False
     resumes: bool = False
     """it reads what a run that was cut off has left"""
+    is_dropped: bool = False
+    """somebody has dropped one of its tables"""
+    start: datetime | None = None
+    """when this run began, by the portal's clock"""
     is_new: bool = False
     """the destination has no table of it that is to stay"""
-    seen: list[pa.Array] = field(default_factory=list)
-    """all ids that the portal has, where this run reads them all"""
-    came: list[pa.Array] = field(default_factory=list)
-    """ids of rows that were read beside them"""
+    seen: SeenKeys = field(default_factory=SeenKeys)
+    """what the portal has, where this run reads all ids"""
+    may_shrink: bool = False
+    """the table was filled by another selection or another type, so that any number of its rows may be gone"""
+    knows_columns: bool = True
+    """the state says which columns its rows were read for, as that of 0.1.0 does not"""
+    planned_columns: frozenset[str] = frozenset()
+    """that it fills as far as the field list tells"""
 
     @property
     def entity_type_id(self) -> int | None:
@@ -96,7 +110,7 @@ class Stream:
     def needs_another_slice(self) -> bool:
         """There is something left; or it was read by two runs, between which items may have gone."""
         is_done = self.role == "all" and not self.open
-        again = is_done and self.resumes and self.is_swept and not self.items.filter
+        again = is_done and self.resumes and self.is_swept
         return not self.failed and (self.checkpoint.has_unfinished_full_read or again)
 
     def empty_tables(self, stored: Mapping[str, Any]) -> Iterator[Any]:
@@ -105,11 +119,27 @@ class Stream:
             yield from self.table.empty_tables(stored)
 
     def recall(self, state: State, *, is_first_slice: bool) -> None:
-        """What earlier runs left to know of it."""
+        """Takes up its checkpoint, or starts over where rows that were read before do not do any more."""
         self.state = state
+        type_id = self.entity.id if self.entity is not None else None
+        self.planned_columns = self.table.filled_columns() if self.table is not None else frozenset()
+        columns = column_keys(self.planned_columns)
         self.checkpoint = Checkpoint.from_state(state, self.items.entity_type_id, self.items)
-        if self.restarts and is_first_slice:
-            self.checkpoint = Checkpoint(selection=self.checkpoint.selection)
+        self.may_shrink = not self.checkpoint.cursor and str(self.items.entity_type_id) in state.get("types", {})
+        if is_first_slice:
+            reason = self.checkpoint.reason_to_start_over(type_id, columns)
+            if reason:
+                log.info("%s: all items are read once more: %s", self.name, reason)
+            if reason or self.restarts or self.is_dropped:
+                self.may_shrink = self.may_shrink or (
+                    type_id is not None and self.checkpoint.type_id not in (None, type_id)
+                )
+                self.checkpoint = Checkpoint(
+                    selection=self.checkpoint.selection, unlisted_columns=self.checkpoint.unlisted_columns
+                )
+        self.knows_columns = self.checkpoint.columns is not None or not self.checkpoint.cursor
+        self.checkpoint.type_id = type_id
+        self.checkpoint.columns = sorted(columns)
 
     def without_extra_select(self, items: ListQuery) -> ListQuery:
         """Takes the place of one of its lists, and asks for nothing besides."""
@@ -118,5 +148,15 @@ class Stream:
         return plain
 
     def remember(self) -> None:
-        """For later runs."""
+        """For later runs. Columns that only rows told of are read for all of them, once."""
+        learned = column_keys(self.table.current_columns() - self.planned_columns if self.table is not None else ())
+        new = {key: name for key, name in learned.items() if key not in self.checkpoint.unlisted_columns}
+        if new and self.checkpoint.cursor and not self.failed:
+            self.checkpoint.unlisted_columns = sorted({*self.checkpoint.unlisted_columns, *new})
+            if self.knows_columns and self.role != "all" and self.start is not None:
+                log.info(
+                    "%s: all items are read once more: rows now have %s", self.name, ", ".join(sorted(new.values()))
+                )
+                self.checkpoint.full_read_started = self.start.isoformat()
+                self.checkpoint.remaining_ranges = [IdRange(self.items).to_stored()]
         self.checkpoint.to_state(self.state, self.items.entity_type_id)

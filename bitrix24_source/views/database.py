@@ -164,7 +164,11 @@ def _stored(client: SqlJobClientBase) -> StoredTables:
     """What exists in truth: dlt's schema also has tables that were never made."""
     caps = client.capabilities
     folded = caps.casefold_identifier
-    known = {name: table["columns"] for name, table in client.schema.tables.items() if name == LOADS or not name.startswith("_dlt")}
+    known = {
+        name: table["columns"]
+        for name, table in client.schema.tables.items()
+        if name == LOADS or not name.startswith("_dlt")
+    }
     tables = {
         table: {
             name: str(told.get("data_type") or "text") for name, told in known[table].items() if folded(name) in found

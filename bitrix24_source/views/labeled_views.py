@@ -15,7 +15,7 @@ from typing import Any
 import dlt
 
 from ..catalog import CRM_OBJECTS
-from ..errors import Bitrix24Error, ConfigError, causes, root_message
+from ..errors import Bitrix24Error, ConfigError, UnavailableError, causes, root_message
 from ..schema import Field
 from .database import ViewDatabase
 from .lookups import CATALOG_TABLES
@@ -45,7 +45,8 @@ def create_views(pipeline: dlt.Pipeline, schema: str = "", tables: Container[str
         tables: marts, and item tables whose views are meant; None for all.
 
     Returns:
-        What could not be done, as one sentence each; the views concerned are as they were before.
+        What could not be done, as one sentence each; the views concerned are as they were before. An `UnavailableError` is a
+        lock that a reader held for too long.
     """
 
     def create(database: ViewDatabase) -> list[Bitrix24Error]:
@@ -56,6 +57,8 @@ def create_views(pipeline: dlt.Pipeline, schema: str = "", tables: Container[str
                 return
             is_spa = table not in CRM_OBJECTS
             listed = fields[is_spa].get(entity_type_id, [])
+            if not listed and _are_fields_loaded(database, is_spa) and database.has(table + SUFFIX):
+                return  # its columns' names are known to the view alone
             view = LabeledView(database.stored, table, entity_type_id, listed, is_spa=is_spa)
             database.create_or_replace(table + SUFFIX, view.select())
 
@@ -125,13 +128,13 @@ def _for_each_table(database: ViewDatabase, act: Callable[[str, int], None]) -> 
             hint = _HINT_LOCKED.format(sessions) if sessions else _HINT_UNCHANGED
             if database.is_emptied(table + SUFFIX):
                 hint = _HINT_EMPTIED
-            problems.append(_problem(f"view {table}{SUFFIX}", error, hint))
+            problems.append(
+                _problem(f"view {table}{SUFFIX}", error, hint, UnavailableError if sessions else ConfigError)
+            )
     return problems
 
 
-def _for_each_mart(
-    database: ViewDatabase, marts: Iterable[str], act: Callable[[str], None]
-) -> list[Bitrix24Error]:
+def _for_each_mart(database: ViewDatabase, marts: Iterable[str], act: Callable[[str], None]) -> list[Bitrix24Error]:
     """The action for each mart; one that fails does not stop the others."""
     problems = []
     for mart in marts:
@@ -156,16 +159,21 @@ def _item_tables(tables: Mapping[str, Any]) -> list[tuple[str, int]]:
     return [*spas, *((name, one.entity_type_id) for name, one in CRM_OBJECTS.items() if name in tables)]
 
 
-def _problem(where: str, error: Exception, hint: str) -> Bitrix24Error:
-    problem = ConfigError(f"a view could not be brought up to date ({root_message(list(causes(error)))})", where, hint)
+def _problem(where: str, error: Exception, hint: str, kind: type[Bitrix24Error] = ConfigError) -> Bitrix24Error:
+    problem = kind(f"a view could not be brought up to date ({root_message(list(causes(error)))})", where, hint)
     log.warning("%s", problem)
     return problem
 
 
 _READ = (
     "entity_type_id", "name", "upper_name", "type", "title", "form_label", "status_type", "settings", "position",
-    "is_multiple", "is_dynamic",
+    "is_multiple", "is_dynamic", "column_type",
 )  # fmt: skip
+
+
+def _are_fields_loaded(database: ViewDatabase, is_spa: bool) -> bool:
+    """Whether fields are ever loaded here; who loads items alone has views by the names of columns."""
+    return CATALOG_TABLES[is_spa]["fields"] in database.stored.tables
 
 
 def _read_fields(database: ViewDatabase, is_spa: bool) -> dict[int, list[Field]]:
@@ -194,4 +202,5 @@ def _field(row: Mapping[str, Any]) -> Field:
         status_type=row.get("status_type"),
         settings=settings if isinstance(settings, Mapping) else {},
         position=row.get("position") or 0,
+        is_excluded=row.get("column_type", "") is None,
     )

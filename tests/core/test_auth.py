@@ -72,9 +72,9 @@ def test_a_missing_key_is_named(auth, key, empty):
     """What the chosen method needs and does not have is one sentence with the key, and how to set it."""
     error = refused(**{"auth": auth, **FULL, key: empty})
 
-    assert str(error) == (
+    assert str(error).startswith(
         f'auth = "{auth}" needs {key} - sources.bitrix24.credentials.{key} - '
-        f"set it in .dlt/secrets.toml or as SOURCES__BITRIX24__CREDENTIALS__{key.upper()}"
+        f"set it in .dlt/secrets.toml or as SOURCES__BITRIX24__CREDENTIALS__{key.upper()}; looked in "
     )
 
 
@@ -83,9 +83,9 @@ def test_nothing_is_guessed(key):
     """One filled key does not choose its method: the selector must be set."""
     error = refused(**{key: FULL[key]})
 
-    assert str(error) == (
+    assert str(error).startswith(
         "no authentication method is chosen - sources.bitrix24.credentials.auth - "
-        'set it to one of "webhook", "oauth2", "api_key"'
+        f'set it to one of "webhook", "oauth2", "api_key"; {key} is set, which auth = '
     )
 
 
@@ -286,7 +286,7 @@ def test_missing_in_the_environment(auth, missing, monkeypatch):
         connect_configured()
 
 
-@pytest.mark.parametrize("bare", [FULL["webhook_url"], "7/abc123", '{"auth": "webhook"}'])
+@pytest.mark.parametrize("bare", [FULL["webhook_url"], "7/abc123", '["webhook"]'])
 @pytest.mark.parametrize("by_environment", [True, False])
 def test_a_bare_string_is_no_credential(bare, by_environment, monkeypatch):
     """A string alone would have to be guessed at: it is refused with an example, and not repeated."""

@@ -1,6 +1,6 @@
 """The commands, run as a person's shell runs them: what they print, what they leave, and how they end."""
 
-# ruff: noqa: RUF001, SIM300 - the demo portal speaks Russian; the expected value comes first
+# ruff: noqa: SIM300 - the demo portal speaks Russian; the expected value comes first
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_check_says_every_thing_in_its_line(bitrix24, webhook, server):
     assert {"portal", "auth", "user", "scopes", "SPA", "clock", "zones"} == set(said)
     assert server.base_url.removeprefix("http://") == said["portal"]
     assert "webhook" == said["auth"]
-    assert "Анна Петрова (id 1), administrator" == said["user"]
+    assert "Anna Petrova (id 1), administrator" == said["user"]
     assert "bizproc, crm, department, user, user_basic, userfieldconfig" == said["scopes"]
     assert "types  6 can be listed" == said["SPA"]
     assert re.fullmatch(r"2025-07-01T15:00:00\+03:00, \d+ s behind this machine's", said["clock"])
@@ -188,19 +188,19 @@ def test_spa_info_shows_types_fields_stages_and_automation(bitrix24, webhook):
     done = bitrix24("spa-info", credentials=webhook)
 
     assert (0, "") == (done.code, done.err)
-    assert "Закупка оборудования (entityTypeId 177, code EQUIPMENT_PURCHASE)" in done.out
-    assert re.search(r"UF_CRM_13_1739433001 +Priority +enumeration +Низкий, Средний, Высокий", done.out)
+    assert "Equipment purchase (entityTypeId 177, code EQUIPMENT_PURCHASE)" in done.out
+    assert re.search(r"UF_CRM_13_1739433001 +Priority +enumeration +Low, Medium, High", done.out)
     assert re.search(r"UF_CRM_14_SERIAL +Serial number +string +required", done.out)
     assert re.search(r"ID +ID +integer +read-only", done.out)
     assert (
-        "pipeline Срочные закупки: Заявка, Сбор предложений, Согласование, Оплата, Получено [won], Отказ [lost]"
+        "pipeline Urgent purchases: Request, Collecting offers, Approval, Payment, Received [won], Declined [lost]"
         in done.out
     )
-    assert "workflow Согласование закупки: starts on creation and change" in done.out
+    assert "workflow Purchase approval: starts on creation and change" in done.out
     assert re.search(r"\n6 smart processes on 127\.0\.0\.1:\d+\n$", done.out)
 
 
-@pytest.mark.parametrize("name", ["177", "Закупка оборудования", "EQUIPMENT_PURCHASE", "equipment_purchase"])
+@pytest.mark.parametrize("name", ["177", "Equipment purchase", "EQUIPMENT_PURCHASE", "equipment_purchase"])
 def test_spa_info_takes_a_type_by_number_title_or_code(bitrix24, webhook, name):
     """`--type` shows that one alone."""
     document = json.loads(bitrix24("spa-info", "--json", "--type", name, credentials=webhook).out)
@@ -236,11 +236,11 @@ def test_the_json_document_has_its_documented_shape(bitrix24, webhook):
         "is_dynamic", "is_deprecated", "status_type", "form_label", "settings", "position", "column_name",
         "column_type", "child_table", "options",
     } == set(priority)  # fmt: skip
-    assert ["Низкий", "Средний", "Высокий"] == [option["value"] for option in priority["options"]]
+    assert ["Low", "Medium", "High"] == [option["value"] for option in priority["options"]]
     assert {"option_id", "value", "position", "sort", "xml_id", "is_default"} == set(priority["options"][0])
-    assert ["Общая", "Срочные закупки"] == [category["name"] for category in spa["categories"]]
+    assert ["General", "Urgent purchases"] == [category["name"] for category in spa["categories"]]
     assert 7 == len(spa["categories"][1]["stages"])
-    assert ["Согласование закупки", "Напоминание о сроке"] == [
+    assert ["Purchase approval", "Reminder of the deadline"] == [
         template["name"] for template in spa["automation"]["workflow_templates"]
     ]
     assert {"relation": "parent", "related_entity_type_id": 2}.items() <= spa["relations"][2].items()
@@ -286,7 +286,7 @@ def test_load_writes_the_tables_and_says_how_many_rows(two_loads):
 
     assert (0, "") == (done.code, done.err)
     said = {name: rows for name, (rows, *_) in summary(done.out).items()}
-    assert {"spa_types": 6, "spa_fields": 203, "spa_stages": 55, "load_issues": 0}.items() <= said.items()
+    assert {"spa_types": 6, "spa_fields": 209, "spa_stages": 55, "load_issues": 0}.items() <= said.items()
     assert said == {name: rows for name, rows in tables.items() if "__" not in name}
 
 

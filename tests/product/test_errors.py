@@ -171,7 +171,7 @@ CASES = [
          portal=fault(kind="error", status=403, error="PORTAL_DELETED", description="")),
     # --- smart processes ---
     *[
-        Case(f"no type {name} ({command[0]})", rf"there is no smart process '{name}' - .*177 'Закупка оборудования'.* - name one .*",
+        Case(f"no type {name} ({command[0]})", rf"there is no smart process '{name}' - .*177 'Equipment purchase'.* - name one .*",
              command=(*command, "--type", name))
         for command, name in ((SPA_INFO, "999"), (SPA_INFO, "Equipmint"), (SPA_INFO, "EQUIP"), (LOAD, "Equipmint"))
     ],
@@ -429,8 +429,8 @@ def test_a_destination_without_credentials_says_which_to_set(bitrix24):
 
     assert 1 == done.code
     assert re.fullmatch(
-        r"bitrix24: the configuration is not complete \(credentials missing\) - destination postgres - "
-        r"add \[destination\.postgres\.credentials\] to \.dlt/secrets\.toml, or set DESTINATION__POSTGRES__CREDENTIALS\n",
+        r"bitrix24: the configuration is not complete \(database, password, username, host missing\) - destination postgres - "
+        r"set .* below \[destination\.postgres\.credentials\], or in the address DESTINATION__POSTGRES__CREDENTIALS; looked in .*\n",
         done.err,
     )
 

@@ -39,11 +39,7 @@ def loaded(engine, tmp_path_factory):
 @pytest.fixture(scope="module")
 def items(loaded):
     """All living items of the portal, by type and id."""
-    return {
-        (type_, item["id"]): item
-        for type_ in (*TYPES, *loaded.world.types)
-        for item in loaded.items(type_)
-    }
+    return {(type_, item["id"]): item for type_ in (*TYPES, *loaded.world.types) for item in loaded.items(type_)}
 
 
 def semantics(loaded, type_, item):
@@ -192,7 +188,9 @@ def test_stage_daily(loaded, items):
         for row in loaded.ask("SELECT * FROM mart_stage_daily")
     }
     days = {
-        (*key, first + timedelta(days=offset)) for key, first in firsts.items() for offset in range((last - first).days + 1)
+        (*key, first + timedelta(days=offset))
+        for key, first in firsts.items()
+        for offset in range((last - first).days + 1)
     }
     assert days == set(rows)
     assert {key: counted[key] for key in days} == {key: row["items"] for key, row in rows.items()}
@@ -225,7 +223,12 @@ def test_owner_month(loaded, items):
     }
     assert {*made, *won, *lost} == set(rows)
     for key, row in rows.items():
-        assert (made[key], won[key], lost[key], still[key]) == (row["created"], row["won"], row["lost"], row["open_now"])
+        assert (made[key], won[key], lost[key], still[key]) == (
+            row["created"],
+            row["won"],
+            row["lost"],
+            row["open_now"],
+        )
         assert amounts[key] == pytest.approx(row["amount_won"] or 0, abs=0.01)
         if cycles[key]:
             assert mean(cycles[key]) == pytest.approx(row["avg_cycle_days"], abs=1e-4)

@@ -150,7 +150,7 @@ def test_field_fill_rate(loaded):
     ):
         assert filled(name) == rows["spa_items_177", title]["filled"], title
     assert 0 == rows["deals", "Order stage"]["filled"]
-    assert 100 == rows["deals", "Title"]["filled_percent"]
+    assert 100 == rows["deals", "Name"]["filled_percent"]
 
 
 def test_revenue_by_company(loaded):

@@ -14,7 +14,8 @@ import json
 import shutil
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -27,12 +28,13 @@ import requests
 from databases import DuckDB
 
 from bitrix24_source import bitrix24
-from bitrix24_source.app.run import LoadSummary, run_load
+from bitrix24_source.app import LoadSummary, run_load
 from bitrix24_source.catalog.discovery import read_catalog
 from bitrix24_source.catalog.issues import IssueLog
 from bitrix24_source.rest.client import Client
 from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter, query_to_params
 from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
+from bitrix24_source.sync.destination_reader import StoredKeys
 from bitrix24_source.sync.engine import SyncRun
 from bitrix24_source.sync.options import SyncOptions
 from bitrix24_source.sync.selection import SPA_ITEMS, select_streams
@@ -86,6 +88,31 @@ class Line(SandboxAdapter):
 
 
 @dataclass
+class Memory:
+    """A destination of dictionaries: item tables by entityTypeId, rows by id."""
+
+    tables: Mapping[int, Mapping[int, Row]]
+
+    def opened(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def keys(self, table: str) -> StoredKeys:
+        rows = self._rows(table).values()
+        times = pa.array([row["updated_time"] for row in rows], pa.timestamp("us", tz="UTC"))
+        marks = pa.array([row["deleted_at"] is not None for row in rows], pa.bool_())
+        return StoredKeys(pa.array([row["id"] for row in rows], pa.int64()), times, marks)
+
+    def rows(self, table: str, ids: Sequence[int]) -> Iterator[pa.Table]:
+        yield pa.Table.from_pylist([self._rows(table)[id_] for id_ in ids])
+
+    def counts(self, table: str, *, items_tables: Mapping[int, str]) -> None:
+        """No such tables are kept."""
+
+    def _rows(self, table: str) -> Mapping[int, Row]:
+        return self.tables.get(int(table.rpartition("_")[2]), {})
+
+
+@dataclass
 class Reader:
     """Run after run of the items of one portal, without dlt: memory and rows are kept in dictionaries.
 
@@ -119,7 +146,10 @@ class Reader:
         lists = list(select_streams(catalog, client, choice, frozenset({SPA_ITEMS})))
         names = {one.table.name: one.items.entity_type_id for one in lists if one.table}
         written: Counter[int] = Counter()
-        for _, made in SyncRun(client, lists, lambda _resource: state, choice, issues).batches(catalog):
+        sync_run = SyncRun(
+            client, lists, lambda _resource: state, choice, issues, Memory(self.tables), source_state=state
+        )
+        for _, made in sync_run.batches(catalog):
             name = getattr(made.meta, "table_name", None) or made.meta.hints["table_name"]
             if name in names and isinstance(made.data, pa.Table):
                 type_, rows = names[name], made.data.to_pylist()

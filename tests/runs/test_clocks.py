@@ -28,7 +28,7 @@ def at(*moment):
 @pytest.mark.parametrize("understood", ["honoured", "ignored", "iso_ignored", "offset_ignored"])
 def test_what_a_portal_makes_of_a_time(clock, spas, reader, understood, naive):
     """Whether it honours a literal, ignores it, or reads it in another zone: every change is there after the next run, what was
-    found out is in load_issues, and all is read again only where no spelling works."""
+    found out is in load_issues once, and all is read again only where no format works."""
     crm = reader(spas({177: 400, 1030: 60}))
     crm.portal.interpretations.time_filter, crm.portal.interpretations.naive_dates = understood, naive
     crm.run()
@@ -39,10 +39,8 @@ def test_what_a_portal_makes_of_a_time(clock, spas, reader, understood, naive):
         clock.advance(2 * HOUR)
         written.append(sum(crm.run().values()))
         assert [] == crm.differs(177, 1030)
-    works = understood == "honoured" or (understood != "ignored" and naive == "server")
-    expected = {"honoured": [], "ignored": [UNRELIABLE] * 2}.get(
-        understood, [RESPELLED] if naive == "server" else [UNRELIABLE] * 2
-    )
+    works = understood != "ignored"
+    expected = {"honoured": [], "ignored": [UNRELIABLE]}.get(understood, [RESPELLED])
 
     assert ([1, 1] if works else [460, 460]) == written
     assert expected == crm.issues()

@@ -16,13 +16,13 @@ from urllib.parse import urlsplit
 from bitrix24_source.sandbox.http.http_response import Reply, Seen, json_reply, page_reply
 from bitrix24_source.sandbox.http.php import request_to_params
 from bitrix24_source.sandbox.http.urls import Address, read_path
-from bitrix24_source.sandbox.methods.products import set_product_rows
 from bitrix24_source.sandbox.model import admin
 from bitrix24_source.sandbox.model.clock import Clock, WallClock
 from bitrix24_source.sandbox.model.item_editor import StoredItems
 from bitrix24_source.sandbox.model.zones import PrintedTimes
 from bitrix24_source.sandbox.scenarios.builder import build_world
 from bitrix24_source.sandbox.scenarios.deterministic import SERVER_ZONE
+from bitrix24_source.sandbox.scenarios.goods import set_product_rows
 
 from .access import OWNER_ID, Access
 from .api_errors import Refused
