@@ -112,7 +112,7 @@ def _fields_that_wait(catalog: Catalog, log: IssueLog) -> tuple[Mapping[str, fro
     tables = [table for table, fields in new.items() if fields]
     if not tables or not current_load_id():
         return {}, ()
-    selected = selected_resources("")
+    selected = extracted_resources("")
     tables = [table for table in tables if (table if entities[table].is_built_in else "spa_items") in selected]
     in_use = tables_in_use(dlt.current.pipeline(), dlt.current.source_schema().name, tables)
     for table, sessions in in_use.items():

@@ -90,7 +90,7 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
 
 
 def load_sandbox(folder: Path) -> Path:
-    """The file that `bitrix24 load --sandbox` would have made in the folder on that day."""
+    """The file that `bitrix24 load --sandbox` would have made in the folder on that day, with what is loaded on demand only."""
     clock = WallClock()
     clock.set(DAY)
     portal = Portal(scenario="demo", seed=1, clock=clock)
@@ -100,6 +100,7 @@ def load_sandbox(folder: Path) -> Path:
             folder,
             SOURCES__BITRIX24__CREDENTIALS__AUTH="webhook",
             SOURCES__BITRIX24__CREDENTIALS__WEBHOOK_URL=server.webhook_url,
+            SOURCES__BITRIX24__ACTIVITY_BINDINGS="true",
             DESTINATION__DUCKDB__CREDENTIALS=str(folder / DATABASE),
         )
         command = [

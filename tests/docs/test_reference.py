@@ -14,6 +14,7 @@ from dlt.common.configuration.specs import RuntimeConfiguration
 from dlt.common.data_writers.buffered import BufferedDataWriter
 from dlt.common.storages import LoadStorageConfiguration
 from dlt.load.configuration import LoaderConfiguration
+from dlt.pipeline.configuration import PipelineConfiguration
 
 import bitrix24_source
 from bitrix24_source import Bitrix24Credentials, bitrix24
@@ -73,7 +74,7 @@ def test_each_setting_is_documented(section: str, known: dict[str, Any]) -> None
     for key, (default, variable) in page.items():
         assert variable == f"{section}__{key.upper()}"
         written = str(known[key]).lower() if isinstance(known[key], bool) else str(known[key])
-        assert default == written or known[key] is None, key
+        assert default == written or known[key] in (None, ""), key
 
 
 def known_keys() -> dict[str, set[str]]:
@@ -82,6 +83,7 @@ def known_keys() -> dict[str, set[str]]:
         "runtime": set(RuntimeConfiguration.get_resolvable_fields()),
         "load": {*LoaderConfiguration.get_resolvable_fields(), *LoadStorageConfiguration.get_resolvable_fields()},
         "normalize.data_writer": set(BufferedDataWriter.BufferedDataWriterConfiguration.get_resolvable_fields()),
+        "pipelines.bitrix24": set(PipelineConfiguration.get_resolvable_fields()),
         "destination.duckdb": {"credentials"},
         "destination.postgres.credentials": {"host", "port", "database", "username", "password"},
         "sources.bitrix24": set(settings()),
