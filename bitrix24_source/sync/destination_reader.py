@@ -221,7 +221,8 @@ class DltDestinationReader:
             client: Any = None
             with suppress(SqlClientNotAvailable, NotImplementedError):
                 if is_first_load:
-                    client = getattr(stack.enter_context(pipeline.destination_client()), "sql_client", None)
+                    job_client: Any = pipeline.destination_client()
+                    client = getattr(stack.enter_context(job_client), "sql_client", None)
                 else:
                     client = stack.enter_context(self._client)
             yield client

@@ -125,6 +125,8 @@ class Reader:
     portal: Portal
     clock: Clock
     before: Callable[[int], None] = lambda _number: None
+    address: str = ""
+    """where the portal is, if not at its usual address"""
     line: Line = field(init=False)
     state: dict[str, Any] = field(default_factory=dict)
     noted: list[str] = field(default_factory=list)
@@ -165,7 +167,7 @@ class Reader:
         self.line.before, self.before = self.before, lambda _number: None
         session = requests.Session()
         session.mount("https://", self.line)
-        credentials = self.portal.credentials(self.portal.base_url)["webhook"]
+        credentials = self.portal.credentials(self.address or self.portal.base_url)["webhook"]
         return Client(auth_from_credentials(Bitrix24Credentials(**credentials)), clock=self.clock, session=session)
 
     @property
@@ -231,7 +233,7 @@ class Job(Reader):
         views: bool = True,
         **arguments: Any,
     ) -> LoadSummary:
-        credentials = self.portal.credentials(self.portal.base_url)["webhook"]
+        credentials = self.portal.credentials(self.address or self.portal.base_url)["webhook"]
         slices = slices or RunSession()
         source = bitrix24(credentials=credentials, client=self.connect(), slices=slices, **arguments)
         return run_load(
