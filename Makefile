@@ -11,7 +11,7 @@ PYTHONS := .venv-pythons
 FAST ?= tests/core tests/sandbox tests/product/test_source.py tests/product/test_settings.py tests/test_fields.py tests/test_values.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-pythons lint types docs audit bench chaos schedulers check lock clean
+.PHONY: echarts help demo test test-pythons lint types docs audit bench chaos schedulers check lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -42,7 +42,7 @@ types: $(READY) ## mypy --strict
 	@$(BIN)/mypy
 
 docs: $(READY) ## the documentation as a site in site/; `make docs DOCS=serve` shows it while you write
-	@$(BIN)/mkdocs $(if $(DOCS),$(DOCS),build --strict --quiet)
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs $(if $(DOCS),$(DOCS),build --strict --quiet)
 
 audit: $(READY) ## known vulnerabilities of what is installed (skipped where their database cannot be reached)
 	@$(BIN)/python .ci/audit.py
@@ -62,10 +62,13 @@ schedulers: ## the example jobs in a real Airflow and Dagster, in an environment
 
 check: lint types test audit ## lint + types + test + audit
 
+echarts: ## renews the charts that the report embeds (needs npm)
+	@tools/echarts/build.sh
+
 LOCK := uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --no-header --no-annotate
 lock: ## renews the lock files in requirements/ from pyproject.toml (needs uv)
 	$(LOCK) --extra dev --output-file requirements/dev.txt pyproject.toml
 	$(LOCK) --extra schedulers --output-file requirements/schedulers.txt pyproject.toml
 
 clean: ## removes everything that these targets made
-	rm -rf $(VENV) $(SCHEDULERS) $(PYTHONS) site .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist bitrix24_demo.duckdb
+	rm -rf $(VENV) $(SCHEDULERS) $(PYTHONS) site .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist bitrix24_demo.duckdb bitrix24_demo.html

@@ -25,12 +25,15 @@ if TYPE_CHECKING:
     from .source import Bitrix24Credentials, bitrix24
     from .views import create_views, drop_views
 
+__version__ = "0.2.0"
+
 __all__ = [
     "Bitrix24Credentials",
     "Bitrix24Error",
     "FileTokenStore",
     "TokenPair",
     "TokenStore",
+    "__version__",
     "bitrix24",
     "create_views",
     "drop_views",

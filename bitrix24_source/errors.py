@@ -11,7 +11,7 @@
     └── PortalError        the portal refused or answered in a way that cannot be used
 
 An error is one line, *what failed - where - what to do next*, and never holds a URL, a request or a response body:
-a webhook's URL is a password, and exceptions end up in logs.
+a webhook's URL is a password, and exceptions end up in logs. Text of the portal that it quotes is made safe to show.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator, Sequence
 
-from .redaction import redact
+from .redaction import redact, safe_line
 
 
 class Action(enum.Enum):
@@ -44,14 +44,18 @@ class Bitrix24Error(Exception):
         code: Bitrix24's error code, upper case, empty when there was none.
         action: what the client does about it.
         reset_at: Unix seconds at which a limit is over, where the portal said so.
+        was_sent: False where no connection came about, so that the request cannot have been carried out.
+        is_reply: the portal itself answered so; False for what the network, a proxy or this machine did.
     """
 
     action = Action.FAIL
     reset_at: int | None = None
+    was_sent = True
+    is_reply = False
 
     def __init__(self, what: str, where: str = "", hint: str = "", code: str = "") -> None:
-        super().__init__(what, where, hint, code)
-        self.what, self.where, self.hint, self.code = what, where, hint, code
+        self.what, self.where, self.hint, self.code = map(safe_line, (what, where, hint, code))
+        super().__init__(self.what, self.where, self.hint, self.code)
 
     def __str__(self) -> str:
         return " - ".join(part for part in (self.what, self.where, self.hint) if part)
@@ -116,4 +120,4 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
 def root_message(chain: Sequence[BaseException]) -> str:
     """The innermost message, in one line: outer ones repeat it at length."""
     said = next((cause for cause in reversed(chain) if str(cause)), chain[-1])
-    return redact(" ".join(f"{type(said).__name__}: {said}".split()))[:400]
+    return safe_line(redact(" ".join(f"{type(said).__name__}: {said}".split())))[:400]

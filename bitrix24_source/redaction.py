@@ -1,4 +1,4 @@
-"""Takes credentials out of text: webhook codes and tokens, wherever they stand in an address."""
+"""Makes text safe to show: without credentials, and without characters that a terminal or a log would obey."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import re
 
 _REST_PATH = re.compile(r"(/rest/(?:api/)?\d+/)[^/\s\"'?]+")
 _QUERY = re.compile(r"([?&](?:auth|access_token|refresh_token|client_secret|code|token)=)[^&\s\"']+", re.IGNORECASE)
+_LINE_ENDS = re.compile("[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+")
+# Controls (ESC among them, and CSI as one character), marks that turn the direction of writing, halves of characters.
+_OBEYED = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
 
 def redact(text: str) -> str:
@@ -14,12 +17,27 @@ def redact(text: str) -> str:
     return _QUERY.sub(r"\1***", _REST_PATH.sub(r"\1***", text))
 
 
+def safe_line(text: str) -> str:
+    r"""Text as one line that says what it shows: titles and error texts of a portal can be anybody's.
+
+    Line ends and tabs become a space. Control characters, escape sequences, bidirectional marks and lone surrogates are
+    spelled out as `\x1b` or `\u202e`: a reader sees that they were there, and no terminal obeys them.
+    """
+    return _OBEYED.sub(_spell_out, _LINE_ENDS.sub(" ", text))
+
+
+def _spell_out(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+
+
 class RedactingFilter(logging.Filter):
-    """urllib3 logs every request's path at DEBUG."""
+    """Makes every record safe to show. For urllib3's loggers too, which write each request's path at DEBUG."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = redact(record.getMessage()), ()
+        record.msg, record.args = safe_line(redact(record.getMessage())), ()
         return True
 
 
 REDACTING_FILTER = RedactingFilter()
+logging.getLogger("bitrix24_source").addFilter(REDACTING_FILTER)

@@ -13,9 +13,11 @@ from dlt.common.runtime.collector import LogCollector, TqdmCollector
 
 from bitrix24_source import bitrix24
 from bitrix24_source.app.run import run_load
+from bitrix24_source.report import write_report
 from bitrix24_source.sandbox import Portal, SandboxServer
 
 DATABASE = Path("bitrix24_demo.duckdb")
+REPORT = Path("bitrix24_demo.html")
 QUESTION = """
 SELECT "Company", "Stage semantics", count(*) AS items, round(sum("Amount in account currency")) AS amount
 FROM bitrix24.spa_items_177_labeled
@@ -28,15 +30,17 @@ LIMIT 5
 
 def main() -> None:
     DATABASE.unlink(missing_ok=True)
+    destination = dlt.destinations.duckdb(str(DATABASE))
     with SandboxServer(Portal(scenario="demo", seed=1)) as server, tempfile.TemporaryDirectory() as working_folder:
         print(f"A portal listens on {server.base_url}. Loading it into {DATABASE} ...\n", flush=True)
         run_load(
             bitrix24(credentials=server.credentials()["webhook"]),
             pipeline_name="bitrix24_demo",
-            destination=dlt.destinations.duckdb(str(DATABASE)),
+            destination=destination,
             progress=TqdmCollector() if sys.stderr.isatty() else LogCollector(5.0, dump_system_stats=False),
             pipelines_dir=working_folder,
         )
+        write_report(dlt.attach("bitrix24_demo", working_folder, destination=destination), REPORT)
     with duckdb.connect(str(DATABASE), read_only=True) as database:
         print("\nTables\n")
         for (table,) in database.execute(_TABLES, ["BASE TABLE"]).fetchall():
@@ -55,6 +59,7 @@ WHERE table_schema = 'bitrix24' AND table_type = ? AND table_name NOT LIKE '\\_d
 """
 
 _NEXT = f"""Next
+  look at it:      {REPORT.absolute()} - open it in a browser, it needs no server and no network
   ask it more:     .venv/bin/python -c 'import duckdb; print(duckdb.connect("{DATABASE}").sql("FROM bitrix24.spa_types"))'
   a real portal:   cp .dlt/example.secrets.toml .dlt/secrets.toml, put your webhook there (README, "A real portal"), then
                    .venv/bin/bitrix24 check && .venv/bin/bitrix24 load

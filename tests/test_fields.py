@@ -9,8 +9,9 @@ from dlt.common.normalizers.naming.snake_case import NamingConvention
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitrix24_source.schema.columns import RESERVED_COLUMNS, map_columns, placement
-from bitrix24_source.schema.fields import MULTIFIELD, Column, Field, Option, fields_from_response
+from bitrix24_source.schema import MULTIFIELD
+from bitrix24_source.schema.columns import RESERVED_COLUMNS, map_columns
+from bitrix24_source.schema.fields import Column, Field, Option, fields_from_response
 
 codes = st.text("AB19_", min_size=1, max_size=12)
 types = st.sampled_from(["string", "money", "address", "crm", "crm_multifield", "integer", "hlblock"])
@@ -18,6 +19,11 @@ types = st.sampled_from(["string", "money", "address", "crm", "crm_multifield", 
 
 def field(name="ufCrm3Digit", type_="string", **wire):
     return Field.from_wire(name, {"type": type_, **wire}, 0)
+
+
+def placement(field, items_table):
+    """Where a field goes when no neighbour is in its way; None when it is never loaded."""
+    return map_columns([field], items_table)[field.name]
 
 
 def columns(type_, **wire):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import runpy
 import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
+
+import yaml
 
 import bitrix24_source
 
@@ -14,10 +17,35 @@ ROOT = Path(__file__).parents[1]
 
 
 def test_changelog_begins_with_the_version() -> None:
-    """The newest version in CHANGELOG.md is the distribution's."""
+    """The newest version in CHANGELOG.md is `__version__`, of which the distribution's is made."""
     (newest, *_) = re.findall(r"^## \[(\d+\.\d+\.\d+)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
 
+    assert bitrix24_source.__version__ == newest
     assert version("dlt-source-bitrix24") == newest
+
+
+def test_supported_pythons_agree() -> None:
+    """Classifiers, the workflow's matrix and `make test-pythons` name the same versions of Python."""
+    project = (ROOT / "pyproject.toml").read_text()
+    supported = re.findall(r"Programming Language :: Python :: (3\.\d+)", project)
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    versions = runpy.run_path(str(ROOT / ".ci" / "test_pythons.py"))["VERSIONS"]
+
+    assert supported == workflow["jobs"]["tests"]["strategy"]["matrix"]["python"] == list(versions)
+    assert f'requires-python = ">={supported[0]},<3.{int(supported[-1][2:]) + 1}"' in project
+
+
+def test_workflow_and_hooks_use_targets_that_exist() -> None:
+    """Each `make` target in the workflow and in the pre-commit hooks is one of the Makefile's, and so are the fast tests."""
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z-]+):.*##", makefile, re.MULTILINE))
+    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+    used = set(re.findall(r"(?:run|entry): make ([a-z-]+)", workflow + (ROOT / ".pre-commit-config.yaml").read_text()))
+    used |= set(yaml.safe_load(workflow)["jobs"]["lint"]["strategy"]["matrix"]["target"])
+    (fast,) = re.findall(r"^FAST \?= (.*)$", makefile, re.MULTILINE)
+
+    assert {"test", "lint", "types", "docs"} <= used <= targets
+    assert [path for path in fast.split() if not (ROOT / path).exists()] == []
 
 
 def test_public_names_can_be_imported() -> None:

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bitrix24_source.schema import converter, map_columns
+from bitrix24_source.rest import as_bool, as_date, as_int, as_list, as_mapping, as_timestamp
+from bitrix24_source.schema import converter, map_columns, with_hidden
 from bitrix24_source.schema.converter import Converter, UnusableIdError
 from bitrix24_source.schema.fields import Field, fields_from_response
 from bitrix24_source.schema.row_wise import convert_each
@@ -78,7 +79,7 @@ def test_empty_lists(type_, value):
 
     if not (type_ == "hlblock" and value in ([[]], {"0": ""}, [""], [None])):
         assert child(converted) == []
-    assert converted.emptied == {CHILD: [1]}
+    assert converted.cleared_lists == {CHILD: [1]}
     assert converted.rejected == []
 
 
@@ -277,7 +278,7 @@ def test_multiple():
     assert [(r.table_name, r.item_id, r.column_name, r.raw_value) for r in converted.rejected] == [
         (CHILD, 1, "value", '"x"')
     ]
-    assert converted.emptied == {CHILD: [4]}
+    assert converted.cleared_lists == {CHILD: [4]}
 
 
 def test_unmentioned_lists():
@@ -287,9 +288,9 @@ def test_unmentioned_lists():
     converted = Converter([x("user", multiple=True)], TABLE).convert(rows)
     without = Converter([x("user", multiple=True)], TABLE).convert([{"id": 2}])
 
-    assert converted.emptied == {CHILD: [1]}
+    assert converted.cleared_lists == {CHILD: [1]}
     assert child(converted) == [(3, 0, 4)]
-    assert without.emptied == {CHILD: []}
+    assert without.cleared_lists == {CHILD: []}
 
 
 def test_multiple_of_several_columns():
@@ -314,7 +315,8 @@ def test_multifield():
 
 def test_schema():
     """The id leads, deleted_at closes, utm marks are there unasked, and an empty page has the same schema."""
-    converter = Converter([x("money"), Field(name="utmTerm", upper_name="UTM_TERM", type="text")], TABLE)
+    fields = with_hidden([x("money"), Field(name="utmTerm", upper_name="UTM_TERM", type="text")], is_spa=False)
+    converter = Converter(fields, TABLE)
     converted = converter.convert([])
 
     assert converted.items.schema == converter.items_schema
@@ -328,12 +330,12 @@ def test_schema():
 def test_unlisted_keys():
     """A key of no field is reported once it holds something, but for those that are known to be of none."""
     known = {"id": 1, "utmSource": "google", "entityTypeId": 177, "searchContent": "blob", "fm": []}
-    converter = Converter([x("string")], TABLE)
+    converter = Converter(with_hidden([x("string")], is_spa=False), TABLE)
 
-    assert converter.convert([known]).unlisted == frozenset()
-    assert converter.convert([known | {"ufNew": None}]).unlisted == frozenset()
-    assert converter.convert([known, {"id": 2, "ufNew": 1}]).unlisted == {"ufNew"}
-    assert converter.convert([known | {"fm": [{"value": "1"}]}]).unlisted == {"fm"}
+    assert converter.convert([known]).unknown_keys == frozenset()
+    assert converter.convert([known | {"ufNew": None}]).unknown_keys == frozenset()
+    assert converter.convert([known, {"id": 2, "ufNew": 1}]).unknown_keys == {"ufNew"}
+    assert converter.convert([known | {"fm": [{"value": "1"}]}]).unknown_keys == {"fm"}
     assert converter.convert([known]).items.column("utm_source").to_pylist() == ["google"]
     assert "searchContent" not in str(converter.convert([known]))
 
@@ -470,7 +472,7 @@ def test_every_value_of_a_list_is_represented(column, data):
 
     table.validate(full=True)
     assert table.schema == converter.child_schemas[CHILD]
-    assert converted.emptied[CHILD] == [n for n in range(1, len(lists) + 1) if n not in owners]
+    assert converted.cleared_lists[CHILD] == [n for n in range(1, len(lists) + 1) if n not in owners]
     if type_ == "crm_multifield":
         return
     for number, list_ in enumerate(lists, start=1):
@@ -512,10 +514,41 @@ def test_documented_columns_are_read_at_a_stroke(kind, documented):
     assert len(VECTORIZED[kind](documented, set(map(type, documented)))[0]) == len(documented)
 
 
-@given(moments)
-def test_dates_never_shift(moment):
-    """The day of a date is the day that is written, whatever its clock and offset."""
-    assert single("date", moment.isoformat()) == (moment.date(), [])
+server_zones = st.integers(-11 * 4, 13 * 4).map(lambda quarters: timezone(timedelta(minutes=15 * quarters)))
+clock_changes = st.sampled_from([timedelta(hours=-1), timedelta(0), timedelta(hours=1)])
+
+
+def as_the_portal_writes(day, zone, clock_change):
+    """A date on the wire: midnight in UTC, on the clock of a server that has changed its clocks since."""
+    midnight = datetime(day.year, day.month, day.day, tzinfo=timezone.utc) + clock_change
+    return midnight.astimezone(zone).isoformat()
+
+
+@given(st.dates(date(2, 1, 1), date(9998, 12, 31)), server_zones, clock_changes)
+def test_dates_never_shift(day, zone, clock_change):
+    """A date is the same day from every server, before and after a change of clocks, in items and in the catalogue."""
+    written = as_the_portal_writes(day, zone, clock_change)
+
+    assert VECTORIZED["date"]([written], {str})[0].to_pylist() == [day]
+    assert single("date", [written]) == (day, [])
+    assert as_date(written) == day
+
+
+@given(st.dates())
+def test_a_bare_date_is_itself(day):
+    """Without a time there is nothing to round."""
+    assert VECTORIZED["date"]([day.isoformat()], {str})[0].to_pylist() == [day]
+    assert single("date", [day.isoformat()]) == (day, [])
+    assert as_date(day.isoformat()) == as_date(day.strftime("%d.%m.") + f"{day.year:04}") == day
+
+
+@pytest.mark.parametrize("value", ["9999-12-31T23:59:59-05:00", "0000-12-31T03:00:00+03:00", "2024-02-30T00:00:00Z"])
+def test_a_day_that_no_calendar_has(value):
+    """What lies beyond the years 1 to 9999, or in no month, is rejected by both ways to convert, and no error."""
+    with pytest.raises(ValueError):
+        VECTORIZED["date"]([value], {str})
+    assert single("date", value) == (None, ["not a date of the years 1 to 9999"])
+    assert as_date(value) is None
 
 
 @given(moments)
@@ -587,9 +620,37 @@ def test_vendor_samples():
         ("+6111111111", "PHONE", "WORK", 101),
         ("admin@example.com", "EMAIL", "WORK", 102),
     ]
-    assert converted.emptied == {"leads__contact_ids": [250], "leads__observers": [250], "leads__fm": []}
+    assert converted.cleared_lists == {"leads__contact_ids": [250], "leads__observers": [250], "leads__fm": []}
     filled = {name for name, value in lead.items() if value not in (None, "", [], {})}
-    assert converted.unlisted == filled - {field.name for field in lead_fields} - {
+    assert converted.unknown_keys == filled - {field.name for field in lead_fields} - {
         "entityTypeId", "searchContent", "utmSource", "utmMedium", "utmCampaign", "utmContent", "utmTerm",
     }  # fmt: skip
     assert Converter(lead_fields, "leads").convert(sample("crm.item.list")["items"]).items.num_rows == 4
+
+
+# --- one home for the portal's odd JSON -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("convert_one", "value", "expected"),
+    [
+        (as_bool, "Y", True), (as_bool, "n", False), (as_bool, "true", True), (as_bool, "false", False),
+        (as_bool, 1, True), (as_bool, 0, False), (as_bool, "maybe", None), (as_bool, None, None),
+        (as_int, "7", 7), (as_int, "7.0", 7), (as_int, 7.5, None), (as_int, True, None), (as_int, 2**63, None),
+        (as_list, None, ()), (as_list, False, ()), (as_list, "", ()), (as_list, {}, ()), (as_list, [], []),
+        (as_list, {"0": 1, "5": 2}, [1, 2]), (as_list, 7, (7,)), (as_list, {"a": 1}, ({"a": 1},)),
+        (as_mapping, [], {}), (as_mapping, None, {}), (as_mapping, {"a": 1}, {"a": 1}),
+        (as_timestamp, "0001-01-01T00:00:00+03:00", None), (as_timestamp, "9999-12-31T23:59:59-05:00", None),
+        (as_timestamp, "2025-04-29T03:00:00", None), (as_timestamp, {}, None),
+        (as_timestamp, "2025-04-29T03:00:00.5+03:00", datetime(2025, 4, 29, 0, 0, 0, 500_000, tzinfo=timezone.utc)),
+    ],
+)  # fmt: skip
+def test_spellings_of_the_catalogue(convert_one, value, expected):
+    """Catalogue values come in the same odd spellings; what is nothing of the kind is None, and never an error."""
+    assert convert_one(value) == expected
+
+
+@given(moments)
+def test_catalogue_times_are_instants_too(moment):
+    """A time of a catalogue row is the instant that was sent."""
+    assert as_timestamp(moment.isoformat()) == moment

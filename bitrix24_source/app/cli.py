@@ -1,4 +1,4 @@
-"""The command line: check, spa-info, load and sandbox."""
+"""The command line: check, spa-info, load, report and sandbox."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import click
 if TYPE_CHECKING:
     from ..errors import Bitrix24Error
     from ..rest import Client
+    from .run import LoadTarget
 
 
 NOTHING_USABLE, INCOMPLETE, STOPPED = 1, 3, 130
@@ -63,14 +65,25 @@ def _unreadable_configuration(error: Exception) -> Bitrix24Error | None:
     """What dlt says of a file or value that it cannot read, in one sentence; None for any other error."""
     if "dlt" not in sys.modules:
         return None
-    from dlt.common.configuration.exceptions import ConfigurationException  # noqa: PLC0415 - `--help` should not wait
+    from dlt.common.configuration.exceptions import (  # noqa: PLC0415 - `--help` should not wait
+        ConfigurationException,
+        ValueNotSecretException,
+    )
 
     from ..errors import ConfigError  # noqa: PLC0415
+    from ..source import settings_folder, unreadable_file  # noqa: PLC0415
 
-    if not isinstance(error, ConfigurationException):
+    if not isinstance(error, (ConfigurationException, UnicodeDecodeError)):
         return None
-    what = " ".join(str(error).split())[:400]
-    return ConfigError("the configuration cannot be read", what, 'compare it with the README, "A real portal"')
+    file = unreadable_file()
+    if file:
+        return ConfigError("the configuration cannot be read", file, "save it as UTF-8 without a byte order mark")
+    if isinstance(error, ValueNotSecretException):
+        return ConfigError(
+            f"[{error.key}] is in config.toml", settings_folder(), "secrets go to secrets.toml: move it there"
+        )
+    message = " ".join(str(error).split())[:400]
+    return ConfigError("the configuration cannot be read", message, 'compare it with the README, "A real portal"')
 
 
 sandbox_option = click.option("--sandbox", is_flag=True, help="Start a portal on this machine and use it.")
@@ -120,8 +133,14 @@ def spa_info(types: tuple[str, ...], as_json: bool, portal: str | None, sandbox:
 
 
 @cli.command(short_help="One scheduled run: load what is on by default.")
-@click.option("--destination", default="duckdb", show_default=True, metavar="D", help="dlt's name of the destination.")
-@click.option("--dataset", metavar="N", help="Dataset or schema to load into.  [default: bitrix24, or bitrix24_P]")
+@click.option(
+    "--destination", metavar="D", help="dlt's name of the destination.  [default: as configured, else duckdb]"
+)
+@click.option(
+    "--dataset",
+    metavar="N",
+    help="Dataset or schema to load into.  [default: as configured, else bitrix24, or bitrix24_P]",
+)
 @click.option("--resource", "resources", multiple=True, metavar="R", help="Load only this; may be repeated.")
 @click.option("--type", "types", multiple=True, metavar="T", help="Only this smart process; may be repeated.")
 @click.option("--full-refresh", is_flag=True, help="Start over; with --type, for that one alone.")
@@ -131,7 +150,7 @@ def spa_info(types: tuple[str, ...], as_json: bool, portal: str | None, sandbox:
 @portal_option
 @sandbox_option
 def load(
-    destination: str,
+    destination: str | None,
     dataset: str | None,
     resources: tuple[str, ...],
     types: tuple[str, ...],
@@ -146,12 +165,16 @@ def load(
 
     Example: bitrix24 load --destination postgres --dataset crm
     """
-    from ..source import bitrix24, configured_slices  # noqa: PLC0415
+    from ..source import bitrix24, configured_slices, connect  # noqa: PLC0415
     from .run import run_load  # noqa: PLC0415
+    from .summary import summary_lines  # noqa: PLC0415
 
     with _credentials(portal, sandbox) as given:
         slices = configured_slices(portal=portal)
-        source = bitrix24(spa_types=list(types) or None, sweep=sweep, full_refresh=full_refresh, slices=slices, **given)
+        options = {"spa_types": list(types), "sweep": sweep, "full_refresh": full_refresh}
+        given |= {name: value for name, value in options.items() if value}  # what is not given is for the configuration
+        client = connect(**{name: value for name, value in given.items() if name in ("portal", "credentials")})
+        source = bitrix24(client=client, slices=slices, **given)
         _require_known_resources(resources, source.resources)
         try:
             loaded = run_load(
@@ -162,15 +185,60 @@ def load(
                 progress=_progress(progress),
                 slices=slices,
                 views=not no_views,
+                on_start=lambda target: click.echo(_heading(client, target)),
             )
         except KeyboardInterrupt:
             click.echo("bitrix24: stopped - what was committed stays - run again to go on from there", err=True)
             sys.exit(STOPPED)
-    for table, rows in sorted(loaded.rows.items()):
-        click.echo(f"{table:<28} {rows:>10,}")
+        finally:
+            client.close()
+    for line in summary_lines(loaded):
+        click.echo(line)
     if loaded.issues:
         click.echo(f"bitrix24: {loaded.issues} things could not be loaded; see the table load_issues", err=True)
     sys.exit(INCOMPLETE if loaded.issues else 0)
+
+
+def _heading(client: Client, target: LoadTarget) -> str:
+    place = f"{target.destination} {target.location}".rstrip()
+    return f"Loading portal {client.portal} ({client.auth.name}) into {place}, dataset {target.dataset}"
+
+
+@cli.command(short_help="A page of charts on what the last load brought.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    default=Path("report.html"),
+    show_default=True,
+    metavar="F",
+    help="The file to write.",
+)
+@click.option(
+    "--type", "types", multiple=True, metavar="T", help="Only this type, by number or title; may be repeated."
+)
+@click.option("--no-people", is_flag=True, help="Leave out who is responsible.")
+@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), metavar="D", help="Only what was created since this day.")
+@click.option("--language", type=click.Choice(["en", "ru"]), help="[default: the portal's, as far as it is known]")
+@portal_option
+def report(
+    out: Path, types: tuple[str, ...], no_people: bool, since: datetime | None, language: str | None, portal: str | None
+) -> None:
+    """Make one HTML file with charts from the marts of the last load; it opens offline.
+
+    Example: bitrix24 report --out sales.html --type deals --since 2026-01-01
+    """
+    from ..report import write_report  # noqa: PLC0415
+    from .loaded_pipeline import loaded_pipeline  # noqa: PLC0415 - as above
+
+    file = write_report(
+        loaded_pipeline(portal),
+        out,
+        types=types,
+        people=not no_people,
+        since=since.date() if since else None,
+        language=language or "",
+    )
+    click.echo(f"{file.resolve()} ({file.stat().st_size / 1e6:.1f} MB)")
 
 
 @cli.command(short_help="A portal on this machine to try things against.")
@@ -254,21 +322,25 @@ def _stepping(bar: Any) -> Callable[[], None]:
 
 
 def _destination_arguments(
-    destination: str, dataset: str | None, portal: str | None, *, sandbox: bool
+    destination: str | None, dataset: str | None, portal: str | None, *, sandbox: bool
 ) -> dict[str, Any]:
     """Where to load: each portal's items by themselves, and the sandbox's invented ones never where a portal's are."""
-    if not sandbox:
-        from ..source import pipeline_name  # noqa: PLC0415
+    from ..source import configured_pipeline, pipeline_name  # noqa: PLC0415 - as above
 
+    if not sandbox:
         name = pipeline_name(portal)
-        return {"pipeline_name": name, "destination": destination, "dataset": dataset or name}
+        configured = configured_pipeline(name)
+        return {
+            "pipeline_name": name,
+            "destination": destination or configured.destination or "duckdb",
+            "dataset": dataset or configured.dataset or name,
+        }
     from dlt.destinations import duckdb  # noqa: PLC0415 - as above
 
-    own_file = destination == "duckdb"
+    own_file = destination in (None, "duckdb")
     return {
         "pipeline_name": "bitrix24_sandbox",
-        # the whole path: dlt would go on with the file of the folder in which this was first tried
-        "destination": duckdb(str(Path("bitrix24_sandbox.duckdb").absolute())) if own_file else destination,
+        "destination": duckdb("bitrix24_sandbox.duckdb") if own_file else destination,
         "dataset": dataset or ("bitrix24" if own_file else "bitrix24_sandbox"),
     }
 

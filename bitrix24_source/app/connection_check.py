@@ -1,14 +1,15 @@
-"""Checks the connection: portal, user, scopes, rights, clock."""
+"""Checks the connection: portal, user, scopes, rights, clock, and the zones of the user and the server."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from ..errors import Bitrix24Error, DeniedError, ScopeError
-from ..rest import Call, CallResult, Client, Response, call_many
+from ..rest import Call, CallResult, Client, Response, as_int, call_many
 
 # What each scope is used for, and what its absence costs. https://apidocs.bitrix24.com/api-reference/scopes/permissions.html
 SCOPES: Mapping[str, str] = {
@@ -41,6 +42,7 @@ def check_connection(client: Client) -> list[CheckResult]:
     calls = {
         "profile": Call("profile"),
         "scope": Call("scope"),
+        "me": Call("user.current"),
         "clock": Call("server.time"),
         "types": Call("crm.type.list", {"order": {"id": "ASC"}}),
         "owners": Call("crm.enum.ownertype"),
@@ -51,8 +53,9 @@ def check_connection(client: Client) -> list[CheckResult]:
         CheckResult("auth", client.auth.name),
         _user(outcomes["profile"]),
         *_scopes(outcomes["scope"]),
-        _types(outcomes["types"], outcomes["owners"]),
+        _types(outcomes["types"], outcomes["owners"], outcomes["scope"]),
         _clock(outcomes["clock"], client),
+        _zones(client, outcomes["clock"], outcomes["profile"], outcomes["me"]),
     ]
 
 
@@ -84,7 +87,7 @@ def _scopes(outcome: CallResult) -> Iterator[CheckResult]:
             yield CheckResult("missing", f"scope {scope}: {cost}", ok=scope != REQUIRED)
 
 
-def _types(listed: CallResult, owners: CallResult) -> CheckResult:
+def _types(listed: CallResult, owners: CallResult, scopes: CallResult) -> CheckResult:
     if isinstance(listed, Response):
         rows: Any = listed.result.get("types") if isinstance(listed.result, dict) else None
         count = listed.total if listed.total is not None else len(rows or ())
@@ -98,7 +101,9 @@ def _types(listed: CallResult, owners: CallResult) -> CheckResult:
             f"{count} exist; without administrative rights in CRM each is asked for by itself, and what may not be read is "
             "listed in load_issues",
         )
-    missing_scope = isinstance(listed, ScopeError)
+    # Newer portals answer ERROR_METHOD_NOT_FOUND where the scope is missing.
+    present = scopes.result if isinstance(scopes, Response) and isinstance(scopes.result, list) else [REQUIRED]
+    missing_scope = isinstance(listed, ScopeError) or REQUIRED not in present
     hint = "add the scope crm to the webhook or application in Bitrix24" if missing_scope else listed.hint
     return CheckResult("SPA types", f"cannot be listed: {listed.what} - {hint}", ok=False)
 
@@ -116,3 +121,73 @@ def _clock(outcome: CallResult, client: Client) -> CheckResult:
         else f"{abs(drift):.0f} s {'ahead of' if drift > 0 else 'behind'} this machine's"
     )
     return CheckResult("clock", f"{outcome.result}, {relation}")
+
+
+_ADVICE = "best is a webhook or application of a user whose zone is the server's"
+
+
+def _zones(client: Client, clock: CallResult, *people: CallResult) -> CheckResult:
+    """Compares the zone of the user behind the credential with the server's, for what the portal makes of the difference.
+
+    A filter on a time of change is moved by it, and where the two do not change their clocks together, times of the other half
+    of the year are told an hour off.
+    """
+    now = _parse_time(clock.result) if isinstance(clock, Response) else None
+    offset = now.utcoffset() if now else None
+    if now is None or offset is None:
+        return CheckResult("zones", "unknown: the portal does not tell its time with a zone")
+    rows = [row.result for row in people if isinstance(row, Response) and isinstance(row.result, dict)]
+    name, shift = _user_zone(rows, now, offset)
+    if name == "" and shift is None:
+        shift = _told_shift(client, rows)
+    server = f"the server's ({now:UTC%z})"
+    if shift is None:
+        return CheckResult("zones", f"the user's is not known here; if it is not {server}, {_ADVICE}")
+    if not shift:
+        return CheckResult("zones", f"the user's is {server} now")
+    relation = f"{_hours(abs(shift))} {'ahead of' if shift > timedelta() else 'behind'} {server}"
+    return CheckResult(
+        "zones",
+        f"the user's{f', {name},' if name else ''} is {relation}: filters by time are moved by that, which a load measures and "
+        f"allows for; where the two do not change clocks together, times of the other half of the year are an hour off: {_ADVICE}",
+    )
+
+
+def _parse_time(value: Any) -> datetime | None:
+    try:
+        return datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+
+
+def _user_zone(rows: list[dict[str, Any]], now: datetime, offset: timedelta) -> tuple[str, timedelta | None]:
+    """The name of the user's zone, and how far it is ahead of the server's; ("", None) where it is not said.
+
+    https://apidocs.bitrix24.com/api-reference/common/users/profile.html
+    """
+    for row in rows:
+        name = str(row.get("TIME_ZONE") or "")
+        try:
+            own = now.astimezone(ZoneInfo(name)).utcoffset() if name else None
+        except (OSError, ValueError):  # no zone of this machine's
+            own = None
+        if own is not None:
+            return name, own - offset
+    seconds = [number for row in rows if (number := as_int(row.get("TIME_ZONE_OFFSET"))) is not None]
+    return "", timedelta(seconds=seconds[0]) if seconds else None
+
+
+def _told_shift(client: Client, rows: list[dict[str, Any]]) -> timedelta | None:
+    """TIME_ZONE_OFFSET of user.get, seconds, which user.current may leave out: a zone that the browser chose has no name."""
+    ids = [row["ID"] for row in rows if row.get("ID")]
+    if not ids:
+        return None
+    (outcome,) = call_many(client, [Call("user.get", {"filter": {"ID": ids[0]}, "ADMIN_MODE": True})])
+    found = outcome.result if isinstance(outcome, Response) and isinstance(outcome.result, list) else []
+    seconds = as_int(found[0].get("TIME_ZONE_OFFSET")) if found and isinstance(found[0], dict) else None
+    return None if seconds is None else timedelta(seconds=seconds)
+
+
+def _hours(shift: timedelta) -> str:
+    hours, minutes = divmod(int(shift.total_seconds()) // 60, 60)
+    return f"{hours}:{minutes:02d} h" if minutes else f"{hours} h"

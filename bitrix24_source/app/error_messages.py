@@ -5,15 +5,17 @@ dlt wraps what went wrong several times; the innermost message says it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from dlt.common.configuration.exceptions import ConfigFieldMissingException, ConfigurationException
+from dlt.common.configuration.exceptions import ConfigFieldMissingException, ConfigurationException, LookupTraces
 from dlt.common.destination.exceptions import DestinationException, UnknownDestinationModule
 from dlt.common.exceptions import MissingDependencyException
 from dlt.destinations.exceptions import DatabaseException, DestinationConnectionError
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from ..errors import Bitrix24Error, ConfigError, causes, root_message
+from ..source import files_and_variable
 
 _FULL = ("No space left on device", "not enough space on the disk", "Disk quota exceeded", "File too large")
 """as operating systems, databases and Arrow say it, each in its own words around it"""
@@ -21,6 +23,9 @@ _LOCKED = ("Could not set lock on file", "because it is being used by another pr
 """DuckDB's words for a file that another program has open"""
 _CUT_OFF = "Could not read enough bytes from file"
 """DuckDB's words for a file that is shorter than it should be"""
+
+_INSUFFICIENT_PRIVILEGE = "42501"
+"""PostgreSQL's code for a right that the role does not have"""
 
 
 def to_user_error(error: BaseException, destination: str) -> Bitrix24Error:
@@ -62,12 +67,22 @@ def to_user_error(error: BaseException, destination: str) -> Bitrix24Error:
     if any(isinstance(cause, (ImportError, MissingDependencyException, ConfigurationException)) for cause in chain):
         return _missing_setup(chain, text, destination)
     if any(isinstance(cause, (DatabaseException, DestinationException)) for cause in chain):
-        return ConfigError(
-            f"the destination refused the load ({text})",
-            f"destination {destination}",
-            "mend it and run again, or load everything anew with bitrix24 load --full-refresh",
-        )
+        return _refused(chain, text, destination)
     return Bitrix24Error(f"the load failed ({text})", where, "run again; if it stays, report it")
+
+
+def _refused(chain: Sequence[BaseException], text: str, destination: str) -> ConfigError:
+    if any(getattr(cause, "pgcode", None) == _INSUFFICIENT_PRIVILEGE for cause in chain):
+        return ConfigError(
+            f"the database role lacks a right ({text})",
+            f"destination {destination}",
+            "grant it CREATE on the database, or give it the schemas <dataset> and <dataset>_staging to own, then run again",
+        )
+    return ConfigError(
+        f"the destination refused the load ({text})",
+        f"destination {destination}",
+        "mend it and run again, or load everything anew with bitrix24 load --full-refresh",
+    )
 
 
 def _missing_setup(chain: Sequence[BaseException], text: str, destination: str) -> ConfigError:
@@ -77,13 +92,33 @@ def _missing_setup(chain: Sequence[BaseException], text: str, destination: str) 
             f"destination {destination}",
             f'pip install "dlt[{destination}]"',
         )
-    missing = [key for cause in chain if isinstance(cause, ConfigFieldMissingException) for key in cause.traces]
+    missing = [
+        key for cause in chain if isinstance(cause, ConfigFieldMissingException) for key in _missing_keys(cause.traces)
+    ]
+    section = f"destination.{destination}.credentials"
+    if missing:
+        keys = ", ".join(dict.fromkeys(missing))
+        return ConfigError(
+            f"the configuration is not complete ({keys} missing)",
+            f"destination {destination}",
+            f"set {keys} below [{section}], or in the address DESTINATION__{destination.upper()}__CREDENTIALS; looked in "
+            f"{files_and_variable(f'{section}.{missing[0]}')}",
+        )
     return ConfigError(
-        f"the configuration is not complete ({', '.join(dict.fromkeys(missing)) + ' missing' if missing else text})",
+        f"the configuration is not complete ({text})",
         f"destination {destination}",
-        f"add [destination.{destination}.credentials] to .dlt/secrets.toml, or set "
-        f"DESTINATION__{destination.upper()}__CREDENTIALS",
+        f"add [{section}] to .dlt/secrets.toml, or set DESTINATION__{destination.upper()}__CREDENTIALS",
     )
+
+
+def _missing_keys(traces: Mapping[str, Any]) -> Iterator[str]:
+    """The innermost keys: where credentials are not complete, dlt says that "credentials" is missing, and below it what of it."""
+    for key, found in traces.items():
+        nested = [one.traces for one in found if isinstance(one, LookupTraces)]
+        if nested:
+            yield from (name for inner in nested for name in _missing_keys(inner))
+        else:
+            yield key
 
 
 def was_interrupted(error: BaseException) -> bool:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import logging
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import dlt
 from dlt.common.configuration.exceptions import ConfigurationException
@@ -17,10 +19,15 @@ from dlt.common.exceptions import DltException
 from dlt.destinations.exceptions import DestinationConnectionError
 from dlt.pipeline.exceptions import PipelineStepFailed
 
+from ..database_locks import LOCK_SECONDS, is_lock_timeout
 from ..errors import causes, root_message
+from ..source import data_location
 from .error_messages import was_interrupted
 
 log = logging.getLogger("bitrix24_source")
+
+LOCK_RETRIES = 3
+"""how often a package is tried again whose tables somebody reads in a transaction"""
 
 
 def open_pipeline(make: Callable[[], dlt.Pipeline], folder: Path) -> dlt.Pipeline:
@@ -47,13 +54,61 @@ def load_pending_packages(pipeline: dlt.Pipeline) -> dlt.Pipeline:
     if not pipeline.has_pending_data:
         return pipeline
     try:
-        pipeline.run()
+        load_past_locks(pipeline, pipeline.run)
     except PipelineStepFailed as error:
-        passing = any(isinstance(cause, DestinationConnectionError) for cause in causes(error))
+        chain = list(causes(error))
+        passing = is_lock_timeout(chain) or any(isinstance(cause, DestinationConnectionError) for cause in chain)
         if passing or was_interrupted(error):
             raise
         _say_dropped("A package of an earlier run could not be loaded", error)
         return pipeline.drop()
+    return pipeline
+
+
+def load_past_locks(pipeline: dlt.Pipeline, run: Callable[[], Any], sleep: Callable[[float], None] = time.sleep) -> Any:
+    """Runs, and loads the package again where a table could not be locked: those who read it get time to finish.
+
+    Args:
+        pipeline: whose package stays pending where it cannot be loaded.
+        run: extracts and loads; returns dlt's `LoadInfo`.
+        sleep: waits so many seconds.
+
+    Raises:
+        PipelineStepFailed: another error, or the lock is still not to be had; the next run loads the package.
+    """
+    for _ in range(LOCK_RETRIES):
+        try:
+            return run()
+        except PipelineStepFailed as error:
+            if not is_lock_timeout(causes(error)) or not pipeline.has_pending_data:
+                raise
+            log.warning("A table is locked by somebody who reads it; the load is tried again")
+        sleep(LOCK_SECONDS)
+        run = pipeline.load
+    return run()
+
+
+_LOCATION = "bitrix24_location"
+"""key in the part of dlt's state that stays on this machine: what the working folder was last used with"""
+
+
+def forget_other_destination(pipeline: dlt.Pipeline) -> dlt.Pipeline:
+    """Gives the working folder up where it was last used with another destination, file, host or dataset.
+
+    Cursors and packages that belong there would be taken for those of this one; dlt compares versions of the state only. The
+    state is then read from this destination, as in a new container.
+    """
+    if pipeline.dev_mode:  # each run has a dataset and a state of its own
+        return pipeline
+    location = "|".join((pipeline.destination.destination_name, data_location(pipeline), pipeline.dataset_name))
+    try:
+        known = pipeline.get_local_state_val(_LOCATION)
+    except KeyError:
+        known = location if pipeline.first_run else ""
+    if known != location:
+        log.info("The working folder was last used with another destination, and is emptied")
+        pipeline = pipeline.drop()
+    pipeline.set_local_state_val(_LOCATION, location)
     return pipeline
 
 

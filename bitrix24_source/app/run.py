@@ -5,39 +5,61 @@ The destination is tried before the portal is asked for anything: a locked datab
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
 import dlt
-from dlt.common.configuration.container import Container
-from dlt.common.configuration.providers import CustomLoaderDocProvider
-from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 from dlt.common.exceptions import DltException
 
 from ..catalog import ISSUES, IssueLog, issue_dicts
-from ..errors import Bitrix24Error
-from ..source import check_destination, column_hints
+from ..database_locks import blocking_sessions, is_lock_timeout
+from ..errors import Bitrix24Error, UnavailableError, causes, root_message
+from ..source import (
+    check_destination,
+    column_hints,
+    data_location,
+    fallback_configuration,
+    local_destination,
+    share_tables,
+)
 from ..sync import REJECTED_TABLE, RunSession
 from ..views import create_views, drop_views, tables_with_views
 from .error_messages import to_user_error, was_interrupted
 from .pipeline_lock import WAIT_SECONDS, pipeline_lock
-from .recovery import load_pending_packages, open_pipeline
+from .recovery import forget_other_destination, load_past_locks, load_pending_packages, open_pipeline
+from .summary import Counts, LoadSummary, WrittenRows, count_rows, summarize
+
+log = logging.getLogger("bitrix24_source")
+
+DEFAULTS: Mapping[str, Any] = {
+    # DuckDB shares work between threads by 122,880 rows, which a slice does not have: its other threads only spin meanwhile, and
+    # took as much of the processor as the one that works.
+    "destination": {"duckdb": {"credentials": {"global_config": {"threads": 1}}}},
+    # Merged rows need not be kept a second time, neither in the destination nor in the working folder.
+    "load": {"truncate_staging_dataset": True, "delete_completed_jobs": True},
+    # Files that only pass through: to compress them takes half as long again as a whole load into PostgreSQL.
+    "normalize": {"data_writer": {"disable_compression": True}},
+}
+"""dlt's settings for a run, where nobody configured anything else"""
 
 
 @dataclass(frozen=True)
-class LoadSummary:
-    """How a run ended: rows written by table (child tables left out), and how many things were left out."""
+class LoadTarget:
+    """Where a run loads to.
 
-    rows: Mapping[str, int] = field(default_factory=dict)
-    dataset: str = ""
+    Attributes:
+        destination: dlt's name of the destination.
+        location: file, or host and database; empty where the destination does not say.
+        dataset: dataset or schema.
+    """
 
-    @property
-    def issues(self) -> int:
-        return self.rows.get(ISSUES.name, 0)
+    destination: str
+    location: str
+    dataset: str
 
 
 def run_load(
@@ -53,6 +75,7 @@ def run_load(
     slices: RunSession | None = None,
     views: bool = True,
     wait_seconds: float = WAIT_SECONDS,
+    on_start: Callable[[LoadTarget], None] = lambda _target: None,
 ) -> LoadSummary:
     """Loads a `bitrix24()` source and says what came of it.
 
@@ -69,20 +92,19 @@ def run_load(
         views: create the labelled views, or bring them up to date, at the end; else they are left as they are, and those
             that a full refresh has to drop come back.
         wait_seconds: for another run of the same pipeline to end.
+        on_start: told where the run loads to, before anything is asked of the destination or the portal.
 
     Raises:
         Bitrix24Error: nothing usable; one sentence that says what to do.
         KeyboardInterrupt: somebody stopped it. What was committed stays, and the next run goes on from there.
     """
     elsewhere: Any = {"pipelines_dir": pipelines_dir} if pipelines_dir else {}
-
     refresh: Any = "drop_resources" if full_refresh else None
-    chosen = _destination(destination, pipeline_name, dataset)
 
     def make() -> dlt.Pipeline:
         pipeline: dlt.Pipeline = dlt.pipeline(
             pipeline_name,
-            destination=chosen,
+            destination=local_destination(destination, pipeline_name, f"{pipeline_name}_data.duckdb"),
             dataset_name=dataset,
             progress=progress,
             **elsewhere,
@@ -91,31 +113,73 @@ def run_load(
 
     failure: BaseException
     try:
-        with pipeline_lock(pipeline_name, pipelines_dir, wait_seconds) as folder, _defaults_for_duckdb() as defaults:
+        with pipeline_lock(pipeline_name, pipelines_dir, wait_seconds) as folder, fallback_configuration(DEFAULTS):
             pipeline = open_pipeline(make, folder)
+            on_start(LoadTarget(_name_of(pipeline.destination), data_location(pipeline), pipeline.dataset_name))
             check_destination(pipeline)
+            pipeline = forget_other_destination(pipeline)
+            before = _counted(pipeline, source.name)
             pipeline = load_pending_packages(pipeline)
-            chosen_source = source.with_resources(*resources) if resources else source
+            watch = WrittenRows()
+            load_ids: list[str] = []
             with _views_dropped(pipeline, source.name) if full_refresh else nullcontext(set[str]()) as dropped:
                 if full_refresh:
-                    _detach_shared_tables(pipeline, source.name)
-                pipeline.run(chosen_source, refresh=refresh)
-                rows = _row_counts(pipeline)
+                    # These tables hold rows of other resources, too, and of earlier runs. What they hold of the tables
+                    # that are dropped is taken out by the load itself.
+                    share_tables(pipeline, source.name, (REJECTED_TABLE, ISSUES.name))
+                load_ids += _run(pipeline, watch.watched(source, resources), refresh=refresh)
                 while slices and slices.unfinished:
-                    if _name_of(pipeline.destination) == "duckdb":
-                        defaults["load"] = {"workers": 1}  # each table gives its memory back before the next one
-                    pipeline.run(source.with_resources(*slices.resources))
-                    rows.update(_row_counts(pipeline))
+                    load_ids += _run(pipeline, watch.watched(source, slices.resources), is_slice=True)
             if views or dropped:
                 problems = create_views(pipeline, source.name, None if views else dropped)
-                rows.update(_append_issues(pipeline, source, problems))  # += would drop zeros
-            return LoadSummary(rows, dataset)
+                load_ids += _append_issues(pipeline, source, problems, watch)
+            tables = summarize(watch, before, _counted(pipeline, source.name))
+            return LoadSummary(watch.rows, pipeline.dataset_name, tables, tuple(load_ids))
     except Bitrix24Error:
         raise
     except (DltException, OSError) as error:
         interrupted = was_interrupted(error)
         failure = KeyboardInterrupt() if interrupted else to_user_error(error, _name_of(destination))
+        if is_lock_timeout(causes(error)):
+            failure = _locked(pipeline)
     raise failure
+
+
+def _locked(pipeline: dlt.Pipeline) -> Bitrix24Error:
+    """Says who is in the way of a load into PostgreSQL; what was extracted waits in the working folder."""
+    with pipeline.sql_client() as client:
+        sessions = blocking_sessions(client.execute_sql, client.fully_qualified_dataset_name(quote=False))
+    return UnavailableError(
+        "the load waits for a lock on its tables that somebody's transaction holds",
+        f"destination {_name_of(pipeline.destination)}, {sessions}",
+        "end that transaction, then run again: nothing is lost, the next run goes on with what was read",
+    )
+
+
+def _run(pipeline: dlt.Pipeline, data: Any, *, refresh: Any = None, is_slice: bool = False) -> list[str]:
+    """Extracts, normalizes and loads one package; returns the ids of what was committed."""
+    if is_slice:
+        pipeline.refresh = None  # one that is configured is for the whole run: the first slice has done it
+    # In a long load DuckDB takes one table after the other: each gives its memory back before the next one.
+    with _one_table_at_a_time() if is_slice and _name_of(pipeline.destination) == "duckdb" else nullcontext():
+        info = load_past_locks(pipeline, lambda: pipeline.run(data, refresh=refresh))
+    return list(info.loads_ids) if info else []
+
+
+def _one_table_at_a_time() -> AbstractContextManager[None]:
+    """Where tables are loaded side by side, what one took is given back only when all are done: a third more memory."""
+    return fallback_configuration({"load": {"workers": 1}})
+
+
+def _counted(pipeline: dlt.Pipeline, schema: str) -> Counts | None:
+    """Rows by table. Who loads may write, and need not be allowed to read: then there are no counts."""
+    try:
+        if schema not in pipeline.schema_names:
+            pipeline.sync_destination()
+        return count_rows(pipeline, schema)
+    except (DltException, NotImplementedError) as error:
+        log.warning("The tables' rows cannot be counted: %s", root_message(list(causes(error))))
+        return None
 
 
 @contextmanager
@@ -123,9 +187,15 @@ def _views_dropped(pipeline: dlt.Pipeline, schema: str) -> Iterator[set[str]]:
     """Views go first, PostgreSQL drops no table that one stands on; they are back at once where the load fails.
 
     Yields the tables whose views there were.
+
+    Raises:
+        UnavailableError: a reader holds one of them, so that nothing can be dropped; they are as they were.
     """
     tables = tables_with_views(pipeline, schema)
-    drop_views(pipeline, schema)
+    locked = next((one for one in drop_views(pipeline, schema) if isinstance(one, UnavailableError)), None)
+    if locked:
+        create_views(pipeline, schema, tables)
+        raise locked
     try:
         yield tables
     except BaseException:
@@ -133,33 +203,25 @@ def _views_dropped(pipeline: dlt.Pipeline, schema: str) -> Iterator[set[str]]:
         raise
 
 
-def _detach_shared_tables(pipeline: dlt.Pipeline, schema: str) -> None:
-    """A refresh drops what belongs to its resources; these tables hold rows of others, too, and of earlier runs.
-
-    What they hold of the tables that are dropped is taken out by the load itself.
-    """
-    tables = pipeline.schemas[schema].tables if schema in pipeline.schema_names else {}
-    for name in (REJECTED_TABLE, ISSUES.name):
-        if name in tables:
-            tables[name]["resource"] = "shared"  # until the next resource that writes into it
-
-
-def _append_issues(pipeline: dlt.Pipeline, source: Any, problems: Sequence[Bitrix24Error]) -> Counter[str]:
+def _append_issues(
+    pipeline: dlt.Pipeline, source: Any, problems: Sequence[Bitrix24Error], watch: WrittenRows
+) -> list[str]:
     """Problems with views as rows of `load_issues`: the load that they came after is in the destination."""
     if not problems:
-        return Counter()
+        return []
     issues = IssueLog(lambda: datetime.now(timezone.utc))
     for problem in problems:
         issues.record("views", problem, problem.what, hint=problem.hint)
     rows = [{**row, "load_id": _load_id(pipeline)} for row in issue_dicts(issues.issues)]
-    pipeline.run(
+    info = pipeline.run(
         rows,
         table_name=ISSUES.name,
         columns=column_hints(ISSUES.columns),
         write_disposition="append",
         schema=source.schema,
     )
-    return Counter({ISSUES.name: len(rows)})
+    watch.written[ISSUES.name] += len(rows)
+    return list(info.loads_ids)
 
 
 def _load_id(pipeline: dlt.Pipeline) -> str:
@@ -169,36 +231,3 @@ def _load_id(pipeline: dlt.Pipeline) -> str:
 
 def _name_of(destination: Any) -> str:
     return str(getattr(destination, "destination_name", destination))
-
-
-def _destination(name: Any, pipeline_name: str, dataset: str) -> Any:
-    """The destination; a DuckDB file that nobody named gets another name than the dataset, or DuckDB mixes them up."""
-    named = any(dlt.secrets.get(f"{section}.credentials") for section in ("destination.duckdb", "destination"))
-    if name != "duckdb" or named or pipeline_name != dataset:
-        return name
-    return dlt.destinations.duckdb(f"{pipeline_name}_data.duckdb")
-
-
-@contextmanager
-def _defaults_for_duckdb() -> Iterator[dict[str, Any]]:
-    """What counts where the configuration says nothing else; yields it, to be added to for the slices of a long load.
-
-    DuckDB shares work between threads by 122,880 rows, which a slice does not have: its other threads only spin meanwhile, and
-    took as much of the processor as the one that works. Where tables are loaded side by side, what one took is given back
-    only when all are done: a third more memory.
-    """
-    defaults: dict[str, Any] = {"destination": {"duckdb": {"credentials": {"global_config": {"threads": 1}}}}}
-    providers = Container()[PluggableRunContext].providers.providers
-    ours = CustomLoaderDocProvider("defaults of bitrix24", lambda: defaults)
-    providers.append(ours)  # asked last
-    try:
-        yield defaults
-    finally:
-        providers.remove(ours)
-
-
-def _row_counts(pipeline: dlt.Pipeline) -> Counter[str]:
-    info = pipeline.last_trace.last_normalize_info if pipeline.last_trace else None
-    counts = info.row_counts if info else {}
-    shown = (table for table in counts if "__" not in table and not table.startswith("_dlt"))
-    return Counter({table: counts[table] for table in shown})

@@ -61,15 +61,6 @@ def items_table(entity_type_id: int) -> str:
     return built_in.table if built_in else f"spa_items_{entity_type_id}"
 
 
-def directory_of(entity_type_id: int, category_id: int) -> str:
-    """The code of the directory that holds the stages of one category.
-
-    https://apidocs.bitrix24.com/tutorials/crm/how-to-get-lists/how-to-get-stages-with-semantics.html
-    """
-    built_in = CRM_OBJECTS_BY_ID.get(entity_type_id)
-    return built_in.directory_of(category_id) if built_in else f"DYNAMIC_{entity_type_id}_STAGE_{category_id}"
-
-
 _SPA_DIRECTORY = re.compile(r"DYNAMIC_(\d+)_STAGE_(\d+)")
 
 

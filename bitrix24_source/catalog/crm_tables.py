@@ -69,6 +69,18 @@ def _departments(catalog: Catalog) -> Rows:
             }
 
 
+def _portal(catalog: Catalog) -> Rows:
+    if facts := catalog.portal:
+        yield {
+            "host": facts.host,
+            "zone": facts.zone,
+            "utc_offset_minutes": facts.utc_offset_minutes,
+            "base_currency": next((row["currency"] for row in _currencies(catalog) if row["is_base"]), None),
+            "languages": ", ".join(facts.languages) or None,
+            "loaded_at": facts.loaded_at,
+        }
+
+
 _USER_TEXTS = ("NAME", "LAST_NAME", "SECOND_NAME", "EMAIL", "WORK_POSITION", "USER_TYPE", "TIME_ZONE")
 _PERSONAL_TEXTS = (
     "PERSONAL_GENDER", "PERSONAL_PHONE", "PERSONAL_MOBILE", "PERSONAL_CITY", "PERSONAL_STATE", "PERSONAL_COUNTRY",
@@ -146,7 +158,7 @@ _TABLES = (
         "crm_fields",
         ("entity_type_id", "upper_name"),
         FIELD_COLUMNS,
-        lambda catalog: field_rows(catalog.objects),
+        lambda catalog: field_rows(catalog, catalog.objects),
     ),
     CatalogTable(
         "crm_field_options",
@@ -173,6 +185,15 @@ _TABLES = (
             sort="bigint", date_update="timestamp",
         ),
         _currencies,
+    ),
+    CatalogTable(
+        "portal",
+        ("host",),
+        columns(
+            host="text", zone="text", utc_offset_minutes="bigint", base_currency="text", languages="text",
+            loaded_at="timestamp",
+        ),
+        _portal,
     ),
     CatalogTable(
         "departments",

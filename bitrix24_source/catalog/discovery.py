@@ -10,15 +10,17 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ..errors import DeniedError, ScopeError
+from ..errors import AccessError, DeniedError, ScopeError
 from ..rest import Call, CallGenerator, Client, ListResult, OffsetList, Response, gather, read_all
 from .crm_objects import CRM_OBJECTS, LEADS
-from .entity_details import read_entity, read_options, read_statuses
+from .entity_details import SPA_ENTITY_TABLES, STATUSES, read_entity, read_options, stages_by_type
 from .issues import IssueLog
 from .model import Catalog, EntityType
+from .portal_facts import PortalAnswers, portal_facts, read_portal
+from .unread import UnreadParts
 
 log = logging.getLogger("bitrix24_source")
 
@@ -30,7 +32,9 @@ SPA_TABLE_NAMES = frozenset(
     }
 )  # fmt: skip
 OBJECT_TABLES = frozenset({"crm_fields", "crm_field_options", "categories", "stages"})
-DICTIONARIES = frozenset({"statuses", "currencies", "users", "departments"})
+DICTIONARIES = frozenset({"statuses", "currencies", "users", "departments", "portal"})
+_OPTION_TABLES = frozenset({"spa_field_options", "crm_field_options"})
+_STATUS_TABLES = frozenset({"spa_stages", "stages", "statuses"})
 SHORT_CODES = "short_codes"
 """no table: how product rows name the types of their owners"""
 LEADS_MODE = "mode"
@@ -47,40 +51,49 @@ def read_catalog(client: Client, wanted: Iterable[str] = SPA_TABLE_NAMES) -> Cat
         Bitrix24Error: credential, network or a limit ended the reading.
     """
     parts = frozenset(wanted)
-    issues = IssueLog(client.clock.now)
-    exists = _Inventory(*gather(client, _first_readers(parts)))
-    types = [*_types(exists, issues), *_objects(exists, parts)]
-    _note_missing_parts(exists, issues)
+    issues, unread = IssueLog(client.clock.now), UnreadParts()
+    inventory = _Inventory(*gather(client, _first_readers(parts)))
+    entities = [*_types(inventory, issues, unread), *_objects(inventory, parts)]
+    _note_missing_parts(inventory, parts, issues, unread)
     unreadable: dict[int, str] = {}
-    directories = exists.directories.rows
-    readers: list[CallGenerator[Any]] = [read_entity(one, parts, directories, unreadable, issues) for one in types]
-    readers.append(read_options(exists.user_fields.rows, _field_owners(parts), issues))
-    readers.append(read_statuses(directories if "statuses" in parts else (), types, parts, issues))
-    *described, options, statuses = gather(client, readers)
-    known = [one for one in described if one is not None]
+    readers: list[CallGenerator[Any]] = [
+        read_entity(entity, parts, inventory.directories, unreadable, issues, unread) for entity in entities
+    ]
+    readers.append(read_options(inventory.user_fields.rows, _field_owners(parts), issues, unread))
+    *described, options = gather(client, readers)
+    stages = stages_by_type(inventory.statuses.rows)
+    readable = [
+        replace(entity, stages=stages.get(entity.entity_type_id, ())) for entity in described if entity is not None
+    ]
     return Catalog(
-        types=tuple(one for one in known if not one.is_built_in),
-        objects=tuple(one for one in known if one.is_built_in),
+        types=tuple(entity for entity in readable if not entity.is_built_in),
+        objects=tuple(entity for entity in readable if entity.is_built_in),
         unreadable=unreadable,
-        solutions=exists.solutions.rows,
-        templates=exists.templates.rows,
+        solutions=inventory.solutions.rows,
+        templates=inventory.templates.rows,
         options=options,
-        statuses=[row for one in known for row in one.stages] + statuses,
-        users=exists.users.rows,
-        departments=exists.departments.rows,
-        currencies=exists.currencies.rows,
-        has_leads=exists.has_leads,
+        statuses=inventory.statuses.rows,
+        users=inventory.users.rows,
+        departments=inventory.departments.rows,
+        currencies=inventory.currencies.rows,
+        has_leads=inventory.has_leads,
+        unread=frozenset(unread.tables),
+        unread_types=unread.types,
+        portal=portal_facts(
+            client.portal, client.clock.now(), inventory.portal, inventory.types.rows, inventory.currencies.rows
+        ),
         issues=tuple(issues.issues),
     )
 
 
 @dataclass(frozen=True)
 class _Inventory:
-    """What the first conversation brought."""
+    """What the first conversation brought, in the order of `_first_readers`."""
 
     scopes: frozenset[str] | None
     types: ListResult
     directories: ListResult
+    statuses: ListResult
     solutions: ListResult
     templates: ListResult
     user_fields: ListResult
@@ -89,6 +102,7 @@ class _Inventory:
     departments: ListResult
     currencies: ListResult
     has_leads: bool
+    portal: PortalAnswers | None
 
 
 _TYPES = OffsetList("crm.type.list", "types", lambda row: row.get("id"), {"order": {"id": "ASC"}})
@@ -117,10 +131,10 @@ _TEMPLATES = OffsetList(
 _USER_FIELDS = OffsetList(
     "userfieldconfig.list", "fields", lambda row: row.get("id"), {"moduleId": "crm", "order": {"id": "ASC"}}
 )
-_USERS = OffsetList("user.get", "", lambda row: row.get("ID"), {"sort": "ID", "order": "ASC"})
-_DEPARTMENTS = OffsetList(
-    "department.get", "", lambda row: row.get("ID"), {"sort": "ID", "order": "ASC"}, start_name="START"
-)
+# Without ADMIN_MODE people of no department are left out; who is no administrator of the portal is refused nothing by it.
+_USERS = OffsetList("user.get", "", lambda row: row.get("ID"), {"sort": "ID", "order": "ASC", "ADMIN_MODE": True})
+# The page calls the offset START; the portal heeds `start` alone, and answers the first page again to anything else.
+_DEPARTMENTS = OffsetList("department.get", "", lambda row: row.get("ID"), {"sort": "ID", "order": "ASC"})
 # The vendor's example has a currency twice, once as the base of all rates: both come, `currencies` keeps that one.
 _CURRENCIES = OffsetList(
     "crm.currency.list", "", lambda row: (row.get("CURRENCY"), row.get("BASE")), {"order": {"sort": "asc"}}
@@ -134,15 +148,17 @@ def _first_readers(parts: frozenset[str]) -> list[CallGenerator[Any]]:
     return [
         _scopes(),
         _listed_types(),
-        needed(_DIRECTORIES, "spa_stages", "spa_categories", "stages", "categories", "statuses"),
+        needed(_DIRECTORIES, "spa_categories", "categories"),
+        needed(STATUSES, *_STATUS_TABLES),
         needed(_SOLUTIONS, "automated_solutions", "automated_solution_types"),
         needed(_TEMPLATES, "spa_automations"),
         needed(_USER_FIELDS, "spa_field_options", "crm_field_options"),
         needed(_OWNER_TYPES, SHORT_CODES),
         needed(_USERS, "users"),
         needed(_DEPARTMENTS, "departments"),
-        needed(_CURRENCIES, "currencies"),
+        needed(_CURRENCIES, "currencies", "portal"),
         _leads_exist(parts),
+        read_portal(wanted="portal" in parts),
     ]
 
 
@@ -179,7 +195,7 @@ def _listed_types() -> CallGenerator[ListResult]:
     return ListResult([{"entityTypeId": row.get("ID"), "title": row.get("NAME")} for row in spas])
 
 
-def _types(exists: _Inventory, issues: IssueLog) -> list[EntityType]:
+def _types(exists: _Inventory, issues: IssueLog, unread: UnreadParts) -> list[EntityType]:
     error = exists.types.error
     if error is not None:
         if isinstance(error, ScopeError) or (exists.scopes is not None and "crm" not in exists.scopes):
@@ -192,6 +208,7 @@ def _types(exists: _Inventory, issues: IssueLog) -> list[EntityType]:
         if not exists.types.rows:
             raise error
         issues.record("spa_types", error, f"smart processes may be missing: {error.what}")
+        unread.add(SPA_ENTITY_TABLES)
     types = {_int(row.get("entityTypeId")): row for row in exists.types.rows}
     codes = {_int(row.get("ID")): str(row.get("SYMBOL_CODE_SHORT") or "") for row in exists.owner_types.rows}
     return [
@@ -210,19 +227,41 @@ def _objects(exists: _Inventory, parts: frozenset[str]) -> list[EntityType]:
     return [EntityType(one.entity_type_id, {}, short_code=one.short_code) for one in wanted]
 
 
-# Which part needs which scopes (any of them), and what a table's readers miss without it.
-_SCOPE_COSTS: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
-    (
+@dataclass(frozen=True)
+class _Part:
+    """A list of the inventory: which tables it fills, under which scopes (any of them), and what its absence costs."""
+
+    name: str
+    resource: str
+    scopes: tuple[str, ...]
+    cost: str
+    tables: frozenset[str] = frozenset()
+    """whose rows are unknown where the list fails; those that only lack details are not among them"""
+
+
+_PARTS = (
+    _Part(
         "user_fields", "spa_field_options", ("userfieldconfig",),
         "sort, xml_id and is_default of spa_field_options and crm_field_options stay empty",
     ),
-    ("templates", "spa_automations", ("bizproc",), "spa_automations stays empty"),
-    ("solutions", "automated_solutions", ("crm",), "automated_solutions and automated_solution_types stay empty"),
-    ("directories", "statuses", ("crm",), "stages are read from the directories of readable categories only"),
-    ("owner_types", "product_rows", ("crm",), "product rows of smart processes are asked for by computed codes"),
-    ("users", "users", ("user_basic", "user_brief", "user"), "users may be missing, and names of people with them"),
-    ("departments", "departments", ("department",), "departments may be missing"),
-    ("currencies", "currencies", ("crm",), "currencies may be missing, and amounts in the account's currency with them"),
+    _Part("templates", "spa_automations", ("bizproc",), "spa_automations stays empty", frozenset({"spa_automations"})),
+    _Part(
+        "solutions", "automated_solutions", ("crm",),
+        "automated_solutions and automated_solution_types stay empty",
+        frozenset({"automated_solutions", "automated_solution_types"}),
+    ),
+    _Part("directories", "spa_categories", ("crm",), "categories of types without pipelines may be missing"),
+    _Part("statuses", "statuses", ("crm",), "stages and statuses may be missing", _STATUS_TABLES),
+    _Part("owner_types", "product_rows", ("crm",), "product rows of smart processes are asked for by computed codes"),
+    _Part(
+        "users", "users", ("user_basic", "user_brief", "user"), "users may be missing, and names of people with them",
+        frozenset({"users"}),
+    ),
+    _Part("departments", "departments", ("department",), "departments may be missing", frozenset({"departments"})),
+    _Part(
+        "currencies", "currencies", ("crm",),
+        "currencies may be missing, and amounts in the account's currency with them", frozenset({"currencies"}),
+    ),
 )  # fmt: skip
 
 
@@ -233,17 +272,23 @@ def _field_owners(parts: frozenset[str]) -> re.Pattern[str]:
     return re.compile("|".join([*spas, *objects]) or r"(?!)")
 
 
-def _note_missing_parts(exists: _Inventory, issues: IssueLog) -> None:
-    for part, resource, scopes, cost in _SCOPE_COSTS:
-        error = getattr(exists, part).error
+def _note_missing_parts(inventory: _Inventory, wanted: frozenset[str], issues: IssueLog, unread: UnreadParts) -> None:
+    """One issue for each list that failed, at the first of its tables that is wanted."""
+    for part in _PARTS:
+        error = getattr(inventory, part.name).error
         if error is None:
             continue
-        lacking = exists.scopes is not None and not exists.scopes.intersection(scopes)
+        unread.add(part.tables)
+        if part.name == "user_fields" and not isinstance(error, AccessError):
+            unread.add(_OPTION_TABLES)  # a bad moment takes nothing from options that had their details
+        others = sorted(part.tables & wanted)
+        resource = part.resource if part.resource in wanted or not others else others[0]
+        lacking = inventory.scopes is not None and not inventory.scopes.intersection(part.scopes)
         if isinstance(error, ScopeError) or lacking:
-            hint = f"add the scope {scopes[0]} to the webhook or application in Bitrix24"
-            issues.record(resource, error, f"the scope {scopes[0]} is missing: {cost}", hint=hint)
+            hint = f"add the scope {part.scopes[0]} to the webhook or application in Bitrix24"
+            issues.record(resource, error, f"the scope {part.scopes[0]} is missing: {part.cost}", hint=hint)
         else:
-            issues.record(resource, error, f"{error.what}: {cost}")
+            issues.record(resource, error, f"{error.what}: {part.cost}")
 
 
 def _int(value: Any) -> int:

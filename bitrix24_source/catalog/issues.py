@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ..errors import Bitrix24Error
+from ..redaction import safe_line
 
 log = logging.getLogger("bitrix24_source")
 
@@ -36,7 +37,7 @@ class IssueLog:
     ) -> None:
         """Adds an issue and logs it as a warning; `hint` replaces the error's own."""
         code = error.code or type(error).__name__
-        issue = Issue(resource, code, message, hint or error.hint, self._now(), entity_type_id)
+        issue = Issue(resource, code, safe_line(message), hint or error.hint, self._now(), entity_type_id)
         self.issues.append(issue)
         subject = resource if entity_type_id is None else f"{resource}, type {entity_type_id}"
         log.warning("%s: %s - %s", subject, issue.message, issue.hint)

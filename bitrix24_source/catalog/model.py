@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import ConfigError
-from ..schema import Field
+from ..schema import NOTHING_STORED, Field, StoredColumns, is_excluded
 from .crm_objects import CRM_OBJECTS, CRM_OBJECTS_BY_ID, items_table
 from .issues import Issue
+from .portal_facts import PortalFacts
 
 Row = Mapping[str, Any]
 
@@ -63,6 +64,11 @@ class EntityType:
         return self.entity_type_id in CRM_OBJECTS_BY_ID
 
     @property
+    def has_system_columns(self) -> bool:
+        """Its items have the system columns of smart processes: invoices are one by nature."""
+        return not self.is_built_in or self.entity_type_id == CRM_OBJECTS["invoices"].entity_type_id
+
+    @property
     def user_fields(self) -> str:
         """The entityId of its user fields; a smart process has it from `id`, not from its entityTypeId."""
         return CRM_OBJECTS_BY_ID[self.entity_type_id].user_fields if self.is_built_in else f"CRM_{self.id}"
@@ -82,7 +88,11 @@ class Catalog:
         statuses: rows of crm.status.list, of all directories that were read.
         users, departments, currencies: rows of the methods of these names.
         has_leads: False where the portal runs without them.
-        issues: what could not be read.
+        stored: what the destination has, on which the columns of fields depend.
+        portal: what the portal tells of itself; None where nobody asked.
+        unread: tables whose list could not be read to its end in this run: rows that did not come may still exist.
+        unread_types: by table name, the entityTypeIds whose rows could not be read in this run.
+        issues: what could not be read, in words.
     """
 
     types: tuple[EntityType, ...] = ()
@@ -96,7 +106,15 @@ class Catalog:
     departments: Sequence[Row] = ()
     currencies: Sequence[Row] = ()
     has_leads: bool = True
+    stored: StoredColumns = NOTHING_STORED
+    unread: frozenset[str] = frozenset()
+    unread_types: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    portal: PortalFacts | None = None
     issues: tuple[Issue, ...] = ()
+
+    def is_unread(self, table: str, entity_type_id: int | None = None) -> bool:
+        """Whether rows of a table, or those of one type in it, may be missing because a call failed in this run."""
+        return table in self.unread or entity_type_id in self.unread_types.get(table, ())
 
     def with_excluded_fields(self, columns_of: Callable[[str], frozenset[str]]) -> Catalog:
         """The same, with fields marked that nobody wants: their columns, by the table that they would be in."""
@@ -105,7 +123,7 @@ class Catalog:
             unwanted = columns_of(one.items_table)
             if not unwanted or one.fields is None:
                 return one
-            fields = (replace(field, is_excluded=field.upper_name.lower() in unwanted) for field in one.fields)
+            fields = (replace(field, is_excluded=is_excluded(field.upper_name, unwanted)) for field in one.fields)
             return replace(one, fields=tuple(fields))
 
         return replace(self, types=tuple(map(marked, self.types)), objects=tuple(map(marked, self.objects)))
@@ -156,6 +174,13 @@ class Catalog:
         for type_id, title in self.unreadable.items():
             if text.casefold() in (str(type_id), title.strip().casefold()):
                 return self._hidden(text, type_id)
+        objects = (one for one in CRM_OBJECTS.values() if text.casefold() in (one.table, str(one.entity_type_id)))
+        if built_in := next(objects, None):
+            return ConfigError(
+                f"{text!r} is an object of CRM and no smart process",
+                f"the resource {built_in.table}",
+                f"load it with --resource {built_in.table}; it is on by default",
+            )
         return ConfigError(
             f"there is no smart process {text!r}",
             f"the portal shows this credential {_list_types(self.types)}",

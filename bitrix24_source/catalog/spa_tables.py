@@ -26,7 +26,7 @@ _TYPE_FLAGS = (
     "isCategoriesEnabled", "isStagesEnabled", "isBeginCloseDatesEnabled", "isClientEnabled", "isUseInUserfieldEnabled",
     "isLinkWithProductsEnabled", "isMycompanyEnabled", "isDocumentsEnabled", "isSourceEnabled", "isObserversEnabled",
     "isRecyclebinEnabled", "isAutomationEnabled", "isBizProcEnabled", "isSetOpenPermissions", "isPaymentsEnabled",
-    "isCountersEnabled",
+    "isCountersEnabled", "isRecurringEnabled", "isInitialized",
 )  # fmt: skip
 
 
@@ -163,7 +163,7 @@ SPA_TABLES: tuple[CatalogTable, ...] = (
         "spa_fields",
         ("entity_type_id", "upper_name"),
         FIELD_COLUMNS,
-        lambda catalog: field_rows(catalog.types),
+        lambda catalog: field_rows(catalog, catalog.types),
     ),
     CatalogTable(
         "spa_field_options",

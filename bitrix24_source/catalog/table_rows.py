@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..rest import as_bool, as_int, as_json, as_text
-from ..schema import Column, ColumnMapping, ColumnType, Field, map_columns
+from ..schema import Column, ColumnMapping, ColumnType, Field, map_columns, with_system_types
 from .crm_objects import parse_stage_directory
 from .issues import Issue
 from .model import Catalog, EntityType
@@ -46,8 +46,8 @@ OPTION_COLUMNS = columns(
 )  # fmt: skip
 
 
-def field_rows(types: Sequence[EntityType]) -> Rows:
-    for one, field, place in _fields_with_columns(types):
+def field_rows(catalog: Catalog, types: Sequence[EntityType]) -> Rows:
+    for one, field, place in _fields_with_columns(catalog, types):
         loaded_inline = place is not None and place.child_table is None
         yield {
             "entity_type_id": one.entity_type_id,
@@ -72,7 +72,7 @@ def field_rows(types: Sequence[EntityType]) -> Rows:
 
 
 def option_rows(catalog: Catalog, types: Sequence[EntityType]) -> Rows:
-    for one, field, _ in _fields_with_columns(types):
+    for one, field, _ in _fields_with_columns(catalog, types):
         details = catalog.options.get((one.user_fields, field.upper_name), {})
         for position, option in enumerate({option.id: option for option in field.options}.values()):
             known = details.get(option.id, {})
@@ -90,11 +90,14 @@ def option_rows(catalog: Catalog, types: Sequence[EntityType]) -> Rows:
             }
 
 
-def _fields_with_columns(types: Sequence[EntityType]) -> Iterator[tuple[EntityType, Field, ColumnMapping | None]]:
+def _fields_with_columns(
+    catalog: Catalog, types: Sequence[EntityType]
+) -> Iterator[tuple[EntityType, Field, ColumnMapping | None]]:
     """Every field with its place, in the portal's order; one for each name that a table could hold."""
     for one in types:
         fields = list({field.upper_name: field for field in one.fields or ()}.values())
-        places = map_columns(fields, one.items_table)
+        typed = with_system_types(fields) if one.has_system_columns else fields
+        places = map_columns(typed, one.items_table, catalog.stored)
         for field in fields:
             yield one, field, places[field.name]
 

@@ -1,11 +1,27 @@
 """Calls the REST API of one portal: authentication, limits, retries, batches, offset lists."""
 
-from .auth import TOKEN_URL, Auth, OAuth2, StaticAuth
+from .auth import Auth, OAuth2, StaticAuth
 from .batching import CallGenerator, CallResult, call_many, gather, merge_generators, send_batch
 from .client import Client, ClientSettings
 from .clock import Clock
 from .offset_pagination import ListResult, OffsetList, read_all
-from .php_values import ConversionError, as_bool, as_date, as_decimal, as_int, as_json, as_text, as_timestamp, to_int
+from .php_values import (
+    ConversionError,
+    as_bool,
+    as_date,
+    as_decimal,
+    as_int,
+    as_json,
+    as_list,
+    as_mapping,
+    as_text,
+    as_timestamp,
+    numbered_values,
+    to_date,
+    to_int,
+    to_microseconds,
+    to_timestamp,
+)
 from .protocol import BATCH_SIZE, PAGE_SIZE, Call, Response
 from .redirects import is_loopback
 from .retry import RetryPolicy
@@ -16,7 +32,6 @@ from .transport import PortalTimeoutError
 __all__ = [
     "BATCH_SIZE",
     "PAGE_SIZE",
-    "TOKEN_URL",
     "Auth",
     "Call",
     "CallGenerator",
@@ -41,6 +56,8 @@ __all__ = [
     "as_decimal",
     "as_int",
     "as_json",
+    "as_list",
+    "as_mapping",
     "as_text",
     "as_timestamp",
     "call_many",
@@ -48,7 +65,11 @@ __all__ = [
     "gather",
     "is_loopback",
     "merge_generators",
+    "numbered_values",
     "read_all",
     "send_batch",
+    "to_date",
     "to_int",
+    "to_microseconds",
+    "to_timestamp",
 ]

@@ -6,19 +6,37 @@ Facts: https://apidocs.bitrix24.com/settings/oauth/auto-renewal.html, https://ap
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from ..errors import CredentialError
-from .error_codes import normalize_code
+from .error_codes import DEAD_TOKEN, DEAD_WEBHOOK, normalize_code
 from .token_store import TokenPair, TokenStore, delay_exit, fingerprint, run_uninterrupted
 
 TOKEN_URL = "https://oauth.bitrix.info/oauth/token/"  # noqa: S105 - an address
-TokenRequest = Callable[[str, Mapping[str, str]], Mapping[str, Any]]
-"""Sends a token request (address, query parameters) and returns the token server's JSON, errors included."""
+EASTERN_TOKEN_URL = "https://oauth.bitrix24.tech/oauth/token/"  # noqa: S105 - an address
+"""of the regions ru, am, az, by, ge, kg, kz and uz"""
+_EASTERN = re.compile(r".*\.(?:ru|am|az|by|ge|kg|kz|uz)")
+
+TokenRequest = Callable[[Sequence[str], Mapping[str, str]], tuple[str, Mapping[str, Any]]]
+"""Sends a token request (addresses of which one is the right one, query parameters).
+
+Returns the address that answered and its JSON, errors included. A second address is asked only where the first cannot have
+accepted the request: a refresh token is good for one use.
+"""
+
+
+def token_urls(portal_host: str) -> tuple[str, ...]:
+    """The token servers that may know a portal's applications, likeliest first: the portal's region is not asked, but guessed.
+
+    A portal in the cloud is named by its region, a self-hosted one often is.
+    """
+    likely = (EASTERN_TOKEN_URL, TOKEN_URL)
+    return likely if _EASTERN.fullmatch(portal_host.lower().rstrip(".")) else likely[::-1]
 
 
 class Auth(Protocol):
@@ -37,6 +55,10 @@ class Auth(Protocol):
     def secrets(self) -> tuple[str, ...]:
         """Texts that must never be shown."""
 
+    @property
+    def hint(self) -> str:
+        """What to do where the portal accepts this credential no more."""
+
 
 @dataclass(repr=False)
 class StaticAuth:
@@ -46,6 +68,10 @@ class StaticAuth:
     rest_url: str
     access_token: str | None = None
     code: str = ""
+
+    @property
+    def hint(self) -> str:
+        return DEAD_WEBHOOK if self.code else _SHORT_LIVED
 
     def token(self) -> str | None:
         return self.access_token
@@ -57,22 +83,27 @@ class StaticAuth:
         return tuple(secret for secret in (self.access_token, self.code) if secret)
 
 
+_SHORT_LIVED = 'access tokens live for one hour: use auth = "oauth2" with a refresh token, or a webhook'
+
+
 class OAuth2:
-    """An access token that is renewed when the portal says `expired_token`: not before, not on a timer, and once.
+    """An access token that is renewed when the portal says `expired_token`: not before and not on a timer.
 
     However many threads were refused with the same token, one of them exchanges it while the others wait; a process that
     finds a newer pair in the store uses that. The pair is stored before it is used, and also if nobody waits for it any more.
     """
 
     name = "oauth2"
+    hint = f"compare portal_url with the portal on which the application is installed; {DEAD_TOKEN}"
 
     def __init__(
         self, portal_url: str, client_id: str, client_secret: str, refresh_token: str, token_url: str, store: TokenStore
     ) -> None:
+        """`token_url` is "" where the token server follows from the portal's address."""
         self.rest_url = portal_url + "/rest/"
         self._client_id = client_id
         self._client_secret = client_secret
-        self._token_url = token_url
+        self._token_urls = (token_url,) if token_url else token_urls(urlsplit(portal_url).hostname or "")
         self._first = TokenPair("", refresh_token, fingerprint(refresh_token))
         self._store = store
         self._pair: TokenPair | None = None
@@ -113,8 +144,8 @@ class OAuth2:
                 return self._request_pair(kept, request_token)
 
     def _request_pair(self, kept: TokenPair, request_token: TokenRequest) -> TokenPair:
-        answer = request_token(
-            self._token_url,
+        url, answer = request_token(
+            self._token_urls,
             {
                 "grant_type": "refresh_token",
                 "client_id": self._client_id,
@@ -123,10 +154,11 @@ class OAuth2:
             },
         )
         if "error" in answer or not answer.get("access_token") or not answer.get("refresh_token"):
-            raise _refresh_error(answer.get("error"), urlsplit(self._token_url).hostname or "")
+            raise _refresh_error(answer.get("error"), urlsplit(url).hostname or "")
         pair = TokenPair(str(answer["access_token"]), str(answer["refresh_token"]), self._first.root)
         self._seen |= {pair.access_token, pair.refresh_token}
         self._store.save(pair)
+        self._token_urls = (url,)  # the one that knows the application is the only one from now on
         return pair
 
 
@@ -138,7 +170,7 @@ REFRESH_HINTS = {
     ),
     "INVALID_CLIENT": (
         "client_id or client_secret is wrong, or the application is not installed on this portal",
-        "compare both with the application's card in Bitrix24",
+        "compare both with the application's card in Bitrix24; if they are right, set token_url to the token server of the portal's region",
     ),
     "PAYMENT_REQUIRED": (
         "the portal's trial or paid period is over, or the application was removed",
@@ -152,7 +184,9 @@ REFRESH_HINTS = {
 
 def _refresh_error(code: Any, host: str) -> CredentialError:
     known = normalize_code(code)
-    why, hint = REFRESH_HINTS.get(known, ("the token server did not return a token pair", "check token_url"))
+    why, hint = REFRESH_HINTS.get(
+        known, ("the token server did not return a token pair", "check token_url and the portal's region")
+    )
     return CredentialError(
         f"the access token could not be renewed ({(known or 'no code').lower()}): {why}",
         f"token server {host}",

@@ -69,14 +69,15 @@ def call_many(client: Client, calls: Sequence[Call]) -> list[CallResult]:
 def _send_until_resolved(client: Client, calls: Sequence[Call]) -> list[CallResult]:
     """Sends until every call has its outcome; only those that failed for a passing reason are sent again."""
     outcomes: dict[int, CallResult] = {}
-    retry_policy, started, may_renew = client.settings.retry_policy, client.clock.monotonic(), True
+    retry_policy, started = client.settings.retry_policy, client.clock.monotonic()
+    renewals = retry_policy.token_refreshes
     attempt, budget_left = 0, retry_policy.operating_seconds
     for pause in retry_policy.backoff():
         open_ = [i for i in range(len(calls)) if i not in outcomes]
         token = client.auth.token()
         outcomes |= dict(zip(open_, _send_or_split(client, [calls[i] for i in open_]), strict=True))
-        passing = _retryable(client, outcomes, token, may_renew=may_renew)
-        may_renew = may_renew and not any(error.action is Action.REFRESH_TOKEN for error in passing.values())
+        passing = _retryable(client, outcomes, token, may_renew=renewals > 0)
+        renewals -= any(error.action is Action.REFRESH_TOKEN for error in passing.values())
         is_limited = any(error.action is Action.WAIT_FOR_BUDGET for error in passing.values())
         attempt += not is_limited
         is_late = attempt >= retry_policy.attempts or client.clock.monotonic() - started >= retry_policy.seconds
@@ -99,7 +100,7 @@ def _retryable(
     renewed = expired and may_renew and client.refresh_auth(token)
     for error in errors.values():
         if isinstance(error, CredentialError) and not (renewed and error.action is Action.REFRESH_TOKEN):
-            raise error
+            raise client.with_credential_hint(error)
     return {i: error for i, error in errors.items() if error.action is not Action.FAIL}
 
 
@@ -148,7 +149,7 @@ def _send_single(client: Client, call: Call) -> CallResult:
     except (CredentialError, ConfigError):
         raise
     except Bitrix24Error as error:
-        if isinstance(error, UnavailableError) and not error.code:  # the network, not this call
+        if isinstance(error, UnavailableError) and not error.is_reply:  # the network, not this call
             raise
         error.action = Action.FAIL  # the client has tried whatever could help
         return error

@@ -37,6 +37,8 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 4
 _GATEWAY_SECONDS = 30.0
 """from which on a 504 means that the portal had too much to do"""
+_UNKNOWN_APPLICATION = frozenset({"INVALID_CLIENT", "INVALID_GRANT"})
+"""how a token server of another region refuses: it has taken nothing"""
 _LARGE = 1 << 17
 """bytes of an answer from which on it matters where its rows are made"""
 
@@ -172,7 +174,7 @@ class Client:
     def _may_retry(self, error: Bitrix24Error, attempt: int, started: float) -> bool:
         """A portal that has answered before is worth waiting for; an address that never did may just be wrong."""
         retry_policy = self.settings.retry_policy
-        if not self._answered and not error.code:
+        if not self._answered and not error.is_reply:
             return attempt < retry_policy.attempts_before_first_answer
         return attempt < retry_policy.attempts and self.clock.monotonic() - started < retry_policy.seconds
 
@@ -187,29 +189,55 @@ class Client:
         return outcome
 
     def _send_authenticated(self, call: Call) -> Response:
-        """Signs and sends; renews a refused token once and repeats."""
-        token = self.auth.token()
-        if token == "" and self.refresh_auth(token):  # oauth2 before its very first exchange
+        """Signs and sends; a token that has expired is renewed and the call repeated, one that is refused otherwise once."""
+        renewals = self.settings.retry_policy.token_refreshes
+        while True:
             token = self.auth.token()
-        outcome = _catch(lambda: self._send_rate_limited(call, token))
-        if isinstance(outcome, Response):
-            return outcome
-        refused = outcome.action is Action.REFRESH_TOKEN or (outcome.code == "NO_AUTH_FOUND" and token is not None)
-        if not refused or not self.refresh_auth(token):
-            raise outcome
-        return self._send_rate_limited(call, self.auth.token())
-
-    def _request_tokens(self, url: str, query: Mapping[str, str]) -> Mapping[str, Any]:
-        """The token server's JSON, whatever its status; a server that is down or answers nonsense is asked again."""
-        where = f"token server {urlsplit(url).hostname}"
-        started = self.clock.monotonic()
-        for attempt, pause in enumerate(self.settings.retry_policy.backoff(), start=1):
-            outcome = _catch(lambda: self._token_response(url, query, where))
-            if not isinstance(outcome, Bitrix24Error):
+            if token == "" and self.refresh_auth(token):  # oauth2 before its very first exchange
+                token = self.auth.token()
+            outcome = _catch(lambda token=token: self._send_rate_limited(call, token))  # type: ignore[misc]
+            if isinstance(outcome, Response):
                 return outcome
-            if outcome.action is not Action.RETRY or not self._may_retry(outcome, attempt, started):
-                raise outcome
-            self.wait(pause, outcome)
+            expired = outcome.action is Action.REFRESH_TOKEN
+            refused = expired or (outcome.code == "NO_AUTH_FOUND" and token is not None)
+            renewals -= 1 if expired else self.settings.retry_policy.token_refreshes
+            if not refused or renewals < 0 or not self.refresh_auth(token):
+                raise self.with_credential_hint(outcome)
+
+    def with_credential_hint(self, error: Bitrix24Error) -> Bitrix24Error:
+        """The error, where it refuses the credential, with advice for the method of authentication that is in use."""
+        if error.action is Action.REFRESH_TOKEN or (error.code == "NO_AUTH_FOUND" and self.auth.token() is not None):
+            own = type(error)(error.what, error.where, self.auth.hint, error.code)
+            own.is_reply = error.is_reply
+            return own
+        return error
+
+    def _request_tokens(self, urls: Sequence[str], query: Mapping[str, str]) -> tuple[str, Mapping[str, Any]]:
+        """The token server's JSON, whatever its status, and its address.
+
+        A server that is down or answers nonsense is asked again. Another is asked only as long as none can have accepted the
+        request: nothing was sent, or the server does not know the application.
+        """
+        started, candidates = self.clock.monotonic(), tuple(urls)
+        for attempt, pause in enumerate(self.settings.retry_policy.backoff(), start=1):
+            refusals, failures = [], []
+            for url in candidates:
+                where = f"token server {urlsplit(url).hostname}"
+                outcome = _catch(lambda url=url, where=where: self._token_response(url, query, where))  # type: ignore[misc]
+                if isinstance(outcome, Bitrix24Error):
+                    failures.append(outcome)
+                    if outcome.was_sent:
+                        candidates = (url,)
+                        break
+                elif normalize_code(outcome.get("error")) in _UNKNOWN_APPLICATION:
+                    refusals.append((url, outcome))
+                else:
+                    return url, outcome
+            if not failures or (refusals and not self._may_retry(failures[0], attempt, started)):
+                return refusals[0]
+            if failures[0].action is not Action.RETRY or not self._may_retry(failures[0], attempt, started):
+                raise failures[0]
+            self.wait(pause, failures[0])
         raise AssertionError("pauses never end")
 
     def _token_response(self, url: str, query: Mapping[str, str], where: str) -> Mapping[str, Any]:
@@ -238,7 +266,7 @@ class Client:
         if response.status == 504 and seconds >= _GATEWAY_SECONDS:
             raise PortalTimeoutError("the portal did not answer in time (HTTP 504)", where, "try again later")
         outcome = _catch(lambda: self._parse(response, where))
-        self._answered = self._answered or isinstance(outcome, Response) or bool(outcome.code)
+        self._answered = self._answered or isinstance(outcome, Response) or outcome.is_reply
         if isinstance(outcome, Bitrix24Error):
             raise outcome
         answer = replace(outcome, seconds=seconds)

@@ -21,6 +21,7 @@ from ..errors import (
     ScopeError,
     UnavailableError,
 )
+from ..redaction import safe_line
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,11 @@ class _ErrorCode:
     hint: str
 
 
-_DEAD_CREDENTIAL = (
-    "a webhook may have expired, been deleted, or got another code when an administrator edited it: create a new one in Bitrix24 "
-    "(Developer resources - Other - Inbound webhook); a token may be another portal's: authorise the application again"
+DEAD_WEBHOOK = (
+    "compare user id and code with the webhook's address in Bitrix24 (Developer resources - Other - Inbound webhook); where it has "
+    "expired, was deleted or got another code, create a new one and put its whole address into the configuration"
 )
+DEAD_TOKEN = "authorise the application again on this portal, and put the new refresh token into the configuration"  # noqa: S105
 # https://apidocs.bitrix24.com/error-codes.html and https://apidocs.bitrix24.com/limits.html
 ERROR_CODES: Mapping[str, _ErrorCode] = {
     "QUERY_LIMIT_EXCEEDED": _ErrorCode(
@@ -62,11 +64,36 @@ ERROR_CODES: Mapping[str, _ErrorCode] = {
         'access tokens live for one hour: use auth = "oauth2" with a refresh token, or a webhook',
     ),
     "INVALID_TOKEN": _ErrorCode(ExpiredTokenError, "the access token is not accepted", "issue a new one"),
-    "NO_AUTH_FOUND": _ErrorCode(CredentialError, "the portal does not accept this credential", _DEAD_CREDENTIAL),
+    "NO_AUTH_FOUND": _ErrorCode(
+        CredentialError,
+        "no credential that the portal knows came with the request",
+        "check that the address is this portal's and that no proxy rewrites requests; a token may be another portal's or too old",
+    ),
     "INVALID_CREDENTIALS": _ErrorCode(
-        DeniedError,
-        "the user behind the credential lacks rights",
-        "use a webhook or application of a user with access to CRM, best of an administrator",
+        CredentialError, "there is no active webhook with this user and code", DEAD_WEBHOOK
+    ),
+    "AUTHORIZATION_ERROR": _ErrorCode(
+        CredentialError,
+        "the user behind the credential is dismissed or inactive",
+        "let an active employee, best an administrator, create a webhook or authorise the application",
+    ),
+    "CONNECTION_ERROR": _ErrorCode(
+        UnavailableError, "the portal could not ask Bitrix24's authorisation server", "it passes: try again later"
+    ),
+    "APPLICATION_NOT_FOUND": _ErrorCode(
+        CredentialError,
+        "the application is not installed on this portal any more",
+        "install it again, authorise it and put the new refresh token into the configuration",
+    ),
+    "WRONG_AUTH_TYPE": _ErrorCode(
+        AccessError,
+        "this method is not for this kind of credential",
+        "some methods work for applications only, others for webhooks only",
+    ),
+    "WRONG_LICENSE": _ErrorCode(
+        AccessError,
+        "this method is not part of the portal's plan",
+        "check the portal's plan and Market subscription; the credential itself may be fine",
     ),
     "METHOD_CONFIRM_WAITING": _ErrorCode(
         AccessError, "an administrator must confirm this method first", "ask the portal's administrator to confirm it"
@@ -102,8 +129,9 @@ ERROR_CODES: Mapping[str, _ErrorCode] = {
     "ENTITY_TYPE_NOT_SUPPORTED": _ErrorCode(PortalError, "this method does not support the entity type", ""),
     "ERROR_METHOD_NOT_FOUND": _ErrorCode(
         PortalError,
-        "this portal does not have the method",
-        "self-hosted portals lag behind: update the portal's modules",
+        "this portal does not have the method, or does not show it to this credential",
+        "the credential may lack the method's scope: add it to the webhook or application in Bitrix24; where it is there, the "
+        "self-hosted portal lags behind: update its modules",
     ),
     "ERROR_BATCH_METHOD_NOT_ALLOWED": _ErrorCode(PortalError, "the method may not run in a batch", ""),
     "ERROR_BATCH_LENGTH_EXCEEDED": _ErrorCode(PortalError, "a batch with more than 50 commands was refused", ""),
@@ -141,29 +169,46 @@ def error_from_code(code: Any, description: Any, where: str, status: int = 200) 
     """
     text = _one_line(description)
     known = normalize_code(code, text)
-    plan = known == "ACCESS_DENIED" and "commercial plan" in text.lower()
-    if plan:
+    error = _known_error(known, text, where) or _other_error("" if known == "0" else known, text, where, status)
+    error.is_reply = True
+    return error
+
+
+def _known_error(code: str, text: str, where: str) -> Bitrix24Error | None:
+    if code == "ACCESS_DENIED" and any(words in text.lower() for words in _NO_REST_IN_PLAN):
         return AccessError(
             "REST is not part of this portal's plan",
             where,
             "check the portal's plan and Market subscription; the credential itself may be fine",
-            known,
+            code,
         )
-    if known == "ACCESS_DENIED" and "application context required" in text.lower():
+    if code == "ACCESS_DENIED" and "application context required" in text.lower():
         return DeniedError(
-            "this method works for applications only, not for webhooks", where, 'use auth = "oauth2"', known
+            "this method works for applications only, not for webhooks", where, 'use auth = "oauth2"', code
         )
-    meaning = ERROR_CODES.get(known)
-    if meaning:
-        return meaning.error(_with_description(meaning.what, text), where, meaning.hint, known)
-    what = _with_description(f"the portal answered with error {known or 'without a code'}", text)
+    known = ERROR_CODES.get(code)
+    return known.error(_with_description(known.what, text), where, known.hint, code) if known else None
+
+
+def _other_error(code: str, text: str, where: str, status: int) -> Bitrix24Error:
+    """What nobody documented. Controllers often say no more than a sentence in the user's language, with the code 0 or ""."""
+    if code:
+        what = _with_description(f"the portal answered with error {code}", text)
+    else:
+        what = (
+            f"the portal refused and said: {text}" if text else f"the portal refused without a reason (HTTP {status})"
+        )
     if status >= 500:
-        return UnavailableError(what, where, "try again later", known)
-    return PortalError(what, where, "see https://apidocs.bitrix24.com/error-codes.html", known)
+        return UnavailableError(what, where, "try again later", code)
+    return PortalError(what, where, "see https://apidocs.bitrix24.com/error-codes.html" if code else "", code)
+
+
+# What a webhook and what an application hears; both in English, whatever the user's language.
+_NO_REST_IN_PLAN = ("commercial plan", "only by subscription")
 
 
 def _one_line(description: Any) -> str:
-    return " ".join(str(description or "").split())[:300]
+    return safe_line(" ".join(str(description or "").split()))[:300]
 
 
 def _with_description(what: str, description: str) -> str:

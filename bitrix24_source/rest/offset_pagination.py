@@ -27,13 +27,12 @@ class OffsetList:
     """key below `result`; "" where `result` is the list itself"""
     key: Callable[[Row], Hashable]
     params: Mapping[str, Any] = field(default_factory=dict)
-    start_name: str = "start"
     whole: bool = False
-    """documented to come all at once: a full page is no sign that there is another, only `next` is"""
+    """known to come all at once: a full page alone is no sign that there is another, only `next` or `total` is"""
 
     def page(self, start: int) -> Call:
         """The call for the page at an offset; the first page is asked for without one, which every list method takes."""
-        return Call(self.method, {**self.params, self.start_name: start} if start else self.params)
+        return Call(self.method, {**self.params, "start": start} if start else self.params)
 
     def rows_in(self, answer: Response) -> list[Row]:
         found = answer.result
@@ -88,7 +87,7 @@ def _starts_after(listed: OffsetList, start: int, last: CallResult, held: int) -
     """
     if not isinstance(last, Response) or (last.next is None and last.total and held >= last.total):
         return []
-    if listed.whole and last.next is None:
+    if listed.whole and last.next is None and not last.total:
         return []
     reached = start + PAGE_SIZE
     full = len(listed.rows_in(last)) == PAGE_SIZE  # more than a page holds is a list that came whole

@@ -1,32 +1,45 @@
-"""Converts single values of the portal's JSON: flags as "Y"/"N" or booleans, numbers as numbers or text.
+"""Converts single values of the portal's JSON, which PHP writes in more than one way.
 
-For catalogue rows, where an odd value becomes NULL. Item values are converted in `schema`, which keeps what it cannot convert.
+A flag comes as "Y"/"N", 1/0, "true"/"false" or a boolean, a number as text, a list with gaps as a map by number, an empty map as
+a list. The `as_*` functions answer None (or an empty collection) for what is nothing of the kind; the `to_*` functions raise a
+`ConversionError` that says why, for callers that keep such values.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from datetime import date, datetime, timezone
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+_FLAGS = {"Y": True, "N": False, "1": True, "0": False, "TRUE": True, "FALSE": False}
+
+
+class ConversionError(ValueError):
+    """A value that its columns cannot take; `partial` holds what they still can take."""
+
+    def __init__(self, reason: str, *partial: Any) -> None:
+        super().__init__(reason)
+        self.reason, self.partial = reason, partial
+
 
 def as_bool(value: Any) -> bool | None:
-    if isinstance(value, bool):
-        return value
-    return {"Y": True, "N": False, "1": True, "0": False}.get(str(value).upper())
+    """A flag, in any spelling."""
+    return value if isinstance(value, bool) else _FLAGS.get(str(value).upper())
 
 
 def as_int(value: Any) -> int | None:
+    """A 64-bit integer, as `to_int` has it."""
     try:
-        number = int(value)
-    except (TypeError, ValueError, OverflowError):
+        return to_int(value)
+    except ConversionError:
         return None
-    return number if -(2**63) <= number < 2**63 else None
 
 
 def as_decimal(value: Any) -> Decimal | None:
+    """An exact number of at most 28 digits before the point."""
     try:
         number = Decimal(str(value))
     except InvalidOperation:
@@ -35,6 +48,7 @@ def as_decimal(value: Any) -> Decimal | None:
 
 
 def as_text(value: Any) -> str | None:
+    """Text without what no database keeps; None for every way of PHP to say nothing."""
     return None if value in (None, "", [], {}, False) else strip_unstorable(str(value))
 
 
@@ -52,29 +66,40 @@ def as_json(value: Any) -> Any:
     return strip_unstorable(value) if isinstance(value, str) else value
 
 
+def as_mapping(value: Any) -> Mapping[str, Any]:
+    """A map; empty for an empty list, which is how PHP writes an empty map, and for anything else."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def numbered_values(value: Any) -> Sequence[Any] | None:
+    """The values of a list, or of a map by number, which is how PHP writes a list with gaps; None for anything else."""
+    if isinstance(value, Mapping) and value and all(str(key).isdecimal() for key in value):
+        return list(value.values())
+    return value if isinstance(value, list) else None
+
+
+def as_list(value: Any) -> Sequence[Any]:
+    """A list; a single value counts as a list of one, and PHP's ways to say nothing as an empty one."""
+    listed = numbered_values(value)
+    if listed is not None:
+        return listed
+    return () if value is None or value is False or value in ("", {}) else (value,)
+
+
 def as_timestamp(value: Any) -> datetime | None:
-    """An instant in UTC; a time without a zone says nothing about an instant and is left out."""
+    """An instant in UTC, as `to_timestamp` has it."""
     try:
-        moment = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
-    except ValueError:
+        return to_timestamp(value)
+    except ConversionError:
         return None
-    return moment.astimezone(timezone.utc) if moment.tzinfo else None
 
 
 def as_date(value: Any) -> date | None:
-    """The day as it is written: a zone would move it."""
+    """A day, as `to_date` has it."""
     try:
-        return date.fromisoformat(str(value)[:10])
-    except ValueError:
+        return to_date(value)
+    except ConversionError:
         return None
-
-
-class ConversionError(ValueError):
-    """A value that its columns cannot take; `partial` holds what they still can take."""
-
-    def __init__(self, reason: str, *partial: Any) -> None:
-        super().__init__(reason)
-        self.reason, self.partial = reason, partial
 
 
 def to_int(value: Any) -> int:
@@ -92,3 +117,69 @@ def to_int(value: Any) -> int:
     if not -(2**63) <= value < 2**63:
         raise ConversionError("beyond 64 bits")
     return value
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_DAY = 86_400_000_000
+_INSTANT = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.([0-9]{1,6}))?)?"
+    r"(?:Z|([+-])([0-9]{2})(?::?([0-9]{2}))?)"
+)
+_DATE = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)?")
+_LEGACY_DATE = re.compile(r"([0-9]{2})\.([0-9]{2})\.([0-9]{4})(?: [0-9]{2}:[0-9]{2}(?::[0-9]{2})?)?")
+
+
+def to_microseconds(value: Any) -> int:
+    """Microseconds since 1970 of an ISO 8601 time with its offset from UTC.
+
+    Some hours before the year 1 and after the year 9999 can be told as well: days are rounded from there.
+
+    Raises:
+        ConversionError: it is none; a time without an offset says nothing about an instant.
+    """
+    match = _INSTANT.fullmatch(value) if isinstance(value, str) else None
+    if match:
+        day, hour, minute, second, fraction, sign, offset_hours, offset_minutes = match.groups(default="0")
+        with suppress(ValueError):
+            if int(hour) < 24 and int(minute) < 60 and int(second) < 60 and int(offset_minutes) < 60:
+                offset = (int(offset_hours) * 60 + int(offset_minutes)) * (-1 if sign == "-" else 1)
+                minutes = (int(hour) * 60 + int(minute)) - offset
+                seconds = (
+                    (date.fromisoformat(day).toordinal() - _EPOCH.toordinal()) * 86_400 + minutes * 60 + int(second)
+                )
+                if abs(offset) < 24 * 60:
+                    return seconds * 1_000_000 + int(fraction.ljust(6, "0"))
+    raise ConversionError("not a date and time with its offset from UTC")
+
+
+def to_timestamp(value: Any) -> datetime:
+    """An instant in UTC, of the years 1 to 9999.
+
+    Raises:
+        ConversionError: it is none.
+    """
+    microseconds = to_microseconds(value)
+    try:
+        return _EPOCH + timedelta(microseconds=microseconds)
+    except OverflowError:
+        raise ConversionError("beyond the years 1 to 9999") from None
+
+
+def to_date(value: Any) -> date:
+    """A day: a bare date is itself, and an instant stands for the day of the UTC midnight that is nearest to it.
+
+    The portal writes a date as midnight in UTC, printed in its server's zone: east of Greenwich the printed day is the right one,
+    west of it the day before. A change of clocks between today and that date moves the instant by an hour.
+
+    Raises:
+        ConversionError: it is none.
+    """
+    if isinstance(value, str):
+        with suppress(ValueError):
+            if bare := _DATE.fullmatch(value):
+                return date.fromisoformat(bare[1])
+            if legacy := _LEGACY_DATE.fullmatch(value):
+                return date(*map(int, legacy.groups()[::-1]))
+            days = (to_microseconds(value) + _DAY // 2) // _DAY
+            return date.fromordinal(_EPOCH.toordinal() + days)
+    raise ConversionError("not a date of the years 1 to 9999")

@@ -49,7 +49,7 @@ class Response:
         operating: the method's time budget; None where the portal does not report it.
         server_time: the portal's clock when it began to answer, ISO 8601 with offset; empty when not given.
         finished: the same clock when the answer was made, Unix seconds; None when not given.
-        duration: seconds that it took the portal, as it says; 0 when not given.
+        duration: seconds that it took the portal, as it says; 0 when not given or not known to a fraction of a second.
         seconds: that it took to come, by our clock, without waiting for our turn or for a limit; 0 for a command of a batch.
     """
 
@@ -141,8 +141,18 @@ def time_usage_in(time: Any) -> TimeUsage | None:
 
 
 def _duration_in(time: Any) -> float:
-    duration = time.get("duration") if isinstance(time, Mapping) else None
+    """Seconds that a command took, 0 where nobody knows.
+
+    Portals of today tell the moment of the start in whole seconds, and their `duration` is then wrong by up to one.
+    """
+    if not isinstance(time, Mapping) or not _has_fraction(time.get("start")):
+        return 0.0
+    duration = time.get("duration")
     return float(duration) if isinstance(duration, (int, float)) and 0 < duration < math.inf else 0.0
+
+
+def _has_fraction(moment: Any) -> bool:
+    return isinstance(moment, float) and not moment.is_integer()
 
 
 def as_int(value: Any) -> int | None:

@@ -107,25 +107,46 @@ def _read_body(response: requests.Response, seconds: float) -> bytes:
 
 
 def _network_error(error: requests.RequestException | urllib3.exceptions.HTTPError, where: str) -> Bitrix24Error:
+    return _connection_error(error, where) or _exchange_error(error, where)
+
+
+def _connection_error(
+    error: requests.RequestException | urllib3.exceptions.HTTPError, where: str
+) -> Bitrix24Error | None:
+    """The error where no connection came about, and nothing was sent; None where one did."""
     text = f"{type(error).__name__} {error}"
+    failure: Bitrix24Error
     if isinstance(error, requests.exceptions.SSLError) and "EOF occurred" not in text:  # that is a reset, and passes
-        return ConfigError(
+        failure = ConfigError(
             "the TLS connection could not be verified",
             where,
             "check the portal's certificate; for a private authority set REQUESTS_CA_BUNDLE to its certificate file",
         )
-    if isinstance(error, requests.exceptions.ProxyError):
-        return UnavailableError("the proxy cannot be used", where, "check HTTPS_PROXY and NO_PROXY")
-    if isinstance(error, requests.exceptions.ConnectTimeout):
-        return UnavailableError("the portal could not be reached in time", where, "check address, firewall and proxy")
+    elif isinstance(error, requests.exceptions.ProxyError):
+        failure = UnavailableError("the proxy cannot be used", where, "check HTTPS_PROXY and NO_PROXY")
+    elif isinstance(error, requests.exceptions.ConnectTimeout):
+        failure = UnavailableError(
+            "the portal could not be reached in time", where, "check address, firewall and proxy"
+        )
+    elif isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema)):
+        failure = ConfigError("this address cannot be used", where, "check the portal's address")
+    elif "NameResolutionError" in text or "getaddrinfo" in text:
+        failure = UnavailableError(
+            "the portal's host name was not found", where, "check it for typing errors; check DNS"
+        )
+    elif "Connection refused" in text or "NewConnectionError" in text:
+        failure = UnavailableError(
+            "the portal refused the connection", where, "check host and port, firewall and proxy"
+        )
+    else:
+        return None
+    failure.was_sent = False
+    return failure
+
+
+def _exchange_error(error: requests.RequestException | urllib3.exceptions.HTTPError, where: str) -> Bitrix24Error:
     if isinstance(error, (requests.exceptions.Timeout, urllib3.exceptions.ReadTimeoutError)):
         return PortalTimeoutError("the portal did not answer in time", where, "try again later")
-    if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema)):
-        return ConfigError("this address cannot be used", where, "check the portal's address")
-    if "NameResolutionError" in text or "getaddrinfo" in text:
-        return UnavailableError("the portal's host name was not found", where, "check it for typing errors; check DNS")
-    if "Connection refused" in text or "NewConnectionError" in text:
-        return UnavailableError("the portal refused the connection", where, "check host and port, firewall and proxy")
     return UnavailableError("the connection broke before the answer was complete", where, "try again later")
 
 

@@ -21,19 +21,19 @@ It imports nothing from the rest of the connector: what both shared, both could 
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
-
-from .http.http_response import Reply, Seen
-from .http.php import query_to_params
-from .http.server import SandboxServer
-from .model.clock import Clock, WallClock
-from .portal.faults import Fault
-from .portal.interpretations import Interpretations
-from .portal.portal import Portal
-from .portal.rate_limits import Limits
 
 if TYPE_CHECKING:
     from .http.adapter import SandboxAdapter
+    from .http.http_response import Reply, Seen
+    from .http.php import query_to_params
+    from .http.server import SandboxServer
+    from .model.clock import Clock, WallClock
+    from .portal.faults import Fault
+    from .portal.interpretations import Interpretations
+    from .portal.portal import Portal
+    from .portal.rate_limits import Limits
 
 __all__ = [
     "Clock",
@@ -49,11 +49,23 @@ __all__ = [
     "query_to_params",
 ]
 
+_HOMES = {
+    "Clock": "model.clock",
+    "Fault": "portal.faults",
+    "Interpretations": "portal.interpretations",
+    "Limits": "portal.rate_limits",
+    "Portal": "portal.portal",
+    "Reply": "http.http_response",
+    "SandboxAdapter": "http.adapter",
+    "SandboxServer": "http.server",
+    "Seen": "http.http_response",
+    "WallClock": "model.clock",
+    "query_to_params": "http.php",
+}
+
 
 def __getattr__(name: str) -> Any:
-    """Only the adapter needs `requests`, so only who asks for it pays for the import."""
-    if name == "SandboxAdapter":
-        from .http.adapter import SandboxAdapter  # noqa: PLC0415 - see above
-
-        return SandboxAdapter
-    raise AttributeError(name)
+    """Loads a public name when it is first used: the pytest plugin costs nothing where nobody uses its fixtures."""
+    if name in _HOMES:
+        return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,17 +1,31 @@
 """Maps Bitrix24 fields to typed columns and rows to Arrow tables, and keeps what does not fit."""
 
 from .arrow_types import ARROW_TYPES, COLUMN_TYPES
-from .columns import ColumnMapping, map_columns
+from .columns import NOTHING_STORED, ColumnMapping, map_columns, unlisted_field
 from .converter import ConvertedPage, Converter, RejectedValue
-from .fields import MULTIFIELD, UTM_FIELDS, Column, ColumnType, Field, Option, fields_from_response, with_multifield
+from .fields import Column, ColumnType, Field, Option, fields_from_response
 from .fixed_fields import HISTORY_FIELDS, PRODUCT_ROW_FIELDS, activity_fields, activity_row, history_mapper, product_row
+from .stored_columns import StoredColumns
+from .system_fields import (
+    MULTIFIELD,
+    SPA_FIELDS,
+    UTM_FIELDS,
+    is_excluded,
+    is_excluded_key,
+    squash,
+    with_hidden,
+    with_multifield,
+    with_system_types,
+)
 
 __all__ = [
     "ARROW_TYPES",
     "COLUMN_TYPES",
     "HISTORY_FIELDS",
     "MULTIFIELD",
+    "NOTHING_STORED",
     "PRODUCT_ROW_FIELDS",
+    "SPA_FIELDS",
     "UTM_FIELDS",
     "Column",
     "ColumnMapping",
@@ -21,11 +35,18 @@ __all__ = [
     "Field",
     "Option",
     "RejectedValue",
+    "StoredColumns",
     "activity_fields",
     "activity_row",
     "fields_from_response",
     "history_mapper",
+    "is_excluded",
+    "is_excluded_key",
     "map_columns",
     "product_row",
+    "squash",
+    "unlisted_field",
+    "with_hidden",
     "with_multifield",
+    "with_system_types",
 ]

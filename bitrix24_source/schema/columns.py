@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from .fields import Column, ColumnType, Field, FieldKind
+from .stored_columns import StoredColumns
+from .system_fields import SPA_FIELDS
 
 _MAIN_TYPES: Mapping[FieldKind, ColumnType] = MappingProxyType({
     "integer": "bigint", "link": "bigint", "double": "double", "text": "text", "boolean": "bool", "date": "date",
     "datetime": "timestamp", "money": "decimal", "address": "text", "file": "bigint", "crm": "text",
-    "multifield": "text", "unknown": "text",
+    "multifield": "text", "unknown": "text", "unlisted": "text",
 })  # fmt: skip
 _EXTRA_COLUMNS: Mapping[FieldKind, tuple[tuple[str, ColumnType], ...]] = MappingProxyType({
     "money": (("currency", "text"),),
@@ -40,27 +42,121 @@ class ColumnMapping:
         return (self.column, *self.extra)
 
 
-def placement(field: Field, items_table: str) -> ColumnMapping | None:
-    """Where this field goes when no neighbour is in its way; None when it is never loaded."""
-    return map_columns([field], items_table)[field.name]
+NOTHING_STORED = StoredColumns()
 
 
-def map_columns(fields: Sequence[Field], items_table: str) -> dict[str, ColumnMapping | None]:
-    """Where each field goes, by wire name: the main columns first, then what is derived from them gives way.
+def map_columns(
+    fields: Sequence[Field], items_table: str, stored: StoredColumns = NOTHING_STORED
+) -> dict[str, ColumnMapping | None]:
+    """Where each field goes, by wire name; None for a field that is not loaded.
 
-    `UF_X_CURRENCY` beside the money field `UF_X` keeps `uf_x_currency`; the money's currency is `uf_x_currency_2`.
-    Names are given in the order of `upper_name`, so that the order of the portal's answer changes nothing.
+    Main columns are named first, then those that are derived from them give way: `UF_X_CURRENCY` beside the money field `UF_X` keeps
+    `uf_x_currency`; the money's currency is `uf_x_currency_2`. Keys that no field explains give way to fields. Names are given in
+    the order of `upper_name`, so that the order of the portal's answer changes nothing.
+
+    A column never changes its type. A field whose stored column has another one (it was deleted in the portal and made anew
+    under its old code) goes to a variant, named as dlt names its own: `uf_x__v_text`, and a list to the child table
+    `<items_table>__uf_x__v_text`. The name follows from the field and from the type of the first column alone, so that a field which gets its
+    old type back is in its old column again.
+
+    Args:
+        fields: of one type.
+        items_table: the table of its items.
+        stored: what the destination has.
     """
-    loaded = sorted((field for field in fields if field.is_loaded), key=lambda field: (field.upper_name, field.name))
+    order = sorted(
+        (field for field in fields if field.is_loaded),
+        key=lambda field: (field.is_unlisted, field.upper_name, field.name),
+    )
     taken = set(RESERVED_COLUMNS)
-    names = {
-        field.name: "id" if field.name == "id" else _unique_name(_column_name(field.upper_name), taken)
-        for field in loaded
-    }
     placed: dict[str, ColumnMapping | None] = dict.fromkeys((field.name for field in fields), None)
-    for field in loaded:
-        placed[field.name] = _map_column(field, names[field.name], items_table, taken)
+    for is_unlisted in (False, True):
+        loaded = [field for field in order if field.is_unlisted == is_unlisted]
+        names = {
+            field.name: "id" if field.name == "id" else _unique_name(_column_name(field.upper_name), taken)
+            for field in loaded
+        }
+        for field in loaded:
+            natural = _map_column(field, names[field.name], items_table, taken)
+            placed[field.name] = _fit_stored(natural, items_table, stored, taken)
     return placed
+
+
+def _fit_stored(natural: ColumnMapping, items_table: str, stored: StoredColumns, taken: set[str]) -> ColumnMapping:
+    """The mapping with variants in place of what the destination has with another type."""
+    if natural.child_table is None:
+        columns = [_fit_column(column, items_table, stored, taken) for column in natural.columns]
+        return replace(natural, column=columns[0], extra=tuple(columns[1:]))
+    if all(stored.has(natural.child_table, column.name, column.type) for column in natural.columns):
+        return natural
+    return replace(natural, child_table=_variant(natural.child_table, natural.column.type))
+
+
+def _fit_column(column: Column, table: str, stored: StoredColumns, taken: set[str]) -> Column:
+    if column.name == "id" or stored.has(table, column.name, column.type):
+        return column
+    return replace(column, name=_unique_name(_variant(column.name, column.type), taken))
+
+
+def _variant(name: str, type_: ColumnType) -> str:
+    """https://dlthub.com/docs/general-usage/schema#variant-columns."""
+    return f"{name}__v_{type_}"
+
+
+_STORED_KINDS: Mapping[ColumnType, str] = MappingProxyType({
+    "bigint": "integer", "double": "double", "bool": "boolean", "date": "date", "timestamp": "datetime", "decimal": "money",
+})  # fmt: skip
+
+
+def unlisted_field(
+    key: str, position: int, items_table: str, stored: StoredColumns = NOTHING_STORED, *, has_lists: bool = False
+) -> Field:
+    """A field for a key of rows that the portal's field list does not explain.
+
+    It has the type of the column that is stored under its name, so that a field that left the list goes on in its column; text where
+    there is none. A wire name lacks some underscores of the field's code, so that the stored column may have more of them.
+
+    Args:
+        key: the wire name.
+        position: among the fields of its type.
+        items_table: the table of the items.
+        stored: what the destination has.
+        has_lists: rows hold several values under the key.
+    """
+    guess = Field.from_wire(key, {"type": "unlisted"}, position)
+    system = next((field for field in SPA_FIELDS if field.upper_name == guess.upper_name), None)
+    if system is not None:
+        return replace(system, position=position, is_unlisted=True)
+    if re.fullmatch(r"parentId[0-9]+", key):
+        return replace(guess, type="crm_entity", is_unlisted=True)
+    prefix = f"{items_table}__"
+    lists = [name.removeprefix(prefix) for name in stored.tables if name.startswith(prefix)]
+    single = _stored_name(guess.upper_name, stored.columns_of(items_table), stored.normalize_column)
+    child = _stored_name(guess.upper_name, lists, stored.normalize_column) if has_lists or not single else None
+    if child:
+        columns = stored.columns_of(prefix + child)
+        type_ = (
+            "crm_multifield" if "value_type" in columns else _STORED_KINDS.get(columns.get("value", "text"), "unlisted")
+        )
+        return replace(guess, upper_name=child.upper(), type=type_, is_multiple=True, is_unlisted=True)
+    if single:
+        stored_type = stored.type_of(items_table, single) or "text"
+        return replace(
+            guess, upper_name=single.upper(), type=_STORED_KINDS.get(stored_type, "unlisted"), is_unlisted=True
+        )
+    return replace(guess, is_unlisted=True)
+
+
+def _stored_name(upper_name: str, names: Iterable[str], normalize: Callable[[str], str]) -> str | None:
+    """The stored column of a key, or the first of those that differ from it by underscores; a variant is none of its own."""
+    exact = _column_name(upper_name)
+    if exact in RESERVED_COLUMNS:
+        return None
+    squashed = exact.replace("_", "")
+    found = [
+        name for name in names if "__v_" not in name and (name == normalize(exact) or name.replace("_", "") == squashed)
+    ]
+    return exact if normalize(exact) in found else min(found, default=None)
 
 
 def _map_column(field: Field, name: str, items_table: str, taken: set[str]) -> ColumnMapping:

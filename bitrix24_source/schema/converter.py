@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, repeat
@@ -16,13 +16,14 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..rest.php_values import ConversionError, to_int
+from ..rest import ConversionError, numbered_values, to_int
 from .arrow_types import ARROW_TYPES, INTEGER, TIMESTAMP
-from .columns import ColumnMapping, map_columns
-from .fields import UTM_FIELDS, Column, Field
+from .columns import NOTHING_STORED, ColumnMapping, map_columns
+from .fields import Column, Field
 from .redacted_json import rejected_json
 from .row_wise import convert_each
-from .scalars import is_empty, values_of
+from .scalars import is_empty
+from .stored_columns import StoredColumns
 from .vectorized import VECTORIZED
 
 _IGNORED = frozenset({"entityTypeId", "searchContent"})  # the first names the table; the second is nobody's business
@@ -62,24 +63,24 @@ class Converter:
     """Turns the pages of one item type into tables whose schemas are the same for every page."""
 
     def __init__(
-        self, fields: Sequence[Field], items_table: str, *, hidden: Sequence[Field] = UTM_FIELDS,
-        required: Sequence[str] = (), is_swept: bool = True,
+        self, fields: Sequence[Field], items_table: str, *, required: Sequence[str] = (), is_swept: bool = True,
+        stored: StoredColumns = NOTHING_STORED, ignores: Callable[[str], bool] = lambda _key: False,
     ) -> None:  # fmt: skip
-        """How pages become tables.
+        """Decides the columns.
 
         Args:
-            fields: as the portal lists them.
+            fields: what rows hold, listed or not; of two with one wire name the last one counts.
             items_table: the table of what is no list.
-            hidden: fields that rows carry without their being listed.
             required: columns besides the id that always have a value.
             is_swept: the table has a column `deleted_at`.
+            stored: what the destination has; a column never changes its type.
+            ignores: whether a key of rows that is no field's name is to be passed over.
         """
         self._is_swept = is_swept
-        upper_names = {field.upper_name for field in fields}
-        with_hidden = [*fields, *(one for one in hidden if one.upper_name not in upper_names)]
-        listed = list({field.name: field for field in with_hidden}.values())
-        placed = map_columns(listed, items_table)
-        lanes = [_FieldConverter(field, place, items_table) for field in listed if (place := placed[field.name])]
+        self._ignores = ignores
+        known = list({field.name: field for field in fields}.values())
+        placed = map_columns(known, items_table, stored)
+        lanes = [_FieldConverter(field, place, items_table) for field in known if (place := placed[field.name])]
         self._known = {"id", *_IGNORED, *placed}
         self._singles = [lane for lane in lanes if not lane.placement.child_table and lane.field.name != "id"]
         self._lists = [lane for lane in lanes if lane.placement.child_table]
@@ -134,7 +135,8 @@ class Converter:
 
     def _unlisted(self, page: _Page) -> frozenset[str]:
         """The keys of no field that hold anything: rows also carry names of what is switched off, always empty."""
-        return frozenset(key for key in page.keys() - self._known if not all(map(is_empty, page[key])))
+        unknown = (key for key in page.keys() - self._known if not self._ignores(key))
+        return frozenset(key for key in unknown if not all(map(is_empty, page[key])))
 
 
 class _FieldConverter(NamedTuple):
@@ -213,7 +215,7 @@ def _as_list(value: Any) -> Sequence[Any]:
     """PHP writes a list with gaps as a map by number, and an empty one in five ways."""
     if value is _ABSENT or is_empty(value) or value is False:
         return ()
-    items = values_of(value)
+    items = numbered_values(value)
     return (value,) if items is None else items
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
+from ..rest import as_bool, as_list, as_mapping
+
 ColumnType = Literal["bigint", "double", "text", "bool", "date", "timestamp", "decimal", "json"]
 FieldKind = Literal[
     "integer", "link", "double", "text", "boolean", "date", "datetime",
-    "money", "address", "file", "crm", "multifield", "unknown",
+    "money", "address", "file", "crm", "multifield", "unknown", "unlisted",
 ]  # fmt: skip
 _SQL_TYPES: Mapping[ColumnType, str] = MappingProxyType({
     "bigint": "BIGINT", "double": "DOUBLE", "text": "TEXT", "bool": "BOOLEAN", "date": "DATE",
@@ -28,6 +30,7 @@ _KINDS: Mapping[str, FieldKind] = MappingProxyType({
     "string": "text", "text": "text", "url": "text", "crm_status": "text", "crm_currency": "text",
     "boolean": "boolean", "char": "boolean", "date": "date", "datetime": "datetime",
     "money": "money", "address": "address", "file": "file", "crm": "crm", "crm_multifield": "multifield",
+    "unlisted": "unlisted",
 })  # fmt: skip
 # searchContent is a blob of scrambled personal data; `contacts` says in objects what contactIds says in numbers.
 _NEVER_LOADED = frozenset({"SEARCH_CONTENT", "CONTACTS"})
@@ -74,7 +77,9 @@ class Field:
     options: tuple[Option, ...] = ()
     position: int = 0
     is_excluded: bool = False
-    """somebody does not want it in a table"""
+    """Somebody does not want it in a table."""
+    is_unlisted: bool = False
+    """Rows have the key, and the portal's field list does not name it."""
 
     @classmethod
     def from_wire(cls, name: str, description: Mapping[str, Any], position: int) -> Field:
@@ -86,14 +91,14 @@ class Field:
             type=_text(description.get("type")) or "",
             title=title or "",
             form_label=_text(description.get("formLabel")) or _text(description.get("listLabel")) or title,
-            is_required=_flag(description.get("isRequired")),
-            is_read_only=_flag(description.get("isReadOnly")),
-            is_immutable=_flag(description.get("isImmutable")),
-            is_multiple=_flag(description.get("isMultiple")),
-            is_dynamic=_flag(description.get("isDynamic")),
-            is_deprecated=_flag(description.get("isDeprecated")),
+            is_required=_is_true(description.get("isRequired")),
+            is_read_only=_is_true(description.get("isReadOnly")),
+            is_immutable=_is_true(description.get("isImmutable")),
+            is_multiple=_is_true(description.get("isMultiple")),
+            is_dynamic=_is_true(description.get("isDynamic")),
+            is_deprecated=_is_true(description.get("isDeprecated")),
             status_type=_text(description.get("statusType")),
-            settings=_mapping(description.get("settings")),
+            settings=as_mapping(description.get("settings")),
             options=_options(description.get("items")),
             position=position,
         )
@@ -117,27 +122,11 @@ class Field:
         return not self.is_excluded and (self.is_dynamic or self.upper_name not in _NEVER_LOADED)
 
 
-# Rows carry these without the field list naming them (crm.item.get, "utm*").
-UTM_FIELDS = tuple(
-    Field(name=f"utm{part}", upper_name=f"UTM_{part.upper()}", type="string")
-    for part in ("Source", "Medium", "Campaign", "Content", "Term")
-)
-# Phones and e-mails of leads, contacts and companies; the pages disagree whether the field list has it.
-MULTIFIELD = Field(name="fm", upper_name="FM", type="crm_multifield", title="FM", is_multiple=True)
-
-
-def with_multifield(fields: Sequence[Field]) -> tuple[Field, ...]:
-    """The fields of an object that has phones and e-mails, these among them."""
-    if any(field.upper_name == MULTIFIELD.upper_name for field in fields):
-        return tuple(fields)
-    return (*fields, dataclasses.replace(MULTIFIELD, position=len(fields)))
-
-
 def fields_from_response(result: Any) -> tuple[Field, ...]:
-    """The fields of a `crm.item.fields` result, in the portal's order; PHP writes an empty map as `[]`."""
-    described = _mapping(_mapping(result).get("fields"))
+    """The fields of a `crm.item.fields` result, in the portal's order."""
+    described = as_mapping(as_mapping(result).get("fields"))
     return tuple(
-        Field.from_wire(name, _mapping(description), position)
+        Field.from_wire(name, as_mapping(description), position)
         for position, (name, description) in enumerate(described.items())
     )
 
@@ -146,26 +135,19 @@ def _upper_name(name: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z0-9])|(?<=[0-9])(?=[A-Z][a-z])", "_", name).upper()
 
 
+def _is_true(value: Any) -> bool:
+    return as_bool(value) is True
+
+
 def _text(value: Any) -> str | None:
     return str(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) and value != "" else None
 
 
-def _flag(value: Any) -> bool:
-    return value is True or value in ("Y", "y", "1", "true") or (value == 1 and not isinstance(value, str))
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else MappingProxyType({})
-
-
 def _options(items: Any) -> tuple[Option, ...]:
-    listed: Collection[Any] = items.values() if isinstance(items, Mapping) else items if isinstance(items, list) else ()
-    return tuple(_option(item) for item in _mappings(listed) if _text(item.get("ID")) is not None)
-
-
-def _option(item: Mapping[str, Any]) -> Option:
-    return Option(id=_text(item["ID"]) or "", value=_text(item.get("VALUE")) or "")
-
-
-def _mappings(items: Iterable[Any]) -> Iterable[Mapping[str, Any]]:
-    return (item for item in items if isinstance(item, Mapping))
+    listed = items.values() if isinstance(items, Mapping) else as_list(items)
+    mappings = (item for item in listed if isinstance(item, Mapping))
+    return tuple(
+        Option(id=_text(item["ID"]) or "", value=_text(item.get("VALUE")) or "")
+        for item in mappings
+        if _text(item.get("ID")) is not None
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -11,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ..rest.php_values import ConversionError, to_int
+from ..rest import ConversionError, to_date, to_int
 from . import scalars
 from .arrow_types import ARROW_TYPES, TEXT
 from .fields import Column, Field, FieldKind
@@ -19,6 +20,9 @@ from .redacted_json import json_text, redact_json
 from .scalars import is_empty
 
 _Cells = tuple[Any, ...]
+_ANYTHING: frozenset[FieldKind] = frozenset(
+    {"unknown", "unlisted"}
+)  # kinds that take lists, maps and False as they are
 _Converter = tuple[_Cells, "str | None"]  # why the cells are not all of the value
 
 
@@ -37,9 +41,9 @@ def convert_each(
 
 def _converter_for(field: Field, read: Callable[[Any, Field], _Cells], nothing: _Converter, value: Any) -> _Converter:
     try:
-        if isinstance(value, (list, dict)) and read is not _json:
+        if isinstance(value, (list, dict)) and field.kind not in _ANYTHING:
             value = scalars.single_value(value)
-        if is_empty(value) or (value is False and field.kind not in {"boolean", "unknown"}):
+        if is_empty(value) or (value is False and field.kind not in {"boolean", *_ANYTHING}):
             return nothing
         return read(value, field), None
     except ConversionError as unfit:
@@ -141,13 +145,19 @@ def _json(value: Any, _field: Field) -> _Cells:
     return (redact_json(text),)
 
 
+def _unlisted(value: Any, field: Field) -> _Cells:
+    """Text as it is, anything else as JSON."""
+    (text,) = _json(value, field)
+    return (json.loads(text) if isinstance(value, str) else text,)
+
+
 def _single_column(read: Callable[[Any], Any]) -> Callable[[Any, Field], _Cells]:
     return lambda value, _field: (read(value),)
 
 
 CONVERTERS: Mapping[FieldKind, Callable[[Any, Field], _Cells]] = {
     "integer": _single_column(to_int), "link": _single_column(scalars.to_reference), "double": _single_column(scalars.to_float),
-    "text": _single_column(scalars.to_text), "boolean": _single_column(scalars.to_bool), "date": _single_column(scalars.to_date),
-    "datetime": _single_column(scalars.to_microseconds), "money": _money, "address": _address, "file": _file, "crm": _crm_link,
-    "multifield": _multifield, "unknown": _json,
+    "text": _single_column(scalars.to_text), "boolean": _single_column(scalars.to_bool), "date": _single_column(to_date),
+    "datetime": _single_column(scalars.to_timestamp_microseconds), "money": _money, "address": _address, "file": _file, "crm": _crm_link,
+    "multifield": _multifield, "unknown": _json, "unlisted": _unlisted,
 }  # fmt: skip

@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
-from datetime import date
 from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperation
 from typing import Any
 
-import pyarrow as pa
-
-from ..rest.php_values import ConversionError, to_int
-from .arrow_types import TEXT, TIMESTAMP, VALID_MICROSECONDS
+from ..rest import ConversionError, numbered_values, to_int, to_microseconds
+from .arrow_types import VALID_MICROSECONDS
 
 BOOLEANS: Mapping[Any, bool | None] = {
     "Y": True, "N": False, True: True, False: False, None: None, "": None, "y": True, "n": False, "1": True,
@@ -26,17 +23,11 @@ BOOLEANS: Mapping[Any, bool | None] = {
 
 def single_value(value: Any) -> Any:
     """The one value of a list of one, however deep it lies."""
-    while (items := values_of(value)) is not None and len(items) == 1:
+    while (items := numbered_values(value)) is not None and len(items) == 1:
         value = items[0]
     if items:
         raise ConversionError("several values where one is due")
     return value
-
-
-def values_of(value: Any) -> Sequence[Any] | None:
-    if isinstance(value, dict) and value and all(str(key).isdecimal() for key in value):
-        return list(value.values())
-    return value if isinstance(value, list) else None
 
 
 def is_empty(value: Any) -> bool:
@@ -77,23 +68,12 @@ def to_bool(value: Any) -> bool | None:
         raise ConversionError("neither Y nor N") from None
 
 
-def to_date(value: Any) -> date:
-    """The day as it is written: a zone would move it."""
-    if isinstance(value, str):
-        iso = re.fullmatch(r"([0-9]{4})-([0-9]{2})-([0-9]{2})(?:[T ].*)?", value, re.DOTALL)
-        legacy = re.fullmatch(r"([0-9]{2})\.([0-9]{2})\.([0-9]{4})(?: .*)?", value, re.DOTALL)
-        parts = iso.groups() if iso else legacy.groups()[::-1] if legacy else ()
-        with suppress(ValueError, TypeError):
-            return date(*map(int, parts))
-    raise ConversionError("not a date")
-
-
-def to_microseconds(value: Any) -> int:
-    with suppress(ValueError, TypeError):
-        instant = int(pa.array([value], TEXT).cast(TIMESTAMP)[0].value)
-        if instant in VALID_MICROSECONDS:
-            return instant
-    raise ConversionError("not a date and time with its offset from UTC, in the years 1 to 9999")
+def to_timestamp_microseconds(value: Any) -> int:
+    """Microseconds since 1970 of an instant that databases can hold."""
+    microseconds = to_microseconds(value)
+    if microseconds not in VALID_MICROSECONDS:
+        raise ConversionError("beyond the years 1 to 9999")
+    return microseconds
 
 
 def to_decimal(value: Any) -> Decimal | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -48,15 +49,27 @@ def _boolean(values: Sequence[Any], types: set[type]) -> list[pa.Array]:
 
 
 def _date(values: Sequence[Any], types: set[type]) -> list[pa.Array]:
+    """Bare dates, or instants, of which each stands for the nearest midnight in UTC; `php_values.to_date` says why."""
     (text,) = _text(values, types)
-    if not pc.all(pc.is_in(pc.utf8_slice_codeunits(text, 10, 11), pa.array(["", "T", " ", None]))).as_py():
-        _fall_back()
-    return [_from_year_one(pc.utf8_slice_codeunits(text, 0, 10).cast(DATE), pa.int32(), VALID_DAYS)]
+    if pc.max(pc.utf8_length(text)).as_py() == _BARE_DATE:
+        days = text.cast(DATE)
+    else:
+        days = pc.add(_instants(text), _HALF_A_DAY).cast(DATE)
+    return [_require_range(days, pa.int32(), VALID_DAYS)]
 
 
 def _datetime(values: Sequence[Any], types: set[type]) -> list[pa.Array]:
     (text,) = _text(values, types)
-    return [_from_year_one(text.cast(TIMESTAMP), pa.int64(), VALID_MICROSECONDS)]
+    return [_require_range(_instants(text), pa.int64(), VALID_MICROSECONDS)]
+
+
+def _instants(text: pa.Array) -> pa.Array:
+    return _require_match(_INSTANT, text).cast(TIMESTAMP)
+
+
+_BARE_DATE = len("2024-06-18")
+_HALF_A_DAY = pa.scalar(timedelta(hours=12))
+_INSTANT = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2})$"
 
 
 def _money(values: Sequence[Any], types: set[type]) -> list[pa.Array]:
@@ -84,7 +97,7 @@ def _require_match(pattern: str, text: pa.Array) -> pa.Array:
     return text if pc.all(pc.match_substring_regex(text, pattern)).as_py() is not False else _fall_back()
 
 
-def _from_year_one(array: pa.Array, integer: pa.DataType, bounds: range) -> pa.Array:
+def _require_range(array: pa.Array, integer: pa.DataType, bounds: range) -> pa.Array:
     """Arrow counts beyond the calendar of Python and of the databases: from year 1 to year 9999."""
     ends = pc.min_max(array.view(integer)).as_py()
     return array if ends["min"] is None or (ends["min"] in bounds and ends["max"] in bounds) else _fall_back()

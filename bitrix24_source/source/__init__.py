@@ -1,9 +1,20 @@
 """The dlt source: credentials, portals, resources and hints."""
 
+from .configuration_report import files_and_variable, unreadable_file
 from .credentials import Bitrix24Credentials, _portal, _required
 from .destination import check_destination
+from .dlt_internals import (
+    configuration_files,
+    data_location,
+    fallback_configuration,
+    local_destination,
+    settings_folder,
+    share_tables,
+    table_of,
+    working_folders,
+)
 from .hints import column_hints
-from .portals import pipeline_name, portal_credentials
+from .portals import configured_pipeline, pipeline_name, portal_credentials
 from .source import bitrix24, configured_slices, connect
 
 __all__ = [
@@ -13,8 +24,19 @@ __all__ = [
     "bitrix24",
     "check_destination",
     "column_hints",
+    "configuration_files",
+    "configured_pipeline",
     "configured_slices",
     "connect",
+    "data_location",
+    "fallback_configuration",
+    "files_and_variable",
+    "local_destination",
     "pipeline_name",
     "portal_credentials",
+    "settings_folder",
+    "share_tables",
+    "table_of",
+    "unreadable_file",
+    "working_folders",
 ]

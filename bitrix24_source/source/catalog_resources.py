@@ -1,20 +1,40 @@
-"""Reads the catalogue once for all catalogue resources of a load package, and only what they need."""
+"""The tables of the catalogue as dlt resources, all made from one reading of the portal.
+
+Their rows are merged, never truncated: whoever reads a table while it is loaded, or after a load has died, sees it as it was
+before or as it is after, and waits for nobody. What could not be read in a run stays as it was.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 import dlt
+from dlt.extract import DltResource
 
-from ..catalog import DICTIONARIES, OBJECT_TABLES, SPA_TABLE_NAMES, Catalog, Issue, IssueLog, read_catalog
-from ..errors import ConfigError
+from ..catalog import (
+    DICTIONARIES,
+    FIELD_COLUMNS,
+    ISSUES,
+    OBJECT_TABLES,
+    SPA_TABLE_NAMES,
+    Catalog,
+    CatalogTable,
+    EntityType,
+    Issue,
+    IssueLog,
+    read_catalog,
+)
+from ..errors import UnavailableError
 from ..rest import Client
+from ..schema import Column, StoredColumns, map_columns
 from ..sync import (
     ITEM_RESOURCES,
+    MERGE,
     Bookkeeping,
+    Exclusions,
     SyncOptions,
     begin_load,
     current_collector,
@@ -22,8 +42,12 @@ from ..sync import (
     normalized_column,
     normalized_table,
     selected_resources,
+    stored_columns,
+    supports_merge,
 )
 from .destination import check_destination
+from .hints import column_hints
+from .lock_waits import tables_in_use
 
 
 class CatalogReader:
@@ -57,27 +81,61 @@ class CatalogReader:
             return replace(slices.catalog, issues=())
         catalog = read_catalog(self._client, _needed_tables(name))
         catalog.find_all(self._options.types or ())
-        catalog = self._without_what_is_left_out(catalog)
+        catalog = replace(catalog, stored=stored_columns())
+        catalog = self._with_excluded_fields(catalog)
         slices.catalog = catalog
         return catalog
 
-    def _without_what_is_left_out(self, catalog: Catalog) -> Catalog:
-        """A name that fits no field would let through what somebody wants to keep out, and so is told."""
+    def _with_excluded_fields(self, catalog: Catalog) -> Catalog:
+        """The catalogue with fields marked that stay out of the tables: those that are left out, and columns that must wait."""
+        left_out = self._options.left_out.columns_of
+        catalog = catalog.with_excluded_fields(left_out)
         issues = IssueLog(self._client.clock.now)
-        for one in (*catalog.types, *catalog.objects):
-            columns = {field.upper_name.lower() for field in one.fields or ()}
-            unknown = sorted(self._options.left_out.columns_of(one.items_table) - columns)
-            if unknown and one.fields is not None:
-                error = ConfigError(f"leave_out names columns that do not exist: {', '.join(unknown)}", one.items_table)
-                issues.record(
-                    one.items_table,
-                    error,
-                    error.what,
-                    hint="name them as spa_fields or crm_fields do",
-                    entity_type_id=one.entity_type_id,
-                )
-        without = catalog.with_excluded_fields(self._options.left_out.columns_of)
-        return replace(without, issues=(*without.issues, *issues.issues))
+        if waiting := _fields_that_wait(catalog, issues):
+            catalog = catalog.with_excluded_fields(lambda table: left_out(table) | waiting.get(table, frozenset()))
+        return replace(catalog, issues=(*catalog.issues, *issues.issues))
+
+
+def _fields_that_wait(catalog: Catalog, issues: IssueLog) -> Mapping[str, frozenset[str]]:
+    """Fields, by table, whose columns are new in a table that a reader's transaction holds in PostgreSQL.
+
+    Without them everything else is loaded, and the next run finds fields that it has not read before.
+    """
+    if not current_load_id():
+        return {}
+    pipeline, schema = dlt.current.pipeline(), dlt.current.source_schema().name
+    if schema not in pipeline.schema_names:
+        return {}
+    stored = pipeline.schemas[schema].tables
+    new: dict[str, frozenset[str]] = {}
+    for entity in (*catalog.types, *catalog.objects):
+        known = stored.get(normalized_table(entity.items_table), {}).get("columns")
+        if known and entity.fields and (fields := _fields_without_columns(entity, known, catalog.stored)):
+            new[entity.items_table] = fields
+    in_use = tables_in_use(pipeline, schema, map(normalized_table, new)) if new else {}
+    waiting = {table: fields for table, fields in new.items() if normalized_table(table) in in_use}
+    for entity in (*catalog.types, *catalog.objects):
+        if fields := waiting.get(entity.items_table, frozenset()):
+            sessions = in_use[normalized_table(entity.items_table)]
+            error = UnavailableError(
+                f"new columns could not be added, the table is in use: {', '.join(sorted(fields))}",
+                entity.items_table,
+                f"end the transaction of {sessions}; the next run adds them",
+            )
+            issues.record(entity.items_table, error, error.what, entity_type_id=entity.entity_type_id)
+    return waiting
+
+
+def _fields_without_columns(entity: EntityType, known: Mapping[str, Any], stored: StoredColumns) -> frozenset[str]:
+    """Names of the fields whose columns a stored item table lacks; `known` holds those that it has."""
+    places = map_columns(entity.fields or (), entity.items_table, stored)
+    return frozenset(
+        field.upper_name.lower()
+        for field in entity.fields or ()
+        if (place := places[field.name]) is not None
+        and not place.child_table
+        and any(normalized_column(column.name) not in known for column in place.columns)
+    )
 
 
 def _needed_tables(name: str) -> frozenset[str]:
@@ -94,6 +152,109 @@ def _request_counter() -> Callable[[], None]:
         collector.update("Bitrix24 requests")
 
     return count
+
+
+_WITH_DETAILS = frozenset({"spa_field_options", "crm_field_options"})
+"""tables whose rows come from one list and what is said of them from another, which may fail alone"""
+
+
+def catalog_resource(table: CatalogTable, reader: CatalogReader, excluded: Exclusions) -> DltResource:
+    """The resource of one catalogue table and of its child table."""
+
+    def rows() -> Iterator[Any]:
+        catalog = reader.catalog(table.name)
+        yield from _merged(table, table.name, catalog, excluded)
+        if table.child is not None:
+            yield from _merged(table.child, table.name, catalog, excluded)
+
+    return dlt.resource(
+        rows,
+        name=table.name,
+        write_disposition=MERGE,
+        primary_key=list(table.key),
+        columns=column_hints(_included(table, excluded)),
+    )
+
+
+def issues_resource(reader: CatalogReader) -> DltResource:
+    """The resource of `load_issues`, with what the catalogue's own reading adds to it."""
+
+    def rows() -> Iterator[Any]:
+        catalog = reader.catalog(ISSUES.name)
+        yield dlt.mark.materialize_table_schema()
+        yield issue_rows(catalog.issues)
+
+    return dlt.resource(rows, name=ISSUES.name, write_disposition="append", columns=column_hints(ISSUES.columns))
+
+
+def _merged(table: CatalogTable, resource: str, catalog: Catalog, excluded: Exclusions) -> Iterator[Any]:
+    """All rows of a table at once, so that `add_limit` cannot part them; a table without rows is a table.
+
+    Args:
+        table: the resource's own table, or the child table beside it.
+        resource: the resource, by whose name the catalogue knows what could not be read.
+        catalog: as read in this run.
+        excluded: columns that are left out.
+    """
+    if catalog.is_unread(resource) and (table.name in _WITH_DETAILS or not supports_merge()) and _is_stored(table.name):
+        return  # the rows could only be replaced by others that lack something
+    names = {column.name for column in _included(table, excluded)}
+    hidden = {column.name for column in table.columns} - names
+    unread_types = catalog.unread_types.get(resource, frozenset())
+    found: Iterable[dict[str, Any]] = (
+        row for row in table.rows(catalog) if row.get("entity_type_id") not in unread_types
+    )
+    if table.columns is FIELD_COLUMNS:
+        found = map(with_normalized_names, found)
+    rows: Any = [{name: value for name, value in row.items() if name not in hidden} for row in found]
+    hints: dict[str, Any] = {"write_disposition": _write_disposition(table, resource, catalog)}
+    is_child = table.name != resource
+    if is_child:
+        hints |= {"table_name": table.name, "primary_key": list(table.key)}
+        # The hints of a child table start as a copy of its parent's: only an empty dict takes the columns out again.
+        yield dlt.mark.with_hints([], dlt.mark.make_hints(**hints, columns={}), create_table_variant=True)
+        hints["columns"] = column_hints(_included(table, excluded))
+    yield dlt.mark.with_hints(
+        rows or dlt.mark.materialize_table_schema(), dlt.mark.make_hints(**hints), create_table_variant=is_child
+    )
+
+
+def _write_disposition(table: CatalogTable, resource: str, catalog: Catalog) -> Any:
+    """How the rows that were read take the place of those in the destination.
+
+    dlt deletes the rows in the scope and inserts those that came, in one transaction. A destination without merges has its
+    tables written anew.
+    """
+    if not supports_merge():
+        return "replace"
+    unread_types = catalog.unread_types.get(resource, frozenset())
+    if catalog.is_unread(resource):
+        scope = _rows_that_came(table)
+    elif unread_types and any(column.name == "entity_type_id" for column in table.columns):
+        scope = f"entity_type_id NOT IN ({', '.join(map(str, sorted(unread_types)))}) OR entity_type_id IS NULL"
+    else:
+        scope = "1 = 1"
+    return {**MERGE, "destination_scope": scope}
+
+
+def _rows_that_came(table: CatalogTable) -> str:
+    """A condition for the destination's rows that were read in this run; of a child table, for those of the same parent."""
+    key = table.key[:1] if "position" in table.key else table.key
+    if len(key) == 1:
+        return f"{key[0]} IN (SELECT {key[0]} FROM {{staging_table}})"  # noqa: S608 - our own names
+    same = " AND ".join(f"staged.{name} = {{table}}.{name}" for name in key)
+    return f"EXISTS (SELECT 1 FROM {{staging_table}} AS staged WHERE {same})"  # noqa: S608 - our own names
+
+
+def _included(table: CatalogTable, excluded: Exclusions) -> list[Column]:
+    """The table's columns without those that are left out."""
+    return [column for column in table.columns if column.name not in excluded.columns_of(table.name)]
+
+
+def _is_stored(table: str) -> bool:
+    """Whether an earlier load has written the table."""
+    known: Mapping[str, Any] = dlt.current.source_schema().tables if current_load_id() else {}
+    return bool((known.get(normalized_table(table), {}).get("x-normalizer") or {}).get("seen-data"))
 
 
 def with_normalized_names(row: dict[str, Any]) -> dict[str, Any]:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import SplitResult, urlsplit
 
+import orjson
 from dlt.common.configuration import configspec
 from dlt.common.configuration.specs import CredentialsConfiguration
 from dlt.common.configuration.specs.base_configuration import NotResolved
 from dlt.common.typing import TSecretStrValue
 
 from ..errors import ConfigError
-from ..rest import TOKEN_URL, Auth, FileTokenStore, OAuth2, StaticAuth, TokenStore, fingerprint, is_loopback
+from ..rest import Auth, FileTokenStore, OAuth2, StaticAuth, TokenStore, fingerprint, is_loopback
+from .configuration_report import closest, variable_of, where_to_set
 
 METHODS = ("webhook", "oauth2", "api_key")
 SECTION = "sources.bitrix24.credentials"
@@ -30,7 +33,7 @@ class Bitrix24Credentials(CredentialsConfiguration):
         client_id: oauth2; "local.0123".
         client_secret: oauth2.
         refresh_token: oauth2; the first one, later ones are kept by the token store.
-        token_url: oauth2; the token server.
+        token_url: oauth2; the token server. By default that of the portal's region, found by the portal's address.
         token_file: oauth2; where the default token store keeps the pair.
         api_key: api_key; "<user id>/<webhook code>", or an access token of a local application.
         allowed_hosts: hosts besides Bitrix24's and the portal's own that a renamed portal may send us to.
@@ -43,7 +46,7 @@ class Bitrix24Credentials(CredentialsConfiguration):
     client_id: str | None = None
     client_secret: TSecretStrValue | None = None
     refresh_token: TSecretStrValue | None = None
-    token_url: str = TOKEN_URL
+    token_url: str | None = None
     token_file: str | None = None
     api_key: TSecretStrValue | None = None
     allowed_hosts: list[str] | None = None
@@ -54,14 +57,15 @@ class Bitrix24Credentials(CredentialsConfiguration):
         auth_from_credentials(self)
 
     def parse_native_representation(self, native_value: Any) -> None:
-        """A bare string says nothing about which method it is for, and guessing is what the selector forbids."""
+        """Takes a JSON object as text, as one environment variable holds it.
+
+        Any other text says nothing about which method it is for, and guessing is what the selector forbids.
+        """
         if isinstance(native_value, str):
-            raise ConfigError(
-                "the credentials are a bare value",
-                self.section,
-                'name the method: {"auth": "webhook", "webhook_url": "..."}',
-            )
-        super().parse_native_representation(native_value)
+            for key, value in _json_object(native_value, self.section).items():
+                setattr(self, key, value)
+        else:
+            super().parse_native_representation(native_value)
 
     def where(self, key: str) -> str:
         """How messages name a key."""
@@ -77,16 +81,80 @@ class Bitrix24Credentials(CredentialsConfiguration):
         return repr(self)
 
 
+KEYS = frozenset(Bitrix24Credentials.get_resolvable_fields()) - {"section"}
+"""of `[sources.bitrix24.credentials]`"""
+_KEY_OF = {"webhook": "webhook_url", "api_key": "api_key", "oauth2": "refresh_token"}
+"""the key that tells that a method was meant"""
+_WRAPPINGS = {
+    '"': "a quotation mark", "'": "a quotation mark", "\u201c": "a quotation mark", "\u00ab": "a quotation mark", "\u201e": "a quotation mark",
+    "<": "an angle bracket", "\ufeff": "a byte order mark (BOM), which cannot be seen", "\u200b": "a space that cannot be seen",
+}  # fmt: skip
+_EXAMPLES = {
+    "webhook_url": frozenset({"https://portal.bitrix24.com/rest/1/code/", "https://portal.bitrix24.com/rest/1/code"}),
+    "client_secret": frozenset({"..."}),
+    "refresh_token": frozenset({"..."}),
+    "api_key": frozenset({"...", "1/code"}),
+}
+"""values of example.secrets.toml"""
+
+
+def given_credentials(given: Any, section: str = SECTION) -> Any:
+    """Credentials as they were given in a call, with every key known: dlt would pass over one that is misspelt, and take the
+    value that is missing then from the configuration, which may be another portal's.
+
+    Raises:
+        ConfigError: a key is none of these, or a text is no JSON object.
+    """
+    if isinstance(given, str):
+        return _json_object(given, section)
+    if isinstance(given, Mapping) and not isinstance(given, Bitrix24Credentials):
+        _require_known_keys(given, section)
+    return given
+
+
+def _json_object(text: str, where: str) -> dict[str, Any]:
+    try:
+        values = orjson.loads(text.strip().removeprefix("\ufeff"))
+    except orjson.JSONDecodeError:
+        values = None
+    if not isinstance(values, dict):
+        raise ConfigError(
+            "the credentials are a bare value", where, 'name the method: {"auth": "webhook", "webhook_url": "..."}'
+        )
+    _require_known_keys(values, where)
+    return values
+
+
+def _require_known_keys(values: Mapping[Any, Any], where: str) -> None:
+    unknown = sorted(str(key) for key in values if key not in {*KEYS, "section"})
+    if unknown:
+        meant = closest(unknown[0], KEYS)
+        raise ConfigError(
+            f"credentials have no key {unknown[0][:40]!r}",
+            where,
+            (f"did you mean {meant!r}? " if meant else "") + f"there are {', '.join(sorted(KEYS))}",
+        )
+
+
 def auth_from_credentials(credentials: Bitrix24Credentials, store: TokenStore | None = None) -> Auth:
     """The selected method, checked; raises ConfigError with the key to mend. Makes no call and reads no file."""
-    if not credentials.auth:
+    auth = str(credentials.auth or "").strip()
+    if not auth:
+        filled = next((method for method, key in _KEY_OF.items() if getattr(credentials, key)), "")
         raise ConfigError(
-            "no authentication method is chosen", credentials.where("auth"), f"set it to one of {_quoted_list(METHODS)}"
+            "no authentication method is chosen",
+            credentials.where("auth"),
+            f"set it to one of {_quoted_list(METHODS)}; "
+            + (
+                f'{_KEY_OF[filled]} is set, which auth = "{filled}" would use'
+                if filled
+                else where_to_set(credentials.section, "auth", KEYS)
+            ),
         )
-    build = {"webhook": _webhook, "oauth2": _oauth2, "api_key": _api_key}.get(str(credentials.auth).strip())
+    build = {"webhook": _webhook, "oauth2": _oauth2, "api_key": _api_key}.get(auth)
     if build is None:
         raise ConfigError(
-            f"unknown authentication method {str(credentials.auth)[:20]!r}",
+            f"unknown authentication method {auth[:20]!r}",
             credentials.where("auth"),
             f"set it to one of {_quoted_list(METHODS)}",
         )
@@ -110,7 +178,8 @@ def _oauth2(credentials: Bitrix24Credentials, store: TokenStore | None) -> Auth:
     for key in ("portal_url", "client_id", "client_secret", "refresh_token"):
         _required(credentials, key)
     token_url = (credentials.token_url or "").strip()
-    _parse_url(token_url, credentials.where("token_url"))
+    if token_url:
+        _parse_url(token_url, credentials.where("token_url"))
     return OAuth2(
         _portal(credentials),
         _required(credentials, "client_id"),
@@ -142,12 +211,18 @@ _WEBHOOK_KEY = re.compile(r"(?P<user>\d+)/(?P<code>[A-Za-z0-9]+)/?")
 
 def _required(credentials: Bitrix24Credentials, key: str) -> str:
     value = str(getattr(credentials, key) or "").strip()
+    where = credentials.where(key)
     if not value:
         raise ConfigError(
             f'auth = "{credentials.auth}" needs {key}',
-            credentials.where(key),
-            f"set it in .dlt/secrets.toml or as {credentials.where(key).upper().replace('.', '__')}",
+            where,
+            f"set it in .dlt/secrets.toml or as {variable_of(where)}; {where_to_set(credentials.section, key, KEYS)}",
         )
+    for found, name in _WRAPPINGS.items():
+        if value.startswith(found):
+            raise ConfigError(f"{key} begins with {name}", where, "take the value alone, without anything around it")
+    if value in _EXAMPLES.get(key, ()):
+        raise ConfigError(f"{key} is the example's and nobody's", where, "put your portal's own value there")
     return value
 
 

@@ -9,10 +9,14 @@ from dlt.common.exceptions import DltException
 
 from ..errors import ConfigError
 from ..redaction import redact
+from .lock_waits import limit_lock_waits
 
 
 def check_destination(pipeline: dlt.Pipeline) -> None:
     """Opens the destination and closes it again; a locked database should not cost a whole extraction.
+
+    From here on each job of the pipeline is one transaction where the destination has them, and its connections to PostgreSQL
+    wait for locks no longer than `database_locks.LOCK_SECONDS`.
 
     Raises:
         ConfigError: a DuckDB file has the dataset's name, with which DuckDB can address no table.
@@ -38,9 +42,22 @@ def check_destination(pipeline: dlt.Pipeline) -> None:
 def _open(pipeline: dlt.Pipeline) -> None:
     with pipeline.destination_client() as client:
         client.is_storage_initialized()
+        limit_lock_waits(pipeline, client)
+        _merge_in_transactions(pipeline, client)
         sql = getattr(client, "sql_client", None)
         if pipeline.destination.destination_name == "duckdb" or type(sql).__name__ == "DuckDbSqlClient":
             _require_other_name(sql)
+
+
+def _merge_in_transactions(pipeline: dlt.Pipeline, client: Any) -> None:
+    """Has a merge delete and insert at one stroke.
+
+    dlt 1.31 does not say of most databases whether they have transactions, and then merges without one unless a statement looks
+    like DDL: in DuckDB readers see a table between DELETE and INSERT. Where DDL can be in a transaction, rows can be.
+    """
+    capabilities = client.capabilities
+    if capabilities.supports_ddl_transactions and capabilities.supports_transactions is None:
+        pipeline.destination.caps_params["supports_transactions"] = True
 
 
 def _require_other_name(sql: Any) -> None:

@@ -9,18 +9,24 @@ fill each missing key from the next section, and so send one portal's credential
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ParamSpec, TypeVar
 
 import dlt
 from dlt.common.configuration.specs.base_configuration import extract_inner_hint, is_secret_hint
-from dlt.extract.decorators import DltSourceFactoryWrapper
-from dlt.extract.reference import TDltSourceImpl, TSourceFunParams
+from dlt.extract.reference import SourceFactory
+from dlt.extract.source import DltSource
 
 from ..errors import ConfigError
-from .credentials import Bitrix24Credentials
+from .credentials import Bitrix24Credentials, given_credentials
+
+P = ParamSpec("P")
+R = TypeVar("R")
+S = TypeVar("S", bound=DltSource)
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
 _LONGEST = 40
@@ -29,30 +35,64 @@ _TAKEN = frozenset({"bitrix24", "credentials", "filter", "sandbox", "select"})
 """what stands below `[sources.bitrix24]` already, and the sandbox's pipeline"""
 
 
-class PortalFactory(DltSourceFactoryWrapper[TSourceFunParams, TDltSourceImpl]):
-    """dlt's factory of a source; called with `portal="emea"` it is the one of that portal: name, section, credentials."""
+def for_named_portals(factory: SourceFactory[P, S]) -> Callable[P, S]:
+    """A source factory as a function that knows portals by name.
 
-    def __call__(self, *args: TSourceFunParams.args, **kwargs: TSourceFunParams.kwargs) -> TDltSourceImpl:
-        given = inspect.signature(self._f).bind_partial(*args, **kwargs).arguments
+    With `portal="emea"` the source has that name, by which dlt finds its settings, and the credentials of that portal alone.
+    """
+
+    @functools.wraps(factory)
+    def source(*args: P.args, **kwargs: P.kwargs) -> S:
+        given = inspect.signature(factory).bind_partial(*args, **kwargs).arguments
         portal = given.get("portal")
-        if portal is None:
-            return super().__call__(*args, **kwargs)
-        given["credentials"] = portal_credentials(portal, given.get("credentials"))
-        its_own: Any = super(PortalFactory, self.clone(name=portal))
-        made: TDltSourceImpl = its_own.__call__(**given)
+        chosen: Any = factory
+        if portal is not None:
+            given["credentials"] = portal_credentials(portal, given.get("credentials"))
+            chosen = factory.clone(name=portal)
+        elif "credentials" in given:
+            given["credentials"] = given_credentials(given["credentials"])
+        made: S = chosen(**given)
         return made
 
+    source.clone = factory.clone  # type: ignore[attr-defined]  # as dlt documents it for sources
+    return source
 
-def source_of_portals(
-    impl: type[TDltSourceImpl], **hints: Any
-) -> Callable[[Callable[TSourceFunParams, Any]], PortalFactory[TSourceFunParams, TDltSourceImpl]]:
-    """`dlt.source`, for a function that has an argument `portal`."""
-    return PortalFactory[Any, TDltSourceImpl]().clone(_impl_cls=impl, **hints).bind
+
+def with_known_credentials(function: Callable[P, R]) -> Callable[P, R]:
+    """A function with an argument `credentials`, of which every key has to be known."""
+
+    @functools.wraps(function)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+        bound = inspect.signature(function).bind_partial(*args, **kwargs)
+        if "credentials" in bound.arguments:
+            bound.arguments["credentials"] = given_credentials(bound.arguments["credentials"])
+        return function(*bound.args, **bound.kwargs)
+
+    return checked
 
 
 def pipeline_name(portal: str | None) -> str:
     """Name of a portal's pipeline, and of its dataset."""
     return f"bitrix24_{_checked(portal)}" if portal is not None else "bitrix24"
+
+
+@dataclass(frozen=True)
+class ConfiguredPipeline:
+    """What dlt's configuration says of a pipeline; None where it says nothing."""
+
+    destination: str | None
+    dataset: str | None
+
+
+def configured_pipeline(name: str) -> ConfiguredPipeline:
+    """Destination and dataset as `dlt.pipeline()` would take them from `[pipelines.<name>]`, `[pipelines]` or the top level."""
+    sections = (f"pipelines.{name}.", "pipelines.", "")
+
+    def value(key: str) -> str | None:
+        found = (dlt.config.get(f"{section}{key}", str) for section in sections)
+        return next((text for text in found if text), None)
+
+    return ConfiguredPipeline(value("destination_name") or value("destination_type"), value("dataset_name"))
 
 
 def portal_credentials(portal: str, given: Any = None) -> Bitrix24Credentials:
@@ -62,10 +102,11 @@ def portal_credentials(portal: str, given: Any = None) -> Bitrix24Credentials:
         ConfigError: the name cannot be one, the section is missing, or what it has cannot work.
     """
     section = f"sources.bitrix24.{_checked(portal)}.credentials"
-    if isinstance(given, str):
-        Bitrix24Credentials(section=section).parse_native_representation(given)
+    given = given_credentials(given, section)
     known = Bitrix24Credentials.get_resolvable_fields()
     found = {name: _lookup(f"{section}.{name}", hint) for name, hint in known.items() if name != "section"}
+    whole: Any = dlt.secrets.get(section)
+    found |= given_credentials(whole, section) if isinstance(whole, str) else {}
     found |= {name: value for name, value in _as_dict(given).items() if name in found}
     values = {name: value for name, value in found.items() if value is not None}
     if not values:

@@ -16,33 +16,41 @@ from dlt.common.configuration.specs.base_configuration import NotResolved
 from dlt.extract import DltResource
 from dlt.extract.source import DltSource
 
-from ..catalog import FIELD_COLUMNS, ISSUES, SPA_TABLES, Catalog, CatalogTable, crm_catalog_tables
+from ..catalog import ISSUES, SPA_TABLES, crm_catalog_tables
 from ..errors import ConfigError
 from ..rest import Client, ClientSettings
 from ..sync import Exclusions, ReconcileSchedule, RunSession, SyncOptions, validate_range
-from .catalog_resources import CatalogReader, issue_rows, with_normalized_names
+from .arguments import as_conditions, as_names, as_selection
+from .catalog_resources import CatalogReader, catalog_resource, issues_resource
 from .credentials import Bitrix24Credentials, auth_from_credentials
-from .hints import column_hints
+from .dlt_internals import source_factory
 from .item_resources import list_resources
-from .portals import source_of_portals
+from .portals import for_named_portals, with_known_credentials
+
+PORTAL = "portal"
 
 COSTLY_RESOURCES = frozenset({"activity_bindings"})
 """that are loaded on demand only"""
 
 
 class Bitrix24Source(DltSource):
-    """A source in which `load_issues` is always selected: what could not be loaded is part of every answer."""
+    """A source in which `load_issues` and `portal` are selected with whatever else is.
+
+    What could not be loaded is part of every answer, and so is when it was given. `portal` can be left out.
+    """
 
     def with_resources(self, *resource_names: str) -> DltSource:
-        return super().with_resources(*dict.fromkeys((*resource_names, ISSUES.name)))
+        portal = [PORTAL] if PORTAL in self.selected_resources else []
+        return super().with_resources(*dict.fromkeys((*resource_names, *portal, ISSUES.name)))
 
 
-@source_of_portals(Bitrix24Source, name="bitrix24", section="bitrix24", max_table_nesting=0)
+@for_named_portals
+@source_factory(Bitrix24Source, name="bitrix24", section="bitrix24", max_table_nesting=0)
 def bitrix24(
     credentials: Bitrix24Credentials = dlt.secrets.value,
-    spa_types: list[int | str] | None = None,
-    select: dict[Any, Any] | None = None,
-    filter: dict[Any, Any] | None = None,  # noqa: A002 - the word that Bitrix24 and its readers use
+    spa_types: Any = None,
+    select: Any = None,
+    filter: Any = None,  # noqa: A002 - the word that Bitrix24 and its readers use
     connections: int = 4,
     requests_per_second: float = 2.0,
     burst: int = 50,
@@ -53,11 +61,11 @@ def bitrix24(
     full_refresh: bool = False,
     max_deleted_share: float = 0.2,
     personal_data: bool = False,
-    leave_out: list[str] | None = None,
+    leave_out: Any = None,
     activity_bindings: bool = False,
     renamed_from: str = "",
     slices: Any = None,
-    portal: Annotated[str | None, NotResolved()] = None,  # noqa: ARG001 - acted on by the decorator
+    portal: Annotated[str | None, NotResolved()] = None,  # noqa: ARG001 - for_named_portals acts on it
     token_store: Any = None,
     client: Any = None,
 ) -> Iterator[DltResource]:
@@ -96,29 +104,30 @@ def bitrix24(
     validate_range(overlap_minutes=overlap_minutes)
     client = client or connect(credentials, requests_per_second, burst, token_store)
     options = SyncOptions(
-        types=spa_types,
-        select=select or {},
-        filter=filter or {},
+        types=as_names(spa_types, "spa_types"),
+        select=as_selection(select),
+        filter=as_conditions(filter),
         connections=connections,
         max_deleted_share=max_deleted_share,
         overlap=timedelta(minutes=overlap_minutes),
         sweep=ReconcileSchedule(sweep_hours, sweep_runs, sweep),
         restart=full_refresh,
         personal=personal_data,
-        left_out=Exclusions(leave_out or ()),
+        left_out=Exclusions([str(name) for name in as_names(leave_out, "leave_out") or ()]),
         renamed_from=renamed_from,
         session=slices or RunSession(),
     )
     reader = CatalogReader(client, options)
     tables = (*SPA_TABLES, *crm_catalog_tables(personal=personal_data))
     resources = [
-        *(_resource(table, reader, options.left_out.columns_of(table.name)) for table in tables),
+        *(catalog_resource(table, reader, options.left_out) for table in tables),
         *list_resources(reader, client, options),
     ]
     yield from _apply_exclusions(resources, options.left_out, frozenset() if activity_bindings else COSTLY_RESOURCES)
-    yield _issues(reader)
+    yield issues_resource(reader)
 
 
+@with_known_credentials
 @with_config(sections=("sources", "bitrix24"), section_arg_name="portal")
 def connect(
     credentials: Bitrix24Credentials = dlt.secrets.value,
@@ -157,44 +166,3 @@ def _apply_exclusions(
     for one in resources:
         one.selected = one.name not in left_out.resources | on_demand
     return resources
-
-
-def _resource(table: CatalogTable, reader: CatalogReader, left_out: frozenset[str]) -> DltResource:
-    columns = [column for column in table.columns if column.name not in left_out]
-
-    def rows() -> Iterator[Any]:
-        catalog = reader.catalog(table.name)
-        yield dlt.mark.materialize_table_schema()  # a table without rows is a table
-        found = table.rows(catalog)
-        if table.columns is FIELD_COLUMNS:
-            found = map(with_normalized_names, found)
-        yield [{name: row[name] for name in row if name not in left_out} for row in found]
-        if table.child is not None:
-            yield _child_rows(table.child, catalog)
-
-    return dlt.resource(
-        rows,
-        name=table.name,
-        write_disposition="replace",
-        primary_key=list(table.key),
-        columns=column_hints(columns),
-    )
-
-
-def _child_rows(child: CatalogTable, catalog: Catalog) -> Any:
-    made = dlt.mark.make_hints(
-        table_name=child.name,
-        write_disposition="replace",
-        primary_key=list(child.key),
-        columns=column_hints(child.columns),
-    )
-    return dlt.mark.with_hints(list(child.rows(catalog)), made, create_table_variant=True)
-
-
-def _issues(reader: CatalogReader) -> DltResource:
-    def rows() -> Iterator[Any]:
-        catalog = reader.catalog(ISSUES.name)
-        yield dlt.mark.materialize_table_schema()
-        yield issue_rows(catalog.issues)
-
-    return dlt.resource(rows, name=ISSUES.name, write_disposition="append", columns=column_hints(ISSUES.columns))

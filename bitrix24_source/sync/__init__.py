@@ -1,6 +1,6 @@
 """Decides what to read, what it means for the destination, and what to remember for the next run."""
 
-from .capabilities import normalized_column, normalized_table, supports_merge
+from .capabilities import normalized_column, normalized_table, stored_columns, supports_merge
 from .current_load import current_collector, current_load_id, selected_resources
 from .destination_reader import Bookkeeping
 from .engine import SyncRun, TableStream
@@ -32,6 +32,7 @@ __all__ = [
     "rejections",
     "select_streams",
     "selected_resources",
+    "stored_columns",
     "supports_merge",
     "validate_range",
 ]

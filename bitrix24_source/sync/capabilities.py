@@ -10,6 +10,8 @@ from dlt.common.destination import DestinationCapabilitiesContext
 from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
 from dlt.extract.exceptions import CurrentSourceNotAvailable
 
+from ..schema import NOTHING_STORED, StoredColumns
+
 MERGE_STRATEGY = "delete-insert"
 """the only one that replaces an item's list as a whole, and takes an item twice"""
 
@@ -24,6 +26,28 @@ def normalized_table(name: str) -> str:
     """The same for a table."""
     naming = _naming()
     return str(naming.normalize_tables_path(name)) if naming else name
+
+
+def stored_columns() -> StoredColumns:
+    """What the destination has, as dlt's schema knows it; nothing outside a load, or where each load writes its tables anew."""
+    try:
+        return (
+            StoredColumns.from_schema(dlt.current.source_schema())
+            if _is_loading() and supports_merge()
+            else NOTHING_STORED
+        )
+    except CurrentSourceNotAvailable:
+        return NOTHING_STORED
+
+
+_MAX_COLUMNS = {"postgres": 1600, "redshift": 1600, "mssql": 1024, "synapse": 1024, "fabric": 1024, "bigquery": 10_000}
+"""of a table; https://www.postgresql.org/docs/current/limits.html and its like"""
+
+
+def max_columns() -> int | None:
+    """How many columns a table of the destination may have; None for no limit that anybody meets."""
+    destination = dlt.current.pipeline().destination if _is_loading() else None
+    return _MAX_COLUMNS.get(destination.destination_type.rpartition(".")[2]) if destination else None
 
 
 def supports_merge() -> bool:

@@ -221,8 +221,8 @@ class DltDestinationReader:
             client: Any = None
             with suppress(SqlClientNotAvailable, NotImplementedError):
                 if is_first_load:
-                    job_client: Any = pipeline.destination_client()
-                    client = getattr(stack.enter_context(job_client), "sql_client", None)
+                    opened: Any = pipeline.destination_client()
+                    client = getattr(stack.enter_context(opened), "sql_client", None)
                 else:
                     client = stack.enter_context(self._client)
             yield client

@@ -96,6 +96,7 @@ class SyncRun:
         yield from self._read([id_range for role, id_range in planned if role == "all"], self._enough)
         yield from self._reconcile()
         yield from self._read_dependents()
+        self._report_unknown_exclusions()
         if wanted(SPA_ITEMS):
             yield from self._deleted_type_tombstones(catalog)
         stored = dlt.current.source_schema().tables if current_load_id() else {}
@@ -139,13 +140,23 @@ class SyncRun:
         if one.table is None:
             return True
         one.is_new = one.table.name not in stored
-        conflicts = one.table.type_conflicts(stored)
-        if conflicts:
-            error = ConfigError("a field has another type than its column", ", ".join(conflicts))
-            hint = f"drop the table {one.table.name}, or load everything anew with bitrix24 load --full-refresh"
+        too_wide = one.table.tables_beyond_limit()
+        if too_wide:
+            sizes = ", ".join(f"{name} has {size}" for name, size in too_wide.items())
+            error = ConfigError(f"more columns than the destination allows in a table ({one.table.max_columns})", sizes)
+            hint = f"name the fields that are needed in select, or leave_out the others as {one.table.name}.<column>"
             message = f"{error.what}: {error.where}; its items are not loaded"
             self._issues.record(one.resource, error, message, hint=hint, entity_type_id=one.entity_type_id)
-        return not conflicts
+        return not too_wide
+
+    def _report_unknown_exclusions(self) -> None:
+        """A name that fits nothing lets through what somebody wants to keep out; rows may have what no field list names."""
+        for one in self._streams:
+            if one.table is None or not one.table.rows or not (unknown := one.table.unknown_exclusions()):
+                continue
+            error = ConfigError(f"leave_out names columns that do not exist: {', '.join(unknown)}", one.table.name)
+            hint = "name them as spa_fields or crm_fields do"
+            self._issues.record(one.resource, error, error.what, hint=hint, entity_type_id=one.entity_type_id)
 
     # --- what came ----------------------------------------------------------------------------------------------------
 

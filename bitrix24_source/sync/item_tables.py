@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -12,7 +12,22 @@ import dlt
 import pyarrow as pa
 
 from ..reader import Row
-from ..schema import COLUMN_TYPES, ConvertedPage, Converter, Field, RejectedValue, map_columns
+from ..schema import (
+    COLUMN_TYPES,
+    NOTHING_STORED,
+    ConvertedPage,
+    Converter,
+    Field,
+    RejectedValue,
+    StoredColumns,
+    is_excluded,
+    is_excluded_key,
+    map_columns,
+    squash,
+    unlisted_field,
+    with_hidden,
+    with_system_types,
+)
 from .capabilities import MERGE_STRATEGY, normalized_column, normalized_table, supports_merge, write_disposition
 
 log = logging.getLogger("bitrix24_source")
@@ -43,9 +58,13 @@ class ItemTableBuilder:
 
     Attributes:
         name: of the item table.
-        fields: what the portal lists, or the selected ones of it.
+        fields: what the portal lists.
         reread: asks the portal for its field list again.
-        selected: wire names; empty for all.
+        selected: wire names; empty for all. Nothing else is loaded then, but for the id.
+        excluded: names of columns that somebody left out.
+        is_spa: the table has the system columns of smart processes, whether or not the portal lists them.
+        stored: what the destination has; a column never changes its type.
+        max_columns: how many the destination allows in a table, None for no limit.
         rows: how many items came.
     """
 
@@ -53,6 +72,10 @@ class ItemTableBuilder:
     fields: Sequence[Field]
     reread: Callable[[], Sequence[Field]]
     selected: frozenset[str] = frozenset()
+    excluded: frozenset[str] = frozenset()
+    is_spa: bool = False
+    stored: StoredColumns = NOTHING_STORED
+    max_columns: int | None = None
     rows: int = 0
 
     is_swept: ClassVar[bool] = True
@@ -60,7 +83,11 @@ class ItemTableBuilder:
 
     def __post_init__(self) -> None:
         self._reread = False
-        self._use(self.fields)
+        self._passed_over: set[str] = set()
+        known = self._known_fields()
+        self._names = {f.upper_name.lower() for f in known}
+        self._use(known)
+        self._filled = frozenset(self._columns())
 
     def empty_tables(self, stored: Mapping[str, Any]) -> Iterator[Any]:
         """The tables of which nothing came, empty: a type without items is a table without rows.
@@ -76,7 +103,7 @@ class ItemTableBuilder:
         """Rows of one page or several, as tables for dlt."""
         converted = self._converter.convert(rows)
         if converted.unknown_keys:
-            self._add_unknown_keys(converted.unknown_keys)
+            self._add_unknown_keys(converted.unknown_keys, rows)
             converted = self._converter.convert(rows)
         self.rows += len(rows)
         yield from self._tables(converted)
@@ -88,61 +115,95 @@ class ItemTableBuilder:
         """Rows read back from the destination, `deleted_at` set, in this run's columns."""
         return self._named(self.name, rows)
 
-    def type_conflicts(self, stored: Mapping[str, Any]) -> list[str]:
-        """Columns that the destination has with another type: a field was deleted and made anew under its old code.
+    def filled_columns(self) -> frozenset[str]:
+        """What the fields fill, as `table.column type`, and as it was before the first row came.
 
-        Such a load would fail at the very end, and every later one with it.
+        One that was not among them when all items were last read has come into sight since, or has another type: items that have not
+        changed lack it.
         """
-        tables = {self.name: self._converter.items_schema, **self._converter.child_schemas}
-        return [
-            f"{table}.{column.name}"
-            for table, schema in tables.items()
-            for column in schema
-            if (type_ := _stored_type(stored, table, column.name)) and type_ != COLUMN_TYPES[column.type]
-        ]
+        return self._filled
+
+    def appeared_columns(self) -> frozenset[str]:
+        """What rows of this run fill besides, for the first time in a table that was there before: older rows lack it."""
+        if not self.stored.columns_of(self.name):
+            return frozenset()
+        new = (name for name in self._columns() if name not in self._filled)
+        return frozenset(name for name in new if self.stored.type_of(*name.split(" ")[0].split(".")) is None)
+
+    def tables_beyond_limit(self) -> dict[str, int]:
+        """Tables that the destination could not make, with the number of their columns."""
+        limit = self.max_columns
+        return {} if limit is None else {name: size for name, size in self._sizes().items() if size > limit}
+
+    def unknown_exclusions(self) -> list[str]:
+        """Columns that somebody left out although neither a field nor a row nor the destination has them."""
+        passed_over = {squash(key) for key in self._passed_over}
+        known = self._names | set(self.stored.columns_of(self.name))
+        return sorted(name for name in self.excluded - known if squash(name) not in passed_over)
+
+    def _known_fields(self) -> Sequence[Field]:
+        return with_hidden(self.fields, is_spa=self.is_spa)
 
     @property
     def table_names(self) -> tuple[str, ...]:
         """Its own and those of its lists."""
         return self.name, *self._converter.child_schemas
 
-    def filled_columns(self) -> frozenset[str]:
-        """What it fills as of the current field list, as "table.column type"."""
-        tables = {self.name: self._converter.items_schema, **self._converter.child_schemas}
-        return frozenset(
-            f"{table}.{column.name} {COLUMN_TYPES[column.type]}"
-            for table, schema in tables.items()
-            for column in schema
-        )
+    def current_columns(self) -> frozenset[str]:
+        """What is filled by now, keys that only rows have included, in the words of `filled_columns`."""
+        return frozenset(self._columns())
 
     def _use(self, fields: Sequence[Field]) -> None:
-        chosen = [f for f in fields if not self.selected or f.name in self.selected or f.name == "id"]
-        self.fields = chosen
-        self._converter = self._made_converter(chosen)
+        marked = [replace(f, is_excluded=f.is_excluded or is_excluded(f.upper_name, self.excluded)) for f in fields]
+        self.fields = [f for f in marked if not self.selected or f.name in self.selected or f.name == "id"]
+        self._converter = self._made_converter(self.fields)
         self._told: set[str] = set()
 
     def _made_converter(self, fields: Sequence[Field]) -> Converter:
-        return Converter(fields, self.name)
+        return Converter(fields, self.name, stored=self.stored, ignores=self._ignores)
 
-    def _add_unknown_keys(self, unlisted: frozenset[str]) -> None:
+    def _ignores(self, key: str) -> bool:
+        if not self.selected and not is_excluded_key(key, self.excluded):
+            return key in self._passed_over
+        self._passed_over.add(key)
+        return True
+
+    def _columns(self) -> Iterator[str]:
+        for table, schema in {self.name: self._converter.items_schema, **self._converter.child_schemas}.items():
+            yield from (f"{table}.{column.name} {COLUMN_TYPES[column.type]}" for column in schema)
+
+    def _sizes(self) -> dict[str, int]:
+        """Columns by table: those that are filled, those that are stored, and dlt's own two."""
+        tables = {self.name: self._converter.items_schema, **self._converter.child_schemas}
+        return {
+            name: len({*map(self.stored.normalize_column, schema.names), *self.stored.columns_of(name), *_DLT_COLUMNS})
+            for name, schema in tables.items()
+        }
+
+    def _add_unknown_keys(self, unknown: frozenset[str], rows: Sequence[Row]) -> None:
         """A key that no field explains: the field may be new since the list was read, or one that the list never shows.
 
-        The latter is kept as JSON text rather than dropped.
+        The latter goes on in the column that is stored under its name, and is kept as text where there is none.
         """
         known = list(self.fields)
         if not self._reread:
             self._reread = True
             names = {f.name for f in known}
-            known += [f for f in self.reread() if f.name in unlisted and f.name not in names]
-        names = {f.name for f in known}
-        hidden = sorted(unlisted - names)
-        if hidden:
-            log.info(
-                "%s: rows hold %s, which the field list does not explain; kept as text", self.name, ", ".join(hidden)
-            )
-        known += [Field.from_wire(name, {"type": "unlisted"}, len(known) + i) for i, name in enumerate(hidden)]
-        self.selected |= unlisted if self.selected else frozenset()
-        self._use(known)
+            listed = with_system_types(self.reread()) if self.is_spa else self.reread()
+            known += [f for f in listed if f.name in unknown and f.name not in names]
+        hidden = sorted(unknown - {f.name for f in known})
+        lists = {key for key in hidden if any(isinstance(row.get(key), (list, dict)) for row in rows)}
+        added = [
+            unlisted_field(key, len(known) + position, self.name, self.stored, has_lists=key in lists)
+            for position, key in enumerate(hidden)
+        ]
+        self._use([*known, *added])
+        if self.tables_beyond_limit():
+            log.warning("%s: too many columns for %s, which are passed over", self.name, ", ".join(sorted(unknown)))
+            self._passed_over |= unknown
+            self._use([f for f in self.fields if f.name not in unknown])
+        elif hidden:
+            log.info("%s: rows hold %s, which the field list does not explain", self.name, ", ".join(hidden))
 
     def _tables(self, converted: ConvertedPage) -> Iterator[Any]:
         yield self._named(self.name, converted.items)
@@ -246,11 +307,7 @@ def _is_stored(stored: Mapping[str, Any], table: str, columns: Sequence[str]) ->
     return all(normalized_column(name) in known for name in columns)
 
 
-def _stored_type(stored: Mapping[str, Any], table: str, column: str) -> str | None:
-    type_ = (
-        stored.get(normalized_table(table), {}).get("columns", {}).get(normalized_column(column), {}).get("data_type")
-    )
-    return None if type_ is None else str(type_)
+_DLT_COLUMNS = ("_dlt_load_id", "_dlt_id")
 
 
 def resolve_field_names(fields: Sequence[Field], chosen: Sequence[str], table: str) -> tuple[frozenset[str], list[str]]:

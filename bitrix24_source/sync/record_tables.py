@@ -49,7 +49,12 @@ class FixedTableBuilder(ItemTableBuilder):
         yield from super().convert([self.shape(row) for row in rows], now)
 
     def _made_converter(self, fields: Sequence[Field]) -> Converter:
-        return Converter(fields, self.name, hidden=(), required=self.key, is_swept=self.is_swept)
+        return Converter(
+            fields, self.name, required=self.key, is_swept=self.is_swept, stored=self.stored, ignores=self._ignores
+        )
+
+    def _known_fields(self) -> Sequence[Field]:
+        return self.fields
 
     def _hints(self) -> dict[str, Any]:
         return {"primary_key": list(self.key), "columns": {name: {"nullable": False} for name in self.key}}

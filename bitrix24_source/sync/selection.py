@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..catalog import CRM_OBJECTS, CRM_OBJECTS_BY_ID, LEADS, LEADS_MODE, SHORT_CODES, Catalog, EntityType
 from ..errors import ConfigError
 from ..reader import ActivityQuery, HistoryQuery, ListQuery, bindings_in
 from ..rest import Client
-from ..schema import MULTIFIELD, Field, fields_from_response
+from ..schema import MULTIFIELD, fields_from_response, with_hidden
+from .capabilities import max_columns, stored_columns
 from .dependents import DependentStream, bindings_of, product_rows_of
 from .item_tables import ItemTableBuilder, resolve_field_names
 from .options import SyncOptions
@@ -79,6 +79,7 @@ class _StreamFactory:
         self._options = options
         self._selects = self._by_type(options.select)
         self._filters = self._by_type(options.filter)
+        self._stored, self._max_columns = stored_columns(), max_columns()
 
     def spas(self, *, with_fields: bool) -> list[EntityType]:
         """Smart processes that were chosen; else all that can be read."""
@@ -95,29 +96,38 @@ class _StreamFactory:
     def items(self, one: EntityType) -> Stream:
         """The items of one type."""
         number = one.entity_type_id
-        fields: Sequence[Field] = one.fields or ()
-        names, unknown = resolve_field_names(fields, self._selects.get(number, ()), one.items_table)
+        listed = one.fields or ()
+        has_system_columns = one.has_system_columns
+        known = with_hidden(listed, is_spa=has_system_columns)
+        names, unknown = resolve_field_names(known, self._selects.get(number, ()), one.items_table)
         if unknown:
             raise ConfigError(
                 f"{one.title!r} has no field {', '.join(unknown)}",
                 f"select of entityTypeId {number}",
                 "name fields as spa_fields and crm_fields do: name, upper_name or column_name",
             )
-
-        if MULTIFIELD.name in names:  # no selection may name it, it only comes with everything
-            wanted = {*names, "id"}
-            fields = [replace(field, is_excluded=field.is_excluded or field.name not in wanted) for field in fields]
-            names = frozenset()
+        # No selection may name phones and e-mails: they come with everything only.
+        asked = () if MULTIFIELD.name in names else tuple(sorted(names))
 
         def reread() -> Any:
             return fields_from_response(self._client.call("crm.item.fields", {"entityTypeId": number}).result)
 
+        table = ItemTableBuilder(
+            one.items_table,
+            listed,
+            reread,
+            names,
+            self._options.left_out.columns_of(one.items_table),
+            is_spa=has_system_columns,
+            stored=self._stored,
+            max_columns=self._max_columns,
+        )
         return Stream(
             one.items_table if one.is_built_in else SPA_ITEMS,
-            ListQuery(number, self._filters.get(number, {}), tuple(sorted(names))),
-            ItemTableBuilder(one.items_table, fields, reread, names),
+            ListQuery(number, self._filters.get(number, {}), asked),
+            table,
             one,
-            has_time=any(field.name == ListQuery.updated_field for field in fields),
+            has_time=not listed or any(field.name == ListQuery.updated_field for field in known),
             restarts=self._restarts(),
         )
 

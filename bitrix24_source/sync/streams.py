@@ -160,7 +160,7 @@ class Stream:
 
     def remember(self) -> None:
         """For later runs. Columns that only rows told of are read for all of them, once."""
-        learned = column_keys(self.table.filled_columns() - self.planned_columns if self.table is not None else ())
+        learned = column_keys(self.table.current_columns() - self.planned_columns if self.table is not None else ())
         new = {key: name for key, name in learned.items() if key not in self.checkpoint.unlisted_columns}
         if new and self.checkpoint.cursor and not self.failed:
             self.checkpoint.unlisted_columns = sorted({*self.checkpoint.unlisted_columns, *new})

@@ -13,16 +13,18 @@ from dlt.destinations.job_client_impl import SqlJobClientBase
 from dlt.destinations.sql_client import SqlClientBase
 from sqlglot import exp
 
+from ..database_locks import LOCK_SECONDS, LockBudget, blocking_sessions, is_lock_timeout
+from ..errors import causes
 from .column_names import NameRules
 from .lookups import column
 from .query import StoredTables
 
-LOCK_SECONDS: float = 5
-"""how long PostgreSQL may wait for those who read a view, and new readers for it meanwhile"""
 INVALID_TABLE_DEFINITION = "42P16"
 """PostgreSQL's code for a view that would lose, rename or retype a column if it were replaced in place"""
 DIALECTS_WITHOUT_NULL_JOINS = frozenset({"clickhouse"})
 """dialects in which a join that finds nothing gives 0 and '' instead of NULL"""
+LOADS = "_dlt_loads"
+"""dlt's own table of load packages, the only one of its tables that views read"""
 EMPTIED = "bitrix24 emptied"
 """written on a view that had to let go of its table and could not be dropped"""
 
@@ -40,6 +42,7 @@ class ViewDatabase:
         caps = client.capabilities
         self._has_transactions = caps.supports_ddl_transactions
         self._dialect = caps.sqlglot_dialect or ""
+        self._locks = LockBudget()
         self.stored = _stored(client)
 
     @staticmethod
@@ -65,7 +68,7 @@ class ViewDatabase:
         """Whether there is a view, or anything else, of this name."""
         return any(columns for _, columns in self._job_client.get_storage_tables([name]))
 
-    def create_or_replace(self, name: str, query: exp.Select) -> None:
+    def create_or_replace(self, name: str, query: exp.Query) -> None:
         """The view, in place where the database can: that keeps rights, and what stands on it. Else anew, at one stroke.
 
         A view that is only being read is left as it is: made anew it would lose its rights for no reason.
@@ -104,6 +107,12 @@ class ViewDatabase:
             return
         self._execute(self._emptied(view), f"COMMENT ON VIEW {self._sql(view)} IS '{EMPTIED}'")
 
+    def who_blocks(self, error: Exception) -> str:
+        """The sessions that a statement waited for in vain; empty where it failed for another reason."""
+        if not is_lock_timeout(causes(error)):
+            return ""
+        return blocking_sessions(self._client.execute_sql, self._client.fully_qualified_dataset_name(quote=False))
+
     def is_emptied(self, name: str) -> bool:
         """Whether `drop` could only empty the view, and nobody filled it since."""
         return self._dialect == "postgres" and self._mark(self.stored.table(name)) == EMPTIED
@@ -117,11 +126,17 @@ class ViewDatabase:
 
     def _execute(self, *statements: str) -> None:
         """All of them or none, as far as the destination goes."""
-        with self._client.begin_transaction() if self._has_transactions else nullcontext():
-            if self._dialect == "postgres":
-                self._client.execute_sql(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
-            for statement in statements:
-                self._client.execute_sql(statement)
+        wait = self._locks.next_wait(LOCK_SECONDS)
+        try:
+            with self._client.begin_transaction() if self._has_transactions else nullcontext():
+                if self._dialect == "postgres":
+                    self._client.execute_sql(f"SET LOCAL lock_timeout = {int(wait * 1000)}")
+                for statement in statements:
+                    self._client.execute_sql(statement)
+        except Exception as error:
+            if is_lock_timeout(causes(error)):
+                self._locks.spend(wait)
+            raise
 
     def _mark(self, view: exp.Table) -> str:
         """What was written on the view when it was made: its query cannot be compared, PostgreSQL rewrites it."""
@@ -149,7 +164,11 @@ def _stored(client: SqlJobClientBase) -> StoredTables:
     """What exists in truth: dlt's schema also has tables that were never made."""
     caps = client.capabilities
     folded = caps.casefold_identifier
-    known = {name: table["columns"] for name, table in client.schema.tables.items() if not name.startswith("_dlt")}
+    known = {
+        name: table["columns"]
+        for name, table in client.schema.tables.items()
+        if name == LOADS or not name.startswith("_dlt")
+    }
     tables = {
         table: {
             name: str(told.get("data_type") or "text") for name, told in known[table].items() if folded(name) in found

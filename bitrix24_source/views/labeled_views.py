@@ -1,4 +1,4 @@
-"""Keeps the labelled views of all item tables up to date.
+"""Keeps the views of a dataset up to date: a labelled one for each item table, and the marts.
 
 Reads the catalogue back from the destination. A problem with a view is reported, the view that was there stays, and the load
 that came before is not harmed.
@@ -9,16 +9,17 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any
 
 import dlt
 
 from ..catalog import CRM_OBJECTS
-from ..errors import Bitrix24Error, ConfigError, causes, root_message
+from ..errors import Bitrix24Error, ConfigError, UnavailableError, causes, root_message
 from ..schema import Field
 from .database import ViewDatabase
 from .lookups import CATALOG_TABLES
+from .marts import MARTS, MartBuilder, Zone
 from .query import LabeledView
 
 log = logging.getLogger("bitrix24_source")
@@ -28,11 +29,12 @@ SUFFIX = "_labeled"
 _HINT_UNCHANGED = (
     "it is as it was before: what stands on it, or reads it for long, is in its way; drop that, then load again"
 )
+_HINT_LOCKED = "it is as it was before; end the transaction of {}, and the next load changes it"
 _HINT_EMPTIED = "it has no rows until what stands on it is dropped and the next load has made it anew"
 
 
 def create_views(pipeline: dlt.Pipeline, schema: str = "", tables: Container[str] | None = None) -> list[Bitrix24Error]:
-    """Creates the view `<table>_labeled` of each item table, or brings it up to date with the portal's field titles.
+    """Creates the marts and the view `<table>_labeled` of each item table, or brings them up to date.
 
     Call it after `pipeline.run(bitrix24())`; `bitrix24 load` does. Words that change in the portal - an option, a stage, a
     name - need no new view, but titles do, which are its columns' names.
@@ -40,10 +42,11 @@ def create_views(pipeline: dlt.Pipeline, schema: str = "", tables: Container[str
     Args:
         pipeline: that has loaded a `bitrix24()` source.
         schema: dlt's name of the source's schema, where the source was renamed.
-        tables: item tables whose views are meant; None for all.
+        tables: marts, and item tables whose views are meant; None for all.
 
     Returns:
-        What could not be done, as one sentence each; the views concerned are as they were before.
+        What could not be done, as one sentence each; the views concerned are as they were before. An `UnavailableError` is a
+        lock that a reader held for too long.
     """
 
     def create(database: ViewDatabase) -> list[Bitrix24Error]:
@@ -54,33 +57,42 @@ def create_views(pipeline: dlt.Pipeline, schema: str = "", tables: Container[str
                 return
             is_spa = table not in CRM_OBJECTS
             listed = fields[is_spa].get(entity_type_id, [])
+            if not listed and _are_fields_loaded(database, is_spa) and database.has(table + SUFFIX):
+                return  # its columns' names are known to the view alone
             view = LabeledView(database.stored, table, entity_type_id, listed, is_spa=is_spa)
             database.create_or_replace(table + SUFFIX, view.select())
 
-        return _for_each_table(database, create_or_replace)
+        problems = _for_each_table(database, create_or_replace)
+        marts = MartBuilder(database.stored, _read_zone(database))
+        wanted = (mart for mart in MARTS if tables is None or mart in tables)
+        return problems + _for_each_mart(
+            database, wanted, lambda mart: database.create_or_replace(mart, marts.query(mart))
+        )
 
     return _in_destination(pipeline, schema, create)
 
 
 def drop_views(pipeline: dlt.Pipeline, schema: str = "") -> list[Bitrix24Error]:
-    """Drops the labelled views: PostgreSQL drops no table that a view stands on, so they go before a full refresh.
+    """Drops the marts and the labelled views: PostgreSQL drops no table that a view stands on, so they go before a full refresh.
 
     One that somebody's own view stands on is emptied instead, until `create_views` fills it again. Arguments and result as
     in `create_views`.
     """
 
     def drop(database: ViewDatabase) -> list[Bitrix24Error]:
-        return _for_each_table(database, lambda table, _: database.drop(table + SUFFIX))
+        problems = _for_each_mart(database, MARTS, database.drop)
+        return problems + _for_each_table(database, lambda table, _: database.drop(table + SUFFIX))
 
     return _in_destination(pipeline, schema, drop)
 
 
 def tables_with_views(pipeline: dlt.Pipeline, schema: str = "") -> set[str]:
-    """Item tables that have a labelled view; none where the destination cannot be asked. Arguments as in `create_views`."""
+    """Item tables that have a labelled view, and marts that exist; none where the destination cannot be asked. Arguments as in `create_views`."""
     found: set[str] = set()
 
     def look(database: ViewDatabase) -> list[Bitrix24Error]:
         found.update(table for table, _ in _item_tables(database.stored.tables) if database.has(table + SUFFIX))
+        found.update(filter(database.has, MARTS))
         return []
 
     _in_destination(pipeline, schema, look)
@@ -112,9 +124,34 @@ def _for_each_table(database: ViewDatabase, act: Callable[[str, int], None]) -> 
         try:
             act(table, entity_type_id)
         except Exception as error:  # noqa: BLE001 - each driver has errors of its own
-            hint = _HINT_EMPTIED if database.is_emptied(table + SUFFIX) else _HINT_UNCHANGED
-            problems.append(_problem(f"view {table}{SUFFIX}", error, hint))
+            sessions = database.who_blocks(error)
+            hint = _HINT_LOCKED.format(sessions) if sessions else _HINT_UNCHANGED
+            if database.is_emptied(table + SUFFIX):
+                hint = _HINT_EMPTIED
+            problems.append(
+                _problem(f"view {table}{SUFFIX}", error, hint, UnavailableError if sessions else ConfigError)
+            )
     return problems
+
+
+def _for_each_mart(database: ViewDatabase, marts: Iterable[str], act: Callable[[str], None]) -> list[Bitrix24Error]:
+    """The action for each mart; one that fails does not stop the others."""
+    problems = []
+    for mart in marts:
+        try:
+            act(mart)
+        except Exception as error:  # noqa: BLE001 - each driver has errors of its own
+            hint = _HINT_EMPTIED if database.is_emptied(mart) else _HINT_UNCHANGED
+            problems.append(_problem(f"view {mart}", error, hint))
+    return problems
+
+
+def _read_zone(database: ViewDatabase) -> Zone:
+    """The portal's zone, as the destination knows it."""
+    if not {"zone", "utc_offset_minutes"} <= database.stored.tables.get("portal", {}).keys():
+        return Zone()
+    rows = database.read("portal", ("zone", "utc_offset_minutes"))
+    return Zone.of(rows[0]["zone"], rows[0]["utc_offset_minutes"]) if rows else Zone()
 
 
 def _item_tables(tables: Mapping[str, Any]) -> list[tuple[str, int]]:
@@ -122,16 +159,21 @@ def _item_tables(tables: Mapping[str, Any]) -> list[tuple[str, int]]:
     return [*spas, *((name, one.entity_type_id) for name, one in CRM_OBJECTS.items() if name in tables)]
 
 
-def _problem(where: str, error: Exception, hint: str) -> Bitrix24Error:
-    problem = ConfigError(f"a view could not be brought up to date ({root_message(list(causes(error)))})", where, hint)
+def _problem(where: str, error: Exception, hint: str, kind: type[Bitrix24Error] = ConfigError) -> Bitrix24Error:
+    problem = kind(f"a view could not be brought up to date ({root_message(list(causes(error)))})", where, hint)
     log.warning("%s", problem)
     return problem
 
 
 _READ = (
     "entity_type_id", "name", "upper_name", "type", "title", "form_label", "status_type", "settings", "position",
-    "is_multiple", "is_dynamic",
+    "is_multiple", "is_dynamic", "column_type",
 )  # fmt: skip
+
+
+def _are_fields_loaded(database: ViewDatabase, is_spa: bool) -> bool:
+    """Whether fields are ever loaded here; who loads items alone has views by the names of columns."""
+    return CATALOG_TABLES[is_spa]["fields"] in database.stored.tables
 
 
 def _read_fields(database: ViewDatabase, is_spa: bool) -> dict[int, list[Field]]:
@@ -160,4 +202,5 @@ def _field(row: Mapping[str, Any]) -> Field:
         status_type=row.get("status_type"),
         settings=settings if isinstance(settings, Mapping) else {},
         position=row.get("position") or 0,
+        is_excluded=row.get("column_type", "") is None,
     )

@@ -7,11 +7,11 @@ neither hide an item nor show it twice; a database can leave out the joins that 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
-from ..schema import UTM_FIELDS, ColumnMapping, Field, map_columns
+from ..schema import UTM_FIELDS, ColumnMapping, Field, StoredColumns, map_columns, with_hidden
 from .column_names import NamedField, NameRules, view_names
 from .lookups import Lookup, column, exchange_rate, is_amount, is_labelled, lookups, semantics
 from .text_casts import cast_to_text, with_currency
@@ -115,13 +115,16 @@ class LabeledView:
     def _view_fields(self) -> Iterator[ViewField]:
         """The id, Bitrix24's fields, the custom ones, then what no field explains: what is new mostly comes at the end."""
         upper_names = {field.upper_name for field in self._fields}
-        fields = [*self._fields, *(utm for utm in UTM_FIELDS if self._fields and utm.upper_name not in upper_names)]
-        places = map_columns(fields, self._table)
+        utm = [field for field in UTM_FIELDS if self._fields and field.upper_name not in upper_names]
+        shown = {field.name for field in (*self._fields, *utm) if not field.is_excluded}
+        fields = [replace(field, is_excluded=False) for field in with_hidden(self._fields, is_spa=self._is_spa)]
+        places = map_columns(fields, self._table, StoredColumns(self._stored.tables))  # type: ignore[arg-type]  # dlt's types
         explained = {"deleted_at"}
         for field in sorted(fields, key=lambda field: (field.name != "id", field.is_dynamic)):
-            if place := places[field.name]:
+            if (place := places[field.name]) and (self._fields or field.name == "id"):
                 explained |= {place.child_table} if place.child_table else {one.name for one in place.columns}
-                yield from self._of_field(field, place)
+                if field.name in shown:
+                    yield from self._of_field(field, place)
         for name in self._columns:
             if name not in explained and not name.startswith("_dlt"):
                 yield ViewField(NamedField(name, (name,), rank=2), {"": column(name, _ITEM)})

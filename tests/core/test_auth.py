@@ -8,7 +8,7 @@ from dlt.common.configuration.specs import CredentialsConfiguration
 
 from bitrix24_source import Bitrix24Credentials, bitrix24
 from bitrix24_source.errors import ConfigError, CredentialError
-from bitrix24_source.rest.auth import TOKEN_URL, OAuth2
+from bitrix24_source.rest.auth import OAuth2, token_urls
 from bitrix24_source.source.credentials import METHODS, auth_from_credentials
 from bitrix24_source.source.source import connect as connect_configured
 
@@ -72,9 +72,9 @@ def test_a_missing_key_is_named(auth, key, empty):
     """What the chosen method needs and does not have is one sentence with the key, and how to set it."""
     error = refused(**{"auth": auth, **FULL, key: empty})
 
-    assert str(error) == (
+    assert str(error).startswith(
         f'auth = "{auth}" needs {key} - sources.bitrix24.credentials.{key} - '
-        f"set it in .dlt/secrets.toml or as SOURCES__BITRIX24__CREDENTIALS__{key.upper()}"
+        f"set it in .dlt/secrets.toml or as SOURCES__BITRIX24__CREDENTIALS__{key.upper()}; looked in "
     )
 
 
@@ -83,9 +83,9 @@ def test_nothing_is_guessed(key):
     """One filled key does not choose its method: the selector must be set."""
     error = refused(**{key: FULL[key]})
 
-    assert str(error) == (
+    assert str(error).startswith(
         "no authentication method is chosen - sources.bitrix24.credentials.auth - "
-        'set it to one of "webhook", "oauth2", "api_key"'
+        f'set it to one of "webhook", "oauth2", "api_key"; {key} is set, which auth = '
     )
 
 
@@ -286,7 +286,7 @@ def test_missing_in_the_environment(auth, missing, monkeypatch):
         connect_configured()
 
 
-@pytest.mark.parametrize("bare", [FULL["webhook_url"], "7/abc123", '{"auth": "webhook"}'])
+@pytest.mark.parametrize("bare", [FULL["webhook_url"], "7/abc123", '["webhook"]'])
 @pytest.mark.parametrize("by_environment", [True, False])
 def test_a_bare_string_is_no_credential(bare, by_environment, monkeypatch):
     """A string alone would have to be guessed at: it is refused with an example, and not repeated."""
@@ -313,9 +313,29 @@ def test_malformed_in_python():
 
 
 def test_defaults():
-    """The token server is Bitrix24's own unless somebody says otherwise."""
-    assert TOKEN_URL == Bitrix24Credentials().token_url == "https://oauth.bitrix.info/oauth/token/"
+    """The token server follows from the portal's region unless somebody says otherwise."""
+    assert Bitrix24Credentials().token_url is None
     assert issubclass(Bitrix24Credentials, CredentialsConfiguration)
+
+
+WESTERN, EASTERN = "https://oauth.bitrix.info/oauth/token/", "https://oauth.bitrix24.tech/oauth/token/"
+
+
+@pytest.mark.parametrize(
+    ("host", "likeliest"),
+    [
+        *[(f"portal.bitrix24.{region}", EASTERN) for region in ("ru", "by", "kz", "am", "az", "ge", "kg", "uz")],
+        ("crm.firma.ru", EASTERN),
+        ("PORTAL.BITRIX24.RU", EASTERN),
+        *[(f"portal.bitrix24.{region}", WESTERN) for region in ("com", "eu", "de", "com.br", "in", "cn", "jp", "pl")],
+        ("crm.example.com", WESTERN),
+        ("ru.example.com", WESTERN),
+    ],
+)
+def test_the_token_server_of_the_region(host, likeliest):
+    """Portals of ru, am, az, by, ge, kg, kz and uz have a token server of their own; the other one stays the second choice."""
+    assert token_urls(host)[0] == likeliest
+    assert set(token_urls(host)) == {WESTERN, EASTERN}
 
 
 def test_blanks_around_keys_are_no_part_of_them(connect, portal):

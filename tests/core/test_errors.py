@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+from datetime import datetime, timezone
+
 import pytest
 
 from bitrix24_source import errors
+from bitrix24_source.catalog import IssueLog
 from bitrix24_source.errors import Action, Bitrix24Error
+from bitrix24_source.redaction import safe_line
 from bitrix24_source.rest import error_codes
 from bitrix24_source.rest.error_codes import error_from_code, normalize_code
 
@@ -58,7 +63,12 @@ def test_description_never_overrules_a_code():
         ("AccessError", Action.FAIL, 401, "METHOD_CONFIRM_WAITING"),
         ("AccessError", Action.FAIL, 403, "METHOD_CONFIRM_DENIED"),
         ("ScopeError", Action.FAIL, 403, "insufficient_scope"),
-        ("DeniedError", Action.FAIL, 403, "INVALID_CREDENTIALS"),
+        ("CredentialError", Action.FAIL, 401, "INVALID_CREDENTIALS"),
+        ("CredentialError", Action.FAIL, 401, "authorization_error"),
+        ("CredentialError", Action.FAIL, 401, "APPLICATION_NOT_FOUND"),
+        ("UnavailableError", Action.RETRY, 401, "CONNECTION_ERROR"),
+        ("AccessError", Action.FAIL, 403, "WRONG_AUTH_TYPE"),
+        ("AccessError", Action.FAIL, 403, "WRONG_LICENSE"),
         ("AccessError", Action.FAIL, 403, "user_access_error"),
         ("DeniedError", Action.FAIL, 400, "ACCESS_DENIED"),
         ("DeniedError", Action.FAIL, 403, "allowed_only_intranet_user"),
@@ -90,12 +100,78 @@ def test_code_decides_not_status(code, status):
     assert type(error_from_code(code, "", "x", 200)) is type(error_from_code(code, "", "x", status))
 
 
-def test_plan_without_rest_is_told_from_missing_rights():
-    """ACCESS_DENIED on account of the plan blames the plan and not the user."""
-    error = error_from_code("ACCESS_DENIED", "REST API is available only on commercial plans", "profile at demo", 403)
+@pytest.mark.parametrize(
+    "said", ["REST API is available only on commercial plans", "REST is available only by subscription."]
+)
+def test_plan_without_rest_is_told_from_missing_rights(said):
+    """ACCESS_DENIED on account of the plan blames the plan and not the user, for webhooks as for applications."""
+    error = error_from_code("ACCESS_DENIED", said, "profile at demo", 403)
 
     assert str(error).startswith("REST is not part of this portal's plan - profile at demo - ")
     assert not isinstance(error, errors.DeniedError)
+
+
+@pytest.mark.parametrize("code", [0, "0", "", None])
+@pytest.mark.parametrize("status", [400, 500])
+def test_words_without_a_code_are_the_portals(code, status):
+    """Controllers say no more than a sentence in the user's language: it is shown as theirs, and never as `error 0`."""
+    error = error_from_code(code, "Смарт-процесс закрыт для изменений", "crm.type.list at demo", status)
+
+    assert str(error).startswith(
+        "the portal refused and said: Смарт-процесс закрыт для изменений - crm.type.list at demo"
+    )
+    assert "error 0" not in str(error)
+    assert error.code == ""
+
+
+def test_a_refusal_without_a_word():
+    """Neither code nor text: the status is all that can be said."""
+    assert str(error_from_code(0, "", "x", 400)).startswith("the portal refused without a reason (HTTP 400)")
+
+
+def test_a_missing_method_may_be_a_missing_scope():
+    """Newer portals hide methods whose scope is missing: both causes are named."""
+    hint = error_from_code("ERROR_METHOD_NOT_FOUND", "Method not found!", "user.get at demo", 404).hint
+
+    assert "scope" in hint
+    assert "update its modules" in hint
+
+
+HOSTILE = "Equip\x1b[2J\x1b]0;owned\x07ment\r\nINFO all is well\u2028\u202egnp.exe\x9b31m\x00\ud800"
+
+
+@pytest.mark.parametrize("part", ["what", "where", "hint", "code"])
+def test_an_error_obeys_no_terminal(part):
+    """Escape sequences, line ends and marks of direction are spelled out in every part of an error."""
+    text = str(Bitrix24Error(**{"what": "it broke", part: HOSTILE})) + getattr(
+        Bitrix24Error(**{"what": "x", part: HOSTILE}), part
+    )
+
+    assert text.isprintable(), text
+    assert "\\x1b[2J" in text
+    assert "\\u202egnp.exe" in text
+    text.encode()
+
+
+@pytest.mark.parametrize("script", ["Звезда ✈️ 👩‍🚀", "עברית", "日本語", "naïve — “quoted”"])
+def test_scripts_stay_as_they_are(script):
+    """What people write is kept: only what a terminal obeys is spelled out."""
+    assert safe_line(script) == script
+
+
+def test_the_log_obeys_no_terminal(caplog):
+    """One message is one line, whatever titles and texts of the portal stand in it."""
+    logging.getLogger("bitrix24_source").warning("%s: access denied", HOSTILE)
+    IssueLog(lambda: datetime.now(timezone.utc)).record("x", Bitrix24Error("no", code=HOSTILE), f"{HOSTILE} is missing")
+
+    assert len(caplog.messages) == 2
+    assert all(message.isprintable() for message in caplog.messages)
+    assert "https://crm.example.com/rest/1/***" in _logged(caplog, "see https://crm.example.com/rest/1/c0de/profile")
+
+
+def _logged(caplog, text):
+    logging.getLogger("bitrix24_source").warning(text)
+    return caplog.messages[-1]
 
 
 def test_methods_for_applications_say_so():

@@ -128,14 +128,36 @@ def test_refused_tokens_are_renewed(connect, portal, error):
     assert asked(portal)[2:] == ["profile", "oauth.token", "profile"]
 
 
-@pytest.mark.parametrize("error", ["expired_token", "NO_AUTH_FOUND"])
-def test_a_new_token_that_is_refused_too(connect, portal, error):
-    """A token that is refused right after its renewal is not renewed in a circle."""
+@pytest.mark.parametrize(("error", "renewals"), [("expired_token", 3), ("NO_AUTH_FOUND", 1)])
+def test_a_new_token_that_is_refused_too(connect, portal, error, renewals):
+    """A token that is refused right after its renewal is not renewed in a circle, and nobody is told to use what he uses."""
     portal.faults.add(Fault("profile", "error", status=401, error=error, times=None))
-    with pytest.raises(CredentialError):
+    with pytest.raises(CredentialError) as raised:
         connect("oauth2").call("profile")
 
-    assert asked(portal) == ["oauth.token", "profile", "oauth.token", "profile"]
+    assert asked(portal) == ["oauth.token", "profile", *["oauth.token", "profile"] * renewals]
+    assert 'auth = "oauth2"' not in str(raised.value)
+    assert "authorise the application again" in raised.value.hint
+
+
+def test_a_renewed_token_that_expires_again_is_renewed_again(connect, portal):
+    """Within one call, too: a long wait for a limit can outlast more than one token."""
+    client = connect("oauth2")
+    portal.faults.add(Fault("profile", "expired_token", times=2))
+
+    assert client.call("profile").result["ID"]
+    assert exchanges(portal) == 3
+
+
+def test_commands_whose_renewed_token_expires_again(connect, portal):
+    """Inside a batch a token may expire more than once as well."""
+    client = connect("oauth2")
+    client.call("profile")
+    for method in NAMES:
+        portal.faults.add(Fault(method, "expired_token", where="command", times=2))
+
+    assert all(isinstance(outcome, Response) for outcome in call_many(client, FOUR))
+    assert exchanges(portal) == 3
 
 
 @pytest.mark.parametrize("error", ["insufficient_scope", "ACCESS_DENIED", "NOT_FOUND", "INVALID_CREDENTIALS"])
@@ -216,15 +238,16 @@ def test_expired_inside_a_batch(connect, portal, clock, expired):
 
 
 def test_a_batch_that_is_always_expired(connect, portal):
-    """A portal that finds every token expired inside batches is told of after one renewal, not after ten."""
+    """A portal that finds every token expired inside batches is told of after three renewals, not after ten."""
     client = connect("oauth2")
     client.call("profile")
     for method in NAMES:
         portal.faults.add(Fault(method, "expired_token", where="command", times=None))
-    with pytest.raises(ExpiredTokenError):
+    with pytest.raises(ExpiredTokenError) as raised:
         call_many(client, FOUR)
 
-    assert asked(portal)[2:] == ["batch", "oauth.token", "batch"]
+    assert asked(portal)[2:] == ["batch", *["oauth.token", "batch"] * 3]
+    assert 'auth = "oauth2"' not in str(raised.value)
 
 
 def test_twenty_batches_refused_at_once(connect, portal):

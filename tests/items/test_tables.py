@@ -10,6 +10,8 @@ import re
 
 import pytest
 
+from bitrix24_source.schema import SPA_FIELDS, UTM_FIELDS
+
 DUCKDB_TYPES = {"TEXT": "VARCHAR"}
 """where DuckDB has another word for a type than SQL has"""
 
@@ -46,7 +48,7 @@ def test_every_column_is_explained(request, engine, name):
     crm = request.getfixturevalue(name)
     named = {(table, column) for table, column, _ in described(crm)}
     derived = re.compile(r"_(currency|latitude|longitude|entity_type_id|entity_id)(_\d+)?$")
-    ours = {"deleted_at", "utm_source", "utm_medium", "utm_campaign", "utm_content", "utm_term"}
+    ours = {"deleted_at", *(field.upper_name.lower() for field in (*SPA_FIELDS, *UTM_FIELDS))}
     columns = [
         (table, column) for table, columns in crm.tables().items() if ITEMS.fullmatch(table) for column in columns
     ]

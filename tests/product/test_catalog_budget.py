@@ -92,7 +92,7 @@ NEEDED = {
     "spa_fields": {"crm.item.fields"},
     "spa_field_options": {"crm.item.fields", "userfieldconfig.list", "userfieldconfig.get"},
     "spa_categories": {"crm.category.list", "crm.status.entity.types"},
-    "spa_stages": {"crm.category.list", "crm.status.entity.types", "crm.status.list"},
+    "spa_stages": {"crm.status.list"},
     "spa_automations": {"bizproc.workflow.template.list"},
     "automated_solutions": {"crm.automatedsolution.list"},
     "automated_solution_types": {"crm.automatedsolution.list"},

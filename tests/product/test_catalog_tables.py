@@ -18,6 +18,7 @@ TYPE_FLAGS = (
     "is_use_in_userfield_enabled", "is_link_with_products_enabled", "is_mycompany_enabled", "is_documents_enabled",
     "is_source_enabled", "is_observers_enabled", "is_recyclebin_enabled", "is_automation_enabled",
     "is_biz_proc_enabled", "is_set_open_permissions", "is_payments_enabled", "is_counters_enabled",
+    "is_recurring_enabled", "is_initialized",
 )  # fmt: skip
 TIME = "TIMESTAMP WITH TIME ZONE"
 COLUMNS = {
@@ -158,6 +159,8 @@ def test_types_are_the_portals(loaded):
             "is_set_open_permissions": yes(row["isSetOpenPermissions"]),
             "is_payments_enabled": yes(row["isPaymentsEnabled"]),
             "is_counters_enabled": yes(row["isCountersEnabled"]),
+            "is_recurring_enabled": yes(row["isRecurringEnabled"]),
+            "is_initialized": yes(row["isInitialized"]),
         }
 
     assert expected == {row["entity_type_id"]: row for row in loaded.rows("spa_types")}
@@ -268,7 +271,7 @@ def test_options_are_the_portals_with_what_userfieldconfig_adds(loaded, ask):
 def test_categories_are_the_portals(loaded):
     """`spa_categories` has every pipeline of every smart process, and none of deals or invoices."""
     expected = {
-        (number, row["id"], row["name"], row["sort"], yes(row["isDefault"]), row["code"] or None)
+        (number, row["id"], row["name"], row["sort"], yes(row["isDefault"]), row.get("code") or None)
         for number in numbers_of(loaded.portal)
         for row in loaded.portal.world.categories[number]
     }

@@ -1,6 +1,6 @@
 """The commands, run as a person's shell runs them: what they print, what they leave, and how they end."""
 
-# ruff: noqa: RUF001, SIM300 - the demo portal speaks Russian; the expected value comes first
+# ruff: noqa: SIM300 - the demo portal speaks Russian; the expected value comes first
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ import duckdb
 import pytest
 from processes import command
 
+from bitrix24_source import bitrix24 as bitrix24_source
+from bitrix24_source.app.run import run_load
 from bitrix24_source.sandbox import Portal, SandboxServer
+from bitrix24_source.sync.session import RunSession
 
 from .conftest import environment
 
@@ -44,6 +47,14 @@ def tables_in(folder, dataset="bitrix24"):
             for (name,) in names
             if not name.startswith("_dlt")
         }
+
+
+def summary(out):
+    """What `load` printed, by table: rows, and those of change, written and deleted that are there."""
+    lines = out.splitlines()
+    start = next(number for number, line in enumerate(lines) if re.match("table +rows", line))
+    cells = (line.split() for line in lines[start + 1 :])
+    return {name: [int(cell.replace(",", "")) for cell in numbers if cell[0] not in "+-"] for name, *numbers in cells}
 
 
 def views_in(folder):
@@ -105,13 +116,14 @@ def test_check_says_every_thing_in_its_line(bitrix24, webhook, server):
     said = dict(lines_of(done.out))
 
     assert (0, "") == (done.code, done.err)
-    assert {"portal", "auth", "user", "scopes", "SPA", "clock"} == set(said)
+    assert {"portal", "auth", "user", "scopes", "SPA", "clock", "zones"} == set(said)
     assert server.base_url.removeprefix("http://") == said["portal"]
     assert "webhook" == said["auth"]
-    assert "Анна Петрова (id 1), administrator" == said["user"]
+    assert "Anna Petrova (id 1), administrator" == said["user"]
     assert "bizproc, crm, department, user, user_basic, userfieldconfig" == said["scopes"]
     assert "types  6 can be listed" == said["SPA"]
     assert re.fullmatch(r"2025-07-01T15:00:00\+03:00, \d+ s behind this machine's", said["clock"])
+    assert "the user's is the server's (UTC+0300) now" == said["zones"]
 
 
 def test_check_tells_a_clock_that_goes_right(bitrix24):
@@ -176,19 +188,19 @@ def test_spa_info_shows_types_fields_stages_and_automation(bitrix24, webhook):
     done = bitrix24("spa-info", credentials=webhook)
 
     assert (0, "") == (done.code, done.err)
-    assert "Закупка оборудования (entityTypeId 177, code EQUIPMENT_PURCHASE)" in done.out
-    assert re.search(r"UF_CRM_13_1739433001 +Priority +enumeration +Низкий, Средний, Высокий", done.out)
+    assert "Equipment purchase (entityTypeId 177, code EQUIPMENT_PURCHASE)" in done.out
+    assert re.search(r"UF_CRM_13_1739433001 +Priority +enumeration +Low, Medium, High", done.out)
     assert re.search(r"UF_CRM_14_SERIAL +Serial number +string +required", done.out)
     assert re.search(r"ID +ID +integer +read-only", done.out)
     assert (
-        "pipeline Срочные закупки: Заявка, Сбор предложений, Согласование, Оплата, Получено [won], Отказ [lost]"
+        "pipeline Urgent purchases: Request, Collecting offers, Approval, Payment, Received [won], Declined [lost]"
         in done.out
     )
-    assert "workflow Согласование закупки: starts on creation and change" in done.out
+    assert "workflow Purchase approval: starts on creation and change" in done.out
     assert re.search(r"\n6 smart processes on 127\.0\.0\.1:\d+\n$", done.out)
 
 
-@pytest.mark.parametrize("name", ["177", "Закупка оборудования", "EQUIPMENT_PURCHASE", "equipment_purchase"])
+@pytest.mark.parametrize("name", ["177", "Equipment purchase", "EQUIPMENT_PURCHASE", "equipment_purchase"])
 def test_spa_info_takes_a_type_by_number_title_or_code(bitrix24, webhook, name):
     """`--type` shows that one alone."""
     document = json.loads(bitrix24("spa-info", "--json", "--type", name, credentials=webhook).out)
@@ -224,11 +236,11 @@ def test_the_json_document_has_its_documented_shape(bitrix24, webhook):
         "is_dynamic", "is_deprecated", "status_type", "form_label", "settings", "position", "column_name",
         "column_type", "child_table", "options",
     } == set(priority)  # fmt: skip
-    assert ["Низкий", "Средний", "Высокий"] == [option["value"] for option in priority["options"]]
+    assert ["Low", "Medium", "High"] == [option["value"] for option in priority["options"]]
     assert {"option_id", "value", "position", "sort", "xml_id", "is_default"} == set(priority["options"][0])
-    assert ["Общая", "Срочные закупки"] == [category["name"] for category in spa["categories"]]
+    assert ["General", "Urgent purchases"] == [category["name"] for category in spa["categories"]]
     assert 7 == len(spa["categories"][1]["stages"])
-    assert ["Согласование закупки", "Напоминание о сроке"] == [
+    assert ["Purchase approval", "Reminder of the deadline"] == [
         template["name"] for template in spa["automation"]["workflow_templates"]
     ]
     assert {"relation": "parent", "related_entity_type_id": 2}.items() <= spa["relations"][2].items()
@@ -273,9 +285,33 @@ def test_load_writes_the_tables_and_says_how_many_rows(two_loads):
     (done, tables, _), _ = two_loads
 
     assert (0, "") == (done.code, done.err)
-    said = {name: int(rows.replace(",", "")) for name, rows in (line.split() for line in done.out.splitlines())}
-    assert {"spa_types": 6, "spa_fields": 203, "spa_stages": 55, "load_issues": 0}.items() <= said.items()
-    assert said.items() <= tables.items()
+    said = {name: rows for name, (rows, *_) in summary(done.out).items()}
+    assert {"spa_types": 6, "spa_fields": 209, "spa_stages": 55, "load_issues": 0}.items() <= said.items()
+    assert said == {name: rows for name, rows in tables.items() if "__" not in name}
+
+
+def test_a_second_load_says_what_each_table_holds_and_that_nothing_changed(two_loads):
+    """A table that a run has nothing for is there with its rows: nobody has to look whether the deals are still there."""
+    (first, tables, _), (second, _, _) = two_loads
+
+    assert ["deals", "spa_items_177"] == sorted({"deals", "spa_items_177"} & summary(second.out).keys())
+    for name in ("deals", "spa_items_177", "stage_history", "activities", "activity_bindings"):
+        assert [tables[name], tables[name]] == summary(first.out)[name]
+        assert [tables[name], 0] == summary(second.out)[name]
+
+
+def test_markers_are_not_counted(warehouse_job, portal):
+    """Emptied lists, deleted items and bindings: rows that only stand for a deletion are in no count."""
+    portal.world.clock.advance(60)
+    first = warehouse_job("deals", "activities", "activity_bindings")
+    gone = portal.items(2).ids()[:2]
+    for id_ in gone:
+        portal.items(2).delete(id_)
+    second = warehouse_job("deals", "activities", "activity_bindings", sweep=True)
+
+    assert first.tables["deals"].rows == first.rows["deals"] == len(gone) + second.tables["deals"].rows
+    assert (0, 2, -2) == (second.rows["deals"], second.tables["deals"].deleted, second.tables["deals"].added)
+    assert first.rows["activity_bindings"] == first.tables["activity_bindings"].rows
 
 
 def test_load_brings_the_items_of_all_types(two_loads):
@@ -350,12 +386,164 @@ def test_progress_is_shown_on_stderr(bitrix24, webhook, progress):
 
     assert 0 == done.code
     assert "Bitrix24 requests" in done.err
-    assert ["load_issues", "spa_types"] == sorted(line.split()[0] for line in done.out.splitlines())
+    assert {"load_issues", "spa_types"} == summary(done.out).keys()
 
 
 def test_without_progress_nothing_is_said(bitrix24, webhook):
     """`--progress none` is silent on stderr."""
     assert "" == bitrix24("load", *ITEMLESS, credentials=webhook).err
+
+
+# --- the configuration ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def warehouse_job(portal, connect, tmp_path):
+    """Runs as `load` does them, in this process: warehouse_job("deals", sweep=True)."""
+
+    def run(*resources, **arguments):
+        slices = RunSession()
+        credentials = portal.credentials(portal.base_url)["webhook"]
+        source = bitrix24_source(credentials=credentials, client=connect(), slices=slices, **arguments)
+        return run_load(source, resources=resources, slices=slices)
+
+    return run
+
+
+def items_in(folder):
+    return {name for name in tables_in(folder) if re.fullmatch(r"spa_items_\d+", name)}
+
+
+@pytest.mark.parametrize("place", ["file", "environment"])
+def test_the_configuration_counts_for_the_command(bitrix24, webhook, tmp_path, place):
+    """`spa_types`, `select`, `filter` and `leave_out` of `[sources.bitrix24]` hold for `load` as they do in Python."""
+    settings = {
+        "spa_types": [177, 1030], "leave_out": ["deals"], "select": {"177": ["title", "stageId"]},
+        "filter": {"1030": {"title": "no item has this title"}},
+    }  # fmt: skip
+    more = {}
+    if place == "file":
+        (tmp_path / ".dlt").mkdir(exist_ok=True)
+        lists = "\n".join(f"{name} = {json.dumps(settings[name])}" for name in ("spa_types", "leave_out"))
+        (tmp_path / ".dlt" / "config.toml").write_text(
+            f'[sources.bitrix24]\n{lists}\n[sources.bitrix24.select]\n177 = ["title", "stageId"]\n'
+            '[sources.bitrix24.filter.1030]\ntitle = "no item has this title"\n'
+        )
+    else:
+        more = {f"SOURCES__BITRIX24__{name.upper()}": json.dumps(value) for name, value in settings.items()}
+    done = bitrix24("load", *ITEMLESS, "--resource", "spa_items", credentials=webhook, **more)
+    (file,) = tmp_path.glob("*.duckdb")
+
+    assert 0 == done.code, done.err
+    assert {"spa_items_177", "spa_items_1030"} == items_in(tmp_path)
+    assert 0 == tables_in(tmp_path)["spa_items_1030"] < tables_in(tmp_path)["spa_items_177"]
+    with duckdb.connect(str(file)) as connection:
+        columns = {name for name, *_ in connection.execute("describe bitrix24.spa_items_177").fetchall()}
+    assert {"id", "title", "stage_id", "deleted_at"} <= columns
+    assert not {"assigned_by_id", "updated_time", "opportunity"} & columns
+
+
+def test_an_option_wins_over_the_configuration(bitrix24, webhook, tmp_path):
+    """`--type`, `--dataset` and `--destination` are for this run what the configuration is for all."""
+    configured = {
+        "SOURCES__BITRIX24__SPA_TYPES": "[177]", "DATASET_NAME": "configured", "DESTINATION_TYPE": "no_such_destination",
+    }  # fmt: skip
+    options = ("--type", "1030", "--dataset", "chosen", "--destination", "duckdb")
+    done = bitrix24("load", *ITEMLESS, "--resource", "spa_items", *options, credentials=webhook, **configured)
+
+    assert 0 == done.code, done.err
+    assert {"spa_items_1030"} == {
+        name for name in tables_in(tmp_path, "chosen") if re.fullmatch(r"spa_items_\d+", name)
+    }
+
+
+def test_destination_and_dataset_may_be_configured(bitrix24, webhook, tmp_path):
+    """As `dlt.pipeline()` takes them: `[pipelines.bitrix24]`, or environment variables."""
+    done = bitrix24("load", *ITEMLESS, credentials=webhook, PIPELINES__BITRIX24__DATASET_NAME="crm")
+    refused = bitrix24("load", *ITEMLESS, credentials=webhook, DESTINATION_TYPE="duckbd")
+
+    assert (0, 6) == (done.code, tables_in(tmp_path, "crm")["spa_types"])
+    assert "there is no destination 'duckbd'" in refused.err
+
+
+# --- where it goes --------------------------------------------------------------------------------------------------
+
+
+def test_a_load_says_first_what_goes_where(bitrix24, webhook, server, portal, tmp_path):
+    """Portal, method, destination, file and dataset, before anything is asked of either."""
+    done = bitrix24("load", *ITEMLESS, credentials=webhook)
+    portal.expire_webhook()
+    refused = bitrix24("load", *ITEMLESS, credentials=webhook)
+    portal, file = server.base_url.removeprefix("http://"), tmp_path / "bitrix24_data.duckdb"
+    line = f"Loading portal {portal} (webhook) into duckdb {file}, dataset bitrix24"
+
+    assert line == done.out.splitlines()[0]
+    assert (1, [line]) == (refused.code, refused.out.splitlines())
+
+
+@pytest.mark.parametrize("configured", ["", "mine.duckdb"])
+def test_each_folder_has_its_own_file(bitrix24, webhook, tmp_path, monkeypatch, configured):
+    """A relative file is in the folder where the command was started, also when dlt was first used in another one.
+
+    Back in the first folder, and with the cursors of the second in dlt's state, every row is there.
+    """
+    monkeypatch.delenv("DLT_LOCAL_DIR")
+    more = {"DESTINATION__DUCKDB__CREDENTIALS": configured} if configured else {}
+    for folder in ("first", "second", "first"):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        monkeypatch.chdir(tmp_path / folder)
+        done = bitrix24("load", "--progress", "none", "--resource", "deals", credentials=webhook, **more)
+
+        assert 0 == done.code, done.err
+        assert [configured or "bitrix24_data.duckdb"] == [path.name for path in (tmp_path / folder).glob("*.duckdb")]
+    files = [tables_in(tmp_path / folder) for folder in ("first", "second")]
+    assert files[0] == files[1]
+    assert files[0]["deals"] > 0
+
+
+def test_what_one_folder_lacks_is_not_taken_from_another_ones_state(bitrix24, webhook, portal, tmp_path, monkeypatch):
+    """Two folders by turns with one pipeline: each file gets all that changed since its own last load."""
+    monkeypatch.delenv("DLT_LOCAL_DIR")
+    added = []
+    for folder in ("first", "second", "second", "first"):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        monkeypatch.chdir(tmp_path / folder)
+        done = bitrix24("load", "--progress", "none", "--resource", "deals", credentials=webhook)
+        assert 0 == done.code, done.err
+        portal.world.clock.advance(7200)
+        added.append(portal.items(2).add(title="new"))
+    monkeypatch.chdir(tmp_path / "first")
+    bitrix24("load", "--progress", "none", "--resource", "deals", credentials=webhook)
+
+    assert len(portal.items(2).ids()) == tables_in(tmp_path / "first")["deals"]
+    assert len(portal.items(2).ids()) - 2 == tables_in(tmp_path / "second")["deals"]
+
+
+def test_the_dataset_does_not_name_the_file(bitrix24, webhook, tmp_path):
+    """Two datasets are two schemas of one file."""
+    for dataset in ("crm", "bitrix24"):
+        assert 0 == bitrix24("load", *ITEMLESS, "--dataset", dataset, credentials=webhook).code
+
+    assert ["bitrix24_data.duckdb"] == [path.name for path in tmp_path.glob("*.duckdb")]
+    assert 6 == tables_in(tmp_path, "crm")["spa_types"] == tables_in(tmp_path, "bitrix24")["spa_types"]
+
+
+def test_an_empty_folder_has_the_settings_that_matter(bitrix24, webhook, tmp_path):
+    """Without this project's .dlt/config.toml: no second copy of merged rows, no files that are kept, none compressed."""
+    done = bitrix24("load", "--progress", "none", "--resource", "deals", credentials=webhook)
+    staged = tables_in(tmp_path, "bitrix24_staging")
+    kept = [path for path in (tmp_path / "dlt").rglob("*") if "completed_jobs" in path.parts and path.is_file()]
+
+    assert 0 == done.code, done.err
+    assert (True, 0) == ("deals" in staged, sum(rows for name, rows in staged.items() if not name.startswith("_")))
+    assert [] == kept
+
+
+def test_what_is_configured_wins_over_the_settings_that_matter(bitrix24, webhook, tmp_path):
+    """They are defaults: who wants to keep completed jobs keeps them."""
+    bitrix24("load", *ITEMLESS, credentials=webhook, LOAD__DELETE_COMPLETED_JOBS="false")
+
+    assert any("completed_jobs" in path.parts for path in (tmp_path / "dlt").rglob("*"))
 
 
 # --- the sandbox ----------------------------------------------------------------------------------------------------
@@ -375,6 +563,7 @@ def test_every_command_can_be_tried_without_a_portal(bitrix24, command, tmp_path
 
 def test_the_sandbox_is_loaded_into_the_folder_where_one_is(bitrix24, tmp_path, monkeypatch):
     """dlt remembers a relative file of an earlier run from another folder: what is tried here lands here, and whole."""
+    monkeypatch.delenv("DLT_LOCAL_DIR")
     for folder in ("first", "second"):
         (tmp_path / folder).mkdir()
         monkeypatch.chdir(tmp_path / folder)

@@ -8,87 +8,21 @@ import re
 from collections import Counter, defaultdict
 from datetime import date, datetime, timedelta, timezone
 from itertools import pairwise
-from pathlib import Path
 from statistics import mean, median
 
-import databases
 import pytest
-import requests
-from dlt.common.runtime.run_context import RunContext, switched_run_context
+from loaded_portal import REPORTS, loaded_portal
 
-from bitrix24_source import bitrix24
-from bitrix24_source.app.run import run_load
-from bitrix24_source.rest.client import Client
-from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter
-from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
-
-REPORTS = Path(__file__).parents[2] / "pipelines" / "reports"
 NAMES = sorted(path.stem for path in REPORTS.glob("*.sql"))
 
 pytestmark = pytest.mark.everywhere
 
 
-class Loaded:
-    """A portal after one run of everything, and its reports."""
-
-    def __init__(self, portal, database):
-        self.portal, self.world, self._database = portal, portal.world, database
-
-    def report(self, name):
-        """Rows of a report as dictionaries."""
-        schema = f"set search_path = '{self._database.dataset}'"
-        with self._database._cursor() as cursor:
-            cursor.execute(schema if self._database.engine == "postgres" else f"use {self._database.dataset}")
-            cursor.execute((REPORTS / f"{name}.sql").read_text(encoding="utf-8"))
-            names = [column[0] for column in cursor.description]
-            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-    def items(self, type_):
-        items = self.portal.items(type_)
-        return [items[id_] for id_ in items.ids()]
-
-    def semantics(self, type_):
-        """What each stage of a type means, by its code."""
-        stages = (stage for lane in self.world.lanes(type_) for stage in lane.stages)
-        return {stage.code: stage.semantics for stage in stages}
-
-    def moves(self):
-        """The stage history of all types: type, owner, category, stage, meaning, time."""
-        for type_ in (1, 2, 31, *self.world.types):
-            store = self.world.objects[type_]
-            for owner in store.ids():
-                trip = store.trip(owner)
-                for event in trip.events:
-                    if event.stage:
-                        at = datetime.fromtimestamp(event.at, timezone.utc)
-                        yield type_, owner, trip.category_id, event.stage.code, event.stage.semantics, at
-
-    def rate(self, currency):
-        return {row["CURRENCY"]: float(row["AMOUNT"]) / int(row["AMOUNT_CNT"]) for row in self.world.currencies}.get(
-            currency
-        )
-
-    def person(self, number):
-        return next((f"{row['NAME']} {row['LAST_NAME']}" for row in self.world.users if row["ID"] == str(number)), "")
-
-
 @pytest.fixture(scope="module")
 def loaded(engine, tmp_path_factory):
     """One run for all reports of a database, to look at only."""
-    folder = tmp_path_factory.mktemp("reports")
-    clock = Clock(datetime(2025, 7, 1, 12, tzinfo=timezone.utc))
-    portal, database = Portal("demo", items=60, clock=clock), databases.make(engine, folder)
-    session = requests.Session()
-    session.mount("https://", SandboxAdapter(portal))
-    credentials = portal.credentials(portal.base_url)["webhook"]
-    client = Client(auth_from_credentials(Bitrix24Credentials(**credentials)), clock=clock, session=session)
-    with switched_run_context(RunContext(str(folder))):
-        run_load(
-            bitrix24(credentials=credentials, client=client), pipeline_name="reports", destination=database.destination,
-            dataset=database.dataset, pipelines_dir=str(folder / "pipelines"),
-        )  # fmt: skip
-    yield Loaded(portal, database)
-    database.drop()
+    with loaded_portal(engine, tmp_path_factory.mktemp("reports")) as portal:
+        yield portal
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -216,7 +150,7 @@ def test_field_fill_rate(loaded):
     ):
         assert filled(name) == rows["spa_items_177", title]["filled"], title
     assert 0 == rows["deals", "Order stage"]["filled"]
-    assert 100 == rows["deals", "Title"]["filled_percent"]
+    assert 100 == rows["deals", "Name"]["filled_percent"]
 
 
 def test_revenue_by_company(loaded):

@@ -28,7 +28,7 @@ import requests
 from databases import DuckDB
 
 from bitrix24_source import bitrix24
-from bitrix24_source.app.run import LoadSummary, run_load
+from bitrix24_source.app import LoadSummary, run_load
 from bitrix24_source.catalog.discovery import read_catalog
 from bitrix24_source.catalog.issues import IssueLog
 from bitrix24_source.rest.client import Client

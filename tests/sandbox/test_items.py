@@ -38,12 +38,12 @@ def test_offsets_walk_through_all(ask, portal):
 
 
 def test_fast_mode_does_not_count(ask, portal):
-    """`start=-1` gives `total` 0, or none at all, and never a `next`."""
+    """`start=-1` gives no `total`, or 0 on older portals, and never a `next`."""
     answer = ask("crm.item.list", entityTypeId=TYPE, start=-1)
-    portal.interpretations.fast_total = "absent"
+    portal.interpretations.fast_total = "zero"
 
-    assert (answer["total"], "next" in answer) == (0, False)
-    assert "total" not in ask("crm.item.list", entityTypeId=TYPE, start=-1)
+    assert not {"total", "next"} & answer.keys()
+    assert ask("crm.item.list", entityTypeId=TYPE, start=-1)["total"] == 0
 
 
 def test_keyset_pages_survive_changes(ask, portal):
@@ -77,7 +77,7 @@ def test_keyset_pages_survive_changes(ask, portal):
         ({"!@id": [1, 2], "<=id": 3}, [3]),
         ({"%title": "#17", ">id": 177}, [178, 179]),
         ({"=%title": "%#9"}, [9]),
-        ({"!%title": "закупка"}, []),
+        ({"!%title": "#"}, []),
         ({"0": {"logic": "OR", "0": {"id": 3}, "1": {">id": 179}}}, [3, 180]),
         ({"0": {"logic": "OR", "0": {"@id": [4]}, "1": {"id": 5, "<id": 5}}, "<id": 100}, [4]),
         ({">id": "$result[x][items][49][id]", "<id": 3}, [1, 2]),

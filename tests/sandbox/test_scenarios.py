@@ -44,7 +44,7 @@ def test_demo_has_ten_thousand_items_in_six_processes(clock):
     assert all(
         row["entityTypeId"] == 177 or (row["entityTypeId"] >= 1030 and row["entityTypeId"] % 2 == 0) for row in types
     )
-    assert {"Закупка оборудования", "Equipment"} <= {row["title"] for row in types}
+    assert {"Equipment purchase", "Equipment"} <= {row["title"] for row in types}
 
 
 def test_demo_is_consistent(portal):
@@ -121,7 +121,7 @@ def test_user_fields_are_strings_and_page(ask):
     got = ask("userfieldconfig.get", moduleId="crm", id=row["id"])["result"]["field"]
 
     assert (row["id"].isdigit(), "enum" in row, "editFormLabel" in row) == (True, False, False)
-    assert [option["value"] for option in got["enum"]] == ["Низкий", "Средний", "Высокий"]
+    assert [option["value"] for option in got["enum"]] == ["Low", "Medium", "High"]
     assert got["editFormLabel"]["ru"] == "Приоритет"
 
 

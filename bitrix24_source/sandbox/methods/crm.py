@@ -10,7 +10,7 @@ from bitrix24_source.sandbox.portal.api_errors import Refused
 from bitrix24_source.sandbox.portal.registry import MethodCall, MethodResult, method
 
 from .filters import Grammar
-from .listing import pick, short_list, sort_rows
+from .listing import fast_mode_total, pick, short_list, sort_rows
 
 WITH_HISTORY = {1, 2, 5, 31}
 
@@ -57,14 +57,23 @@ def stagehistory_list(call: MethodCall) -> MethodResult:
     if store is None or not (number in WITH_HISTORY or number >= 128):
         raise Refused(400, "0", f"{number} entity is not supported")
     grammar = Grammar(HISTORY_KINDS, call.world.zone, "ID", call.interpretations.garbage_id)
+    conditions, order, select, start = (
+        call.mapping("filter"),
+        call.mapping("order"),
+        call.param("select"),
+        call.start(),
+    )
     if number in call.world.denied:  # OPEN-18: rows follow the rights on their items
         return MethodResult({"items": []}, total=0)
-    rows, total = history_page(
-        call.world, store, call.mapping("filter"), call.mapping("order"), grammar, start=call.start()
-    )
+    rows, total = history_page(call.world, store, conditions, order, grammar, start=start)
     if call.times.moves_datetimes:
         rows = [row | {"CREATED_TIME": call.times.datetime(row["CREATED_TIME"])} for row in rows]
-    rows = pick(rows, call.param("select"))
-    fast = call.start() < 0
-    more = call.start() + 50 if not fast and call.start() + 50 < total else None
-    return MethodResult({"items": rows}, total=0 if fast else total, next=more, rows=len(rows))
+    rows = pick(rows, select)
+    fast = start < 0
+    more = start + 50 if not fast and start + 50 < total else None
+    return MethodResult(
+        {"items": rows},
+        total=fast_mode_total(call.interpretations.fast_total, legacy=False) if fast else total,
+        next=more,
+        rows=len(rows),
+    )

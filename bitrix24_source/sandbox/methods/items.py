@@ -6,7 +6,6 @@ It refuses to know how items are kept.
 from __future__ import annotations
 
 from itertools import islice
-from typing import Any
 
 from bitrix24_source.sandbox.model.item_store import ItemStore
 from bitrix24_source.sandbox.model.schema import Schema
@@ -16,7 +15,7 @@ from bitrix24_source.sandbox.portal.api_errors import access_denied, item_not_fo
 from bitrix24_source.sandbox.portal.registry import MethodCall, MethodResult, method, names_of
 
 from .filters import Grammar, Where, parse
-from .listing import PAGE, Row, sort_key
+from .listing import PAGE, Row, fast_mode_total, sort_key
 
 NOT_UNIVERSAL = {5}
 
@@ -65,7 +64,7 @@ def item_list(call: MethodCall) -> MethodResult:
         rows = _rows(call, store, numbers, original=original)
     fast = start < 0
     more = start + PAGE if not fast and start + PAGE < total else None
-    shown = (0 if call.interpretations.fast_total == "zero" else None) if fast else total
+    shown = fast_mode_total(call.interpretations.fast_total, legacy=False) if fast else total
     return MethodResult({"items": rows}, total=shown, next=more, rows=len(rows))
 
 
@@ -104,18 +103,20 @@ def _sorted(store: ItemStore, where: Where, by: list[tuple[str, bool]], grammar:
 
 
 def _rows(call: MethodCall, store: ItemStore, numbers: list[int], *, original: bool) -> list[Row]:
-    names = _selected(call.param("select"), store.schema, original=original)
+    names = _selected(call, store.schema, original=original)
     rows = whole_rows(store, numbers) if names is None else store.rows(numbers, names)
     return dress(store, rows, call.caller, call.base_url, call.times, original_names=original)
 
 
-def _selected(select: Any, schema: Schema, *, original: bool) -> list[str] | None:
+def _selected(call: MethodCall, schema: Schema, *, original: bool) -> list[str] | None:
     """The columns to fill; None is all of them. Unknown names are passed over without a word (OPEN-15)."""
-    names = names_of(select)
+    names = names_of(call.param("select"))
     if not names or "*" in names:
         return None
     codes = {one.upper: name for name, one in schema.fields.items() if one.user_field is not None} if original else {}
-    return [name for name in (codes.get(name, name) for name in names) if schema.is_carried(name)]
+    known = {name: codes.get(name, name) for name in names}
+    call.not_understood.extend(f"select[{name}]" for name in names if not schema.is_known(known[name]))
+    return [name for name in known.values() if schema.is_carried(name)]
 
 
 @method("crm.item.get")
@@ -163,5 +164,6 @@ def _written(call: MethodCall, schema: Schema) -> Row:
     """The fields that may be written; unknown and read-only ones are passed over."""
     codes = {one.upper: name for name, one in schema.fields.items()}
     named = {codes.get(name, name): value for name, value in call.mapping("fields").items()}
+    call.not_understood.extend(f"fields[{name}]" for name in named if not schema.is_known(name))
     listed = schema.listed()
     return {name: value for name, value in named.items() if name in listed and not listed[name].read_only}

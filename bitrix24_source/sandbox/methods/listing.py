@@ -46,22 +46,28 @@ def sort_key(value: Any, kind: str, grammar: Grammar) -> tuple[int, float, str]:
 
 
 def page(
-    rows: Sequence[Any], start: int, *, wrap: str = "", size: int = PAGE, fast_total: str = "zero"
+    rows: Sequence[Any], start: int, *, wrap: str = "", size: int = PAGE, fast_total: str = "by_method"
 ) -> MethodResult:
     """One page. `start=-1` is the fast mode: no counting, so no `next`, and `total` 0 or not there at all."""
     first = max(0, start)
     cut = list(rows[first : first + size])
     result: Any = {wrap: cut} if wrap else cut
     if start < 0:
-        return MethodResult(result, total=0 if fast_total == "zero" else None, rows=len(cut))
+        return MethodResult(result, total=fast_mode_total(fast_total, legacy=not wrap), rows=len(cut))
     more = first + size if first + size < len(rows) else None
     return MethodResult(result, total=len(rows), next=more, rows=len(cut))
 
 
+def fast_mode_total(reading: str, *, legacy: bool) -> int | None:
+    """`total` of an answer that did not count; legacy methods, whose rows stand in `result` itself, say 0."""
+    return 0 if reading == "zero" or (reading == "by_method" and legacy) else None
+
+
 def short_list(call: MethodCall, rows: Sequence[Any], *, wrap: str = "") -> MethodResult:
     """A dictionary: whole, with `start` passed over, unless the portal is one of those that page it."""
+    start = call.start()
     if call.interpretations.short_lists == "paged":
-        return page(rows, call.start(), wrap=wrap)
+        return page(rows, start, wrap=wrap)
     return everything(rows, wrap=wrap, total=True)
 
 

@@ -79,6 +79,7 @@ def _conditions(call: MethodCall) -> dict[str, Any]:
         for key, value in call.params.items()
         if key.isupper() and key not in ("FILTER", "ADMIN_MODE", "START")
     }
+    call.heard.update(loose)
     conditions = loose | call.mapping("FILTER", "filter", "Filter")
     return {key.upper(): value for key, value in conditions.items()}
 
@@ -135,7 +136,7 @@ def _columns(rows: list[Row], select: Any) -> list[Row]:
 def department_get(call: MethodCall) -> MethodResult:
     """Conditions are plain parameters, equality only. Only `start` in small letters is heard, whatever the page says."""
     names = ("ID", "NAME", "SORT", "PARENT", "UF_HEAD")
-    conditions = {name: call.params[name] for name in names if name in call.params}
+    conditions = {name: call.param(name) for name in names if name in call.params}
     kinds = dict.fromkeys(names, "number") | {"NAME": "text"}
     by = str(call.param("sort") or "SORT").upper()
     order = {by: str(call.param("order") or "ASC")} if by in names else {}

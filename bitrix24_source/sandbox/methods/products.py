@@ -1,31 +1,18 @@
-"""crm.item.productrow.list: what was sold, row by row, computed for each owner.
-
-It refuses to know prices anywhere else.
-"""
+"""crm.item.productrow.*: what was sold, row by row."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 from bitrix24_source.sandbox.http.php import php_int
-from bitrix24_source.sandbox.model.world import World, short_code
+from bitrix24_source.sandbox.model.world import short_code
 from bitrix24_source.sandbox.portal.api_errors import Refused, access_denied, parameter_missing
 from bitrix24_source.sandbox.portal.registry import MethodCall, MethodResult, method
-from bitrix24_source.sandbox.scenarios.deterministic import mix, salt
+from bitrix24_source.sandbox.scenarios.goods import OWNERS, product_rows
 
 from .filters import Grammar, split_key
-from .listing import Row, page, select_rows
+from .listing import page, select_rows
 
-GOODS = (
-    ('Ноутбук 14"', 89_990.0, 796, "pcs"), ("Office chair", 12_400.5, 796, "pcs"), ("Монтаж, час", 2_500.0, 356, "h"),
-    ("Printer paper A4", 349.9, 796, "pcs"), ("Лицензия на год", 36_000.0, 796, "pcs"),
-)  # fmt: skip
 COLUMNS = ("ownerId", "productId", "price", "quantity", "discountTypeId", "discountRate", "discountSum", "taxRate",
            "measureCode", "sort", "type", "storeId")  # fmt: skip
-OWNERS = 10_000_000  # more than a type has items: the id of a computed row tells whose it is
-# The built-in objects that can hold products; a smart process has a switch for it.
-WITH_PRODUCTS = {1, 2, 7, 31}
 
 
 @method("crm.item.productrow.list")
@@ -80,60 +67,3 @@ def _check_rights(call: MethodCall, entity_type_id: int, owner: object) -> None:
 
 def _numbers(value: object) -> list[int]:
     return sorted({php_int(one) for one in (value if isinstance(value, list) else [value])})
-
-
-def product_rows(world: World, entity_type_id: int, owner: int) -> list[Row]:
-    """None to three rows for each owner, the same every time; or those that somebody put in their place."""
-    if (entity_type_id, owner) in world.products and world.objects[entity_type_id].exists(owner):
-        return [dict(row) for row in world.products[entity_type_id, owner]]
-    switched = world.types.get(entity_type_id, {}).get("isLinkWithProductsEnabled", "N") == "Y"
-    store = world.objects[entity_type_id]
-    if (
-        not (switched or entity_type_id in WITH_PRODUCTS)
-        or not store.exists(owner)
-        or owner > store.id_at(store.computed)
-    ):
-        return []
-    chance = mix(owner, salt(world.seed, entity_type_id, "products"))
-    return [_row(entity_type_id, owner, place, chance >> place) for place in range(chance % 4)]
-
-
-def set_product_rows(world: World, entity_type_id: int, owner: int, goods: Sequence[Mapping[str, Any]]) -> None:
-    """Rows in the place of all that the owner had. They get new ids, as the vendor's `set` gives them."""
-    world.products[entity_type_id, owner] = [
-        _row(entity_type_id, owner, place, mix(owner, place))
-        | {"id": world.next_id("product row", 9_000_000_000)}
-        | dict(one)
-        for place, one in enumerate(goods)
-    ]
-
-
-def _row(entity_type_id: int, owner: int, place: int, chance: int) -> Row:
-    name, price, measure, unit = GOODS[chance % len(GOODS)]
-    discount = (0, 0, 10)[chance % 3]
-    net = round(price / 1.2, 2)
-    return {
-        "id": (entity_type_id * OWNERS + owner) * 4 + place,
-        "ownerId": owner,
-        "ownerType": short_code(entity_type_id),
-        "productId": 9000 + chance % len(GOODS) if chance % 5 else 0,
-        "productName": name,
-        "price": round(price * (100 - discount) / 100, 2),
-        "priceAccount": round(price * (100 - discount) / 100, 2),
-        "priceExclusive": net,
-        "priceNetto": net,
-        "priceBrutto": price,
-        "quantity": 1 + chance % 9,
-        "discountTypeId": 2,
-        "discountRate": discount,
-        "discountSum": round(price * discount / 100, 2),
-        "taxRate": (20, None)[chance % 2],
-        "taxIncluded": "Y",
-        "customized": "Y",
-        "measureCode": measure,
-        "measureName": unit,
-        "sort": (place + 1) * 10,
-        "xmlId": f"sale_basket_{owner * 4 + place}",
-        "type": 4,
-        "storeId": 1,
-    }

@@ -42,7 +42,9 @@ def _grammar(call: MethodCall) -> Grammar:
 def _unknown_field(place: str, name: str) -> Refused:
     """The upper-case `ID` that clients like to sort by is spelled `I_D` by the vendor's converter, and refused."""
     if name.isupper():
-        return Refused(400, "INVALID_ARG_VALUE", f"Unknown field definition `{'_'.join(name)}`")
+        refused = Refused(400, "INVALID_ARG_VALUE", f"Unknown field definition `{'_'.join(name)}`")
+        refused.not_understood = f"{place}[{name}]"
+        return refused
     return field_not_allowed(place, name)
 
 

@@ -16,7 +16,7 @@ from bitrix24_source.sandbox.methods.filters import LAST, Where
 from bitrix24_source.sandbox.scenarios.deterministic import mix, salt
 
 from .computed_rows import RowMaker
-from .lifecycle import LONGEST_LIFE, Journeys, Lane
+from .lifecycle import LONGEST_LIFE, Journeys, Lane, Lives
 from .schema import Schema
 
 Row = dict[str, Any]
@@ -26,10 +26,18 @@ class ItemStore:
     """`count` items whose ids start at `first` and lie `step` apart (with jitter where step > 1)."""
 
     def __init__(
-        self, schema: Schema, lanes: Sequence[Lane], salted: int, count: int, *, first: int = 1, step: int = 1
+        self,
+        schema: Schema,
+        lanes: Sequence[Lane],
+        salted: int,
+        count: int,
+        lives: Lives,
+        *,
+        first: int = 1,
+        step: int = 1,
     ) -> None:
         self.schema = schema
-        self.journeys = Journeys(lanes, salted, count, self.index_of)
+        self.journeys = Journeys(lanes, salted, count, self.index_of, lives)
         self.trip = self.journeys.trip
         self.lock = RLock()
         self._maker = RowMaker(schema)

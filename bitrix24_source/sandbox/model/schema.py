@@ -111,7 +111,7 @@ class Schema:
     def add_user_field(self, config: UserField, column: Column) -> Field:
         name = user_field_name(config.code, self.fields)
         settings: dict[str, Any] = {"settings": config.settings}
-        labels: dict[str, Any] = {"listLabel": config.label, "formLabel": config.label, "filterLabel": config.label}
+        labels: dict[str, Any] = {"listLabel": "", "formLabel": config.label, "filterLabel": ""}
         items = [{"ID": str(option.id), "VALUE": option.value} for option in config.options]
         extra = settings | ({"items": items} if config.user_type == "enumeration" else {}) | labels
         if config.user_type == "crm_status" and isinstance(config.settings, dict):
@@ -135,6 +135,9 @@ class Schema:
     def listed(self) -> dict[str, Field]:
         """What crm.item.fields answers: the fields whose feature is on."""
         return {name: one for name, one in self.fields.items() if one.feature not in self.features_off}
+
+    def is_known(self, name: str) -> bool:
+        return name in self.fields or name in self.hidden or name.startswith("UF_") or name == "fm"
 
     def is_carried(self, name: str) -> bool:
         """Whether rows can have the column: those of features that are off stay, unless they lie outside the table."""

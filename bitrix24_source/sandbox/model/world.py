@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from datetime import timezone, tzinfo
 from typing import Any
 
-from bitrix24_source.sandbox.scenarios.deterministic import SERVER_ZONE, salt
+from bitrix24_source.sandbox.scenarios.deterministic import SERVER_ZONE, Story, salt
 
 from .clock import Clock
 from .item_store import ItemStore
-from .lifecycle import Lane, Stage
+from .lifecycle import Habits, Lane, Lives, Stage
 from .schema import Schema, UserField
 from .zones import Zones
 
@@ -83,9 +83,13 @@ class World:
     # Counters of ids that are global to the portal.
     last_ids: dict[str, int] = field(default_factory=dict)
     zones: Zones = field(init=False)
+    story: Story = field(init=False)
+    # How the people of a company work; without it items go their ways by chance alone.
+    habits: Habits | None = None
 
     def __post_init__(self) -> None:
         self.zones = Zones(self.clock, self.zone)
+        self.story = Story.until(self.clock.now(), self.zone)
 
     def next_id(self, kind: str, first: int = 1) -> int:
         self.last_ids[kind] = self.last_ids.get(kind, first - 1) + 1
@@ -143,6 +147,9 @@ class World:
     def make_store(self, entity_type_id: int, count: int, *, first: int = 1, step: int = 1) -> ItemStore:
         """An item table without columns yet; the journey of its items follows the stages known by now."""
         salted = salt(self.seed, entity_type_id, "journey")
-        store = ItemStore(Schema(entity_type_id), self.lanes(entity_type_id), salted, count, first=first, step=step)
+        lives = Lives(self.story, self.habits, self.zone)
+        store = ItemStore(
+            Schema(entity_type_id), self.lanes(entity_type_id), salted, count, lives, first=first, step=step
+        )
         self.objects[entity_type_id] = store
         return store

@@ -27,6 +27,8 @@ class Refused(Exception):  # noqa: N818 - a refusal is an answer of the portal, 
         self.status = status
         self.code = code
         self.description = description
+        # The name in a filter, an order or a selection that the refusal is about.
+        self.not_understood = ""
 
     def body(self, language: str = "en") -> dict[str, Any]:
         text = TRANSLATIONS.get(self.description, {}).get(language, self.description)
@@ -54,7 +56,9 @@ def parameter_missing(name: str) -> Refused:
 
 
 def field_not_allowed(place: str, field: str) -> Refused:
-    return Refused(400, "INVALID_ARG_VALUE", f"Invalid {place}: field '{field}' is not allowed in {place}")
+    refused = Refused(400, "INVALID_ARG_VALUE", f"Invalid {place}: field '{field}' is not allowed in {place}")
+    refused.not_understood = f"{place}[{field}]"
+    return refused
 
 
 def type_not_supported(entity_type_id: int) -> Refused:

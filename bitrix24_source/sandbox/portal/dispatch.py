@@ -5,7 +5,8 @@ It wraps what the method says in the vendor's envelope, and refuses to know what
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,12 +16,12 @@ from bitrix24_source.sandbox.methods import all_methods  # noqa: F401 - importin
 from bitrix24_source.sandbox.model.world import World
 
 from .access import Access, Caller
-from .api_errors import app_context_required, insufficient_scope, method_not_found, no_auth, wrong_auth_type
+from .api_errors import Refused, app_context_required, insufficient_scope, method_not_found, no_auth, wrong_auth_type
 from .batch import Batch
 from .faults import Fault, Faults
 from .interpretations import Interpretations
 from .rate_limits import Limits
-from .registry import METHODS, Method, MethodCall, MethodResult, Rights, documented
+from .registry import ALWAYS_HEARD, METHODS, Method, MethodCall, MethodResult, Rights, documented
 from .time_costs import LONGEST_REQUEST_SECONDS, Costs, Stopwatch
 
 
@@ -32,6 +33,7 @@ class Dispatch:
     costs: Costs
     interpretations: Interpretations
     faults: Faults
+    unknown_parameters: Counter[str]
 
     def answer(self, address: Address, params: Mapping[str, Any], headers: Mapping[str, str], base: str) -> Reply:
         self.limits.pour()
@@ -98,11 +100,21 @@ class Dispatch:
         bills = self._bills(name, nested=nested)
         if name in bills:
             self.limits.check(caller.key, name)
-        answer = known.run(self._call(name, params, caller, base))
+        call = self._call(name, params, caller, base)
+        try:
+            answer = known.run(call)
+        except Refused as refused:
+            self._count(name, [refused.not_understood] if refused.not_understood else [])
+            raise
+        self._count(name, [*(key for key in params if key not in call.heard | ALWAYS_HEARD), *call.not_understood])
         seconds = self.costs.spend(answer.rows, since)
         for bill in bills:
             self.limits.charge(caller.key, bill, seconds)
         return answer, watch.time(seconds, self.limits, caller.key, bills[-1], nested=nested)
+
+    def _count(self, method: str, not_understood: Iterable[str]) -> None:
+        """Remembers what a method was sent and did not understand; the answer is the portal's all the same."""
+        self.unknown_parameters.update(f"{method}: {name}" for name in not_understood)
 
     def _bills(self, name: str, *, nested: bool) -> tuple[str, ...]:
         """OPEN-05: who pays for a command in a batch - its own method, the batch, or both."""

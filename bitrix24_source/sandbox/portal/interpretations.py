@@ -22,7 +22,8 @@ class Interpretations:
     operating: Literal["told", "outer_only", "absent"] = "told"
     batch_billing: Literal["nested", "batch", "both"] = "nested"  # OPEN-05
     batch_overflow: Literal["request", "commands"] = "request"  # OPEN-08
-    fast_total: Literal["zero", "absent"] = "zero"  # OPEN-11
+    # OPEN-11. `total` in the fast mode: controllers have none, legacy lists 0; older portals one of both everywhere.
+    fast_total: Literal["by_method", "zero", "absent"] = "by_method"
     after_refresh: Literal["old_pair_dies", "old_pair_lives"] = "old_pair_dies"  # OPEN-16
     oauth_error_status: int = 400  # OPEN-17
     # Whether an authorisation server answers for portals of other regions than its own: nobody knows.

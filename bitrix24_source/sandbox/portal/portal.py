@@ -5,6 +5,7 @@ It is the handle on everything a test or a person may turn; it refuses to know w
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import tzinfo
@@ -15,13 +16,13 @@ from urllib.parse import urlsplit
 from bitrix24_source.sandbox.http.http_response import Reply, Seen, json_reply, page_reply
 from bitrix24_source.sandbox.http.php import request_to_params
 from bitrix24_source.sandbox.http.urls import Address, read_path
-from bitrix24_source.sandbox.methods.products import set_product_rows
 from bitrix24_source.sandbox.model import admin
 from bitrix24_source.sandbox.model.clock import Clock, WallClock
 from bitrix24_source.sandbox.model.item_editor import StoredItems
 from bitrix24_source.sandbox.model.zones import PrintedTimes
 from bitrix24_source.sandbox.scenarios.builder import build_world
 from bitrix24_source.sandbox.scenarios.deterministic import SERVER_ZONE
+from bitrix24_source.sandbox.scenarios.goods import set_product_rows
 
 from .access import OWNER_ID, Access
 from .api_errors import Refused
@@ -61,6 +62,9 @@ class Portal:
         self.interpretations = Interpretations(one_category_types="refused" if scenario == "hostile" else "answered")
         self.faults = Faults()
         self.requests: list[Seen] = []
+        # Parameters and names in filters that a method did not understand, by "method: name": a typing error in a client
+        # looks like an empty list otherwise.
+        self.unknown_parameters: Counter[str] = Counter()
         self._moved: tuple[str, int] | None = None
         self._lock = RLock()
 
@@ -73,6 +77,11 @@ class Portal:
     @property
     def webhook_path(self) -> str:
         return f"/rest/1/{self.webhook_code}/"
+
+    @property
+    def webhook_url(self) -> str:
+        """The webhook under the portal's own name; a server has one with its address."""
+        return self.base_url + self.webhook_path
 
     def credentials(self, base_url: str) -> dict[str, dict[str, str]]:
         """A ready configuration for each way to authorise, against the address under which the portal is served."""
@@ -244,4 +253,5 @@ class Portal:
 
     def _dispatch(self) -> Dispatch:
         """Made for each request, so that a part that somebody has put in its place is the one that counts."""
-        return Dispatch(self.access, self.world, self.limits, self.costs, self.interpretations, self.faults)
+        parts = (self.access, self.world, self.limits, self.costs, self.interpretations, self.faults)
+        return Dispatch(*parts, self.unknown_parameters)

@@ -6,7 +6,7 @@ It refuses to know how a call got here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bitrix24_source.sandbox.http.php import php_int
@@ -42,6 +42,9 @@ class MethodCall:
     rights: Rights
     interpretations: Interpretations
     base_url: str
+    # Parameters that the method has looked at, and names that it was sent and did not understand.
+    heard: set[str] = field(default_factory=set)
+    not_understood: list[str] = field(default_factory=list)
 
     @property
     def times(self) -> PrintedTimes:
@@ -53,10 +56,11 @@ class MethodCall:
 
     def param(self, *names: str) -> Any:
         """The first of the spellings that was sent."""
+        self.heard.update(names)
         return next((self.params[name] for name in names if name in self.params), None)
 
     def integer(self, name: str) -> int:
-        value = self.params.get(name)
+        value = self.param(name)
         if value is None or value == "":
             raise parameter_missing(name)
         return php_int(value)
@@ -71,6 +75,10 @@ class MethodCall:
         if isinstance(value, list):
             return {str(place): item for place, item in enumerate(value)}
         return value if isinstance(value, dict) else {}
+
+
+# Where a credential and the form of an answer may stand.
+ALWAYS_HEARD = {"auth", "access_token"}
 
 
 def names_of(value: Any) -> list[str]:

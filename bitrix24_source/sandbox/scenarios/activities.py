@@ -13,8 +13,8 @@ from .deterministic import iso, mix, salt
 
 COUNT = 240
 NO_DEADLINE = "9999-12-31T00:00:00+03:00"
-PROVIDERS = (("1", "CRM_MEETING", "MEETING", "Встреча"), ("2", "VOXIMPLANT_CALL", "CALL", "Outgoing call"),
-             ("6", "CRM_TODO", "TODO", "Перезвонить клиенту"), ("4", "CRM_EMAIL", "EMAIL", "Re: offer"))  # fmt: skip
+PROVIDERS = (("1", "CRM_MEETING", "MEETING", "Meeting"), ("2", "VOXIMPLANT_CALL", "CALL", "Outgoing call"),
+             ("6", "CRM_TODO", "TODO", "Call the client back"), ("4", "CRM_EMAIL", "EMAIL", "Re: offer"))  # fmt: skip
 
 
 def add_activities(world: World) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from bitrix24_source.sandbox.model.world import World
 
-from .deterministic import STORY_START, iso
+from .deterministic import iso
 from .spa_types import add_type, type_row
 from .user_fields import add_user_field
 
@@ -32,7 +32,7 @@ KINDS: tuple[tuple[str, dict[str, Any]], ...] = (
 
 
 def build_bench(world: World, items: int, id_step: int) -> None:
-    row = type_row(13, 177, "Benchmark", iso(STORY_START, world.zone), off=OFF)
+    row = type_row(13, 177, "Benchmark", iso(world.story.start, world.zone), off=OFF)
     store = add_type(world, row, items, step=id_step)
     place = 0
     for name in store.schema.fields.keys() - store.schema.listed().keys():

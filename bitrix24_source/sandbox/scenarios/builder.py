@@ -11,8 +11,8 @@ from bitrix24_source.sandbox.model.clock import Clock
 from bitrix24_source.sandbox.model.world import World
 
 from .bench import build_bench
-from .built_in_objects import add_built_in
-from .demo import build_demo
+from .built_in_objects import COUNTS, NONE, add_built_in
+from .demo import DEMO_COUNTS, HABITS, build_demo
 from .deterministic import SERVER_ZONE
 from .hostile import build_hostile
 from .people import add_people
@@ -25,13 +25,13 @@ BENCH_ITEMS = 100_000
 def build_world(
     scenario: str, seed: int, items: int | None, clock: Clock, id_step: int = 1, zone: tzinfo = SERVER_ZONE
 ) -> World:
-    world = World(seed, clock, zone)
+    world = World(seed, clock, zone, habits=HABITS if scenario == "demo" else None)
     add_people(world)
     if scenario == "bench":
-        add_built_in(world, share=0)
+        add_built_in(world, NONE)
         build_bench(world, BENCH_ITEMS if items is None else items, id_step)
     elif scenario in ("demo", "hostile", "empty"):
-        add_built_in(world)
+        add_built_in(world, DEMO_COUNTS if scenario == "demo" and items is None else COUNTS)
         if scenario == "demo":
             build_demo(world, DEMO_ITEMS if items is None else items, id_step)
         if scenario == "hostile":

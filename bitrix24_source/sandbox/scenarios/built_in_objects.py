@@ -7,19 +7,23 @@ It refuses to know smart processes; the lists of fields follow the vendor's page
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from bitrix24_source.sandbox.model.item_store import ItemStore
 from bitrix24_source.sandbox.model.schema import Field
 from bitrix24_source.sandbox.model.world import World
 
-from .deterministic import Column, constant, drawn, iso, iso_date, mix, salt
+from . import names
+from .deterministic import DAY, Column, constant, drawn, iso, iso_date, mix, salt, unit
+from .goods import computed_amount
+from .names import FIELD_TITLES
 from .people import STAFF
 from .spa_fields import UTM, ContactLinks
 from .stages import SPA_STAGES, add_category, add_stages, built_in_directory_row
 
 COUNTS = {4: 120, 3: 300, 1: 60, 2: 400, 7: 40, 31: 50}
+NONE = dict.fromkeys(COUNTS, 0)
 COMMON = (
     "id:integer! createdTime:datetime! updatedTime:datetime! createdBy:user! updatedBy:user! assignedById:user opened:boolean "
     "webformId:integer lastActivityBy:user! lastActivityTime:datetime! "
@@ -79,7 +83,7 @@ STATUS_TYPES = {"sourceId": "SOURCE", "honorific": "HONORIFIC", "industry": "IND
 TYPE_DIRECTORY = {2: "DEAL_TYPE", 3: "CONTACT_TYPE", 4: "COMPANY_TYPE"}
 FIRST_NAMES, LAST_NAMES = [row[0] for row in STAFF], [row[1] for row in STAFF]
 COMPANIES = ["ООО «Ромашка»", "Müller GmbH", "АО «Север»", 'Acme "Tools" Ltd', "ИП Сидоров", "Blue O'Cean, Inc."]
-TITLES = {1: "Lead", 2: "Deal", 7: "Quote", 31: "Счёт"}
+TITLES = {1: "Lead", 2: "Deal", 7: "Quote", 31: "Invoice"}
 LEAD_STAGES = (
     ("NEW", "Not processed", "P"),
     ("IN_PROCESS", "In progress", "P"),
@@ -99,10 +103,10 @@ QUOTE_STAGES = (
 )
 
 
-def add_built_in(world: World, share: float = 1.0) -> None:
+def add_built_in(world: World, counts: Mapping[int, int] = COUNTS) -> None:
     _pipelines(world)
-    for entity_type_id, count in COUNTS.items():
-        store = world.make_store(entity_type_id, round(count * share))
+    for entity_type_id, count in counts.items():
+        store = world.make_store(entity_type_id, count)
         columns = BuiltInColumns(world, store)
         for word in FIELDS[entity_type_id].split():
             _add_field(store, word, columns)
@@ -119,7 +123,7 @@ def _pipelines(world: World) -> None:
     for entity_type_id, name, lead_or_quote in without_categories:
         add_stages(world, entity_type_id, 0, lead_or_quote)
         world.directories.insert(0, built_in_directory_row(world, entity_type_id, None, name))
-    categories = ((2, 0, "General", DEAL_STAGES), (2, 1, "Тендеры", DEAL_STAGES), (31, 5, "General", SPA_STAGES))
+    categories = ((2, 0, "General", DEAL_STAGES), (2, 1, "Tenders", DEAL_STAGES), (31, 5, "General", SPA_STAGES))
     for entity_type_id, category_id, name, stages in categories:
         add_category(world, entity_type_id, category_id, name, sort=300 - category_id, default=category_id != 1)
         add_stages(world, entity_type_id, category_id, stages)
@@ -142,13 +146,8 @@ def _add_field(store: ItemStore, word: str, columns: BuiltInColumns) -> None:
     if name == "contactId":
         extra["isDeprecated"] = True
     plain = kind.rstrip("!*")
-    store.schema.add(Field(name, plain, upper, _title(name), columns.column(name, plain, directory, multiple="*" in kind),
+    store.schema.add(Field(name, plain, upper, FIELD_TITLES[name], columns.column(name, plain, directory, multiple="*" in kind),
                            multiple="*" in kind, read_only="!" in kind, extra=extra))  # fmt: skip
-
-
-def _title(name: str) -> str:
-    words = "".join(f" {sign.lower()}" if sign.isupper() else sign for sign in name)
-    return words[:1].upper() + words[1:]
 
 
 class BuiltInColumns:
@@ -182,6 +181,8 @@ class BuiltInColumns:
             **dict.fromkeys(("phone", "phoneWork"), self.phone),
             **dict.fromkeys(("email", "emailWork"), self.email),
         }
+        if world.habits is not None:
+            self._named |= self._of_a_company()
         self._pools: dict[str, list[Any]] = {
             "name": FIRST_NAMES, "lastName": [*LAST_NAMES, None], "companyTitle": COMPANIES, "secondName": ["", None],
             "comments": [None, "[B]Важно[/B]: перезвонить", "", "Line 1\nLine 2"], "probability": [None, 10, 50, 90],
@@ -215,6 +216,66 @@ class BuiltInColumns:
             return getattr(stage, part) if stage else ""
 
         return column
+
+    def _of_a_company(self) -> dict[str, Column]:
+        """Columns that agree with each other: names, amounts that follow from products, people who did the work."""
+        trip, zone, seed, number_of = self.store.trip, self.world.zone, self.world.seed, self._id
+        sources = [
+            "CALL",
+            "CALL",
+            "EMAIL",
+            "WEB",
+            "WEB",
+            "WEB",
+            "ADVERTISING",
+            "ADVERTISING",
+            "PARTNER",
+            "TRADE_SHOW",
+            None,
+        ]
+
+        def amount(number: int) -> float:
+            return computed_amount(seed, number_of, number) or self._estimate(number)
+
+        def is_final(number: int) -> bool:
+            stage = trip(number).stage
+            return stage is not None and stage.semantics != "P"
+
+        def end(number: int) -> str:
+            events = trip(number).events
+            later = 0 if is_final(number) else (7 + number % 40) * DAY
+            return iso_date(events[-1].at + later, zone)
+
+        columns: dict[str, Column] = {
+            **dict.fromkeys(("assignedById", "createdBy", "movedBy"), lambda number: trip(number).person),
+            "name": names.given_name,
+            "lastName": names.family_name,
+            "sourceId": drawn(sources, self._salt("sourceId")),
+            "companyId": self._frequent_company,
+            "companyIds": lambda number: [one] if (one := self._frequent_company(number)) else [],
+            "opportunity": amount,
+            "isManualOpportunity": lambda number: "N" if computed_amount(seed, number_of, number) else "Y",
+            "currencyId": constant(self.world.base_currency),
+            "closedate": end,
+            "closed": lambda number: "Y" if is_final(number) else "N",
+            "dateClosed": lambda number: iso(trip(number).events[-1].at, zone) if is_final(number) else None,
+        }
+        if number_of in (1, 2):
+            columns["title"] = lambda number: names.item_title(number_of, number, self._frequent_company(number))
+        if number_of == 4:
+            columns["title"] = names.company
+            columns["companyId"] = constant(0)
+        return columns
+
+    def _frequent_company(self, number: int) -> int:
+        """A few companies buy often, most of them once; one item in twelve has none."""
+        chance = unit(number, self._salt("companyId"))
+        known = self.world.objects[4].computed
+        return 0 if chance > 11 / 12 or not known else 1 + int((chance * 12 / 11) ** 2.6 * known)
+
+    def _estimate(self, number: int) -> float:
+        """An amount that somebody wrote down without products: round, and seldom large."""
+        return float(round(15_000 * 60 ** unit(number, self._salt("estimate")), -3))
 
     def _company(self, number: int) -> str:
         return f"{COMPANIES[mix(number, self._salt('title')) % len(COMPANIES)]} {number}"

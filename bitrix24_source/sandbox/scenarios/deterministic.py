@@ -6,20 +6,34 @@ It refuses to know what the columns mean.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Any
 from zlib import crc32
 
 Column = Callable[[int], Any]
 
-# All of the company's past lies in these two and a half years, whatever the wall clock says: the same seed
-# gives the same dates for ever, and nothing is dated later than today.
 SERVER_ZONE = timezone(timedelta(hours=3))
-STORY_START = int(datetime(2023, 1, 9, 9, 0, tzinfo=SERVER_ZONE).timestamp())
-STORY_END = int(datetime(2025, 6, 30, 18, 0, tzinfo=SERVER_ZONE).timestamp())
 DAY = 86400
+# Two and a half years.
+STORY_DAYS = 903
 # A prime, so that sparse ids meet all of it.
 PERIOD = 4093
+_ALL = (1 << 64) - 1
+
+
+@dataclass(frozen=True)
+class Story:
+    """The company's past: from 9:00 of its first day to 18:00 of the day before the portal was made, in seconds."""
+
+    start: int
+    end: int
+
+    @classmethod
+    def until(cls, now: datetime, zone: tzinfo) -> Story:
+        evening = now.astimezone(zone).replace(hour=18, minute=0, second=0, microsecond=0) - timedelta(days=1)
+        morning = evening.replace(hour=9) - timedelta(days=STORY_DAYS)
+        return cls(int(morning.timestamp()), int(evening.timestamp()))
 
 
 def salt(*parts: object) -> int:
@@ -29,6 +43,14 @@ def salt(*parts: object) -> int:
 def mix(number: int, salted: int) -> int:
     """24 bits that look random."""
     return ((number * 0x9E3779B1 + salted) * 0x85EBCA6B >> 13) & 0xFFFFFF
+
+
+def unit(number: int, salted: int, step: int = 0) -> float:
+    """A number from 0 to 1 that depends on each of three in its own way (splitmix64); `mix` is faster and cruder."""
+    bits = (number * 0x9E3779B97F4A7C15 + salted * 0xD1342543DE82EF95 + step * 0x94D049BB133111EB) & _ALL
+    bits = ((bits ^ bits >> 30) * 0xBF58476D1CE4E5B9) & _ALL
+    bits = ((bits ^ bits >> 27) * 0x94D049BB133111EB) & _ALL
+    return ((bits ^ bits >> 31) >> 11) / (1 << 53)
 
 
 class Drawn:

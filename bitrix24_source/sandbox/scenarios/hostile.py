@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from bitrix24_source.sandbox.model.world import World
 
-from .deterministic import STORY_START, iso
+from .deterministic import iso
 from .hostile_values import add_odd_values, add_wide_type_fields
 from .spa_types import add_type, type_row
 from .stages import SPA_STAGES, StageSpec
@@ -72,7 +72,7 @@ def _add(world: World, entity_type_id: int, count: int) -> None:
     number = 13 if entity_type_id == ODD_VALUES else 100 + entity_type_id - WIDE
     off = {NO_STAGES: ("isStagesEnabled",), NO_CATEGORIES: ("isCategoriesEnabled",)}.get(entity_type_id, ())
     row = type_row(
-        number, entity_type_id, title, iso(STORY_START, world.zone), code=CODES.get(entity_type_id, ""), off=off
+        number, entity_type_id, title, iso(world.story.start, world.zone), code=CODES.get(entity_type_id, ""), off=off
     )
     pipelines = [(world.next_id("category", 7), "Первая", _stages(entity_type_id))]
     if entity_type_id % 3 == 0:

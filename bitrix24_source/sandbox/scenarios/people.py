@@ -11,41 +11,41 @@ from typing import Any
 
 from bitrix24_source.sandbox.model.world import World
 
-from .deterministic import DAY, STORY_START, iso, iso_date
+from .deterministic import DAY, iso, iso_date
 from .stages import add_directory, add_statuses
 
 # name, last name, gender, position, department, active
 STAFF = (
-    ("Анна", "Петрова", "F", "Генеральный директор", 1, True), ("Иван", "Соколов", "M", "Руководитель закупок", 5, True),
-    ("Olga", "Weber", "F", "Head of Sales", 3, True), ("Сергей", "Кузнецов", "M", "Менеджер по продажам", 3, True),
-    ("Мария", "Иванова", "F", "Менеджер по продажам", 3, True), ("John", "Smith", "M", "Account manager", 3, False),
-    ("Дмитрий", "Орлов", "M", "Инженер", 7, True), ("Elena", "García", "F", "HR manager", 9, True),
-    ("Павел", "Фёдоров", "M", "Кладовщик", 5, True), ("Татьяна", "Новикова", "F", "Бухгалтер", 2, True),
-    ("Michael", "Brown", "M", "Service engineer", 7, True), ("Юлия", "Морозова", "F", "Юрист", 17, True),
-    ("Алексей", "Волков", "M", "Менеджер проектов", 7, False), ("Chen", "Li", "M", "Developer", 15, True),
-    ("Наталья", "Егорова", "F", "Маркетолог", 4, True),
+    ("Anna", "Petrova", "F", "Chief executive", 1, True), ("Ivan", "Sokolov", "M", "Head of purchasing", 5, True),
+    ("Olga", "Weber", "F", "Head of Sales", 3, True), ("Sergey", "Kuznetsov", "M", "Sales manager", 3, True),
+    ("Maria", "Ivanova", "F", "Sales manager", 3, True), ("John", "Smith", "M", "Account manager", 3, False),
+    ("Дмитрий", "Орлов", "M", "Engineer", 7, True), ("Elena", "García", "F", "HR manager", 9, True),
+    ("Pavel", "Fedorov", "M", "Storekeeper", 5, True), ("Tatiana", "Novikova", "F", "Accountant", 2, True),
+    ("Michael", "Brown", "M", "Service engineer", 7, True), ("Юлия", "Морозова", "F", "Lawyer", 17, True),
+    ("Alexey", "Volkov", "M", "Project manager", 7, False), ("Chen", "Li", "M", "Developer", 15, True),
+    ("Natalia", "Egorova", "F", "Marketing manager", 4, True),
 )  # fmt: skip
 # Without a department: a partner in a group of the owner's, one in somebody else's group, and one who has left.
 OUTSIDERS = (
-    ("Виктор", "Лебедев", "M", "Подрядчик", "extranet", True), ("Sophie", "Martin", "F", "Consultant", "extranet", True),
-    ("Роман", "Зайцев", "M", "Менеджер по продажам", "employee", False),
+    ("Victor", "Lebedev", "M", "Contractor", "extranet", True), ("Sophie", "Martin", "F", "Consultant", "extranet", True),
+    ("Roman", "Zaytsev", "M", "Sales manager", "employee", False),
 )  # fmt: skip
 DEPARTMENTS = (
-    ("1", "Северный ветер", None, "1"), ("2", "Бухгалтерия", "1", "10"), ("3", "Отдел продаж", "1", "3"),
-    ("4", "Marketing", "1", "15"), ("5", "Закупки и склад", "1", "2"), ("7", "Сервис", "1", "11"), ("9", "HR", "1", "8"),
-    ("15", "R&D", "7", "14"), ("17", "Юридический отдел", "1", "12"),
+    ("1", "North Wind Trading", None, "1"), ("2", "Accounting", "1", "10"), ("3", "Sales", "1", "3"),
+    ("4", "Marketing", "1", "15"), ("5", "Purchasing and warehouse", "1", "2"), ("7", "Service", "1", "11"), ("9", "HR", "1", "8"),
+    ("15", "R&D", "7", "14"), ("17", "Legal", "1", "12"),
 )  # fmt: skip
 CURRENCIES = (
-    ("RUB", "1", "1.0000", "100", "Y", "Российский рубль", "# &#8381;"), ("USD", "1", "90.5000", "200", "N", "US Dollar", "$#"),
-    ("EUR", "1", "98.2300", "300", "N", "Euro", "# €"), ("KZT", "100", "19.4100", "400", "N", "Казахстанский тенге", "# ₸"),
+    ("RUB", "1", "1.0000", "100", "Y", "Russian rouble", "# &#8381;"), ("USD", "1", "90.5000", "200", "N", "US Dollar", "$#"),
+    ("EUR", "1", "98.2300", "300", "N", "Euro", "# €"), ("KZT", "100", "19.4100", "400", "N", "Kazakhstani tenge", "# ₸"),
 )  # fmt: skip
 DIRECTORIES = {
-    "SOURCE": ("Sources", (("CALL", "Звонок"), ("EMAIL", "E-mail"), ("WEB", "Web site"), ("ADVERTISING", "Реклама"),
-                           ("PARTNER", "Existing client"), ("TRADE_SHOW", "Exhibition"), ("OTHER", "Другое"))),
+    "SOURCE": ("Sources", (("CALL", "Call"), ("EMAIL", "E-mail"), ("WEB", "Web site"), ("ADVERTISING", "Advertising"),
+                           ("PARTNER", "Existing client"), ("TRADE_SHOW", "Exhibition"), ("OTHER", "Other"))),
     "CONTACT_TYPE": ("Contact type", (("CLIENT", "Clients"), ("SUPPLIER", "Suppliers"), ("PARTNER", "Partners"))),
-    "COMPANY_TYPE": ("Company type", (("CUSTOMER", "Client"), ("SUPPLIER", "Поставщик"), ("PARTNER", "Partner"))),
+    "COMPANY_TYPE": ("Company type", (("CUSTOMER", "Client"), ("SUPPLIER", "Supplier"), ("PARTNER", "Partner"))),
     "EMPLOYEES": ("Number of employees", (("EMPLOYEES_1", "less than 50"), ("EMPLOYEES_2", "50-250"))),
-    "INDUSTRY": ("Industry", (("IT", "Information Technology"), ("MANUFACTURING", "Производство"), ("OTHER", "Other"))),
+    "INDUSTRY": ("Industry", (("IT", "Information Technology"), ("MANUFACTURING", "Manufacturing"), ("OTHER", "Other"))),
     "DEAL_TYPE": ("Deal type", (("SALE", "Sales"), ("SERVICE", "Services"), ("GOODS", "Goods"))),
     "HONORIFIC": ("Salutations", (("HNR_RU_1", "г-н"), ("HNR_RU_2", "г-жа"))),
     "CALL_LIST": ("Call statuses", (("IN_WORK", "In progress"), ("SUCCESS", "Successful"))),
@@ -78,7 +78,7 @@ def add_people(world: World) -> None:
 
 def _user(world: World, number: int, person: tuple[str, str, str, str, int, bool]) -> dict[str, Any]:
     name, last_name, gender, position, department, active = person
-    joined = STORY_START + number * 11 * DAY
+    joined = world.story.start + number * 11 * DAY
     return {
         "ID": str(number), "ACTIVE": active, "NAME": name, "LAST_NAME": last_name, "SECOND_NAME": "",
         "EMAIL": f"user{number}@example.com", "LAST_LOGIN": iso(joined + 300 * DAY, world.zone),
@@ -94,5 +94,5 @@ def _user(world: World, number: int, person: tuple[str, str, str, str, int, bool
 def _currency(world: World, row: tuple[str, ...]) -> dict[str, Any]:
     names = ("CURRENCY", "AMOUNT_CNT", "AMOUNT", "SORT", "BASE", "FULL_NAME", "FORMAT_STRING")
     return dict(zip(names, row, strict=True)) | {
-        "LID": "en", "DEC_POINT": ".", "THOUSANDS_SEP": "&nbsp;", "DECIMALS": "2", "DATE_UPDATE": iso(STORY_START, world.zone),
+        "LID": "en", "DEC_POINT": ".", "THOUSANDS_SEP": "&nbsp;", "DECIMALS": "2", "DATE_UPDATE": iso(world.story.start, world.zone),
     }  # fmt: skip

@@ -5,14 +5,15 @@ It refuses to know custom fields, and which types there are.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from bitrix24_source.sandbox.model.item_store import ItemStore
 from bitrix24_source.sandbox.model.schema import Field
 from bitrix24_source.sandbox.model.world import BUILT_IN, World
 
-from .deterministic import DAY, constant, drawn, iso, iso_date, mix, salt
+from .deterministic import DAY, constant, drawn, iso, iso_date, mix, salt, unit
+from .goods import computed_amount
 from .stages import title_of
 
 # A stage lies in the table too, but rows of a type without stages leave it out.
@@ -25,8 +26,9 @@ UTM = ("utmSource", "utmMedium", "utmCampaign", "utmContent", "utmTerm")
 class SystemFields:
     """The system fields of one smart process, each with a column that fits its item's journey."""
 
-    def __init__(self, world: World, store: ItemStore, row: dict[str, Any]) -> None:
+    def __init__(self, world: World, store: ItemStore, row: dict[str, Any], subjects: Sequence[str] = ()) -> None:
         self.world, self.store, self.row = world, store, row
+        self._subjects = subjects
         self._users = [int(user["ID"]) for user in world.users] or [1]
 
     def write(self) -> None:
@@ -42,6 +44,8 @@ class SystemFields:
                 schema.switch(switch, on=False)
         self._parents()
         schema.hidden.update(self._hidden())
+        for name, column in self._of_a_company().items() if self.world.habits else ():
+            schema.fields[name].column = column
         for name, column in self._untouched().items():
             if schema.fields[name].feature in schema.features_off:
                 schema.fields[name].column = column
@@ -77,7 +81,10 @@ class SystemFields:
         self._add("updatedTime", "datetime", "UPDATED_TIME", "Updated at",
                   lambda number: iso(trip(number).updated_at, zone), read_only=True)  # fmt: skip
         self._add("createdBy", "user", "CREATED_BY", "Created by", self._drawn("createdBy", users), read_only=True)
-        self._add("updatedBy", "user", "UPDATED_BY", "Updated by", self._drawn("updatedBy", users), read_only=True)
+        # 0 is a robot or the system.
+        self._add(
+            "updatedBy", "user", "UPDATED_BY", "Updated by", self._drawn("updatedBy", [*users, 0]), read_only=True
+        )
         self._add("assignedById", "user", "ASSIGNED_BY_ID", "Assigned to", self._drawn("assignedById", users))
         self._add(
             "opened", "boolean", "OPENED", "Publicly available", self._drawn("opened", ["Y", "Y", "N"]), required=True
@@ -165,6 +172,64 @@ class SystemFields:
             if parent["isPredefined"] == "N":
                 made = parent_field(self.world, self.store.schema.entity_type_id, int(parent["entityTypeId"]))
                 self.store.schema.add(made)
+
+    def _of_a_company(self) -> dict[str, Callable[[int], Any]]:
+        """Columns that agree with each other: people who did the work, amounts that follow from products."""
+        trip, zone, number_of, seed = (
+            self.store.trip,
+            self.world.zone,
+            self.store.schema.entity_type_id,
+            self.world.seed,
+        )
+        companies, subjects, title = self.world.objects[4].computed, self._subjects, str(self.row["title"])
+        sold = self.row["isLinkWithProductsEnabled"] == "Y"
+        sources = [
+            "CALL",
+            "CALL",
+            "EMAIL",
+            "WEB",
+            "WEB",
+            "WEB",
+            "ADVERTISING",
+            "PARTNER",
+            "PARTNER",
+            "TRADE_SHOW",
+            None,
+        ]
+
+        def company(number: int) -> int:
+            chance = unit(number, self._salt("companyId"))
+            return 0 if chance > 11 / 12 or not companies else 1 + int((chance * 12 / 11) ** 2.6 * companies)
+
+        def name(number: int) -> str:
+            about = subjects[int(unit(number, self._salt("title")) * len(subjects))] if subjects else title
+            return f"{about} #{number}"
+
+        def end(number: int) -> str | None:
+            chance = unit(number, self._salt("closedate"))
+            days = 7 if chance < 0.4 else 10 + int(chance * 50)
+            return iso_date(trip(number).events[0].at + days * DAY, zone) if chance < 0.92 else None
+
+        def amount(number: int) -> float:
+            products = computed_amount(seed, number_of, number) if sold else 0
+            return products or float(round(8_000 * 50 ** unit(number, self._salt("estimate")), -2))
+
+        def is_manual(number: int) -> str:
+            return "N" if sold and computed_amount(seed, number_of, number) else "Y"
+
+        person: Callable[[int], Any] = lambda number: trip(number).person  # noqa: E731 - one of many columns
+        return {
+            "title": name,
+            "assignedById": person,
+            "createdBy": lambda number: person(number) if number % 4 else 17,
+            "movedBy": person,
+            "companyId": company,
+            "closedate": end,
+            "opportunity": amount,
+            "isManualOpportunity": is_manual,
+            "currencyId": constant(self.world.base_currency),
+            "sourceId": self._drawn("sourceId", sources),
+        }
 
     def _hidden(self) -> dict[str, Callable[[int], Any]]:
         utm: dict[str, Callable[[int], Any]] = {name: constant(None) for name in UTM}

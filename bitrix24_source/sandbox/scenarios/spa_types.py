@@ -5,7 +5,7 @@ It refuses to know fields and scenarios.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bitrix24_source.sandbox.model.item_store import ItemStore
@@ -56,6 +56,9 @@ def type_row(
             "parent": predefined + [relation(parent) for parent in parents],
             "child": [relation(child, listed=child != 4) for child in children],
         },
+        "isRecurringEnabled": "N",
+        "isInitialized": "Y",
+        "daysBeforeClose": None,
         "linkedUserFields": {name: "Y" if place < 2 else "N" for place, name in enumerate(LINKED_USER_FIELDS)},
         "customSections": [],
     }
@@ -63,9 +66,12 @@ def type_row(
 
 def add_type(
     world: World, row: dict[str, Any], count: int = 0, *, first: int = 1, step: int = 1,
-    categories: Iterable[tuple[int, str, tuple[StageSpec, ...]]] = (),
+    categories: Iterable[tuple[int, str, tuple[StageSpec, ...]]] = (), subjects: Sequence[str] = (),
 ) -> ItemStore:  # fmt: skip
-    """Enters a type with its categories, stages and system fields. Without categories it has one called General."""
+    """Enters a type with its categories, stages and system fields. Without categories it has one called General.
+
+    `subjects` are what its items are about: their titles begin so.
+    """
     entity_type_id = int(row["entityTypeId"])
     world.types[entity_type_id] = row
     given = list(categories) or [(world.next_id("category", 60), "General", SPA_STAGES)]
@@ -74,7 +80,7 @@ def add_type(
     if row["isStagesEnabled"] == "Y":
         add_stage_directories(world, entity_type_id, {category_id: stages for category_id, _, stages in given})
     store = world.make_store(entity_type_id, count, first=first, step=step)
-    SystemFields(world, store, row).write()
+    SystemFields(world, store, row, subjects).write()
     return store
 
 

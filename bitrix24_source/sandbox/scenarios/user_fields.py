@@ -11,7 +11,6 @@ from typing import Any
 from bitrix24_source.sandbox.model.schema import Field, Option, UserField
 from bitrix24_source.sandbox.model.world import World
 
-from .deterministic import STORY_START as START
 from .deterministic import Column, drawn, iso, iso_date, mix, salt
 
 SETTINGS: dict[str, Any] = {
@@ -29,12 +28,13 @@ SETTINGS: dict[str, Any] = {
              "EXTENSIONS": [], "TARGET_BLANK": "Y"},
     "crm_status": {"ENTITY_TYPE": "SOURCE"},
     "crm": {"LEAD": "N", "CONTACT": "Y", "COMPANY": "Y", "DEAL": "Y"},
+    "employee": {"DEFAULT_VALUE": [], "DEFAULT_VIEW": None},
     "iblock_element": {"IBLOCK_ID": 17, "DISPLAY": "LIST", "LIST_HEIGHT": 1, "DEFAULT_VALUE": "", "ACTIVE_FILTER": "N"},
 }  # fmt: skip
 POOLS: dict[str, list[Any]] = {
-    "string": ["", "Склад 2", "Room 14", "по договору", "n/a", None],
-    "integer": [0, 1, 2, 5, 12, 40, 365, None],
-    "double": [0, 0.5, 12.25, 1999.99, 100, None],
+    "string": ["", "Склад 2", "Room 14", "по договору", "n/a", "1254", None],
+    "integer": [0, 1, 2, 5, 12, 40, 365, 4_294_967_297, -1_003_553_166_106, None],
+    "double": [0, 0.5, 12.25, 1999.99, 100, 1.5431999999999999, None],
     "boolean": ["Y", "N", "N"],
     "money": ["300|RUB", "1234.56|EUR", "", "89990|RUB", "0.01|USD"],
     "url": ["https://example.com/spec", "", "https://example.com/a?b=1&c=2"],
@@ -43,7 +43,7 @@ POOLS: dict[str, list[Any]] = {
     "crm_status": ["WEB", "CALL", ""],
     "crm": ["D_1", "C_2", "CO_3", "", "Tb1_6"],
     "iblock_element": [None, 11, 12],
-    "employee": [None, 1, 4, 7],
+    "employee": [0, 1, 4, 7],  # 0 is nobody
     "resourcebooking": [[], [3, 4]],
 }
 
@@ -79,7 +79,7 @@ def make_options(world: World, values: Sequence[str]) -> tuple[Option, ...]:
 def usual_column(world: World, config: UserField, salted: int) -> Column:
     if config.user_type in ("date", "datetime"):
         spell = iso_date if config.user_type == "date" else iso
-        moments = [START + mix(place, salted) * 5 for place in range(400)]
+        moments = [world.story.start + mix(place, salted) * 5 for place in range(400)]
         pool: list[Any] = [spell(moment, world.zone) if place % 5 else None for place, moment in enumerate(moments)]
     else:
         pool = (

@@ -30,7 +30,7 @@ import pytest
 import requests
 
 from bitrix24_source import bitrix24
-from bitrix24_source.app.run import LoadSummary, run_load
+from bitrix24_source.app import LoadSummary, run_load
 from bitrix24_source.rest.client import Client, ClientSettings
 from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter, SandboxServer, query_to_params
 from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials

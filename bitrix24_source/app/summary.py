@@ -1,0 +1,157 @@
+"""What a run did: rows that it wrote, rows that each table holds now, and the load packages that they came in."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import dlt
+import pyarrow as pa
+from dlt.destinations.job_client_impl import SqlJobClientBase
+from dlt.destinations.sql_client import SqlClientBase
+from dlt.extract.source import DltSource
+
+from ..catalog import ISSUES
+from ..source import table_of
+
+DELETED_AT = "deleted_at"
+"""column of item tables: when an item was found to be gone from the portal"""
+DELETE_MARKER = "is_removed"
+"""column of rows that only tell dlt to delete others; no such row reaches the destination"""
+
+Counts = Mapping[str, tuple[int, int]]
+"""by table: rows, and those of them that are marked as deleted"""
+
+
+@dataclass(frozen=True)
+class TableSummary:
+    """One table after a run, without rows that only stand for a deletion.
+
+    Attributes:
+        rows: that it holds, without those marked as deleted; None where the destination cannot be asked.
+        added: rows more (or fewer) than before the run; None likewise.
+        written: rows that the run wrote, new or not.
+        deleted: rows that the run marked as deleted.
+    """
+
+    rows: int | None = None
+    added: int | None = None
+    written: int = 0
+    deleted: int = 0
+
+
+@dataclass(frozen=True)
+class LoadSummary:
+    """How a run ended.
+
+    Attributes:
+        rows: rows written by table (child tables left out), and how many things were left out.
+        dataset: dataset or schema.
+        tables: every table of the dataset but child tables and dlt's own, also those that this run left alone.
+        load_ids: of the committed load packages, in order.
+        left: by table, about how many rows of a long read are left for the next run; empty where it was finished.
+    """
+
+    rows: Mapping[str, int] = field(default_factory=dict)
+    dataset: str = ""
+    tables: Mapping[str, TableSummary] = field(default_factory=dict)
+    load_ids: Sequence[str] = ()
+    left: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def issues(self) -> int:
+        return self.rows.get(ISSUES.name, 0)
+
+
+class WrittenRows:
+    """Counts the rows of each table on their way through dlt, where marker rows can still be told from others."""
+
+    def __init__(self) -> None:
+        self.written: Counter[str] = Counter()
+        self.deleted: Counter[str] = Counter()
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Rows written by table; child tables left out."""
+        return {table: rows for table, rows in self.written.items() if "__" not in table}
+
+    def watched(self, source: Any, resources: Collection[str] = ()) -> Any:
+        """A copy of the source, with some resources or those that are selected, whose rows are counted."""
+        if not isinstance(source, DltSource):
+            return source
+        copy = source.with_resources(*(resources or source.selected_resources))
+        for name, resource in copy.selected_resources.items():
+            resource.add_map(partial(self._count, name))
+        return copy
+
+    def _count(self, resource: str, item: Any, meta: Any = None) -> Any:
+        table = table_of(meta, resource)
+        if isinstance(item, pa.Table):
+            markers = _not_null(item, DELETE_MARKER)
+            deleted = _not_null(item, DELETED_AT)
+            self.written[table] += len(item) - markers - deleted
+            self.deleted[table] += deleted
+        else:
+            self.written[table] += 1
+        return item
+
+
+def _not_null(table: pa.Table, column: str) -> int:
+    return len(table) - table.column(column).null_count if column in table.column_names else 0
+
+
+def count_rows(pipeline: dlt.Pipeline, schema: str) -> Counts | None:
+    """Rows by table, child tables and dlt's own left out; None where the destination cannot be asked.
+
+    One query: every table is counted by the database, and nothing is read.
+    """
+    tables = pipeline.schemas[schema].tables if schema in pipeline.schema_names else {}
+    names = [name for name in tables if "__" not in name and not name.startswith("_dlt")]
+    if not names:
+        return {}
+    with pipeline.destination_client(schema) as job_client:
+        if not isinstance(job_client, SqlJobClientBase):
+            return None
+        stored = {name: columns for name, columns in job_client.get_storage_tables(names) if columns}
+        if not stored:
+            return {}
+        client = job_client.sql_client
+        counts = (_count(client, name, columns) for name, columns in stored.items())
+        rows = client.execute_sql(" UNION ALL ".join(counts))
+    return {str(name): (int(total), int(deleted)) for name, total, deleted in rows or ()}
+
+
+def _count(client: SqlClientBase[Any], name: str, columns: Mapping[str, Any]) -> str:
+    deleted = f"count({client.escape_column_name(DELETED_AT)})" if DELETED_AT in columns else "0"
+    return f"SELECT '{name}', count(*), {deleted} FROM {client.make_qualified_table_name(name)}"  # noqa: S608 - our own names
+
+
+def summarize(written: WrittenRows, before: Counts | None, after: Counts | None) -> dict[str, TableSummary]:
+    """Every table that there is or that was written to, in order of names."""
+    tables = sorted({*(after or ()), *(name for name in written.written if "__" not in name)})
+    return {name: _summary(name, written, before, after) for name in tables}
+
+
+def _summary(name: str, written: WrittenRows, before: Counts | None, after: Counts | None) -> TableSummary:
+    rows = added = None
+    deleted = written.deleted[name]
+    if after is not None:
+        total, marked = after.get(name, (0, 0))
+        rows = total - marked
+        if before is not None:
+            total_before, marked_before = before.get(name, (0, 0))
+            added = rows - (total_before - marked_before)
+    return TableSummary(rows, added, written.written[name], deleted)
+
+
+def summary_lines(summary: LoadSummary) -> Iterator[str]:
+    """A table for a person: what each table holds now, and what the run did to it."""
+    yield f"{'table':<28} {'rows':>12} {'change':>10} {'written':>12} {'deleted':>10}"
+    for name, table in summary.tables.items():
+        rows = "" if table.rows is None else f"{table.rows:,}"
+        added = f"{table.added:+,}" if table.added else ""
+        deleted = f"{table.deleted:,}" if table.deleted else ""
+        yield f"{name:<28} {rows:>12} {added:>10} {table.written:>12,} {deleted:>10}".rstrip()

@@ -1,0 +1,111 @@
+"""What a portal tells of itself: its clock, its time zone as far as it can be known, its languages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from ..rest import Call, CallGenerator, Response
+
+
+@dataclass(frozen=True)
+class PortalAnswers:
+    """What the portal answered; "" for what it did not.
+
+    Attributes:
+        server_time: of `server.time`, ISO 8601 with the server's present offset.
+        user_zone: TIME_ZONE of `profile`: the IANA name that the credential's owner has chosen.
+    """
+
+    server_time: str = ""
+    user_zone: str = ""
+
+
+@dataclass(frozen=True)
+class PortalFacts:
+    """One portal.
+
+    Attributes:
+        host: as in the addresses of its items.
+        zone: IANA name of the time zone in which the portal writes its days, else its present offset as ±HH:MM; None where
+            the portal does not tell its time.
+        utc_offset_minutes: the present offset, east of UTC.
+        languages: codes of languages that the portal is known to use.
+        loaded_at: the portal's time when it was asked; this machine's where the portal does not tell.
+    """
+
+    host: str
+    zone: str | None
+    utc_offset_minutes: int | None
+    languages: tuple[str, ...]
+    loaded_at: datetime
+
+
+def read_portal(*, wanted: bool) -> CallGenerator[PortalAnswers | None]:
+    """Asks for the portal's clock and its user's zone, where they are wanted.
+
+    https://apidocs.bitrix24.com/api-reference/common/system/server-time.html
+    https://apidocs.bitrix24.com/api-reference/common/users/profile.html
+    """
+    if not wanted:
+        return None
+    clock, profile = yield [Call("server.time"), Call("profile")]
+    server_time = clock.result or clock.server_time if isinstance(clock, Response) else ""
+    row = profile.result if isinstance(profile, Response) else None
+    return PortalAnswers(str(server_time), str(row.get("TIME_ZONE") or "") if isinstance(row, Mapping) else "")
+
+
+def portal_facts(
+    host: str,
+    now: datetime,
+    answers: PortalAnswers | None,
+    types: Sequence[Mapping[str, Any]],
+    currencies: Sequence[Mapping[str, Any]],
+) -> PortalFacts | None:
+    """Settles the zone: a user's may differ from the portal's, and an offset alone does not tell when clocks change.
+
+    The name of the user's zone is taken where every time that the portal has written agrees with it.
+
+    Args:
+        host: of the portal.
+        now: by this machine's clock.
+        answers: of the portal; None where it was not asked, and so nothing is known.
+        types: rows of crm.type.list, whose times bear the offset of their day.
+        currencies: rows of crm.currency.list.
+    """
+    if answers is None:
+        return None
+    told = _instant(answers.server_time)
+    languages = tuple(sorted({str(row["LID"]).lower() for row in currencies if row.get("LID")}))
+    if told is None:
+        return PortalFacts(host, None, None, languages, now)
+    written = [told, *_instants(types, "createdTime", "updatedTime"), *_instants(currencies, "DATE_UPDATE")]
+    offset = told.utcoffset() or timedelta()
+    minutes = int(offset.total_seconds() // 60)
+    zone = answers.user_zone if _agrees(answers.user_zone, written) else told.isoformat()[-6:]
+    return PortalFacts(host, zone, minutes, languages, told)
+
+
+def _agrees(zone: str, written: Iterable[datetime]) -> bool:
+    try:
+        known = ZoneInfo(zone) if zone else None
+    except (ValueError, OSError, KeyError):  # no name of a zone, or none that this machine knows
+        return False
+    return known is not None and all(one.astimezone(known).utcoffset() == one.utcoffset() for one in written)
+
+
+def _instants(rows: Sequence[Mapping[str, Any]], *names: str) -> Iterator[datetime]:
+    values = (_instant(row.get(name)) for row in rows for name in names)
+    return (one for one in values if one is not None)
+
+
+def _instant(value: Any) -> datetime | None:
+    """A time with its offset; None for anything else."""
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else None

@@ -1,0 +1,53 @@
+"""The columns that the destination has already, whose types are settled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from .fields import ColumnType
+
+
+def _unchanged(name: str) -> str:
+    return name
+
+
+@dataclass(frozen=True)
+class StoredColumns:
+    """Tables of the destination with their columns, as the pipeline's schema knows them; empty before the first load.
+
+    Attributes:
+        tables: types by column, by table; names as the destination spells them.
+        normalize_table: a table's name as the destination spells it.
+        normalize_column: the same of a column.
+    """
+
+    tables: Mapping[str, Mapping[str, ColumnType]] = field(default_factory=dict)
+    normalize_table: Callable[[str], str] = _unchanged
+    normalize_column: Callable[[str], str] = _unchanged
+
+    @classmethod
+    def from_schema(cls, schema: Any) -> StoredColumns:
+        """Of a dlt schema. Columns of which nothing ever came have no type and are none."""
+        tables = {
+            name: {
+                column: cast(ColumnType, described["data_type"])
+                for column, described in table.get("columns", {}).items()
+                if described.get("data_type")
+            }
+            for name, table in schema.tables.items()
+        }
+        return cls(tables, schema.naming.normalize_tables_path, schema.naming.normalize_path)
+
+    def type_of(self, table: str, column: str) -> ColumnType | None:
+        """The type of a column, None where the destination has none of this name."""
+        return self.columns_of(table).get(self.normalize_column(column))
+
+    def columns_of(self, table: str) -> Mapping[str, ColumnType]:
+        """The types of a table's columns."""
+        return self.tables.get(self.normalize_table(table), {})
+
+    def has(self, table: str, column: str, type_: ColumnType) -> bool:
+        """Whether a column of this type can be written: it exists with it, or not at all."""
+        return self.type_of(table, column) in (None, type_)

@@ -1,0 +1,91 @@
+"""Fields that rows carry whether or not the portal's field list names them."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Collection, Sequence
+
+from .fields import Field
+
+# Rows carry these without the field list naming them (crm.item.get, "utm*").
+UTM_FIELDS = tuple(
+    Field(name=f"utm{part}", upper_name=f"UTM_{part.upper()}", type="string")
+    for part in ("Source", "Medium", "Campaign", "Content", "Term")
+)
+# Phones and e-mails of leads, contacts and companies; the pages disagree whether the field list has it.
+MULTIFIELD = Field(name="fm", upper_name="FM", type="crm_multifield", title="FM", is_multiple=True)
+
+
+def _system_fields(**types: str) -> tuple[Field, ...]:
+    return tuple(
+        Field.from_wire(name, {"type": type_}, position) for position, (name, type_) in enumerate(types.items())
+    )
+
+
+# The single-valued columns that the table of every smart process has. `crm.item.fields` lists those of features that are on, and
+# never the amounts in the account's currency; rows carry all of them, but for the stage and the category of types without.
+# https://apidocs.bitrix24.com/api-reference/crm/universal/object-fields.html
+SPA_FIELDS = _system_fields(
+    id="integer", title="string", xmlId="string", createdTime="datetime", updatedTime="datetime", createdBy="user",
+    updatedBy="user", assignedById="user", opened="boolean", webformId="integer", begindate="date", closedate="date",
+    companyId="crm_company", contactId="crm_contact", categoryId="crm_category", movedTime="datetime", movedBy="user",
+    stageId="crm_status", previousStageId="crm_status", sourceId="crm_status", sourceDescription="text",
+    currencyId="crm_currency", isManualOpportunity="boolean", opportunity="double", taxValue="double",
+    mycompanyId="crm_company", lastActivityBy="user", lastActivityTime="datetime", opportunityAccount="double",
+    taxValueAccount="double", accountCurrencyId="crm_currency", isRecurring="boolean",
+)  # fmt: skip
+_SPA_TYPES = {field.upper_name: field.type for field in SPA_FIELDS}
+
+
+def with_hidden(fields: Sequence[Field], *, is_spa: bool) -> tuple[Field, ...]:
+    """The listed fields, then those that rows carry besides.
+
+    A system column of a smart process has its own type, whatever the list says of it.
+    """
+    hidden = (*SPA_FIELDS, *UTM_FIELDS) if is_spa else UTM_FIELDS
+    listed = {field.upper_name for field in fields}
+    settled = with_system_types(fields) if is_spa else fields
+    return (*settled, *(field for field in hidden if field.upper_name not in listed))
+
+
+def with_system_types(fields: Sequence[Field]) -> tuple[Field, ...]:
+    """Listed fields of a smart process, the system ones with the type that their column has."""
+    return tuple(
+        field
+        if field.is_dynamic or (type_ := _SPA_TYPES.get(field.upper_name, field.type)) == field.type
+        else dataclasses.replace(field, type=type_, is_multiple=False)
+        for field in fields
+    )
+
+
+def with_multifield(fields: Sequence[Field]) -> tuple[Field, ...]:
+    """The fields of an object that has phones and e-mails, these among them."""
+    if any(field.upper_name == MULTIFIELD.upper_name for field in fields):
+        return tuple(fields)
+    return (*fields, dataclasses.replace(MULTIFIELD, position=len(fields)))
+
+
+_CONTACT_ALIAS = re.compile(r"(?:PHONE|EMAIL|IMOL|WEB|SKYPE|ICQ)(?:_[A-Z]+)?")
+
+
+def is_excluded(upper_name: str, excluded: Collection[str]) -> bool:
+    """Whether somebody left out the column of a field, `excluded` being names of columns.
+
+    Who leaves out phones and e-mails (`fm`) leaves out the keys that repeat the first of them (`phone`, `emailWork`) too.
+    https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-get.html
+    """
+    if upper_name.lower() in excluded:
+        return True
+    return MULTIFIELD.name in excluded and bool(_CONTACT_ALIAS.fullmatch(upper_name))
+
+
+def is_excluded_key(key: str, excluded: Collection[str]) -> bool:
+    """The same of a key of rows that no field explains; its column may have more underscores than the key tells."""
+    upper_name = Field.from_wire(key, {}, 0).upper_name
+    return is_excluded(upper_name, excluded) or squash(key) in map(squash, excluded)
+
+
+def squash(name: str) -> str:
+    """A name as wire names and column names have it alike: in small letters, without underscores."""
+    return name.lower().replace("_", "")

@@ -1,0 +1,127 @@
+"""Says where configuration was looked for, and what was found in the wrong place.
+
+Read only after something was found missing. Values are never shown, only the names of keys, sections, files and variables.
+"""
+
+from __future__ import annotations
+
+import codecs
+import difflib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+
+from .dlt_internals import configuration_files, settings_folder
+
+EXAMPLE = "example.secrets.toml"
+_BOM = "\ufeff"
+
+
+def closest(name: str, known: frozenset[str]) -> str:
+    """The known name that was probably meant; empty where none is near."""
+    starting = sorted(key for key in known if key.startswith(name) or name.startswith(key))
+    return next(iter([*difflib.get_close_matches(name, sorted(known), 1, 0.6), *starting]), "")
+
+
+def where_to_set(section: str, key: str, known: frozenset[str]) -> str:
+    """What to do about a key that was found nowhere.
+
+    Args:
+        section: of the configuration, with dots.
+        key: that is missing.
+        known: all keys of the section.
+    """
+    return f"{_misplaced(section, key, known)}looked in {files_and_variable(f'{section}.{key}')}"
+
+
+def unreadable_file() -> str:
+    """The first configuration file that is not plain UTF-8 text, and why; empty where there is none.
+
+    Editors on Windows write byte order marks and UTF-16, which TOML does not allow.
+    """
+    for path in configuration_files():
+        file = Path(path)
+        start = file.read_bytes()[:3] if file.is_file() else b""
+        if start.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            return f"{path} begins with a byte order mark (BOM)"
+    return ""
+
+
+def files_and_variable(path: str) -> str:
+    """Where dlt looks for a key with dots: each file, and the environment variable."""
+    return f"{', '.join(_described_files())} and the environment variable {variable_of(path)}"
+
+
+def variable_of(path: str) -> str:
+    """Dlt's environment variable for a key with dots."""
+    return path.upper().replace(".", "__")
+
+
+def _described_files() -> Iterator[str]:
+    for path in configuration_files():
+        yield path if Path(path).is_file() else f"{path} (not there)"
+
+
+def _misplaced(section: str, key: str, known: frozenset[str]) -> str:
+    """The most likely mistake as the beginning of a hint; empty where nothing like the key is anywhere."""
+    mistakes = (_unknown_variables(section, known), _wrong_keys(section, key, known), _wrong_folders())
+    return next((f"{mistake}; " for found in mistakes for mistake in found), "")
+
+
+def _unknown_variables(section: str, known: frozenset[str]) -> Iterator[str]:
+    prefix = variable_of(section) + "__"
+    for name in sorted(os.environ):
+        unknown = name[len(prefix) :].lower()
+        if name.startswith(prefix) and unknown not in known:
+            yield f"the variable {name} is none that is read{_meant(closest(unknown, known))}"
+
+
+def _wrong_keys(section: str, key: str, known: frozenset[str]) -> Iterator[str]:
+    keys = [(path, place, name) for path in configuration_files() for place, name in _keys(_document(path))]
+    for path, place, name in keys:
+        if place == section and name not in known:
+            yield f"{path} has {name!r}, which is no key{_meant(closest(name, known))}"
+    for path, place, name in keys:
+        if place != section and name == key and not _is_other_portal(place, section):
+            yield f"{path} has {name!r} in {f'[{place}]' if place else 'no section'}: move it below [{section}]"
+
+
+def _wrong_folders() -> Iterator[str]:
+    folder = Path(settings_folder())
+    if (folder / "secrets.toml").is_file():
+        return
+    if (folder / EXAMPLE).is_file():
+        yield f"only {EXAMPLE} is in {folder}: copy it to secrets.toml there, and fill it in"
+    for parent in folder.parent.parents:
+        if (parent / folder.name / "secrets.toml").is_file():
+            yield f"{parent / folder.name} has a secrets.toml: start in {parent}, or set DLT_PROJECT_DIR to it"
+
+
+def _meant(name: str) -> str:
+    return f" (did you mean {name!r}?)" if name else ""
+
+
+def _is_other_portal(place: str, section: str) -> bool:
+    """Sections of other portals are right where they are."""
+    parts = place.split(".")
+    return parts[:2] == ["sources", "bitrix24"] and parts[-1] == "credentials" and place != section
+
+
+def _document(path: str) -> Mapping[str, Any]:
+    try:
+        text = Path(path).read_text(encoding="utf-8").removeprefix(_BOM)
+        return tomlkit.parse(text).unwrap()
+    except (OSError, UnicodeDecodeError, TOMLKitError):
+        return {}
+
+
+def _keys(table: Mapping[str, Any], place: str = "") -> Iterator[tuple[str, str]]:
+    for name, value in table.items():
+        if isinstance(value, Mapping):
+            yield from _keys(value, f"{place}.{name}" if place else name)
+        else:
+            yield place, name

@@ -1,0 +1,306 @@
+"""Marts: views with the same names and columns in every portal and language, made of the loaded tables.
+
+Each mart is a query in a `.sql` file beside this one, written once in PostgreSQL's words and transpiled by sqlglot. The files
+name three kinds of relations: tables of the destination, other files of this folder, and the relations that only exist at run
+time (`living_items`, `deleted_items`, `table_counts`). A table, or a column of it, that was not loaded reads as no rows, or
+NULL: a mart always stands, with the same columns.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from types import MappingProxyType
+
+from sqlglot import exp, parse_one
+
+from ...catalog import CRM_OBJECTS
+from ..lookups import column
+from ..query import StoredTables
+
+MARTS = (
+    "mart_items", "mart_stage_moves", "mart_stage_daily", "mart_owner_month", "mart_products", "mart_activities",
+    "mart_load_health",
+)  # fmt: skip
+
+_TABLES: Mapping[str, Mapping[str, str]] = MappingProxyType({
+    "portal": {"host": "text", "base_currency": "text", "loaded_at": "timestamp"},
+    "spa_types": {
+        "entity_type_id": "bigint", "title": "text", "is_begin_close_dates_enabled": "bool",
+        "is_link_with_products_enabled": "bool",
+    },
+    "spa_categories": {"entity_type_id": "bigint", "id": "bigint", "name": "text", "sort": "bigint"},
+    "categories": {"entity_type_id": "bigint", "id": "bigint", "name": "text", "sort": "bigint"},
+    "spa_stages": {
+        "entity_type_id": "bigint", "category_id": "bigint", "status_id": "text", "name": "text", "sort": "bigint",
+        "color": "text", "semantics": "text",
+    },
+    "stages": {
+        "entity_type_id": "bigint", "category_id": "bigint", "status_id": "text", "name": "text", "sort": "bigint",
+        "color": "text", "semantics": "text",
+    },
+    "users": {"id": "bigint", "name": "text", "last_name": "text"},
+    "users__uf_department": {"item_id": "bigint", "position": "bigint", "value": "bigint"},
+    "departments": {"id": "bigint", "name": "text"},
+    "currencies": {"currency": "text", "amount": "decimal", "amount_cnt": "bigint", "is_base": "bool"},
+    "statuses": {"entity_id": "text", "status_id": "text", "name": "text"},
+    "companies": {"id": "bigint", "title": "text"},
+    "contacts": {"id": "bigint", "name": "text", "last_name": "text"},
+    "stage_history": {
+        "id": "bigint", "entity_type_id": "bigint", "owner_id": "bigint", "created_time": "timestamp",
+        "category_id": "bigint", "stage_id": "text", "stage_semantic_id": "text",
+    },
+    "product_rows": {
+        "entity_type_id": "bigint", "owner_id": "bigint", "product_id": "bigint", "product_name": "text",
+        "price": "double", "price_account": "double", "quantity": "double",
+    },
+    "activities": {
+        "id": "bigint", "type_id": "bigint", "provider_id": "text", "subject": "text", "responsible_id": "bigint",
+        "owner_type_id": "bigint", "owner_id": "bigint", "created": "timestamp", "deadline": "timestamp",
+        "completed": "bool",
+    },
+    "load_issues": {"resource": "text", "entity_type_id": "bigint", "load_id": "text"},
+    "rejected_values": {"table_name": "text"},
+    "_dlt_loads": {"load_id": "text", "inserted_at": "timestamp", "status": "bigint"},
+})  # fmt: skip
+"""what the marts read of each table, in dlt's data types"""
+
+_ITEM_COLUMNS: Mapping[str, str] = MappingProxyType({
+    "id": "bigint", "title": "text", "category_id": "bigint", "stage_id": "text", "stage_semantic_id": "text",
+    "assigned_by_id": "bigint", "company_id": "bigint", "contact_id": "bigint", "source_id": "text",
+    "created_time": "timestamp", "updated_time": "timestamp", "moved_time": "timestamp", "date_closed": "timestamp",
+    "closedate": "date", "opportunity": "double", "currency_id": "text", "opportunity_account": "double",
+    "account_currency_id": "text",
+})  # fmt: skip
+"""what the marts read of each item table"""
+
+_SQL_TYPES: Mapping[str, str] = MappingProxyType(
+    {"bigint": "BIGINT", "text": "TEXT", "double": "DOUBLE", "bool": "BOOLEAN", "date": "DATE", "timestamp": "TIMESTAMPTZ",
+     "decimal": "DECIMAL(38, 9)"}
+)  # fmt: skip
+
+_MART_OBJECTS = ("leads", "deals", "quotes", "invoices")
+_SUBTRACTS_TIMES = frozenset({"duckdb", "postgres"})
+_ADDS_DAYS_TO_DATES = frozenset({"duckdb", "postgres"})
+_NAMES_THE_UNIT_LAST = frozenset({"bigquery", "snowflake", "databricks"})
+
+
+@dataclass(frozen=True)
+class Zone:
+    """The portal's time zone, as far as the portal tells it.
+
+    Attributes:
+        name: of the IANA database; "" where only the offset is known.
+        offset_minutes: east of UTC; None where nothing is known, so that no instant has a day.
+    """
+
+    name: str = ""
+    offset_minutes: int | None = None
+
+    @staticmethod
+    def of(zone: str | None, offset_minutes: int | None) -> Zone:
+        """The zone in the words of the table `portal`, where a name may be an offset."""
+        return Zone("" if not zone or zone[0] in "+-" else zone, offset_minutes)
+
+
+class MartBuilder:
+    """Builds the marts of one dataset.
+
+    Args:
+        stored: the tables that exist, and their columns.
+        zone: in which instants become days.
+    """
+
+    def __init__(self, stored: StoredTables, zone: Zone) -> None:
+        self._stored = stored
+        self._zone = zone
+        self._dialect = stored.spelling.dialect
+        self._functions: Mapping[str, Callable[..., exp.Expression]] = {
+            "PORTAL_DAY": self._portal_day,
+            "MONTH_OF": _month_of,
+            "DAYS_BETWEEN": self._days_between,
+            "DAY_COUNT": self._day_count,
+            "ADD_DAYS": self._add_days,
+            "BOUNDED": _bounded,
+            "SEMANTICS": _semantics,
+        }
+
+    def query(self, mart: str) -> exp.Query:
+        """The query of one of `MARTS`, on tables of the destination alone: no mart stands on another one."""
+        return self._folded(self._relation(mart))
+
+    def _relation(self, name: str) -> exp.Query:
+        if name == "living_items":
+            return self._items(deleted=False)
+        if name == "deleted_items":
+            return self._items(deleted=True)
+        if name == "table_counts":
+            return self._table_counts()
+        if name in _TABLES:
+            return self._table(name, _TABLES[name])
+        query = _parsed(name).copy()
+        for call in reversed(list(query.find_all(exp.Anonymous))):  # the innermost first
+            call.replace(self._functions[call.name](*call.expressions))
+        for table in list(query.find_all(exp.Table)):
+            table.replace(_subquery(self._relation(table.name), table.alias_or_name))
+        return query
+
+    # --- tables of the destination ----------------------------------------------------------------------------------
+
+    def _table(self, name: str, columns: Mapping[str, str]) -> exp.Select:
+        known = self._stored.tables.get(name)
+        if known is None:
+            return exp.select(*(_null(name, type_) for name, type_ in columns.items())).where(exp.false())
+        query = exp.select(*(_read(known, name, type_) for name, type_ in columns.items()))
+        query.from_(self._stored.table(name), copy=False)
+        if "deleted_at" in known and name not in {"companies", "contacts"}:  # a name outlives what bears it
+            query.where(column("deleted_at").is_(exp.null()), copy=False)
+        if "is_removed" in known:
+            query.where(exp.not_(exp.func("COALESCE", column("is_removed"), exp.false())), copy=False)
+        return query
+
+    def _items(self, *, deleted: bool) -> exp.Query:
+        shown = {"id": "bigint"} if deleted else _ITEM_COLUMNS
+        queries: list[exp.Query] = []
+        for table, entity_type_id in self.item_tables():
+            known = self._stored.tables[table]
+            if deleted and "deleted_at" not in known:
+                continue
+            number = exp.alias_(exp.cast(exp.Literal.number(entity_type_id), "BIGINT"), "entity_type_id", quoted=True)
+            query = exp.select(number, *(_read(known, name, type_) for name, type_ in shown.items()))
+            if not deleted:
+                tells = exp.cast(exp.Literal.number(int("moved_time" in known)), "BIGINT")
+                query.select(exp.alias_(tells, "tells_moves", quoted=True), copy=False)
+            query.from_(self._stored.table(table), copy=False)
+            if "deleted_at" in known:
+                is_alive = column("deleted_at").is_(exp.null())
+                query.where(exp.not_(is_alive) if deleted else is_alive, copy=False)
+            queries.append(query)
+        if not queries:
+            names = {"entity_type_id": "bigint", **shown, **({} if deleted else {"tells_moves": "bigint"})}
+            return exp.select(*(_null(name, type_) for name, type_ in names.items())).where(exp.false())
+        return _union(queries)
+
+    def item_tables(self) -> list[tuple[str, int]]:
+        """Item tables that the marts show, and their entityTypeId."""
+        spas = ((name, match) for name in self._stored.tables if (match := re.fullmatch(r"spa_items_(\d+)", name)))
+        objects = ((name, CRM_OBJECTS[name].entity_type_id) for name in _MART_OBJECTS if name in self._stored.tables)
+        return [*objects, *sorted(((name, int(match[1])) for name, match in spas), key=lambda one: one[1])]
+
+    def _table_counts(self) -> exp.Query:
+        queries: list[exp.Query] = []
+        for name in sorted(self._stored.tables):
+            if "__" in name or name.startswith("_dlt"):
+                continue
+            query = exp.select(
+                exp.alias_(exp.Literal.string(name), "table_name", quoted=True),
+                exp.alias_(exp.cast(exp.Count(this=exp.Star()), "BIGINT"), "rows", quoted=True),
+            ).from_(self._stored.table(name))
+            if "deleted_at" in self._stored.tables[name]:
+                query.where(column("deleted_at").is_(exp.null()), copy=False)
+            queries.append(query)
+        if not queries:
+            return exp.select(_null("table_name", "text"), _null("rows", "bigint")).where(exp.false())
+        return _union(queries)
+
+    def _folded(self, query: exp.Query) -> exp.Query:
+        """Identifiers quoted, and spelled as the destination keeps them; names of its tables are so already."""
+        for identifier in query.find_all(exp.Identifier):
+            if not isinstance(identifier.parent, exp.Table):
+                identifier.set("this", self._stored.folded(identifier.name))
+                identifier.set("quoted", True)
+        return query
+
+    # --- what the SQL of the files calls ----------------------------------------------------------------------------
+
+    def _portal_day(self, instant: exp.Expression) -> exp.Expression:
+        if self._zone.name:
+            return exp.cast(exp.AtTimeZone(this=instant, zone=exp.Literal.string(self._zone.name)), "DATE")
+        if self._zone.offset_minutes is None:
+            return exp.cast(exp.null(), "DATE")
+        utc = exp.AtTimeZone(this=instant, zone=exp.Literal.string("UTC"))
+        offset = exp.Interval(this=exp.Literal.string(str(self._zone.offset_minutes)), unit=exp.Var(this="MINUTE"))
+        return exp.cast(exp.Paren(this=exp.Add(this=utc, expression=offset)), "DATE")
+
+    def _days_between(self, start: exp.Expression, end: exp.Expression) -> exp.Expression:
+        """Days from one instant to another, with their fraction."""
+        seconds: exp.Expression
+        if self._dialect in _SUBTRACTS_TIMES:
+            epochs = (exp.Extract(this=exp.Var(this="EPOCH"), expression=one) for one in (end, start))
+            seconds = exp.cast(exp.paren(exp.Sub(this=next(epochs), expression=next(epochs))), "DOUBLE")
+        elif self._dialect in _NAMES_THE_UNIT_LAST:
+            seconds = exp.cast(exp.TimestampDiff(this=end, expression=start, unit=exp.Var(this="SECOND")), "DOUBLE")
+        else:
+            seconds = exp.cast(exp.DateDiff(this=end, expression=start, unit=exp.Var(this="SECOND")), "DOUBLE")
+        return exp.paren(exp.Div(this=seconds, expression=exp.Literal.number("86400.0")))
+
+    def _day_count(self, first: exp.Expression, last: exp.Expression) -> exp.Expression:
+        """Whole days from one day to another."""
+        if self._dialect in _ADDS_DAYS_TO_DATES:
+            return exp.cast(exp.paren(exp.Sub(this=last, expression=first)), "BIGINT")
+        return exp.cast(exp.DateDiff(this=last, expression=first, unit=exp.Var(this="DAY")), "BIGINT")
+
+    def _add_days(self, day: exp.Expression, count: exp.Expression) -> exp.Expression:
+        if self._dialect in _ADDS_DAYS_TO_DATES:
+            return exp.cast(exp.paren(exp.Add(this=day, expression=exp.cast(count, "INT"))), "DATE")
+        return exp.cast(exp.DateAdd(this=day, expression=count, unit=exp.Var(this="DAY")), "DATE")
+
+
+def _month_of(day: exp.Expression) -> exp.Expression:
+    """The first day of the month."""
+    return exp.cast(exp.DateTrunc(this=exp.cast(day, "DATE"), unit=exp.Literal.string("MONTH")), "DATE")
+
+
+def _bounded(number: exp.Expression) -> exp.Expression:
+    """A double that can be multiplied: databases refuse what overflows or vanishes, which no real amount does."""
+    size = exp.func("ABS", number)
+    is_nothing = exp.LT(this=size, expression=exp.Literal.number("1E-100"))
+    is_fit = exp.LT(this=size.copy(), expression=exp.Literal.number("1E100"))
+    return exp.Case().when(is_nothing, exp.cast(exp.Literal.number(0), "DOUBLE")).when(is_fit, number.copy())
+
+
+def _semantics(letter: exp.Expression) -> exp.Expression:
+    """The catalogue's word for Bitrix24's letter."""
+    words = {"P": "process", "S": "success", "F": "failure"}
+    case = exp.Case(this=letter)
+    for key, word in words.items():
+        case = case.when(exp.Literal.string(key), exp.Literal.string(word))
+    return case
+
+
+@cache
+def _parsed(name: str) -> exp.Query:
+    """A file of this folder as an expression."""
+    text = (resources.files(__name__) / f"{name}.sql").read_text(encoding="utf-8")
+    query = parse_one(text, read="postgres")
+    for node in query.walk():
+        node.comments = None
+    if not isinstance(query, exp.Query):
+        raise TypeError(f"{name}.sql is no query")
+    return query
+
+
+def _read(known: Mapping[str, str], name: str, type_: str) -> exp.Expression:
+    if name not in known:
+        return _null(name, type_)
+    same = known[name] == type_
+    return column(name) if same else exp.alias_(exp.cast(column(name), _SQL_TYPES[type_]), name, quoted=True)
+
+
+def _null(name: str, type_: str) -> exp.Expression:
+    return exp.alias_(exp.cast(exp.null(), _SQL_TYPES[type_]), name, quoted=True)
+
+
+def _union(queries: Sequence[exp.Query]) -> exp.Query:
+    """UNION ALL as a balanced tree: a chain of hundreds would be too deep for parsers."""
+    if len(queries) == 1:
+        return queries[0]
+    half = len(queries) // 2
+    return exp.Union(this=_union(queries[:half]), expression=_union(queries[half:]), distinct=False)
+
+
+def _subquery(query: exp.Query, alias: str) -> exp.Subquery:
+    return exp.Subquery(this=query, alias=exp.TableAlias(this=exp.to_identifier(alias, quoted=True)))

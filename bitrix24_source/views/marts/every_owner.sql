@@ -1,0 +1,9 @@
+-- Titles of the living items, contacts and companies that an activity can belong to.
+SELECT i.entity_type_id, i.id, i.title FROM living_items AS i
+UNION ALL
+SELECT
+    CAST(3 AS BIGINT), c.id, MIN(NULLIF(TRIM(COALESCE(c.name, '') || ' ' || COALESCE(c.last_name, '')), ''))
+FROM contacts AS c
+GROUP BY c.id
+UNION ALL
+SELECT CAST(4 AS BIGINT), c.id, MIN(c.title) FROM companies AS c GROUP BY c.id

@@ -1,0 +1,72 @@
+-- One row for each living item of smart processes, leads, deals, quotes and invoices.
+SELECT
+    i.entity_type_id,
+    i.entity_type,
+    i.id,
+    i.title,
+    i.category_id,
+    c.name AS category,
+    c.sort AS category_order,
+    i.stage_id,
+    i.stage,
+    i.stage_order,
+    i.stage_color,
+    i.semantics,
+    i.assigned_by_id AS responsible_id,
+    u.name AS responsible,
+    u.department,
+    i.company_id,
+    o.title AS company,
+    i.contact_id,
+    k.name AS contact,
+    i.source_id,
+    q.name AS source,
+    i.created_time AS created_at,
+    PORTAL_DAY(i.created_time) AS created_date,
+    i.closed_at,
+    PORTAL_DAY(i.closed_at) AS closed_date,
+    i.due_date,
+    i.moved_time AS moved_at,
+    PORTAL_DAY(i.moved_time) AS moved_date,
+    i.updated_time AS updated_at,
+    i.amount,
+    i.currency,
+    i.amount_base,
+    DAYS_BETWEEN(i.created_time, n.at) AS age_days,
+    DAYS_BETWEEN(i.entered_at, n.at) AS days_in_stage,
+    DAYS_BETWEEN(i.created_time, i.closed_at) AS cycle_days,
+    i.semantics = 'process' AND i.due_date < PORTAL_DAY(n.at) AS is_overdue
+FROM (
+    SELECT
+        b.entity_type_id, b.entity_type, b.id, b.title, b.category_id, b.stage_id, b.assigned_by_id, b.company_id,
+        b.contact_id, b.source_id, b.created_time, b.updated_time, b.moved_time, b.due_date, b.amount, b.currency,
+        b.amount_base,
+        COALESCE(s.name, a.name) AS stage,
+        COALESCE(s.sort, a.sort) AS stage_order,
+        COALESCE(s.color, a.color) AS stage_color,
+        COALESCE(s.semantics, a.semantics, SEMANTICS(b.stage_semantic_id)) AS semantics,
+        CASE
+            WHEN COALESCE(s.semantics, a.semantics, SEMANTICS(b.stage_semantic_id)) <> 'process'
+                THEN COALESCE(b.moved_time, b.date_closed, CASE WHEN b.tells_moves = 1 THEN b.created_time END)
+        END AS closed_at,
+        CASE
+            WHEN b.stage_id IS NOT NULL AND b.tells_moves = 1 THEN COALESCE(b.moved_time, b.created_time)
+        END AS entered_at
+    FROM priced_items AS b
+    LEFT JOIN stages_by_category AS s
+        ON s.entity_type_id = b.entity_type_id AND s.category_id = b.category_id AND s.status_id = b.stage_id
+    LEFT JOIN stages_by_code AS a ON a.entity_type_id = b.entity_type_id AND a.status_id = b.stage_id
+) AS i
+CROSS JOIN as_of AS n
+LEFT JOIN all_categories AS c ON c.entity_type_id = i.entity_type_id AND c.id = i.category_id
+LEFT JOIN people AS u ON u.id = i.assigned_by_id
+LEFT JOIN (SELECT m.id, MIN(m.title) AS title FROM companies AS m GROUP BY m.id) AS o ON o.id = i.company_id
+LEFT JOIN (
+    SELECT
+        m.id, MIN(NULLIF(TRIM(COALESCE(m.name, '') || ' ' || COALESCE(m.last_name, '')), '')) AS name
+    FROM contacts AS m
+    GROUP BY m.id
+) AS k ON k.id = i.contact_id
+LEFT JOIN (
+    SELECT m.status_id, MIN(m.name) AS name FROM statuses AS m WHERE m.entity_id = 'SOURCE' GROUP BY m.status_id
+) AS q ON q.status_id = i.source_id

@@ -1,0 +1,39 @@
+"""Somebody who has followed the documentation: a folder, a portal behind the configured webhook, and what was loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bitrix24_source.sandbox import Portal, SandboxServer
+
+from .pages import environment, load_sandbox
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the commands are started."""
+    return tmp_path_factory.mktemp("docs")
+
+
+@pytest.fixture(scope="session")
+def portal(folder: Path) -> Iterator[dict[str, str]]:
+    """The environment of somebody whose webhook leads to a small portal."""
+    portal = Portal(scenario="demo", items=100)
+    portal.limits.leak_per_second = 1000  # nobody else starts one job right after the other: they would have to wait
+    with SandboxServer(portal) as server:
+        yield environment(
+            folder,
+            SOURCES__BITRIX24__CREDENTIALS__AUTH="webhook",
+            SOURCES__BITRIX24__CREDENTIALS__WEBHOOK_URL=server.webhook_url,
+            SOURCES__BITRIX24__EMEA__CREDENTIALS__AUTH="webhook",
+            SOURCES__BITRIX24__EMEA__CREDENTIALS__WEBHOOK_URL=server.webhook_url,
+        )
+
+
+@pytest.fixture(scope="session")
+def sandbox_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The DuckDB file that `bitrix24 load --sandbox` makes, in a folder of its own."""
+    return load_sandbox(tmp_path_factory.mktemp("sandbox"))

@@ -1,0 +1,142 @@
+"""What the README and the pages in `docs/` show: fenced blocks, each with what stands directly below it.
+
+Run as a script, it writes the answers below queries and snippets anew:
+
+    python tests/docs/pages.py
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from bitrix24_source.sandbox import Portal, SandboxServer, WallClock
+
+ROOT = Path(__file__).parents[2]
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+DATABASE = "bitrix24_sandbox.duckdb"
+DAY = datetime(2026, 11, 27, 9, tzinfo=timezone.utc)
+"""on which the answers were written: the sandbox's past ends the day before it starts"""
+
+_BLOCK = re.compile(r"^(?P<indent> *)```(?P<language>\w+)\n(?P<text>.*?)^(?P=indent)```\n", re.MULTILINE | re.DOTALL)
+_ANSWER = re.compile(r"\n(?P<answer>@answer\n|(?:\|[^\n]*\n)+|```text\n.*?^```\n)", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block.
+
+    Attributes:
+        page: the file.
+        language: the word after the fence.
+        text: what is in it, its indentation removed.
+        answer: the table or the block of text directly below it, empty without one.
+        answer_at: where that begins and ends in the page.
+    """
+
+    page: Path
+    language: str
+    text: str
+    answer: str
+    answer_at: tuple[int, int]
+
+    @property
+    def name(self) -> str:
+        """A name for a test: the page, and the last line."""
+        return f"{self.page.stem}: {self.text.strip().splitlines()[-1][:50]}"
+
+
+def blocks(*languages: str, pages: tuple[Path, ...] = PAGES) -> list[Block]:
+    """The blocks of some languages, in the order of the pages."""
+    return [block for page in pages for block in _blocks_of(page) if block.language in languages]
+
+
+def _blocks_of(page: Path) -> Iterator[Block]:
+    content = page.read_text(encoding="utf-8")
+    for found in _BLOCK.finditer(content):
+        below = _ANSWER.match(content, found.end())
+        answer, place = (below["answer"], below.span("answer")) if below else ("", (found.end(), found.end()))
+        yield Block(page, found["language"], textwrap.dedent(found["text"]), answer, place)
+
+
+def as_table(relation: Any) -> str:
+    """The result of a query as a Markdown table."""
+    rows = [["" if cell is None else str(cell) for cell in row] for row in relation.fetchall()]
+    lines = [relation.columns, ["---"] * len(relation.columns), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def as_text(output: str) -> str:
+    """What a program printed as a block."""
+    return f"```text\n{output.rstrip()}\n```\n"
+
+
+def environment(folder: Path, **more: str) -> dict[str, str]:
+    """This process's own, without anything that configures dlt or the source."""
+    inherited = {name: value for name, value in os.environ.items() if "__" not in name and not name.startswith("DLT_")}
+    own = {"DLT_DATA_DIR": str(folder / "dlt"), "RUNTIME__DLTHUB_TELEMETRY": "false", "COLUMNS": "200"}
+    return {**inherited, **own, **more}
+
+
+def load_sandbox(folder: Path) -> Path:
+    """The file that `bitrix24 load --sandbox` would have made in the folder on that day."""
+    clock = WallClock()
+    clock.set(DAY)
+    portal = Portal(scenario="demo", seed=1, clock=clock)
+    portal.limits.leak_per_second = 1000
+    with SandboxServer(portal) as server:
+        variables = environment(
+            folder,
+            SOURCES__BITRIX24__CREDENTIALS__AUTH="webhook",
+            SOURCES__BITRIX24__CREDENTIALS__WEBHOOK_URL=server.webhook_url,
+            DESTINATION__DUCKDB__CREDENTIALS=str(folder / DATABASE),
+        )
+        command = [
+            sys.executable,
+            "-m",
+            "bitrix24_source.app.cli",
+            "load",
+            "--dataset",
+            "bitrix24",
+            "--progress",
+            "none",
+        ]
+        subprocess.run(command, cwd=folder, env=variables, check=True, stdout=subprocess.DEVNULL)
+    return folder / DATABASE
+
+
+def main() -> None:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        duckdb.connect(str(load_sandbox(Path(folder))), read_only=True) as database,
+    ):
+        for page in PAGES:
+            content = page.read_text(encoding="utf-8")
+            for block in reversed([*_blocks_of(page)]):
+                if not block.answer or block.language not in ("sql", "python"):
+                    continue
+                start, end = block.answer_at
+                content = content[:start] + _answer_to(block, folder, database) + content[end:]
+            page.write_text(content, encoding="utf-8")
+
+
+def _answer_to(block: Block, folder: str, database: Any) -> str:
+    if block.language == "sql":
+        return as_table(database.sql(block.text))
+    done = subprocess.run([sys.executable, "-c", block.text], cwd=folder, capture_output=True, check=True)
+    return as_text(done.stdout.decode())
+
+
+if __name__ == "__main__":
+    main()

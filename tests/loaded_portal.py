@@ -1,0 +1,89 @@
+"""The demo portal after one run of everything, in either database, beside its own state to count answers from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+
+import databases
+import requests
+from dlt.common.runtime.run_context import RunContext, switched_run_context
+
+from bitrix24_source import bitrix24
+from bitrix24_source.app.run import run_load
+from bitrix24_source.rest.client import Client
+from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter
+from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
+
+REPORTS = Path(__file__).parents[1] / "pipelines" / "reports"
+NOW = datetime(2025, 7, 1, 12, tzinfo=timezone.utc)
+"""when the portal is loaded, by its own clock"""
+
+
+class LoadedPortal:
+    """A portal after one run of everything, its tables, and its state."""
+
+    def __init__(self, portal, database, pipelines_dir):
+        self.portal, self.world, self.database, self.pipelines_dir = portal, portal.world, database, pipelines_dir
+
+    def ask(self, sql):
+        """Rows of a query as dictionaries; tables without a schema are the dataset's."""
+        schema = f"set search_path = '{self.database.dataset}'"
+        with self.database._cursor() as cursor:
+            cursor.execute(schema if self.database.engine == "postgres" else f"use {self.database.dataset}")
+            cursor.execute(sql)
+            names = [column[0] for column in cursor.description]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def report(self, name):
+        """Rows of a report."""
+        return self.ask((REPORTS / f"{name}.sql").read_text(encoding="utf-8"))
+
+    def items(self, type_):
+        items = self.portal.items(type_)
+        return [items[id_] for id_ in items.ids()]
+
+    def semantics(self, type_):
+        """What each stage of a type means, by its code."""
+        stages = (stage for lane in self.world.lanes(type_) for stage in lane.stages)
+        return {stage.code: stage.semantics for stage in stages}
+
+    def moves(self):
+        """The stage history of all types: type, owner, category, stage, meaning, time."""
+        for type_ in (1, 2, 31, *self.world.types):
+            store = self.world.objects[type_]
+            for owner in store.ids():
+                trip = store.trip(owner)
+                for event in trip.events:
+                    if event.stage:
+                        at = datetime.fromtimestamp(event.at, timezone.utc)
+                        yield type_, owner, trip.category_id, event.stage.code, event.stage.semantics, at
+
+    def rate(self, currency):
+        return {row["CURRENCY"]: float(row["AMOUNT"]) / int(row["AMOUNT_CNT"]) for row in self.world.currencies}.get(
+            currency
+        )
+
+    def person(self, number):
+        return next((f"{row['NAME']} {row['LAST_NAME']}" for row in self.world.users if row["ID"] == str(number)), "")
+
+
+@contextmanager
+def loaded_portal(engine: str, folder: Path, *, items: int = 60) -> Iterator[LoadedPortal]:
+    """Loads a demo portal of its own into one of the `databases.ENGINES`; what it made is gone afterwards."""
+    clock = Clock(NOW)
+    portal, database = Portal("demo", items=items, clock=clock), databases.make(engine, folder)
+    session = requests.Session()
+    session.mount("https://", SandboxAdapter(portal))
+    credentials = portal.credentials(portal.base_url)["webhook"]
+    client = Client(auth_from_credentials(Bitrix24Credentials(**credentials)), clock=clock, session=session)
+    pipelines_dir = str(folder / "pipelines")
+    with switched_run_context(RunContext(str(folder))):
+        run_load(
+            bitrix24(credentials=credentials, client=client), pipeline_name="reports", destination=database.destination,
+            dataset=database.dataset, pipelines_dir=pipelines_dir,
+        )  # fmt: skip
+    yield LoadedPortal(portal, database, pipelines_dir)
+    database.drop()
