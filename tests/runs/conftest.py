@@ -98,7 +98,8 @@ class Memory:
 
     def keys(self, table: str) -> StoredKeys:
         rows = self._rows(table).values()
-        times = pa.array([row["updated_time"] for row in rows], pa.timestamp("us", tz="UTC"))
+        has_times = all("updated_time" in row for row in rows)
+        times = pa.array([row["updated_time"] for row in rows], pa.timestamp("us", tz="UTC")) if has_times else None
         marks = pa.array([row["deleted_at"] is not None for row in rows], pa.bool_())
         return StoredKeys(pa.array([row["id"] for row in rows], pa.int64()), times, marks)
 
