@@ -84,6 +84,11 @@ class ListQuery:
         """The rows with the highest ids, with some fields."""
         return self.matching(self.filter, select, "DESC")
 
+    def count_call(self) -> Call:
+        """A page of ids with the number of all rows in `total`."""
+        call = self.matching(self.filter, (self.id_field,))
+        return replace(call, params={**call.params, "start": 0})
+
     def by_ids(self, ids: Sequence[int]) -> list[ListQuery]:
         """Some of the rows by their ids, in lists of a page each."""
         pages = [list(ids[start : start + PAGE_SIZE]) for start in range(0, len(ids), PAGE_SIZE)]

@@ -7,6 +7,7 @@ row that is known: the latest bound with which the filter still finds the row. L
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
@@ -15,6 +16,8 @@ from typing import Any
 
 from ..reader import ListQuery, Row
 from ..rest import BATCH_SIZE, Call, CallGenerator, CallResult, Client, Response, call_many, gather
+
+log = logging.getLogger("bitrix24_source")
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,17 @@ class _KnownRow:
         query = self.query
         return query.matching({query.id_field: self.id, f">={query.updated_field}": literal}, (query.id_field,))
 
+    def look(self) -> Call:
+        """Asks for this row as it is now."""
+        return self.query.matching({self.query.id_field: self.id}, (self.query.id_field, self.query.updated_field))
+
+    def is_as_it_was(self, result: CallResult) -> bool:
+        """Whether nobody has changed or deleted the row; an error says nothing."""
+        if not isinstance(result, Response):
+            return True
+        rows = self.query.rows_in(result.result) or ()
+        return [parse_timestamp(row.get(self.query.updated_field)) for row in rows] == [self.updated]
+
     def is_found(self, result: CallResult) -> bool | None:
         """None where that cannot be told."""
         if not isinstance(result, Response):
@@ -117,11 +131,12 @@ class _KnownRow:
 
 
 class _Verdict(Enum):
-    """Why no shift was found: all bounds find the row, none does, or some do in no order."""
+    """Why no shift was found: all bounds find the row, none does, some do in no order, or somebody changed it meanwhile."""
 
     IGNORED = auto()
     REFUSED = auto()
     UNCLEAR = auto()
+    MOVED = auto()
 
 
 def portal_time(client: Client) -> tuple[datetime, str]:
@@ -166,22 +181,29 @@ def clock_was_set_back(regression: timedelta) -> FilterCheck | None:
 
 def _measure(queries: Sequence[ListQuery], now: datetime, expected: TimeFilter) -> CallGenerator[FilterCheck]:
     unknown = f"the portal's filter on {queries[0].updated_field} cannot be relied on"
+    verdicts: list[_Verdict] = []
     for _ in range(TRIALS):
         row, is_unreadable = yield from _known_row(queries, now)
         if row is None:
             unusable = FilterCheck(None, f"{unknown}: {REREAD}")
             return unusable if is_unreadable else FilterCheck(TimeFilter(margin=MAX_SHIFT))
         margin = timedelta() if now - row.updated <= FRESH else HOUR
-        verdicts = []
+        verdicts.clear()
         for time_format in TIME_FORMATS:
             shift = yield from _shift(row, time_format, now, expected.shift)
             if isinstance(shift, timedelta):
                 return FilterCheck(TimeFilter(time_format, shift, margin), *_change_of_format(time_format, expected))
             verdicts.append(shift)
-            if shift is _Verdict.UNCLEAR:
+            if shift in (_Verdict.UNCLEAR, _Verdict.MOVED):
                 break
-        if _Verdict.UNCLEAR not in verdicts:
+        if not {_Verdict.UNCLEAR, _Verdict.MOVED}.intersection(verdicts):
             return FilterCheck(None, f"{unknown}: {REREAD}")
+    if _Verdict.MOVED in verdicts:
+        log.info(
+            "the rows to measure the filter by change too fast: changes are read from %s hours earlier",
+            MAX_SHIFT // HOUR,
+        )
+        return FilterCheck(TimeFilter(margin=MAX_SHIFT))
     wider = f"{unknown} to the hour: changes are read from {MAX_SHIFT // HOUR} hours earlier on"
     return FilterCheck(TimeFilter(margin=MAX_SHIFT), wider, "nothing is missed, and nothing need be done")
 
@@ -202,8 +224,10 @@ def _shift(
     ladder = WHOLE_HOURS if row.query.has_shifted_filter else (timedelta(), timedelta(seconds=1))
     hour = expected - expected % HOUR
     coarse = [time_format.write(row.updated.astimezone(now.tzinfo) + offset) for offset in ladder]
-    results = yield [row.probe(literal) for literal in (*coarse, *_fine(row, time_format, now, hour))]
-    found = [row.is_found(result) for result in results]
+    results = yield [*(row.probe(literal) for literal in (*coarse, *_fine(row, time_format, now, hour))), row.look()]
+    found = [row.is_found(result) for result in results[:-1]]
+    if not row.is_as_it_was(results[-1]):
+        return _Verdict.MOVED
     rungs = _clean_prefix(found[: len(ladder)])
     if isinstance(rungs, _Verdict):
         return rungs

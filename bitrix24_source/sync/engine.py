@@ -20,7 +20,7 @@ import pyarrow as pa
 from ..catalog import Catalog, EntityType, IssueLog
 from ..errors import Bitrix24Error, ConfigError, DeniedError, PortalError, UnavailableError
 from ..reader import ChildQuery, IdRange, ListEnd, ListQuery, PageBatch, Row, new_batch_sizer, read_lists
-from ..rest import Client
+from ..rest import Client, Response, call_many
 from .capabilities import normalized_table
 from .current_load import current_collector, current_load_id
 from .dependents import ChildBatch, DependentStream
@@ -104,7 +104,6 @@ class SyncRun:
             yield from ((one.resource, table) for table in one.empty_tables(stored))
         for one in self._streams:
             if self._moment is not None and wanted(one.resource):
-                one.start = self._moment.now
                 one.remember()
         self._remember_user()
         session.finished.update(one.key for one in self._streams if not one.needs_another_slice)
@@ -280,9 +279,32 @@ class SyncRun:
         with self._destination.opened():
             for one in self._to_reconcile:
                 yield from self._reconcile_stream(one)
+            self._compare_counts()
         self._to_reconcile = []
         missing, self._missing = self._missing, {}
         yield from self._reread_by_id(missing)
+
+    def _compare_counts(self) -> None:
+        """Has a history read anew of which the destination has fewer rows than the portal; one call for each type."""
+        start, schedule = self._moment, self._options.sweep
+        if start is None or self._lost is not None:
+            return
+        due = [
+            one for one in self._streams
+            if one.is_counted and not one.failed and not one.open and one.checkpoint.is_sweep_due(start.now, schedule)
+        ]  # fmt: skip
+        again = [one for one in due if one.role != "all"]
+        tables = {one.entity.entity_type_id: one.entity.items_table for one in again if one.entity is not None}
+        stored = self._destination.counts(again[0].name, items_tables=tables) if again else None
+        if stored is not None:
+            for one, result in zip(
+                again, call_many(self._client, [one.items.count_call() for one in again]), strict=True
+            ):
+                count = stored.get(one.items.entity_type_id, 0) + one.rows
+                if isinstance(result, Response) and count < (result.total or 0):
+                    one.start_over(f"the table has {count:,} of {result.total:,} rows")
+        for one in due:
+            one.checkpoint.runs_since, one.checkpoint.reconciled_at = 0, start.now.isoformat()
 
     def _reconcile_stream(self, one: Stream) -> TableStream:
         table, now, start = one.table, self._client.clock.now(), self._moment
@@ -346,7 +368,7 @@ class SyncRun:
             if name in stored and not table_in_destination(name, self._existing_tables)
         ]  # fmt: skip
         for name in dropped:  # dlt makes tables only where the schema has changed
-            made_again: Any = {"name": name, "x-made-again-for": current_load_id()}
+            made_again: Any = {"name": name, "columns": {}, "x-made-again-for": current_load_id()}
             dlt.current.source_schema().update_table(made_again)
         if dropped:
             log.info("%s: all items are read once more: the destination lacks %s", one.name, ", ".join(dropped))

@@ -127,7 +127,7 @@ class _StreamFactory:
             ListQuery(number, self._filters.get(number, {}), asked),
             table,
             one,
-            has_time=not listed or any(field.name == ListQuery.updated_field for field in known),
+            has_time=not listed or any(field.name == ListQuery.updated_field for field in listed),
             restarts=self._restarts(),
         )
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any, Literal
 
 from ..catalog import EntityType
-from ..reader import IdRange, ListQuery
+from ..reader import ListQuery
 from .change_filter import TimeFilter
 from .checkpoint import Checkpoint, column_keys
 from .item_tables import ItemTableBuilder
 from .reconcile import SeenKeys
+from .record_tables import AppendOnlyTable
 
 log = logging.getLogger("bitrix24_source")
 
@@ -59,8 +59,8 @@ class Stream:
     """it reads what a run that was cut off has left"""
     is_dropped: bool = False
     """somebody has dropped one of its tables"""
-    start: datetime | None = None
-    """when this run began, by the portal's clock"""
+    starts_over: bool = False
+    """the next slice, or the next run, reads all of it"""
     is_new: bool = False
     """the destination has no table of it that is to stay"""
     seen: SeenKeys = field(default_factory=SeenKeys)
@@ -93,6 +93,11 @@ class Stream:
         return self.table is not None and self.table.is_swept
 
     @property
+    def is_counted(self) -> bool:
+        """Rows stay for ever, so that their number tells whether some are missing in the destination."""
+        return isinstance(self.table, AppendOnlyTable)
+
+    @property
     def remembers(self) -> bool:
         """It was read before, so that what is new can be asked for, and what changed where rows tell."""
         return (
@@ -111,7 +116,7 @@ class Stream:
         """There is something left; or it was read by two runs, between which items may have gone."""
         is_done = self.role == "all" and not self.open
         again = is_done and self.resumes and self.is_swept
-        return not self.failed and (self.checkpoint.has_unfinished_full_read or again)
+        return not self.failed and (self.checkpoint.has_unfinished_full_read or again or self.starts_over)
 
     def empty_tables(self, stored: Mapping[str, Any]) -> Iterator[Any]:
         """Its tables of which nothing came and that the destination does not have."""
@@ -125,7 +130,8 @@ class Stream:
         self.planned_columns = self.table.filled_columns() if self.table is not None else frozenset()
         columns = column_keys(self.planned_columns)
         self.checkpoint = Checkpoint.from_state(state, self.items.entity_type_id, self.items)
-        self.may_shrink = not self.checkpoint.cursor and str(self.items.entity_type_id) in state.get("types", {})
+        stored = state.get("types", {}).get(str(self.items.entity_type_id))
+        self.may_shrink = stored is not None and stored.get("selection", "") != self.checkpoint.selection
         if is_first_slice:
             reason = self.checkpoint.reason_to_start_over(type_id, columns)
             if reason:
@@ -147,16 +153,17 @@ class Stream:
         self.open = self.open - {items} | {plain}
         return plain
 
+    def start_over(self, reason: str) -> None:
+        """Has everything read once more, by the next slice or the next run."""
+        log.info("%s: everything is read once more: %s", self.name, reason)
+        self.starts_over, self.checkpoint.cursor = True, ""
+
     def remember(self) -> None:
         """For later runs. Columns that only rows told of are read for all of them, once."""
         learned = column_keys(self.table.current_columns() - self.planned_columns if self.table is not None else ())
         new = {key: name for key, name in learned.items() if key not in self.checkpoint.unlisted_columns}
         if new and self.checkpoint.cursor and not self.failed:
             self.checkpoint.unlisted_columns = sorted({*self.checkpoint.unlisted_columns, *new})
-            if self.knows_columns and self.role != "all" and self.start is not None:
-                log.info(
-                    "%s: all items are read once more: rows now have %s", self.name, ", ".join(sorted(new.values()))
-                )
-                self.checkpoint.full_read_started = self.start.isoformat()
-                self.checkpoint.remaining_ranges = [IdRange(self.items).to_stored()]
+            if self.knows_columns and self.role != "all":
+                self.start_over(f"rows now have {', '.join(sorted(new.values()))}")
         self.checkpoint.to_state(self.state, self.items.entity_type_id)

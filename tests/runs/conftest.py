@@ -98,7 +98,8 @@ class Memory:
 
     def keys(self, table: str) -> StoredKeys:
         rows = self._rows(table).values()
-        times = pa.array([row["updated_time"] for row in rows], pa.timestamp("us", tz="UTC"))
+        has_times = all("updated_time" in row for row in rows)
+        times = pa.array([row["updated_time"] for row in rows], pa.timestamp("us", tz="UTC")) if has_times else None
         marks = pa.array([row["deleted_at"] is not None for row in rows], pa.bool_())
         return StoredKeys(pa.array([row["id"] for row in rows], pa.int64()), times, marks)
 
@@ -125,6 +126,8 @@ class Reader:
     portal: Portal
     clock: Clock
     before: Callable[[int], None] = lambda _number: None
+    address: str = ""
+    """where the portal is, if not at its usual address"""
     line: Line = field(init=False)
     state: dict[str, Any] = field(default_factory=dict)
     noted: list[str] = field(default_factory=list)
@@ -165,7 +168,7 @@ class Reader:
         self.line.before, self.before = self.before, lambda _number: None
         session = requests.Session()
         session.mount("https://", self.line)
-        credentials = self.portal.credentials(self.portal.base_url)["webhook"]
+        credentials = self.portal.credentials(self.address or self.portal.base_url)["webhook"]
         return Client(auth_from_credentials(Bitrix24Credentials(**credentials)), clock=self.clock, session=session)
 
     @property
@@ -231,7 +234,7 @@ class Job(Reader):
         views: bool = True,
         **arguments: Any,
     ) -> LoadSummary:
-        credentials = self.portal.credentials(self.portal.base_url)["webhook"]
+        credentials = self.portal.credentials(self.address or self.portal.base_url)["webhook"]
         slices = slices or RunSession()
         source = bitrix24(credentials=credentials, client=self.connect(), slices=slices, **arguments)
         return run_load(

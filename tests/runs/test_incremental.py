@@ -36,9 +36,14 @@ def test_only_what_changed_is_read(clock, spas, reader):
 
 @pytest.mark.parametrize(("minutes", "rows"), [(0, 1), (15, 2), (60, 3)])
 def test_the_overlap_is_configurable(clock, spas, reader, minutes, rows):
-    """Rows that changed before the last run come again if that was no longer ago than the overlap."""
+    """Rows that changed before the last run come again if that was no longer ago than the overlap.
+
+    An item that changed 30 hours ago is there to measure the filter by; older ones would set the bound back by an hour.
+    """
     crm = reader(spas({177: 10}))
     items = crm.portal.items(177)
+    items.update(10, title="quiet")
+    clock.advance(29 * HOUR)
     for id_, wait in ((1, 40 * 60), (2, 10 * 60)):
         items.update(id_, title="before")
         clock.advance(wait)

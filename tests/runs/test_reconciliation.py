@@ -142,3 +142,16 @@ def test_a_field_that_is_left_out_and_let_in_again(crm, clock):
 
     assert crm.run() == {177: 120}
     assert crm.run() == {}
+
+
+def test_a_key_that_only_rows_know(crm, clock):
+    """It is filled for all items once rows begin to have it, and nothing is read again for it later."""
+    crm.portal.switch_feature(177, "isClientEnabled", on=True)
+    state = crm.state["types"]["177"]
+    state["unlisted"] = []
+    clock.advance(3600)
+    first = crm.run()
+    clock.advance(3600)
+
+    assert first[177] >= 120
+    assert crm.run() == {}
