@@ -182,7 +182,7 @@ def test_items_alone_ask_for_items_alone(crm):
     crm.run("spa_items")
     asked = {name for seen in crm.portal.requests for name in (seen.commands or (seen.method,))}
 
-    assert asked <= {"scope", "server.time", "crm.type.list", "crm.item.fields", "crm.item.list"}
+    assert asked <= {"scope", "server.time", "profile", "crm.type.list", "crm.item.fields", "crm.item.list"}
     assert len(crm.portal.requests) <= 8
 
 
