@@ -9,7 +9,7 @@ from dlt.common.normalizers.naming.snake_case import NamingConvention
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitrix24_source.schema import MULTIFIELD
+from bitrix24_source.schema import MULTIFIELD, StoredColumns, unlisted_field, with_hidden, with_system_types
 from bitrix24_source.schema.columns import RESERVED_COLUMNS, map_columns
 from bitrix24_source.schema.fields import Column, Field, Option, fields_from_response
 
@@ -217,3 +217,87 @@ def test_vendor_sample():
     }  # fmt: skip
     assert placed["parentId1248"].column == Column("parent_id_1248", "bigint")
     assert placed["begindate"].column == Column("begindate", "date")
+
+
+# --- what the destination has already -------------------------------------------------------------------------------
+
+
+def stored(**tables):
+    """Columns of tables, `spa_items_177` being written `items`."""
+    return StoredColumns({name.replace("items", "spa_items_177", 1): columns for name, columns in tables.items()})
+
+
+@pytest.mark.parametrize(
+    ("type_", "is_multiple", "tables", "expected"),
+    [
+        ("integer", False, {}, ("uf_x", "bigint", None)),
+        ("integer", False, {"items": {"uf_x": "bigint"}}, ("uf_x", "bigint", None)),
+        ("string", False, {"items": {"uf_x": "bigint"}}, ("uf_x__v_text", "text", None)),
+        ("string", False, {"items": {"uf_x": "bigint", "uf_x__v_text": "text"}}, ("uf_x__v_text", "text", None)),
+        ("integer", False, {"items": {"uf_x": "bigint", "uf_x__v_text": "text"}}, ("uf_x", "bigint", None)),
+        ("string", True, {"items": {"uf_x": "bigint"}}, ("value", "text", "spa_items_177__uf_x")),
+        ("string", True, {"items__uf_x": {"value": "bigint"}}, ("value", "text", "spa_items_177__uf_x__v_text")),
+        ("string", True, {"items__uf_x": {"value": "text"}}, ("value", "text", "spa_items_177__uf_x")),
+    ],
+)
+def test_a_column_keeps_its_type(type_, is_multiple, tables, expected):
+    """A field goes where its type is, or where nothing is: in its column, in a variant of it, or in a child table."""
+    placed = map_columns([field("ufX", type_, isMultiple=is_multiple)], "spa_items_177", stored(**tables))["ufX"]
+
+    assert (placed.column.name, placed.column.type, placed.child_table) == expected
+
+
+def test_derived_columns_keep_their_types_too():
+    """The currency of a money field gives way to a column of another type, and the amount stays where it is."""
+    placed = map_columns([field("ufX", "money")], "deals", StoredColumns({"deals": {"uf_x_currency": "bigint"}}))["ufX"]
+
+    assert placed.columns == (Column("uf_x", "decimal"), Column("uf_x_currency__v_text", "text"))
+
+
+@pytest.mark.parametrize(
+    ("key", "has_lists", "tables", "expected"),
+    [
+        ("oddThing", False, {}, ("unlisted", "odd_thing", None)),
+        ("ufCrm11AB", False, {"items": {"uf_crm_11_a_b": "bigint"}}, ("integer", "uf_crm_11_a_b", None)),
+        ("ufX", False, {"items": {"uf_x": "text"}}, ("unlisted", "uf_x", None)),
+        ("ufX", False, {"items": {"uf_x": "decimal", "uf_x_currency": "text"}}, ("money", "uf_x", None)),
+        ("ufX", False, {"items": {"uf_x": "date", "uf_x__v_text": "text"}}, ("date", "uf_x", None)),
+        ("ufX", True, {"items": {"uf_x": "date"}, "items__uf_x": {"value": "bool"}}, ("boolean", "value", "spa_items_177__uf_x")),
+        ("ufX", False, {"items": {"uf_x": "date"}, "items__uf_x": {"value": "bool"}}, ("date", "uf_x", None)),
+        ("ufX", False, {"items__uf_x": {"value": "bigint"}}, ("integer", "value", "spa_items_177__uf_x")),
+        ("fm", True, {"items__fm": {"value": "text", "value_type": "text"}}, ("crm_multifield", "value", "spa_items_177__fm")),
+        ("begindate", False, {}, ("date", "begindate", None)),
+        ("parentId1030", False, {}, ("crm_entity", "parent_id_1030", None)),
+        ("deletedAt", False, {"items": {"deleted_at": "timestamp"}}, ("unlisted", "deleted_at_2", None)),
+    ],
+)  # fmt: skip
+def test_a_key_of_no_field_goes_on_in_its_column(key, has_lists, tables, expected):
+    """It has the type of what is stored under its name, whatever underscores the wire name lost; text where nothing is."""
+    known = stored(**tables)
+    unlisted = unlisted_field(key, 0, "spa_items_177", known, has_lists=has_lists)
+    placed = map_columns([unlisted], "spa_items_177", known)[key]
+
+    assert (unlisted.type, placed.column.name, placed.child_table) == expected
+
+
+def test_a_key_of_no_field_takes_no_name_from_a_field():
+    """A derived column keeps its name, which spa_fields tells, beside a key that nobody explains."""
+    money, unlisted = field("ufSum", "money"), unlisted_field("ufSumCurrency", 1, "deals")
+
+    placed = map_columns([unlisted, money], "deals")
+
+    assert placed["ufSum"].extra == (Column("uf_sum_currency", "text"),)
+    assert placed["ufSumCurrency"].column.name == "uf_sum_currency_2"
+
+
+def test_system_columns_of_smart_processes_have_one_type():
+    """Whether or not the portal lists them, and whatever it says of them; custom fields are as they are listed."""
+    listed = [field("opportunity", "money"), field("begindate", "string"), field("ufX", "string")]
+    typed = {one.upper_name: one.type for one in with_hidden(listed, is_spa=True)}
+
+    assert (typed["OPPORTUNITY"], typed["BEGINDATE"], typed["UF_X"]) == ("double", "date", "string")
+    assert (typed["OPPORTUNITY_ACCOUNT"], typed["ACCOUNT_CURRENCY_ID"], typed["MOVED_TIME"]) == (
+        "double", "crm_currency", "datetime",
+    )  # fmt: skip
+    assert [one.type for one in with_system_types(listed)] == ["double", "date", "string"]
+    assert "BEGINDATE" not in {one.upper_name for one in with_hidden([], is_spa=False)}

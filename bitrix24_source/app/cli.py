@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -32,15 +34,26 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point of the console script: foreseeable problems are one line, never a traceback."""
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(message)s")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # redirected on Windows it would be cp1251 or the like
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(_SafeFormatter("%(message)s"))
     logging.getLogger("dlt").addFilter(_keep_first_line)
     from ..errors import Bitrix24Error  # noqa: PLC0415 - errors are light, and only needed here
 
     failure = None
     try:
-        cli.main(standalone_mode=True)
+        cli.main(standalone_mode=False)
     except Bitrix24Error as error:
         failure = error
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("bitrix24: stopped", err=True)
+        sys.exit(STOPPED)
     except Exception as error:
         failure = _unreadable_configuration(error)
         if failure is None:
@@ -48,6 +61,16 @@ def main() -> None:
     if failure is not None:
         click.echo(f"bitrix24: {failure}", err=True)
         sys.exit(NOTHING_USABLE)
+
+
+class _SafeFormatter(logging.Formatter):
+    """One line for a message: what a portal says neither forges lines nor moves a terminal's cursor."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        from ..redaction import safe_line  # noqa: PLC0415 - `--help` should not wait
+
+        text = super().format(record)
+        return text if record.exc_info else safe_line(text)
 
 
 def _keep_first_line(record: logging.LogRecord) -> bool:
@@ -118,6 +141,7 @@ def spa_info(types: tuple[str, ...], as_json: bool, portal: str | None, sandbox:
     Example: bitrix24 spa-info --type 177 --json
     """
     from ..catalog import read_catalog  # noqa: PLC0415
+    from ..redaction import safe_line  # noqa: PLC0415
     from .catalog_report import document, json_text, report_lines  # noqa: PLC0415 - as above
 
     with _client(portal, sandbox) as client, _progress_bar(client, "Reading the catalogue"):
@@ -128,7 +152,7 @@ def spa_info(types: tuple[str, ...], as_json: bool, portal: str | None, sandbox:
         click.echo(json_text(described))
     else:
         for line in report_lines(described):
-            click.echo(line)
+            click.echo(safe_line(line))
     sys.exit(INCOMPLETE if catalog.issues else 0)
 
 
@@ -147,6 +171,10 @@ def spa_info(types: tuple[str, ...], as_json: bool, portal: str | None, sandbox:
 @click.option("--sweep", is_flag=True, help="Look now for items that were deleted in the portal.")
 @click.option("--no-views", is_flag=True, help="Leave the labelled views as they are.")
 @click.option("--progress", type=click.Choice(["tqdm", "log", "none"]), help="[default: tqdm on a terminal, else log]")
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON at the end instead of a table.")
+@click.option(
+    "--max-minutes", type=click.FloatRange(min=0), metavar="M", help="End after M minutes, between two commits."
+)
 @portal_option
 @sandbox_option
 def load(
@@ -158,6 +186,8 @@ def load(
     sweep: bool,
     no_views: bool,
     progress: str | None,
+    as_json: bool,
+    max_minutes: float | None,
     portal: str | None,
     sandbox: bool,
 ) -> None:
@@ -167,7 +197,9 @@ def load(
     """
     from ..source import bitrix24, configured_slices, connect  # noqa: PLC0415
     from .run import run_load  # noqa: PLC0415
-    from .summary import summary_lines  # noqa: PLC0415
+    from .summary import json_line, summary_lines  # noqa: PLC0415
+
+    started = time.monotonic()
 
     with _credentials(portal, sandbox) as given:
         slices = configured_slices(portal=portal)
@@ -185,15 +217,20 @@ def load(
                 progress=_progress(progress),
                 slices=slices,
                 views=not no_views,
-                on_start=lambda target: click.echo(_heading(client, target)),
+                max_minutes=max_minutes,
+                on_start=lambda target: None if as_json else click.echo(_heading(client, target)),
             )
         except KeyboardInterrupt:
             click.echo("bitrix24: stopped - what was committed stays - run again to go on from there", err=True)
             sys.exit(STOPPED)
         finally:
             client.close()
-    for line in summary_lines(loaded):
+    seconds = time.monotonic() - started
+    for line in [json_line(loaded, client.portal, seconds, client.requests)] if as_json else summary_lines(loaded):
         click.echo(line)
+    if loaded.left:
+        left = ", ".join(f"{table}" + (f" about {rows:,} rows" if rows else "") for table, rows in loaded.left.items())
+        click.echo(f"bitrix24: the time limit was reached - left: {left} - run again to go on from there", err=True)
     if loaded.issues:
         click.echo(f"bitrix24: {loaded.issues} things could not be loaded; see the table load_issues", err=True)
     sys.exit(INCOMPLETE if loaded.issues else 0)

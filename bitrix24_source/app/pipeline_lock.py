@@ -34,7 +34,7 @@ def pipeline_lock(pipeline_name: str, pipelines_dir: str | None, wait_seconds: f
     failure: Bitrix24Error | None = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        _acquire(lock, pipeline_name, wait_seconds)
+        _acquire(lock, folder, wait_seconds)
     except filelock.Timeout:
         failure = UnavailableError(
             f"another run of the pipeline {pipeline_name!r} is still going on",
@@ -55,11 +55,14 @@ def pipeline_lock(pipeline_name: str, pipelines_dir: str | None, wait_seconds: f
         lock.release()
 
 
-def _acquire(lock: filelock.BaseFileLock, pipeline_name: str, wait_seconds: float) -> None:
+def _acquire(lock: filelock.BaseFileLock, folder: Path, wait_seconds: float) -> None:
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
         log.warning(
-            "Another run of the pipeline %r is going on: waiting for its end, up to %.0f s", pipeline_name, wait_seconds
+            "Another run of the pipeline %r is going on: waiting for its end, up to %.0f s (working folder %s)",
+            folder.name,
+            wait_seconds,
+            folder,
         )
         lock.acquire(timeout=wait_seconds, poll_interval=0.2)

@@ -6,6 +6,7 @@ The destination is tried before the portal is asked for anything: a locked datab
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from dlt.common.exceptions import DltException
 
 from ..catalog import ISSUES, IssueLog, issue_dicts
 from ..database_locks import blocking_sessions, is_lock_timeout
-from ..errors import Bitrix24Error, UnavailableError, causes, root_message
+from ..errors import Bitrix24Error, ConfigError, UnavailableError, causes, root_message
 from ..source import (
     check_destination,
     column_hints,
@@ -75,7 +76,9 @@ def run_load(
     slices: RunSession | None = None,
     views: bool = True,
     wait_seconds: float = WAIT_SECONDS,
+    max_minutes: float | None = None,
     on_start: Callable[[LoadTarget], None] = lambda _target: None,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> LoadSummary:
     """Loads a `bitrix24()` source and says what came of it.
 
@@ -92,6 +95,10 @@ def run_load(
         views: create the labelled views, or bring them up to date, at the end; else they are left as they are, and those
             that a full refresh has to drop come back.
         wait_seconds: for another run of the same pipeline to end.
+        max_minutes: after so long no further slice is begun, and the one under way takes no more of a full read: the run ends
+            between two commits, for functions and jobs with a time limit. What is left is in the summary and in
+            `load_issues`, and the next run goes on from there. Needs `slices`; changes since the last run are always read.
+        monotonic: the clock for it, in seconds.
         on_start: told where the run loads to, before anything is asked of the destination or the portal.
 
     Raises:
@@ -100,6 +107,16 @@ def run_load(
     """
     elsewhere: Any = {"pipelines_dir": pipelines_dir} if pipelines_dir else {}
     refresh: Any = "drop_resources" if full_refresh else None
+    if max_minutes is not None and slices is None:
+        raise ConfigError(
+            "a time limit needs slices to end between", "max_minutes", "pass configured_slices() to source and run"
+        )
+    started = monotonic()
+
+    def is_time_left() -> bool:
+        if slices is not None and max_minutes is not None:
+            slices.seconds_left = max(0.0, max_minutes * 60 - (monotonic() - started))
+        return slices is None or slices.seconds_left != 0
 
     def make() -> dlt.Pipeline:
         pipeline: dlt.Pipeline = dlt.pipeline(
@@ -127,14 +144,17 @@ def run_load(
                     # These tables hold rows of other resources, too, and of earlier runs. What they hold of the tables
                     # that are dropped is taken out by the load itself.
                     share_tables(pipeline, source.name, (REJECTED_TABLE, ISSUES.name))
+                is_time_left()
                 load_ids += _run(pipeline, watch.watched(source, resources), refresh=refresh)
-                while slices and slices.unfinished:
+                while slices and slices.unfinished and is_time_left():
                     load_ids += _run(pipeline, watch.watched(source, slices.resources), is_slice=True)
             if views or dropped:
                 problems = create_views(pipeline, source.name, None if views else dropped)
-                load_ids += _append_issues(pipeline, source, problems, watch)
+                load_ids += _append_issues(pipeline, source, "views", problems, watch)
+            left = dict(slices.left) if slices and slices.unfinished else {}
+            load_ids += _append_issues(pipeline, source, "", [_unfinished(*item) for item in left.items()], watch)
             tables = summarize(watch, before, _counted(pipeline, source.name))
-            return LoadSummary(watch.rows, pipeline.dataset_name, tables, tuple(load_ids))
+            return LoadSummary(watch.rows, pipeline.dataset_name, tables, tuple(load_ids), left)
     except Bitrix24Error:
         raise
     except (DltException, OSError) as error:
@@ -204,14 +224,14 @@ def _views_dropped(pipeline: dlt.Pipeline, schema: str) -> Iterator[set[str]]:
 
 
 def _append_issues(
-    pipeline: dlt.Pipeline, source: Any, problems: Sequence[Bitrix24Error], watch: WrittenRows
+    pipeline: dlt.Pipeline, source: Any, resource: str, problems: Sequence[Bitrix24Error], watch: WrittenRows
 ) -> list[str]:
-    """Problems with views as rows of `load_issues`: the load that they came after is in the destination."""
+    """Problems of a resource, or of the one that each names, as rows of `load_issues`: the load that they came after is in the destination."""
     if not problems:
         return []
     issues = IssueLog(lambda: datetime.now(timezone.utc))
     for problem in problems:
-        issues.record("views", problem, problem.what, hint=problem.hint)
+        issues.record(resource or problem.where, problem, problem.what, hint=problem.hint)
     rows = [{**row, "load_id": _load_id(pipeline)} for row in issue_dicts(issues.issues)]
     info = pipeline.run(
         rows,
@@ -222,6 +242,12 @@ def _append_issues(
     )
     watch.written[ISSUES.name] += len(rows)
     return list(info.loads_ids)
+
+
+def _unfinished(table: str, rows: int) -> Bitrix24Error:
+    left = f"about {rows:,} rows are left, " if rows else ""
+    what = f"{table} is not read to the end: {left}the time limit of this run was reached"
+    return UnavailableError(what, table, "run again: it goes on from there")
 
 
 def _load_id(pipeline: dlt.Pipeline) -> str:

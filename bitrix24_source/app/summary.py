@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import dlt
+import orjson
 import pyarrow as pa
 from dlt.destinations.job_client_impl import SqlJobClientBase
 from dlt.destinations.sql_client import SqlClientBase
@@ -155,3 +156,25 @@ def summary_lines(summary: LoadSummary) -> Iterator[str]:
         added = f"{table.added:+,}" if table.added else ""
         deleted = f"{table.deleted:,}" if table.deleted else ""
         yield f"{name:<28} {rows:>12} {added:>10} {table.written:>12,} {deleted:>10}".rstrip()
+
+
+def json_line(summary: LoadSummary, portal: str, seconds: float, requests: int) -> str:
+    """The result for machines, as one line of JSON.
+
+    Args:
+        summary: of the run.
+        portal: the portal's host.
+        seconds: that the run took.
+        requests: HTTP requests to the portal.
+    """
+    result = {
+        "portal": portal,
+        "dataset": summary.dataset,
+        "tables": {name: vars(table) for name, table in summary.tables.items()},
+        "issues": summary.issues,
+        "left": summary.left,
+        "seconds": round(seconds, 1),
+        "requests": requests,
+        "load_ids": summary.load_ids,
+    }
+    return orjson.dumps(result).decode()

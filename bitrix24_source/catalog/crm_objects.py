@@ -67,8 +67,9 @@ _SPA_DIRECTORY = re.compile(r"DYNAMIC_(\d+)_STAGE_(\d+)")
 def parse_stage_directory(directory: str) -> tuple[int, int | None] | None:
     """The entityTypeId and the category whose stages a directory holds; None for one of anything else.
 
-    The category is None for an object that has none.
+    The category is None for an object that has none. The portal's databases tell no capital from a small letter.
     """
+    directory = directory.upper()
     if match := _SPA_DIRECTORY.fullmatch(directory):
         return int(match[1]), int(match[2])
     for one in _OBJECTS:

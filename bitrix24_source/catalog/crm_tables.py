@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ..rest import as_bool, as_date, as_decimal, as_int, as_text, as_timestamp
+from ..rest import as_bool, as_decimal, as_int, as_list, as_text
 from ..schema import Column
 from .model import Catalog, Row
+from .rejected_cells import date_cell, timestamp_cell
 from .table_rows import (
     CATEGORY_COLUMNS,
     FIELD_COLUMNS,
@@ -53,7 +54,7 @@ def _currencies(catalog: Catalog) -> Rows:
             "is_base": as_bool(row.get("BASE")),
             "decimals": as_int(row.get("DECIMALS")),
             "sort": as_int(row.get("SORT")),
-            "date_update": as_timestamp(row.get("DATE_UPDATE")),
+            "date_update": timestamp_cell(row.get("DATE_UPDATE")),
         }
 
 
@@ -102,15 +103,15 @@ def users_table(*, personal: bool) -> CatalogTable:
                 "id": number,
                 "active": as_bool(row.get("ACTIVE")),
                 **{name.lower(): as_text(row.get(name)) for name in texts},
-                "date_register": as_timestamp(row.get("DATE_REGISTER")),
-                "last_login": as_timestamp(row.get("LAST_LOGIN")),
-                **({"personal_birthday": as_date(row.get("PERSONAL_BIRTHDAY"))} if personal else {}),
+                "date_register": date_cell(row.get("DATE_REGISTER")),
+                "last_login": timestamp_cell(row.get("LAST_LOGIN")),
+                **({"personal_birthday": date_cell(row.get("PERSONAL_BIRTHDAY"))} if personal else {}),
             }
 
     shown = (
         *columns(id="bigint", active="bool"),
         *(Column(name.lower(), "text") for name in texts),
-        *columns(date_register="timestamp", last_login="timestamp"),
+        *columns(date_register="date", last_login="timestamp"),
         *(columns(personal_birthday="date") if personal else ()),
     )
     return CatalogTable("users", ("id",), shown, rows, child=_USER_DEPARTMENTS)
@@ -118,9 +119,7 @@ def users_table(*, personal: bool) -> CatalogTable:
 
 def _user_departments(catalog: Catalog) -> Rows:
     for number, row in _users(catalog):
-        listed = row.get("UF_DEPARTMENT")
-        listed = listed if isinstance(listed, list) else [listed]
-        departments = [one for value in listed if (one := as_int(value))]
+        departments = filter(None, map(as_int, as_list(row.get("UF_DEPARTMENT"))))
         for position, department in enumerate(dict.fromkeys(departments)):
             yield {"item_id": number, "position": position, "value": department}
 

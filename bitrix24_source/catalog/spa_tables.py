@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..rest import as_bool, as_int, as_text, as_timestamp
+from ..rest import as_bool, as_int, as_list, as_text
 from ..schema import Column
 from .model import Catalog, Row
+from .rejected_cells import timestamp_cell
 from .table_rows import (
     CATEGORY_COLUMNS,
     FIELD_COLUMNS,
@@ -50,8 +51,8 @@ def _types(catalog: Catalog) -> Rows:
             "code": as_text(row.get("code")),
             **_flags(row),
             "custom_section_id": as_int(row.get("customSectionId")),
-            "created_time": as_timestamp(row.get("createdTime")),
-            "updated_time": as_timestamp(row.get("updatedTime")),
+            "created_time": timestamp_cell(row.get("createdTime")),
+            "updated_time": timestamp_cell(row.get("updatedTime")),
             "created_by": as_int(row.get("createdBy")),
             "updated_by": as_int(row.get("updatedBy")),
             "items_table": None if spa.entity_type_id in catalog.unreadable else spa.items_table,
@@ -96,7 +97,7 @@ def _automations(catalog: Catalog) -> Rows:
             "name": as_text(row.get("NAME")),
             "auto_execute_on_create": None if runs_on is None else bool(runs_on & 1),
             "auto_execute_on_update": None if runs_on is None else bool(runs_on & 2),
-            "modified": as_timestamp(row.get("MODIFIED")),
+            "modified": timestamp_cell(row.get("MODIFIED")),
             "user_id": as_int(row.get("USER_ID")),
             "is_modified": as_bool(row.get("IS_MODIFIED")),
             "system_code": as_text(row.get("SYSTEM_CODE")),
@@ -108,7 +109,7 @@ def _document_type(value: Any) -> tuple[int | None, bool]:
 
     The pages disagree: `DYNAMIC_156`, or a list whose last part is that.
     """
-    last = value[-1] if isinstance(value, list) and value else value
+    last = listed[-1] if (listed := as_list(value)) else None
     if last in (None, "", [], {}):
         return None, True
     match = re.fullmatch(r"DYNAMIC_(\d+)", str(last).upper())
@@ -123,9 +124,7 @@ def _solutions(catalog: Catalog) -> Rows:
 
 def _solution_types(catalog: Catalog) -> Rows:
     for row in catalog.solutions:
-        listed = row.get("typeIds")
-        ids = dict.fromkeys(as_int(type_id) for type_id in listed) if isinstance(listed, list) else {}
-        for type_id in ids:
+        for type_id in dict.fromkeys(map(as_int, as_list(row.get("typeIds")))):
             if type_id is not None:
                 yield {"automated_solution_id": as_int(row.get("id")), "spa_type_id": type_id}
 

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..rest import as_bool, as_int, as_json, as_text
-from ..schema import Column, ColumnMapping, ColumnType, Field, map_columns, with_system_types
+from ..schema import Column, ColumnMapping, ColumnType, Field, RejectedValue, map_columns, with_system_types
 from .crm_objects import parse_stage_directory
 from .issues import Issue
 from .model import Catalog, EntityType
+from .rejected_cells import separate_rejected
 
 Rows = Iterator[dict[str, Any]]
 
@@ -25,8 +26,16 @@ class CatalogTable:
     name: str
     key: tuple[str, ...]
     columns: tuple[Column, ...]
-    rows: Callable[[Catalog], Rows]
+    cells: Callable[[Catalog], Rows]
     child: CatalogTable | None = None
+
+    def convert(self, catalog: Catalog) -> tuple[list[dict[str, Any]], list[RejectedValue]]:
+        """The rows, and the values that fit no column of theirs."""
+        return separate_rejected(self.name, self.key, self.cells(catalog))
+
+    def rows(self, catalog: Catalog) -> Rows:
+        """The rows alone."""
+        return iter(self.convert(catalog)[0])
 
 
 def columns(**types: ColumnType) -> tuple[Column, ...]:
@@ -133,10 +142,12 @@ _SEMANTICS = {"S": "success", "F": "failure"}
 def stage_rows(types: Sequence[EntityType]) -> Rows:
     for one in types:
         for row in one.stages:
-            directory = str(row.get("ENTITY_ID"))
+            directory, status = as_text(row.get("ENTITY_ID")), as_text(row.get("STATUS_ID"))
+            if directory is None or status is None:
+                continue
             yield {
                 "entity_id": directory,
-                "status_id": str(row.get("STATUS_ID")),
+                "status_id": status,
                 "entity_type_id": one.entity_type_id,
                 "category_id": (parse_stage_directory(directory) or (0, None))[1],
                 "name": as_text(row.get("NAME")),

@@ -3,6 +3,8 @@
 Items and moves are read once, into temporary tables of the connection; the questions are asked of these.
 """
 
+# ruff: noqa: S608 - names of our own, numbers and dates
+
 from __future__ import annotations
 
 import math

@@ -10,7 +10,7 @@ from ..errors import Action, Bitrix24Error, ConfigError, CredentialError, Unavai
 from .batch_codec import decode_batch, encode_batch
 from .client import Client
 from .protocol import BATCH_SIZE, Call, Response
-from .transport import PortalTimeoutError
+from .transport import OversizedResponseError, PortalTimeoutError
 
 T = TypeVar("T")
 log = logging.getLogger("bitrix24_source")
@@ -121,7 +121,7 @@ def _send_or_split(client: Client, calls: Sequence[Call]) -> list[CallResult]:
     try:
         return send_batch(client, calls)[0]
     except PortalTimeoutError:
-        log.info("%s did not finish a batch of %d in time: trying halves", client.portal, len(calls))
+        log.info("%s did not finish a batch of %d in time, or within bounds: trying halves", client.portal, len(calls))
     middle = len(calls) // 2
     return [*_send_or_split(client, calls[:middle]), *_send_or_split(client, calls[middle:])]
 
@@ -149,7 +149,8 @@ def _send_single(client: Client, call: Call) -> CallResult:
     except (CredentialError, ConfigError):
         raise
     except Bitrix24Error as error:
-        if isinstance(error, UnavailableError) and not error.is_reply:  # the network, not this call
+        is_network = isinstance(error, UnavailableError) and not error.is_reply
+        if is_network and not isinstance(error, OversizedResponseError):  # and not this call
             raise
         error.action = Action.FAIL  # the client has tried whatever could help
         return error

@@ -22,12 +22,20 @@ from ..redaction import redact
 from .auth import REFRESH_HINTS, Auth
 from .clock import Clock, SystemClock
 from .error_codes import normalize_code
+from .json_codec import BYTES_PER_VALUE, count_values
 from .protocol import Call, Response, error_from_envelope, parse_response, unparsable_response
 from .rate_limit import shared_bucket
 from .redirects import is_allowed_host, is_loopback
 from .retry import RetryPolicy
 from .time_budget import TimeBudget
-from .transport import HttpResponse, PortalTimeoutError, Timeouts, Transport
+from .transport import (
+    MAX_RESPONSE_BYTES,
+    HttpResponse,
+    OversizedResponseError,
+    PortalTimeoutError,
+    Timeouts,
+    Transport,
+)
 
 T = TypeVar("T")
 log = logging.getLogger("bitrix24_source")
@@ -53,6 +61,7 @@ class ClientSettings:
         allowed_hosts: where a renamed portal may send us, besides Bitrix24's domains and its own.
         retry_policy: how long to go on trying.
         timeouts: how long one request may take.
+        max_response_bytes: how large one answer may be, unpacked. Memory for more is never taken.
     """
 
     burst: float = 50
@@ -60,6 +69,7 @@ class ClientSettings:
     allowed_hosts: Sequence[str] = ()
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
     timeouts: Timeouts = field(default_factory=Timeouts)
+    max_response_bytes: int = MAX_RESPONSE_BYTES
 
 
 class Client:
@@ -67,6 +77,7 @@ class Client:
 
     Attributes:
         on_request: called before each HTTP request, for progress.
+        requests: HTTP requests so far.
     """
 
     def __init__(
@@ -81,13 +92,14 @@ class Client:
         self.settings = settings or ClientSettings()
         self.clock = clock or SystemClock()
         self.budget = TimeBudget(self.clock)
-        self._transport = Transport(session, self.settings.timeouts)
+        self._transport = Transport(session, self.settings.timeouts, self.settings.max_response_bytes)
         self._rest_url = auth.rest_url
         self._moving = threading.Lock()
         self._decoding = threading.Lock()
         self._decoder: ThreadPoolExecutor | None = None
         self._answered = False
         self.on_request: Callable[[], None] | None = None
+        self.requests = 0
         self._bucket = shared_bucket(self.portal, self.settings.burst, self.settings.requests_per_second, clock)
 
     def __repr__(self) -> str:
@@ -279,6 +291,8 @@ class Client:
 
         A thread keeps the memory in which it made its rows for itself; four of them would keep four times as much.
         """
+        if count_values(response.body) * BYTES_PER_VALUE > self.settings.max_response_bytes:
+            raise OversizedResponseError(self.settings.max_response_bytes, where)
         arguments = response.status, response.body, where, self.redact
         if len(response.body) < _LARGE:
             return parse_response(*arguments)
@@ -295,6 +309,7 @@ class Client:
         body = orjson.dumps({**call.params, "auth": token} if token else dict(call.params))
         url = self._rest_url + call.method
         for _ in range(_MOST_REDIRECTS):
+            self.requests += 1
             if self.on_request:
                 self.on_request()
             response = self._transport.post(url, body, where)

@@ -17,7 +17,36 @@ def parse_json_object(body: bytes) -> Mapping[str, Any] | None:
     else:
         if has_long_integer(body):  # orjson reads integers beyond 64 bits as floats
             value = _lenient_json(body) or value
-    return value if isinstance(value, dict) else None
+    return value if isinstance(value, dict) and not _is_too_deep(value, body) else None
+
+
+BYTES_PER_VALUE = 32
+"""that an answer has at least for each of its values, on the average; one that has less is made to take memory"""
+
+
+def count_values(body: bytes) -> int:
+    """At most so many values are in a JSON text: what it costs in memory depends on them more than on its bytes."""
+    return body.count(b",") + body.count(b"[") + body.count(b"{")
+
+
+def _is_too_deep(value: Any, body: bytes) -> bool:
+    """Whether values are nested so deeply that whoever walks through them would exhaust the stack.
+
+    orjson writes at most 254 levels; a portal's answers have some ten.
+    """
+    if not any(ends in body for ends in _DEEP_ENDS):
+        return False
+    try:
+        orjson.dumps(value)
+    except RecursionError:
+        return True
+    except orjson.JSONEncodeError as error:  # integers of any length and lone surrogates are no matter of depth
+        return "recursion" in str(error).lower()
+    return False
+
+
+_DEEP_ENDS = (b"]" * 9, b"}" * 9, b"]}" * 5, b"}]" * 5)
+"""what stands where deep nesting ends, and in hardly any answer of a portal"""
 
 
 def has_long_integer(body: bytes) -> bool:

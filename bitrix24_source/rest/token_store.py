@@ -12,6 +12,7 @@ import hashlib
 import json
 import logging
 import os
+import stat
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -97,11 +98,19 @@ def delay_exit() -> Iterator[None]:
 
 
 class FileTokenStore:
-    """One pair in one JSON file, mode 0600, replaced atomically; a lock file beside it."""
+    """One pair in one JSON file, mode 0600, replaced atomically; a lock file beside it.
+
+    A path that is a link, into a volume for instance, is followed: file and lock lie beside its target. Files, folders and links
+    that somebody else could put in their place are refused.
+    """
 
     def __init__(self, path: str | os.PathLike[str], lock_seconds: float = LOCK_SECONDS) -> None:
         self.path = Path(path).expanduser()
         self._lock_seconds = lock_seconds
+
+    @property
+    def _target(self) -> Path:
+        return Path(os.path.realpath(self.path))
 
     def __repr__(self) -> str:
         return f"FileTokenStore({str(self.path)!r})"
@@ -109,7 +118,8 @@ class FileTokenStore:
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         self._make_folder()
-        lock = filelock.FileLock(f"{self.path}.lock", timeout=self._lock_seconds, mode=0o600)
+        self._require_own_place()
+        lock = filelock.FileLock(f"{self._target}.lock", timeout=self._lock_seconds, mode=0o600)
         failure: Bitrix24Error | None = None
         try:
             lock.acquire()
@@ -129,8 +139,9 @@ class FileTokenStore:
             lock.release()
 
     def load(self) -> TokenPair | None:
+        self._require_own_place()
         try:
-            kept = json.loads(self.path.read_text(encoding="utf-8"))
+            kept = json.loads(self._target.read_text(encoding="utf-8"))
             pair = TokenPair(kept["access_token"], kept["refresh_token"], kept.get("root", ""))
         except FileNotFoundError:
             return None
@@ -150,15 +161,20 @@ class FileTokenStore:
 
     def prepare(self) -> None:
         self._make_folder()
+        self._require_own_place()
         self._write(b"", keep=False)
 
     def save(self, pair: TokenPair) -> None:
         self._write(json.dumps(asdict(pair)).encode(), keep=True)
 
     def _make_folder(self) -> None:
+        """Makes the file's folder. That of a link's target is not made: it is a volume that is not mounted."""
         reason = ""
         try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if self.path.is_symlink():
+                self._target.parent.stat()
+            else:
+                self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             reason = error.strerror or type(error).__name__
         if reason:
@@ -166,16 +182,16 @@ class FileTokenStore:
 
     def _write(self, content: bytes, *, keep: bool) -> None:
         """Writes beside the file and renames over it: a reader sees the old pair or the new one, never half of one."""
-        reason = ""
+        reason, target = "", self._target
         try:
-            handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")  # mkstemp: mode 0600
+            handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")  # mkstemp: mode 0600
             try:
                 with os.fdopen(handle, "wb") as file:
                     file.write(content or b"x" * 4096)  # a rehearsal needs as much room as the real thing
                     file.flush()
                     os.fsync(file.fileno())
                 if keep:
-                    Path(name).replace(self.path)
+                    Path(name).replace(target)
             finally:
                 Path(name).unlink(missing_ok=True)
         except OSError as error:
@@ -183,9 +199,54 @@ class FileTokenStore:
         if reason:
             raise self._unwritable(reason)
 
+    def _require_own_place(self) -> None:
+        """Raises where somebody else could exchange or could have put there the file, its folder, or a link on the way."""
+        if not hasattr(os, "geteuid"):  # Windows, where folders of a user are the user's
+            return
+        for reason in _weak_places(self.path.absolute()):
+            raise ConfigError(
+                f"the OAuth token is not safe there: {reason}",
+                f"token file {self.path}",
+                "give file and folder to the user who runs this, chmod go-w both, or name another file in the credentials' token_file",
+            )
+
     def _unwritable(self, reason: str) -> ConfigError:
         return ConfigError(
             f"the OAuth token cannot be stored ({reason})",
             f"token file {self.path}",
             "make the folder writable, or name another file in the credentials' token_file",
         )
+
+
+_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+_MOST_LINKS = 40  # as the kernel
+
+
+def _weak_places(path: Path) -> Iterator[str]:
+    """Why others could decide what is read or written under a path, in words; nothing where none could."""
+    for _ in range(_MOST_LINKS):
+        for part in (path, *path.parents):
+            if part.is_symlink() and not _is_trusted(part.lstat()):
+                yield f"the link {part} is another user's"
+        with contextlib.suppress(FileNotFoundError):
+            folder = path.parent.stat()
+            if not _is_trusted(folder):
+                yield f"the folder {path.parent} is another user's"
+            if folder.st_mode & _BY_OTHERS:
+                yield f"others may write into the folder {path.parent}"
+        if not path.is_symlink():
+            break
+        path = path.parent / path.readlink()
+    else:
+        yield "its links lead in a circle"
+    with contextlib.suppress(OSError):
+        file = path.stat()
+        if not _is_trusted(file):
+            yield "the file is another user's"
+        if file.st_mode & _BY_OTHERS:
+            yield "others may write the file"
+
+
+def _is_trusted(status: os.stat_result) -> bool:
+    """Whether a file, folder or link belongs to this user, or to the administrator."""
+    return status.st_uid in (0, os.geteuid())

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import PackageNotFoundError, version
@@ -16,7 +17,7 @@ from importlib.metadata import PackageNotFoundError, version
 import requests
 import urllib3
 
-from ..errors import Bitrix24Error, ConfigError, UnavailableError
+from ..errors import Action, Bitrix24Error, ConfigError, PortalError, UnavailableError
 from ..redaction import REDACTING_FILTER
 
 try:
@@ -47,15 +48,39 @@ class PortalTimeoutError(UnavailableError):
     """The portal was reached and did not finish in time: a smaller request might."""
 
 
+MAX_RESPONSE_BYTES = 64 << 20
+"""of an answer, unpacked: a batch of fifty full pages of rows with a hundred fields has some 15 MB"""
+
+
+class OversizedResponseError(PortalTimeoutError):
+    """An answer beyond the limit was not read to its end. As with a time-out, a smaller request might get through."""
+
+    action = Action.FAIL
+
+    def __init__(self, max_bytes: int, where: str) -> None:
+        super().__init__(
+            f"the answer is larger than {max_bytes / (1 << 20):.4g} MB, and was not read to its end",
+            where,
+            "check that nothing else than the portal answers; if its answers are so large, raise max_response_mb",
+        )
+
+
 class Transport:
     """A keep-alive session. Proxies and certificate authorities come from the usual environment variables."""
 
-    def __init__(self, session: requests.Session | None = None, timeouts: Timeouts | None = None) -> None:
+    def __init__(
+        self,
+        session: requests.Session | None = None,
+        timeouts: Timeouts | None = None,
+        max_bytes: int = MAX_RESPONSE_BYTES,
+    ) -> None:
+        """`max_bytes` bounds an answer, unpacked; memory for more is never taken."""
         self._session = _hardened_session(session or requests.Session())
         self._timeouts = timeouts or Timeouts()
+        self._max_bytes = max_bytes
 
     def post(self, url: str, body: bytes, where: str) -> HttpResponse:
-        """Raises UnavailableError or ConfigError when no answer came back."""
+        """Raises UnavailableError or ConfigError when no answer came back, OversizedResponseError when one would not end."""
         return self._exchange("POST", url, where, body=body)
 
     def get(self, url: str, query: Mapping[str, str], where: str) -> HttpResponse:
@@ -79,9 +104,11 @@ class Transport:
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                whole = _read_body(response, self._timeouts.whole_answer)
+                whole = _read_body(response, self._timeouts.whole_answer, self._max_bytes, where)
                 return HttpResponse(response.status_code, whole, response.headers.get("Location", ""))
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        except Bitrix24Error as error:
+            failure = error
+        except (requests.RequestException, urllib3.exceptions.HTTPError, zlib.error) as error:
             failure = _network_error(error, where)
         except (OSError, ValueError) as error:  # e.g. a host name that cannot be encoded
             failure = ConfigError(
@@ -92,27 +119,56 @@ class Transport:
         raise failure  # outside the handlers: an exception's context is printed too
 
 
-def _read_body(response: requests.Response, seconds: float) -> bytes:
+def _read_body(response: requests.Response, seconds: float, max_bytes: int, where: str) -> bytes:
     """The whole answer; a time limit for a read only bounds the silence between two bytes.
 
     `read1` returns with what has arrived. `iter_content` waits for a full chunk, and a portal that drips would keep us there.
     """
     ends_at = time.monotonic() + seconds
-    chunks = []
-    while chunk := response.raw.read1(1 << 18, decode_content=True):
+    chunks, size = [], 0
+    for chunk in _unpacked(response.raw, response.headers.get("Content-Encoding", ""), where):
         chunks.append(chunk)
+        size += len(chunk)
+        if size > max_bytes:
+            raise OversizedResponseError(max_bytes, where)
         if time.monotonic() > ends_at:
             raise requests.exceptions.ReadTimeout
     return b"".join(chunks)
 
 
-def _network_error(error: requests.RequestException | urllib3.exceptions.HTTPError, where: str) -> Bitrix24Error:
+_RAW_CHUNK = 1 << 18
+_UNPACKED_CHUNK = 1 << 20
+
+
+def _unpacked(raw: urllib3.HTTPResponse, encoding: str, where: str) -> Iterator[bytes]:
+    """The body as it arrives, unpacked in pieces of bounded size: gzip makes a thousand bytes of one.
+
+    urllib3 unpacks whatever has arrived at once, and whatever a server says that it has packed, several times over.
+    """
+    encoding = encoding.strip().lower()
+    if encoding in ("", "identity"):
+        while chunk := raw.read1(_RAW_CHUNK, decode_content=False):
+            yield chunk
+        return
+    if encoding not in ("gzip", "x-gzip"):
+        raise PortalError(
+            f"the answer is packed as {encoding[:40]!r}, which was not asked for", where, "check proxies on the way"
+        )
+    decoder, has_begun = zlib.decompressobj(zlib.MAX_WBITS | 16), False
+    while packed := raw.read1(_RAW_CHUNK, decode_content=False):
+        has_begun = True
+        while packed and not decoder.eof:
+            yield decoder.decompress(packed, _UNPACKED_CHUNK)
+            packed = decoder.unconsumed_tail
+    if has_begun and not decoder.eof:
+        raise urllib3.exceptions.ProtocolError("the packed answer is cut off")
+
+
+def _network_error(error: Exception, where: str) -> Bitrix24Error:
     return _connection_error(error, where) or _exchange_error(error, where)
 
 
-def _connection_error(
-    error: requests.RequestException | urllib3.exceptions.HTTPError, where: str
-) -> Bitrix24Error | None:
+def _connection_error(error: Exception, where: str) -> Bitrix24Error | None:
     """The error where no connection came about, and nothing was sent; None where one did."""
     text = f"{type(error).__name__} {error}"
     failure: Bitrix24Error
@@ -144,7 +200,7 @@ def _connection_error(
     return failure
 
 
-def _exchange_error(error: requests.RequestException | urllib3.exceptions.HTTPError, where: str) -> Bitrix24Error:
+def _exchange_error(error: Exception, where: str) -> Bitrix24Error:
     if isinstance(error, (requests.exceptions.Timeout, urllib3.exceptions.ReadTimeoutError)):
         return PortalTimeoutError("the portal did not answer in time", where, "try again later")
     return UnavailableError("the connection broke before the answer was complete", where, "try again later")
@@ -158,6 +214,7 @@ def _hardened_session(session: requests.Session) -> requests.Session:
         {
             "User-Agent": f"dlt-source-bitrix24/{_VERSION}",
             "Accept": "application/json",
+            "Accept-Encoding": "gzip",
             "Content-Type": "application/json",
         }
     )

@@ -5,6 +5,7 @@ from .columns import NOTHING_STORED, ColumnMapping, map_columns, unlisted_field
 from .converter import ConvertedPage, Converter, RejectedValue
 from .fields import Column, ColumnType, Field, Option, fields_from_response
 from .fixed_fields import HISTORY_FIELDS, PRODUCT_ROW_FIELDS, activity_fields, activity_row, history_mapper, product_row
+from .redacted_json import rejected_json
 from .stored_columns import StoredColumns
 from .system_fields import (
     MULTIFIELD,
@@ -44,6 +45,7 @@ __all__ = [
     "is_excluded_key",
     "map_columns",
     "product_row",
+    "rejected_json",
     "squash",
     "unlisted_field",
     "with_hidden",

@@ -11,7 +11,8 @@ from .fields import FieldKind
 _RAW_LENGTH = 10_000
 
 
-def rejected_json(value: Any, kind: FieldKind) -> str:
+def rejected_json(value: Any, kind: FieldKind = "unknown") -> str:
+    """A rejected value as JSON, at most 10,000 characters of it."""
     text = json_text(value)
     return '"(not writable)"' if text is None else redact_json(text, is_file=kind == "file")[:_RAW_LENGTH]
 

@@ -7,7 +7,7 @@ before or as it is after, and waits for nobody. What could not be read in a run 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -35,13 +35,14 @@ from ..sync import (
     MERGE,
     Bookkeeping,
     Exclusions,
+    ResolvedRejections,
     SyncOptions,
     begin_load,
     current_collector,
     current_load_id,
+    extracted_resources,
     normalized_column,
     normalized_table,
-    selected_resources,
     stored_columns,
     supports_merge,
 )
@@ -59,6 +60,7 @@ class CatalogReader:
         self._slices = options.session
         self._lock = threading.Lock()
         self._read: tuple[str, Catalog] | None = None
+        self._resolved: tuple[str, ResolvedRejections] | None = None
         self.bookkeeping = Bookkeeping()
         """what the destination says of itself in this load"""
 
@@ -74,6 +76,15 @@ class CatalogReader:
                 self.bookkeeping = begin_load(self._client, self._options.renamed_from)
             return self._read[1]
 
+    def rejections(self, table: CatalogTable, catalog: Catalog, excluded: Exclusions) -> Iterator[Any]:
+        """Rows of `rejected_values` for one table: those of this run take the place of what was rejected before."""
+        load_id = current_load_id()
+        if self._resolved is None or self._resolved[0] != load_id:
+            self._resolved = load_id, ResolvedRejections(())
+        hidden = excluded.columns_of(table.name)
+        rejected = [value for value in table.convert(catalog)[1] if value.column_name not in hidden]
+        yield from self._resolved[1].for_catalogue_table(table.name, rejected, self._client.clock.now())
+
     def _catalog(self, name: str) -> Catalog:
         """What the portal has; the next slice of one reading goes by what the first one found."""
         slices = self._slices
@@ -81,65 +92,56 @@ class CatalogReader:
             return replace(slices.catalog, issues=())
         catalog = read_catalog(self._client, _needed_tables(name))
         catalog.find_all(self._options.types or ())
-        catalog = replace(catalog, stored=stored_columns())
-        catalog = self._with_excluded_fields(catalog)
+        left_out = self._options.left_out.columns_of
+        catalog = replace(catalog.with_excluded_fields(left_out), stored=stored_columns())
+        waiting, issues = _fields_that_wait(catalog, IssueLog(self._client.clock.now))
+        if waiting:
+            catalog = catalog.with_excluded_fields(lambda table: left_out(table) | waiting.get(table, frozenset()))
+            catalog = replace(catalog, issues=(*catalog.issues, *issues))
         slices.catalog = catalog
         return catalog
 
-    def _with_excluded_fields(self, catalog: Catalog) -> Catalog:
-        """The catalogue with fields marked that stay out of the tables: those that are left out, and columns that must wait."""
-        left_out = self._options.left_out.columns_of
-        catalog = catalog.with_excluded_fields(left_out)
-        issues = IssueLog(self._client.clock.now)
-        if waiting := _fields_that_wait(catalog, issues):
-            catalog = catalog.with_excluded_fields(lambda table: left_out(table) | waiting.get(table, frozenset()))
-        return replace(catalog, issues=(*catalog.issues, *issues.issues))
 
-
-def _fields_that_wait(catalog: Catalog, issues: IssueLog) -> Mapping[str, frozenset[str]]:
-    """Fields, by table, whose columns are new in a table that a reader's transaction holds in PostgreSQL.
+def _fields_that_wait(catalog: Catalog, log: IssueLog) -> tuple[Mapping[str, frozenset[str]], Sequence[Issue]]:
+    """Fields whose columns are new in a table that a reader's transaction holds in PostgreSQL, by table; and what to say.
 
     Without them everything else is loaded, and the next run finds fields that it has not read before.
     """
-    if not current_load_id():
-        return {}
-    pipeline, schema = dlt.current.pipeline(), dlt.current.source_schema().name
-    if schema not in pipeline.schema_names:
-        return {}
-    stored = pipeline.schemas[schema].tables
-    new: dict[str, frozenset[str]] = {}
-    for entity in (*catalog.types, *catalog.objects):
-        known = stored.get(normalized_table(entity.items_table), {}).get("columns")
-        if known and entity.fields and (fields := _fields_without_columns(entity, known, catalog.stored)):
-            new[entity.items_table] = fields
-    in_use = tables_in_use(pipeline, schema, map(normalized_table, new)) if new else {}
-    waiting = {table: fields for table, fields in new.items() if normalized_table(table) in in_use}
-    for entity in (*catalog.types, *catalog.objects):
-        if fields := waiting.get(entity.items_table, frozenset()):
-            sessions = in_use[normalized_table(entity.items_table)]
-            error = UnavailableError(
-                f"new columns could not be added, the table is in use: {', '.join(sorted(fields))}",
-                entity.items_table,
-                f"end the transaction of {sessions}; the next run adds them",
-            )
-            issues.record(entity.items_table, error, error.what, entity_type_id=entity.entity_type_id)
-    return waiting
+    entities = {entity.items_table: entity for entity in (*catalog.types, *catalog.objects)}
+    new = {table: _fields_without_columns(entity, catalog.stored) for table, entity in entities.items()}
+    tables = [table for table, fields in new.items() if fields]
+    if not tables or not current_load_id():
+        return {}, ()
+    selected = selected_resources("")
+    tables = [table for table in tables if (table if entities[table].is_built_in else "spa_items") in selected]
+    in_use = tables_in_use(dlt.current.pipeline(), dlt.current.source_schema().name, tables)
+    for table, sessions in in_use.items():
+        error = UnavailableError(
+            f"new columns could not be added, the table is in use: {', '.join(sorted(new[table]))}",
+            table,
+            f"end the transaction of {sessions}; the next run adds them",
+        )
+        log.record(table, error, error.what, entity_type_id=entities[table].entity_type_id)
+    return {table: new[table] for table in in_use}, log.issues
 
 
-def _fields_without_columns(entity: EntityType, known: Mapping[str, Any], stored: StoredColumns) -> frozenset[str]:
-    """Names of the fields whose columns a stored item table lacks; `known` holds those that it has."""
-    places = map_columns(entity.fields or (), entity.items_table, stored)
+def _fields_without_columns(entity: EntityType, stored: StoredColumns) -> frozenset[str]:
+    """Names of the fields whose columns an item table lacks that the destination has."""
+    table = entity.items_table
+    if not stored.columns_of(table):
+        return frozenset()
+    places = map_columns(entity.fields or (), table, stored)
     return frozenset(
         field.upper_name.lower()
         for field in entity.fields or ()
         if (place := places[field.name]) is not None
         and not place.child_table
-        and any(normalized_column(column.name) not in known for column in place.columns)
+        and any(stored.type_of(table, column.name) is None for column in place.columns)
     )
 
 
 def _needed_tables(name: str) -> frozenset[str]:
-    selected = selected_resources(name)
+    selected = extracted_resources(name)
     lists = (needs for resource, needs in ITEM_RESOURCES.items() if resource in selected)
     return (selected & (SPA_TABLE_NAMES | OBJECT_TABLES | DICTIONARIES)).union(*lists)
 
@@ -166,6 +168,7 @@ def catalog_resource(table: CatalogTable, reader: CatalogReader, excluded: Exclu
         yield from _merged(table, table.name, catalog, excluded)
         if table.child is not None:
             yield from _merged(table.child, table.name, catalog, excluded)
+        yield from reader.rejections(table, catalog, excluded)
 
     return dlt.resource(
         rows,

@@ -6,6 +6,7 @@ so that the others can drain their queues first.
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -21,6 +22,7 @@ class Demultiplexer:
         self._gone: set[str] = set()
         self._stream = make(self)
         self._taken = 0
+        self._advancing = threading.RLock()
 
     def has_consumer(self, name: str) -> bool:
         """Whether somebody still takes what comes under a name."""
@@ -40,7 +42,7 @@ class Demultiplexer:
                 elif taken != self._taken and any(self._waiting.values()):
                     taken = self._taken
                     yield None
-                elif not self._advance():
+                elif not self._advance() and not own:  # another thread may have put something there meanwhile
                     return
         finally:
             own.clear()
@@ -49,6 +51,11 @@ class Demultiplexer:
                 self._stream.close()
 
     def _advance(self) -> bool:
+        """One step of the stream. With `parallelize()` dlt asks from several threads, and a generator has room for one."""
+        with self._advancing:
+            return self._step()
+
+    def _step(self) -> bool:
         made = next(self._stream, None)
         if made is not None and self.has_consumer(made[0]):
             self._waiting[made[0]].append(made[1])

@@ -9,6 +9,7 @@ from dlt.common.exceptions import DltException
 
 from ..errors import ConfigError
 from ..redaction import redact
+from .dlt_internals import override_capability
 from .lock_waits import limit_lock_waits
 
 
@@ -57,7 +58,7 @@ def _merge_in_transactions(pipeline: dlt.Pipeline, client: Any) -> None:
     """
     capabilities = client.capabilities
     if capabilities.supports_ddl_transactions and capabilities.supports_transactions is None:
-        pipeline.destination.caps_params["supports_transactions"] = True
+        override_capability(pipeline, "supports_transactions", value=True)
 
 
 def _require_other_name(sql: Any) -> None:

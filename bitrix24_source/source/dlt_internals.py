@@ -122,3 +122,13 @@ def share_tables(pipeline: dlt.Pipeline, schema: str, tables: tuple[str, ...]) -
     for name in tables:
         if name in stored:
             stored[name]["resource"] = "shared"  # until the next resource that writes into it
+
+
+def override_credentials(pipeline: dlt.Pipeline, credentials: Any) -> None:
+    """Has all later connections of a pipeline use these credentials: the destination's own arguments win (dlt 1.31.0)."""
+    pipeline.destination.config_params["credentials"] = credentials
+
+
+def override_capability(pipeline: dlt.Pipeline, name: str, value: Any) -> None:
+    """Sets what dlt takes the destination to be capable of, as an argument of the destination would (dlt 1.31.0)."""
+    pipeline.destination.caps_params[name] = value

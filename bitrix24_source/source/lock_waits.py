@@ -9,6 +9,8 @@ import dlt
 
 from ..database_locks import LOCK_SECONDS, LockBudget, blocking_sessions, is_lock_timeout
 from ..errors import causes
+from ..sync import normalized_table
+from .dlt_internals import override_credentials
 
 
 def limit_lock_waits(pipeline: dlt.Pipeline, client: Any) -> None:
@@ -24,7 +26,7 @@ def limit_lock_waits(pipeline: dlt.Pipeline, client: Any) -> None:
     if "lock_timeout" not in options:
         limited = f"{options} -clock_timeout={int(LOCK_SECONDS * 1000)}".strip()
         credentials.query = {**(credentials.query or {}), "options": limited}
-        pipeline.destination.config_params["credentials"] = credentials
+        override_credentials(pipeline, credentials)
 
 
 def tables_in_use(pipeline: dlt.Pipeline, schema: str, tables: Iterable[str]) -> Mapping[str, str]:
@@ -43,7 +45,9 @@ def tables_in_use(pipeline: dlt.Pipeline, schema: str, tables: Iterable[str]) ->
             try:
                 with sql.begin_transaction():
                     sql.execute_sql(f"SET LOCAL lock_timeout = {int(wait * 1000)}")
-                    sql.execute_sql(f"LOCK TABLE {sql.make_qualified_table_name(table)} IN ACCESS EXCLUSIVE MODE")
+                    sql.execute_sql(
+                        f"LOCK TABLE {sql.make_qualified_table_name(normalized_table(table))} IN ACCESS EXCLUSIVE MODE"
+                    )
             except Exception as error:  # noqa: BLE001 - what else is wrong with the table, the load itself will say
                 if is_lock_timeout(causes(error)):
                     budget.spend(wait)

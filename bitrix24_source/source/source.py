@@ -29,6 +29,10 @@ from .portals import for_named_portals, with_known_credentials
 
 PORTAL = "portal"
 
+
+FIRST_SLICE_ROWS = 2_500
+"""one request's worth: what a job loses that is killed in its first seconds"""
+
 COSTLY_RESOURCES = frozenset({"activity_bindings"})
 """that are loaded on demand only"""
 
@@ -54,6 +58,7 @@ def bitrix24(
     connections: int = 4,
     requests_per_second: float = 2.0,
     burst: int = 50,
+    max_response_mb: float = 64.0,
     overlap_minutes: float = 15.0,
     sweep_hours: float = 24.0,
     sweep_runs: int = 0,
@@ -79,6 +84,7 @@ def bitrix24(
         connections: requests under way at once; 1 is the most polite.
         requests_per_second: what leaks out of the portal's request bucket; 5 on the Enterprise plan.
         burst: requests that the bucket takes at once; 250 on the Enterprise plan.
+        max_response_mb: how large one answer of the portal may be, unpacked; memory for more is never taken.
         overlap_minutes: changes are read again from so long before the last run, for clocks that differ.
         sweep_hours: how often all ids are compared with the destination's, to find what was deleted; 0 for never.
         sweep_runs: the same in runs; 0 for never.
@@ -102,7 +108,7 @@ def bitrix24(
         ConfigError: credentials or settings that cannot work, named in one sentence.
     """
     validate_range(overlap_minutes=overlap_minutes)
-    client = client or connect(credentials, requests_per_second, burst, token_store)
+    client = client or connect(credentials, requests_per_second, burst, max_response_mb, token_store)
     options = SyncOptions(
         types=as_names(spa_types, "spa_types"),
         select=as_selection(select),
@@ -133,12 +139,18 @@ def connect(
     credentials: Bitrix24Credentials = dlt.secrets.value,
     requests_per_second: float = 2.0,
     burst: int = 50,
+    max_response_mb: float = 64.0,
     token_store: Any = None,
     portal: Annotated[str | None, NotResolved()] = None,  # noqa: ARG001 - names the section
 ) -> Client:
     """A client for the configured portal, without a pipeline. Arguments as in `bitrix24`; makes no call."""
-    validate_range(requests_per_second=requests_per_second, burst=burst)
-    settings = ClientSettings(burst, requests_per_second, tuple(credentials.allowed_hosts or ()))
+    validate_range(requests_per_second=requests_per_second, burst=burst, max_response_mb=max_response_mb)
+    settings = ClientSettings(
+        burst,
+        requests_per_second,
+        tuple(credentials.allowed_hosts or ()),
+        max_response_bytes=int(max_response_mb * (1 << 20)),
+    )
     return Client(auth_from_credentials(credentials, token_store), settings)
 
 
@@ -149,7 +161,7 @@ def configured_slices(
     portal: Annotated[str | None, NotResolved()] = None,  # noqa: ARG001 - names the section
 ) -> RunSession:
     """Slices of a long first reading, as `[sources.bitrix24]` has them; a kill costs at most one."""
-    return RunSession(slice_rows, slice_seconds)
+    return RunSession(slice_rows, slice_seconds, first_rows=FIRST_SLICE_ROWS)
 
 
 def _apply_exclusions(

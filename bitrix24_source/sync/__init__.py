@@ -1,7 +1,13 @@
 """Decides what to read, what it means for the destination, and what to remember for the next run."""
 
 from .capabilities import normalized_column, normalized_table, stored_columns, supports_merge
-from .current_load import current_collector, current_load_id, selected_resources
+from .current_load import (
+    current_collector,
+    current_load_id,
+    extracted_resources,
+    resources_of_transformers,
+    selected_resources,
+)
 from .destination_reader import Bookkeeping
 from .engine import SyncRun, TableStream
 from .item_tables import MERGE, REJECTED_TABLE, rejections
@@ -27,9 +33,11 @@ __all__ = [
     "begin_load",
     "current_collector",
     "current_load_id",
+    "extracted_resources",
     "normalized_column",
     "normalized_table",
     "rejections",
+    "resources_of_transformers",
     "select_streams",
     "selected_resources",
     "stored_columns",

@@ -26,9 +26,27 @@ def current_collector() -> Any:
     return dlt.current.pipeline().collector if current_load_id() else None
 
 
+def extracted_resources(name: str) -> frozenset[str]:
+    """The resources that this load reads, parents of selected transformers too; outside a pipeline the one of this name."""
+    try:
+        return frozenset(resource.name for resource in dlt.current.source().resources.extracted)
+    except CurrentSourceNotAvailable:
+        return frozenset({name})
+
+
 def selected_resources(name: str) -> frozenset[str]:
-    """The resources of this load; outside a pipeline the one of this name."""
+    """The resources whose rows this load writes; outside a pipeline the one of this name."""
     try:
         return frozenset(dlt.current.source().selected_resources)
     except CurrentSourceNotAvailable:
         return frozenset({name})
+
+
+def resources_of_transformers() -> frozenset[str]:
+    """The resources that transformers of this load take their rows from."""
+    try:
+        selected = dlt.current.source().resources.selected.values()
+    except CurrentSourceNotAvailable:
+        return frozenset()
+    pipes = (resource._pipe.parent for resource in selected)  # noqa: SLF001 - see source/dlt_internals.py
+    return frozenset(pipe.name for pipe in pipes if pipe is not None)

@@ -109,7 +109,9 @@ class SyncRun:
         self._remember_user()
         session.finished.update(one.key for one in self._streams if not one.needs_another_slice)
         session.slices += 1
-        session.unfinished = any(one.needs_another_slice for one in self._streams)
+        unfinished = [one for one in self._streams if one.needs_another_slice]
+        session.unfinished = bool(unfinished)
+        session.left = {one.name: session.left.get(one.name, 0) for one in unfinished}
 
     # --- what to read -------------------------------------------------------------------------------------------------
 
@@ -188,7 +190,7 @@ class SyncRun:
         open_ = {id_range.items for id_range in ranges}
         try:
             if self._lost is None:
-                most = session.rows if enough is self._enough else 0
+                most = session.slice_rows if enough is self._enough else 0
                 for what in read_lists(
                     self._client, ranges, self._options.connections, enough, session.batch_sizer, most
                 ):
@@ -444,6 +446,13 @@ class SyncRun:
             del remembered[str(spa.entity_type_id)]
 
     def _say_what_is_left(self, one: Stream, what: PageBatch) -> None:
-        """Rows and rate are dlt's to show; the rest of a long table is ours to know."""
-        if one.table and self._collector is not None:
-            self._collector.update(one.table.name, 0, message=f"about {what.left:,} left" if what.left else "")
+        """Rows and rate are dlt's to show; the rest of a long table, in rows and in time, is ours to know."""
+        if one.table is None:
+            return
+        if one.role == "all":
+            self._options.session.note_left(one.name, what.left)
+        if self._collector is not None:
+            seconds = self._client.clock.monotonic() - self._started
+            minutes = what.left * seconds / self._rows / 60 if self._rows else 0
+            time = f", {minutes:,.0f} min" if minutes >= 1 else ""
+            self._collector.update(one.table.name, 0, message=f"about {what.left:,} left{time}" if what.left else "")

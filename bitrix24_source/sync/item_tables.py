@@ -249,7 +249,13 @@ def with_delete_markers(table: pa.Table, emptied: Sequence[int]) -> pa.Table:
 
 
 def rejections(rejected: Sequence[RejectedValue], now: datetime, *, is_first: bool = True) -> Any:
-    """One row for each value that did not fit, as a table for dlt; rejected again, it replaces its row."""
+    """One row for each value that did not fit, as a table for dlt; rejected again, it replaces its row.
+
+    Args:
+        rejected: the values.
+        now: when they were.
+        is_first: they come with their hints, which the resource does not know yet.
+    """
     tables = {name: normalized_table(name) for name in {value.table_name for value in rejected}}
     columns = {name: normalized_column(name) for name in {value.column_name for value in rejected}}
     rows = [
@@ -265,6 +271,17 @@ def rejections(rejected: Sequence[RejectedValue], now: datetime, *, is_first: bo
     if not is_first:
         return dlt.mark.with_table_name(table, REJECTED_TABLE)
     return with_hints(table, REJECTED_TABLE, **_REJECTED_HINTS)
+
+
+def no_rejections() -> Any:
+    """The hints of the table without a row, for a resource that has columns and a key: a variant of it would start with these.
+
+    Only an empty dict takes columns out again.
+    """
+    made = dlt.mark.make_hints(
+        table_name=REJECTED_TABLE, write_disposition=write_disposition(), **_REJECTED_HINTS, columns={}
+    )
+    return dlt.mark.with_hints([], made, create_table_variant=True)
 
 
 def resolved_rejections(keys: pa.Table) -> Any:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 import dlt
@@ -13,11 +14,14 @@ import pyarrow.compute as pc
 from dlt.common.destination.exceptions import SqlClientNotAvailable
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
+from ..schema import RejectedValue
 from .capabilities import normalized_table, supports_merge
 from .current_load import current_load_id
 from .destination_reader import ROWS_AT_ONCE
-from .item_tables import REJECTED_KEY, REJECTED_SCHEMA, REJECTED_TABLE, resolved_rejections
+from .item_tables import REJECTED_KEY, REJECTED_SCHEMA, REJECTED_TABLE, no_rejections, rejections, resolved_rejections
 
+_REJECTED_IN_LOAD = "rejected_in_load"
+"""in the source's state: the latest load that rejected a value"""
 _KEYS = pa.schema([REJECTED_SCHEMA.field(name) for name in REJECTED_KEY])
 
 
@@ -30,7 +34,6 @@ class ResolvedRejections:
 
     def __init__(self, tables: Iterable[str]) -> None:
         self._tables = frozenset(tables)
-        self._came = False
 
     def for_dropped_tables(self) -> Iterator[Any]:
         """Of the tables that a refresh drops before this load: what is still rejected comes with their items."""
@@ -43,8 +46,7 @@ class ResolvedRejections:
         """Of items that come again, of their lists, too: what is still rejected comes with them."""
         name = getattr(made.meta, "table_name", None) or made.meta.hints["table_name"]
         if name == REJECTED_TABLE and len(made.data) and current_load_id():
-            self._came = True
-            dlt.current.source_state()[REJECTED_TABLE] = True
+            self._note_rejected()
         if name not in self._tables or not len(made.data) or not len(self._held):
             return
         is_there = pc.is_null(made.data.column("deleted_at"))  # a row that is marked is an old one
@@ -52,6 +54,22 @@ class ResolvedRejections:
         table, own = self._held.column("table_name"), normalized_table(name)
         belongs = pc.or_(pc.equal(table, own), pc.starts_with(table, f"{own}__"))
         yield from _told(self._held.filter(pc.and_(belongs, pc.is_in(self._held.column("item_id"), value_set=ids))))
+
+    def for_catalogue_table(self, table: str, rejected: Sequence[RejectedValue], now: datetime) -> Iterator[Any]:
+        """Of a table that is read as a whole: what is rejected in this run, and the end of all that was rejected before."""
+        held = self._held.filter(pc.equal(self._held.column("table_name"), normalized_table(table)))
+        if not rejected and not len(held):
+            return
+        yield no_rejections()
+        yield from _told(held)
+        if rejected:
+            self._note_rejected()
+            yield rejections(rejected, now)
+
+    def _note_rejected(self) -> None:
+        """For later runs, which look up rejected values only where there may be some."""
+        if current_load_id():
+            dlt.current.source_state().update({REJECTED_TABLE: True, _REJECTED_IN_LOAD: current_load_id()})
 
     @functools.cached_property
     def _held(self) -> pa.Table:
@@ -63,7 +81,8 @@ class ResolvedRejections:
         if name in pipeline.schema_names and REJECTED_TABLE in pipeline.schemas[name].tables:
             with suppress(DatabaseUndefinedRelation, SqlClientNotAvailable, NotImplementedError):
                 chunks += _keys(pipeline.sql_client(name))
-        dlt.current.source_state()[REJECTED_TABLE] = self._came or len(chunks) > 1
+        is_new = dlt.current.source_state().get(_REJECTED_IN_LOAD) == current_load_id()
+        dlt.current.source_state()[REJECTED_TABLE] = is_new or len(chunks) > 1
         return pa.concat_tables(chunks)
 
 

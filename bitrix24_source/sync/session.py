@@ -14,6 +14,10 @@ class RunSession:
 
     Attributes:
         rows: after so many no more are asked for; 0 is no limit.
+        first_rows: that the first slice takes at most; each one after it takes twice as many, up to `rows`. A job that is killed
+            every few seconds so commits something each time, and a long one loses little to small slices. 0: all are alike.
+        seconds_left: of a run that must end; a slice ends with it. None is no limit.
+        left: by table, about how many rows of an unfinished read are left.
         seconds: nor after so long; 0 is no limit.
         unfinished: whether the last round ended with something left.
         slices: how many there were.
@@ -34,12 +38,32 @@ class RunSession:
     finished: set[Any] = field(default_factory=set)
     resources: frozenset[str] = frozenset()
     new_tables: set[str] = field(default_factory=set)
+    first_rows: int = 0
+    seconds_left: float | None = None
+    left: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         validate_range(slice_rows=self.rows, slice_seconds=self.seconds)
 
+    @property
+    def slice_rows(self) -> int:
+        """Rows of a full read that the slice under way takes; 0 is no limit."""
+        if not self.first_rows or not self.rows:
+            return self.rows
+        return int(min(self.rows, self.first_rows * 2 ** min(self.slices, 40)))
+
     def is_full(self, rows: int, seconds: float) -> bool:
-        return bool((self.rows and rows >= self.rows) or (self.seconds and seconds >= self.seconds))
+        """Whether a slice with so many rows, so long under way, takes no more."""
+        if self.seconds_left is not None and seconds >= self.seconds_left:
+            return True
+        return bool((self.slice_rows and rows >= self.slice_rows) or (self.seconds and seconds >= self.seconds))
+
+    def note_left(self, table: str, rows: int) -> None:
+        """Keeps what a full read says of the rows that it has still to read."""
+        if rows:
+            self.left[table] = rows
+        else:
+            self.left.pop(table, None)
 
     def begin_slice(self) -> None:
         """The first round of a run knows nothing of the run before."""
@@ -48,3 +72,4 @@ class RunSession:
             self.seen.clear()
             self.new_tables.clear()
             self.finished.clear()
+            self.left.clear()

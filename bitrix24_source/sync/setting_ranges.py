@@ -10,6 +10,7 @@ RANGES: Mapping[str, tuple[float, float]] = {
     "connections": (1, 100),
     "requests_per_second": (0.01, 1_000_000),
     "burst": (1, 1_000_000),
+    "max_response_mb": (1, 100_000),
     "overlap_minutes": (0, 525_600),
     "sweep_hours": (0, 87_600),
     "sweep_runs": (0, 1_000_000),

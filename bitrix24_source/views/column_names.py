@@ -67,13 +67,14 @@ class NameRules:
             text = re.sub(r"^[\W\d]", r"_\g<0>", text) if text.strip("_ ") else ""
         return " ".join(text.split())
 
-    def fit(self, title: str, tail: str = "") -> str:
-        """Title and tail, the title cut between two characters where both are too long."""
-        tail = " " + tail if tail else ""
+    def fit(self, title: str, tails: Sequence[str]) -> list[str]:
+        """The title with each of the tails; all have one stem, cut between two characters where the longest is too long."""
+        spaced = [" " + tail if tail else "" for tail in tails]
         if self.dialect == "athena":
-            tail = tail.replace(" ", "_")
-        room = self.max_bytes - len(tail.encode())
-        return title.encode()[:room].decode(errors="ignore").rstrip() + tail
+            spaced = [tail.replace(" ", "_") for tail in spaced]
+        room = self.max_bytes - max(len(tail.encode()) for tail in spaced)
+        stem = title.encode()[:room].decode(errors="ignore").rstrip()
+        return [stem + tail for tail in spaced]
 
 
 def view_names(fields: Iterable[NamedField], spelling: NameRules) -> dict[tuple[str, str], str]:
@@ -105,7 +106,7 @@ def collation_key(name: str) -> str:
 
 def _plain_names(field: NamedField, spelling: NameRules) -> list[str]:
     title = _title(field, spelling)
-    return [spelling.fit(title, word) for word in field.words]
+    return spelling.fit(title, field.words)
 
 
 def _qualified_names(field: NamedField, spelling: NameRules, taken: set[str]) -> list[str]:
@@ -115,7 +116,7 @@ def _qualified_names(field: NamedField, spelling: NameRules, taken: set[str]) ->
     attempt = 0
     mark = field.identifier
     while True:
-        wish = [spelling.fit(title, f"{mark} {word}".rstrip()) for word in field.words]
+        wish = spelling.fit(title, [f"{mark} {word}".rstrip() for word in field.words])
         folded = set(map(collation_key, wish))
         fits = len(mark.encode()) + longest + 2 <= spelling.max_bytes - ROOM_FOR_TITLE
         if fits and len(folded) == len(wish) and not folded & taken:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -16,6 +17,7 @@ from sqlglot import exp
 from ..database_locks import LOCK_SECONDS, LockBudget, blocking_sessions, is_lock_timeout
 from ..errors import causes
 from .column_names import NameRules
+from .descriptions import Descriptions, is_ours
 from .lookups import column
 from .query import StoredTables
 
@@ -25,6 +27,9 @@ DIALECTS_WITHOUT_NULL_JOINS = frozenset({"clickhouse"})
 """dialects in which a join that finds nothing gives 0 and '' instead of NULL"""
 LOADS = "_dlt_loads"
 """dlt's own table of load packages, the only one of its tables that views read"""
+COMMENTED = frozenset({"duckdb", "postgres"})
+"""dialects whose databases take descriptions and tell what is written"""
+_COMMENTS_AT_ONCE = 500
 EMPTIED = "bitrix24 emptied"
 """written on a view that had to let go of its table and could not be dropped"""
 
@@ -75,22 +80,21 @@ class ViewDatabase:
         """
         view = self.stored.table(name)
         made = exp.Create(this=view, kind="VIEW", expression=query, replace=True)
-        replacing = made.sql(self._dialect)
-        marking = []
-        if self._dialect == "postgres":
-            mark = f"bitrix24 {hashlib.sha256(replacing.encode()).hexdigest()[:16]}"
+        if self._dialect in COMMENTED:
+            content = f"{made.sql(self._dialect)} {sorted(self.stored.tables.items())}"
+            mark = f"bitrix24 {hashlib.sha256(content.encode()).hexdigest()[:16]}"
             if self._mark(view) == mark:
                 return  # nobody who reads the view need wait
-            marking = [f"COMMENT ON VIEW {self._sql(view)} IS '{mark}'"]
+            query.where(exp.Literal.string(mark).eq(exp.Literal.string(mark)), copy=False)
         try:
-            self._execute(replacing, *marking)
+            self._execute(made.sql(self._dialect))
         except Exception as error:
             if not self._should_recreate(error):
                 raise
         else:
             return
         made.set("replace", False)
-        self._execute(f"DROP VIEW IF EXISTS {self._sql(view)}", made.sql(self._dialect), *marking)
+        self._execute(f"DROP VIEW IF EXISTS {self._sql(view)}", made.sql(self._dialect))
 
     def drop(self, name: str) -> None:
         """Takes the view away, so that its tables can be dropped.
@@ -105,7 +109,78 @@ class ViewDatabase:
                 raise
         else:
             return
-        self._execute(self._emptied(view), f"COMMENT ON VIEW {self._sql(view)} IS '{EMPTIED}'")
+        self._execute(self._emptied(view))
+
+    def comments(self) -> Descriptions:
+        """What is written on tables, views and columns of the dataset, by whomever."""
+        schema = _literal(self.stored.table("portal").db)
+        if self._dialect == "postgres":
+            found = self._client.execute_sql(
+                "SELECT c.relname, a.attname, d.description FROM pg_description AS d "  # noqa: S608 - our own name
+                "JOIN pg_class AS c ON c.oid = d.objoid AND d.classoid = 'pg_class'::regclass "
+                "LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = d.objsubid AND d.objsubid > 0 "
+                f"WHERE c.relnamespace = {schema}::regnamespace AND c.relkind IN ('r', 'v')"
+            )
+        elif self._dialect == "duckdb":
+            relations = " UNION ALL ".join(
+                f"SELECT {name}_name, NULL, comment FROM duckdb_{name}s() "  # noqa: S608 - our own words
+                f"WHERE database_name = current_database() AND schema_name = {schema}"
+                for name in ("table", "view")
+            )
+            found = self._client.execute_sql(
+                f"SELECT * FROM ({relations} UNION ALL SELECT table_name, column_name, comment FROM duckdb_columns() "  # noqa: S608 - our own schema
+                f"WHERE database_name = current_database() AND schema_name = {schema}) AS c(relation, name, comment) "
+                "WHERE comment IS NOT NULL"
+            )
+        else:
+            found = []
+        return {(relation, name or ""): text for relation, name, text in found or ()}
+
+    def describe(self, descriptions: Descriptions, before: Descriptions) -> None:
+        """Writes descriptions on what exists, and back what somebody else had written before a view was made anew.
+
+        Args:
+            descriptions: by relation and column.
+            before: `comments` before the views were made.
+        """
+        if self._dialect not in COMMENTED:
+            return
+        wanted = descriptions | {place: text for place, text in before.items() if not is_ours(text)}
+        present = self.comments()
+        listed = {name for name, _ in wanted}
+        existing = dict(self._relations(listed))
+        statements = [
+            self._commented(relation, name, existing[relation][0], text)
+            for (relation, name), text in wanted.items()
+            if relation in existing
+            and (not name or name in existing[relation][1])
+            and present.get((relation, name)) != text
+        ]
+        for start in range(0, len(statements), _COMMENTS_AT_ONCE):
+            self._execute(*statements[start : start + _COMMENTS_AT_ONCE])
+
+    def _relations(self, names: Collection[str]) -> Iterator[tuple[str, tuple[str, frozenset[str]]]]:
+        """Of those that exist: whether TABLE or VIEW, and the columns."""
+        schema = _literal(self.stored.table("portal").db)
+        kinds = self._client.execute_sql(
+            "SELECT table_name, table_type FROM information_schema.tables "  # noqa: S608 - our own schema
+            f"WHERE table_schema = {schema}"
+        )
+        columns: dict[str, set[str]] = {}
+        listed = self._client.execute_sql(
+            "SELECT table_name, column_name FROM information_schema.columns "  # noqa: S608 - our own schema
+            f"WHERE table_schema = {schema}"
+        )
+        for table, name in listed or ():
+            columns.setdefault(table, set()).add(name)
+        for table, kind in kinds or ():
+            if table in names:
+                yield table, ("VIEW" if kind == "VIEW" else "TABLE", frozenset(columns.get(table, ())))
+
+    def _commented(self, relation: str, name: str, kind: str, text: str) -> str:
+        path = self._sql(self.stored.table(relation))
+        place = f"COLUMN {path}.{exp.to_identifier(name, quoted=True).sql(self._dialect)}" if name else f"{kind} {path}"
+        return f"COMMENT ON {place} IS {_literal(' '.join(text.split()))}"
 
     def who_blocks(self, error: Exception) -> str:
         """The sessions that a statement waited for in vain; empty where it failed for another reason."""
@@ -139,9 +214,16 @@ class ViewDatabase:
             raise
 
     def _mark(self, view: exp.Table) -> str:
-        """What was written on the view when it was made: its query cannot be compared, PostgreSQL rewrites it."""
-        found = self._client.execute_sql(f"SELECT obj_description({self._oid(view)}, 'pg_class')")
-        return str(found[0][0]) if found else ""
+        """What the view bears in its query since it was made: the query cannot be compared, databases rewrite it."""
+        if self._dialect == "postgres":
+            found = self._client.execute_sql(f"SELECT pg_get_viewdef({self._oid(view)})")
+        else:
+            found = self._client.execute_sql(
+                "SELECT sql FROM duckdb_views() WHERE database_name = current_database() AND schema_name = "  # noqa: S608 - our own name
+                f"{_literal(view.db)} AND view_name = {_literal(view.name)}"
+            )
+        match = re.search(r"bitrix24 (?:[0-9a-f]{16}|emptied)", str(found[0][0])) if found else None
+        return match[0] if match else ""
 
     def _emptied(self, view: exp.Table) -> str:
         """The same columns over nothing."""
@@ -151,13 +233,17 @@ class ViewDatabase:
         )
         names = ((exp.to_identifier(name, quoted=True).sql("postgres"), type_) for name, type_ in found or ())
         columns = ", ".join(f"CAST(NULL AS {type_}) AS {name}" for name, type_ in names)
-        return f"CREATE OR REPLACE VIEW {self._sql(view)} AS SELECT {columns} WHERE FALSE"
+        return f"CREATE OR REPLACE VIEW {self._sql(view)} AS SELECT {columns} WHERE FALSE AND '{EMPTIED}' = '{EMPTIED}'"
 
     def _oid(self, view: exp.Table) -> str:
         return f"to_regclass({exp.Literal.string(self._sql(view)).sql('postgres')})"
 
     def _sql(self, view: exp.Table) -> str:
         return view.sql(self._dialect)
+
+
+def _literal(text: str) -> str:
+    return str(exp.Literal.string(text).sql("postgres"))
 
 
 def _stored(client: SqlJobClientBase) -> StoredTables:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any
 
 import dlt
@@ -18,6 +18,7 @@ from ..catalog import CRM_OBJECTS
 from ..errors import Bitrix24Error, ConfigError, UnavailableError, causes, root_message
 from ..schema import Field
 from .database import ViewDatabase
+from .descriptions import Descriptions, item_descriptions, mart_descriptions, view_descriptions
 from .lookups import CATALOG_TABLES
 from .marts import MARTS, MartBuilder, Zone
 from .query import LabeledView
@@ -51,6 +52,7 @@ def create_views(pipeline: dlt.Pipeline, schema: str = "", tables: Container[str
 
     def create(database: ViewDatabase) -> list[Bitrix24Error]:
         fields = {is_spa: _read_fields(database, is_spa) for is_spa in CATALOG_TABLES}
+        before = database.comments()
 
         def create_or_replace(table: str, entity_type_id: int) -> None:
             if tables is not None and table not in tables:
@@ -65,9 +67,12 @@ def create_views(pipeline: dlt.Pipeline, schema: str = "", tables: Container[str
         problems = _for_each_table(database, create_or_replace)
         marts = MartBuilder(database.stored, _read_zone(database))
         wanted = (mart for mart in MARTS if tables is None or mart in tables)
-        return problems + _for_each_mart(
-            database, wanted, lambda mart: database.create_or_replace(mart, marts.query(mart))
-        )
+        problems += _for_each_mart(database, wanted, lambda mart: database.create_or_replace(mart, marts.query(mart)))
+        try:
+            database.describe(_descriptions(database, fields), before)
+        except Exception as error:  # noqa: BLE001 - each driver has errors of its own
+            problems.append(_problem("descriptions", error, "they are as they were before: load again"))
+        return problems
 
     return _in_destination(pipeline, schema, create)
 
@@ -119,31 +124,54 @@ def _in_destination(
 
 def _for_each_table(database: ViewDatabase, act: Callable[[str, int], None]) -> list[Bitrix24Error]:
     """The action for each item table; one that fails does not stop the others."""
-    problems = []
-    for table, entity_type_id in _item_tables(database.stored.tables):
-        try:
-            act(table, entity_type_id)
-        except Exception as error:  # noqa: BLE001 - each driver has errors of its own
-            sessions = database.who_blocks(error)
-            hint = _HINT_LOCKED.format(sessions) if sessions else _HINT_UNCHANGED
-            if database.is_emptied(table + SUFFIX):
-                hint = _HINT_EMPTIED
-            problems.append(
-                _problem(f"view {table}{SUFFIX}", error, hint, UnavailableError if sessions else ConfigError)
-            )
-    return problems
+    attempts = (
+        _attempt(database, table + SUFFIX, lambda: act(table, entity_type_id))  # noqa: B023 - called at once
+        for table, entity_type_id in _item_tables(database.stored.tables)
+    )
+    return [problem for problem in attempts if problem]
 
 
 def _for_each_mart(database: ViewDatabase, marts: Iterable[str], act: Callable[[str], None]) -> list[Bitrix24Error]:
     """The action for each mart; one that fails does not stop the others."""
-    problems = []
-    for mart in marts:
-        try:
-            act(mart)
-        except Exception as error:  # noqa: BLE001 - each driver has errors of its own
-            hint = _HINT_EMPTIED if database.is_emptied(mart) else _HINT_UNCHANGED
-            problems.append(_problem(f"view {mart}", error, hint))
-    return problems
+    attempts = (_attempt(database, mart, lambda: act(mart)) for mart in marts)  # noqa: B023 - called at once
+    return [problem for problem in attempts if problem]
+
+
+def _attempt(database: ViewDatabase, view: str, act: Callable[[], None]) -> Bitrix24Error | None:
+    """Acts on one view; what is in the way becomes a problem that names it."""
+    try:
+        act()
+    except Exception as error:  # noqa: BLE001 - each driver has errors of its own
+        sessions = database.who_blocks(error)
+        hint = _HINT_LOCKED.format(sessions) if sessions else _HINT_UNCHANGED
+        if database.is_emptied(view):
+            hint = _HINT_EMPTIED
+        return _problem(f"view {view}", error, hint, UnavailableError if sessions else ConfigError)
+    return None
+
+
+def _descriptions(database: ViewDatabase, fields: Mapping[bool, Mapping[int, Sequence[Field]]]) -> Descriptions:
+    """Of all tables and views that there are to describe, in the words of the catalogue."""
+    tables = database.stored.tables
+    portal = (
+        database.read("portal", ("zone", "base_currency"))
+        if {"zone", "base_currency"} <= tables.get("portal", {}).keys()
+        else []
+    )
+    zone, currency = (portal[0]["zone"], portal[0]["base_currency"]) if portal else ("", "")
+    titled = {"entity_type_id", "title"} <= tables.get("spa_types", {}).keys()
+    titles = (
+        {row["entity_type_id"]: row["title"] for row in database.read("spa_types", ("entity_type_id", "title"))}
+        if titled
+        else {}
+    )
+    found = mart_descriptions(zone or "", currency or "")
+    for table, entity_type_id in _item_tables(tables):
+        is_spa = table not in CRM_OBJECTS
+        title = titles.get(entity_type_id) or table
+        found.update(item_descriptions(table, title, fields[is_spa].get(entity_type_id, ())))
+        found.update(view_descriptions(table + SUFFIX, table, title))
+    return found
 
 
 def _read_zone(database: ViewDatabase) -> Zone:

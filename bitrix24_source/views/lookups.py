@@ -93,6 +93,15 @@ def semantics(field: Field, entity_type_id: int, *, is_spa: bool) -> tuple[Looku
     return tuple(Lookup(one.table, one.keys, column("semantics"), one.only) for one in stages)
 
 
+def order(field: Field, entity_type_id: int, *, is_spa: bool) -> tuple[Lookup, ...]:
+    """Where the place of a stage or a category among the others stands; for the present stage, not for the one before."""
+    if field.type == "crm_category":
+        found = lookups(field, entity_type_id, is_spa=is_spa)
+    else:
+        found = semantics(field, entity_type_id, is_spa=is_spa)
+    return tuple(Lookup(place.table, place.keys, column("sort"), place.only) for place in found)
+
+
 def is_amount(field: Field) -> bool:
     """An amount in the item's own currency, unlike money fields, which have one of their own."""
     return field.upper_name in _AMOUNTS and not field.is_dynamic

@@ -13,12 +13,12 @@ from sqlglot import exp
 
 from ..schema import UTM_FIELDS, ColumnMapping, Field, StoredColumns, map_columns, with_hidden
 from .column_names import NamedField, NameRules, view_names
-from .lookups import Lookup, column, exchange_rate, is_amount, is_labelled, lookups, semantics
+from .lookups import Lookup, column, exchange_rate, is_amount, is_labelled, lookups, order, semantics
 from .text_casts import cast_to_text, with_currency
 
 Parts = dict[str, "exp.Expression | None"]
 """the columns of a field by the word after its title; None for one that cannot be shown with what was loaded"""
-ID, SEMANTICS, CURRENCY, CONVERTED = "ID", "semantics", "currency", "in account currency"
+ID, SEMANTICS, ORDER, CURRENCY, CONVERTED = "ID", "semantics", "order", "currency", "in account currency"
 CONTACTS_BY = {"PHONE": "Phone", "EMAIL": "E-mail"}
 """kinds of phones and addresses that have a column, and its title"""
 _ITEM = "item"
@@ -147,6 +147,8 @@ class LabeledView:
             parts = {"": main and self._label(field, main), ID: main}
             if found := semantics(field, self._type, is_spa=self._is_spa):
                 parts[SEMANTICS] = main and self._lookup(found, main)
+            if found := order(field, self._type, is_spa=self._is_spa):
+                parts[ORDER] = main and self._lookup(found, main)
             return parts
         if field.kind == "money":
             return {"": main, CURRENCY: extra[0], CONVERTED: self._converted(main, extra[0])}

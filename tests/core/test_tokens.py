@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import subprocess
 import sys
@@ -223,3 +224,149 @@ def test_fingerprints_tell_apart_and_betray_nothing():
     """Equal tokens have equal fingerprints, others do not, and none contains its token."""
     assert fingerprint("first") == fingerprint("first") != fingerprint("second")
     assert "first" not in fingerprint("first")
+
+
+# --- links and rights -----------------------------------------------------------------------------------------------
+
+needs_users = pytest.mark.skipif(os.name != "posix", reason="rights of users and groups")
+
+
+@pytest.fixture
+def volume(tmp_path):
+    """A folder that a link leads into, as a container's volume."""
+    folder = tmp_path / "volume"
+    folder.mkdir(mode=0o700)
+    return folder
+
+
+@needs_users
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_link_is_written_through(tmp_path, volume, exists):
+    """The pair and the lock lie beside the link's target, and the link stays a link."""
+    target, link = volume / "pair.json", tmp_path / "token.json"
+    if exists:
+        FileTokenStore(target).save(TokenPair("old", "old"))
+    link.symlink_to(target)
+    store = FileTokenStore(link)
+    with store.lock():
+        assert (volume / "pair.json.lock").exists()
+        store.prepare()
+        store.save(PAIR)
+
+    assert link.is_symlink()
+    assert FileTokenStore(target).load() == store.load() == PAIR
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    assert {path.name for path in volume.iterdir()} <= {"pair.json", "pair.json.lock"}
+    assert {path.name for path in tmp_path.iterdir() if "token" in path.name} == {"token.json"}
+
+
+@needs_users
+def test_a_chain_of_relative_links_is_followed(tmp_path, volume):
+    """As Kubernetes mounts: a link to a link, each relative to its own folder."""
+    (volume / "data").mkdir(mode=0o700)
+    (volume / "..data").symlink_to("data")
+    (volume / "token.json").symlink_to("..data/token.json")
+    (tmp_path / "token.json").symlink_to("volume/token.json")
+    FileTokenStore(tmp_path / "token.json").save(PAIR)
+
+    assert FileTokenStore(volume / "data" / "token.json").load() == PAIR
+    assert (tmp_path / "token.json").is_symlink()
+
+
+@needs_users
+def test_a_reader_sees_whole_pairs_through_a_link(tmp_path, volume, monkeypatch):
+    """What is written through a link is renamed over its target: nobody opens the target to write it."""
+    target, link = volume / "pair.json", tmp_path / "token.json"
+    FileTokenStore(target).save(TokenPair("old", "old"))
+    link.symlink_to(target)
+    before = target.stat().st_ino
+    with target.open() as reader:
+        FileTokenStore(link).save(PAIR)
+
+        assert json.loads(reader.read())["access_token"] == "old"
+    assert target.stat().st_ino != before
+
+
+@needs_users
+def test_a_volume_that_is_not_mounted(tmp_path):
+    """A link into a folder that is not there is said, and no folder is made in its place."""
+    link = tmp_path / "token.json"
+    link.symlink_to(tmp_path / "volume" / "pair.json")
+    with pytest.raises(ConfigError, match="cannot be stored"), FileTokenStore(link).lock():
+        pass
+
+    assert not (tmp_path / "volume").exists()
+
+
+@needs_users
+def test_links_in_a_circle(tmp_path):
+    """Links that lead to each other are one sentence."""
+    (tmp_path / "a.json").symlink_to("b.json")
+    (tmp_path / "b.json").symlink_to("a.json")
+    with pytest.raises(ConfigError), FileTokenStore(tmp_path / "a.json").lock():
+        FileTokenStore(tmp_path / "a.json").save(PAIR)
+
+
+@needs_users
+@pytest.mark.parametrize("mode", [0o770, 0o720, 0o707, 0o777])
+@pytest.mark.parametrize("act", ["lock", "load", "prepare"])
+def test_a_folder_into_which_others_may_write(tmp_path, volume, mode, act):
+    """Whoever may write into the folder may exchange the file: refused before anything is read or written."""
+    store = FileTokenStore(volume / "pair.json")
+    store.save(PAIR)
+    volume.chmod(mode)
+    with pytest.raises(ConfigError, match="others may write into the folder") as raised:
+        store.lock().__enter__() if act == "lock" else getattr(store, act)()
+
+    assert "chmod go-w" in raised.value.hint
+    volume.chmod(0o755)  # others may look, which the file's own rights prevent
+    assert store.load() == PAIR
+
+
+@needs_users
+@pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
+def test_a_file_that_others_may_write(volume, mode):
+    """A pair that others may have written is not used."""
+    store = FileTokenStore(volume / "pair.json")
+    store.save(PAIR)
+    (volume / "pair.json").chmod(mode)
+    with pytest.raises(ConfigError, match="others may write the file"):
+        store.load()
+
+
+@needs_users
+@pytest.mark.skipif(getattr(os, "geteuid", lambda: 1)() != 0, reason="only root gives files away")
+@pytest.mark.parametrize("whose", ["file", "folder", "link", "link to the folder"])
+def test_what_belongs_to_another_user_is_refused(tmp_path, volume, whose):
+    """An attacker's file, folder or link decides nothing, and is said which it is."""
+    target, link, door = volume / "pair.json", tmp_path / "token.json", tmp_path / "door"
+    FileTokenStore(target).save(PAIR)
+    link.symlink_to(target)
+    door.symlink_to(volume)
+    place = {"file": target, "folder": volume, "link": link, "link to the folder": door}[whose]
+    os.chown(place, 4711, 4711, follow_symlinks=False)
+    path = {"link": link, "link to the folder": door / "pair.json"}.get(whose, target)
+    store = FileTokenStore(path)
+    for act in (store.load, store.prepare, lambda: store.lock().__enter__()):
+        with pytest.raises(ConfigError, match="another user's") as raised:
+            act()
+        assert "another user's - token file" in str(raised.value)
+
+
+@needs_users
+@pytest.mark.skipif(getattr(os, "geteuid", lambda: 1)() != 0, reason="only root gives files away")
+def test_an_attackers_link_writes_nothing_where_it_points(tmp_path, volume):
+    """A link that was planted in a folder of everybody's leads nowhere."""
+    everybody, victim = tmp_path / "tmp", volume / "victim.json"
+    everybody.mkdir()
+    everybody.chmod(0o1777)
+    victim.write_text("precious")
+    (everybody / "token.json").symlink_to(victim)
+    os.chown(everybody / "token.json", 4711, 4711, follow_symlinks=False)
+    store = FileTokenStore(everybody / "token.json")
+    for act in (store.load, store.prepare, lambda: store.lock().__enter__()):
+        with pytest.raises(ConfigError, match="not safe there"):
+            act()
+
+    assert victim.read_text() == "precious"
+    assert {path.name for path in volume.iterdir()} == {"victim.json"}

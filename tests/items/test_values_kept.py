@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from bitrix24_source.catalog.crm_objects import parse_stage_directory
+from bitrix24_source.sandbox import Portal
+
 pytestmark = pytest.mark.everywhere
 
 ITEMS = "spa_items_177"
@@ -277,3 +280,73 @@ def test_an_unusable_id_is_not_loaded_as_another(spas, warehouse):
     assert 177 == issue["entity_type_id"]
     assert "without a usable id" in issue["message"]
     assert portal.items(1030).ids() == crm.ids(1030)
+
+
+# --- catalogue tables -----------------------------------------------------------------------------------------------
+
+TOO_EARLY, TOO_LATE = "0001-01-01T00:00:00+03:00", "9999-12-31T23:59:59-05:00"
+CATALOGUE = ("spa_types", "spa_automations", "users", "currencies", "activities", "spa_items")
+
+
+def test_no_time_of_the_catalogue_stops_a_load(clock, warehouse):
+    """Times beyond the calendar are NULL and kept, in every table; corrected in the portal, they lose their row."""
+    portal = Portal(scenario="demo", items=20, clock=clock)
+    user, template, currency = portal.world.users[0], portal.world.templates[0], portal.world.currencies[0]
+    before = user["LAST_LOGIN"]
+    user |= {"LAST_LOGIN": TOO_EARLY, "DATE_REGISTER": TOO_LATE}
+    portal.world.types[177]["updatedTime"] = TOO_LATE
+    template["MODIFIED"] = TOO_EARLY
+    currency["DATE_UPDATE"] = TOO_LATE
+    item = portal.items(177).ids()[0]
+    portal.items(177).update(item, createdTime=TOO_EARLY)
+    activity = portal.world.activities[0]
+    activity["CREATED"] = TOO_LATE
+    crm = warehouse(portal)
+    expected = {
+        ("users", int(user["ID"]), "last_login"),
+        ("users", int(user["ID"]), "date_register"),
+        ("spa_types", 177, "updated_time"),
+        ("spa_automations", int(template["ID"]), "modified"),
+        ("currencies", 0, "date_update"),
+        (ITEMS, item, "created_time"),
+        ("activities", int(activity["ID"]), "created"),
+    }
+    for _ in range(2):
+        crm.run(*CATALOGUE, spa_types=[177])
+        found = crm.query("select table_name, item_id, column_name from {}.rejected_values")
+
+        assert expected == set(found)
+        assert len(expected) == len(found)
+        clock.advance(7200)
+    assert [(None, None)] == crm.query("select last_login, date_register from {}.users where id = ?", int(user["ID"]))
+    assert REJECTED_COLUMNS == set(crm.types("rejected_values")) - {"is_removed"}
+    assert {"item_id", "position", "value"} == set(crm.types("users__uf_department"))
+
+    user |= {"LAST_LOGIN": before, "DATE_REGISTER": "2020-05-01T19:00:00-05:00"}
+    crm.run(*CATALOGUE, spa_types=[177])
+
+    assert {row for row in expected if row[0] != "users"} == set(
+        crm.query("select table_name, item_id, column_name from {}.rejected_values")
+    )
+    assert [(date(2020, 5, 2),)] == crm.query("select date_register from {}.users where id = ?", int(user["ID"]))
+
+
+REJECTED_COLUMNS = {"table_name", "item_id", "column_name", "field_type", "raw_value", "reason", "loaded_at"}
+
+
+def test_odd_rows_of_the_catalogue(clock, warehouse):
+    """Maps where lists are due are lists, a code that is null is no text, codes in small letters are stages."""
+    portal = Portal(scenario="demo", items=5, clock=clock)
+    portal.world.users[0]["UF_DEPARTMENT"] = {"0": 1, "3": "2"}
+    row = next(row for row in portal.world.statuses if row["ENTITY_ID"].startswith("DYNAMIC_177_STAGE_"))
+    portal.world.statuses.append({**row, "ID": "99991", "STATUS_ID": None})
+    crm = warehouse(portal)
+    crm.run("users", "spa_stages", "statuses")
+
+    assert [(1,), (2,)] == crm.query(
+        "select value from {}.users__uf_department where item_id = ? order by position",
+        int(portal.world.users[0]["ID"]),
+    )
+    assert [] == crm.query("select 1 from {}.spa_stages where status_id = 'None'")
+    assert [] == crm.query("select 1 from {}.statuses where status_id = 'None'")
+    assert (177, 5) == parse_stage_directory("dynamic_177_stage_5")

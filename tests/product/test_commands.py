@@ -295,7 +295,7 @@ def test_a_second_load_says_what_each_table_holds_and_that_nothing_changed(two_l
     (first, tables, _), (second, _, _) = two_loads
 
     assert ["deals", "spa_items_177"] == sorted({"deals", "spa_items_177"} & summary(second.out).keys())
-    for name in ("deals", "spa_items_177", "stage_history", "activities", "activity_bindings"):
+    for name in ("deals", "spa_items_177", "stage_history", "activities"):
         assert [tables[name], tables[name]] == summary(first.out)[name]
         assert [tables[name], 0] == summary(second.out)[name]
 
@@ -386,7 +386,7 @@ def test_progress_is_shown_on_stderr(bitrix24, webhook, progress):
 
     assert 0 == done.code
     assert "Bitrix24 requests" in done.err
-    assert {"load_issues", "spa_types"} == summary(done.out).keys()
+    assert {"load_issues", "portal", "spa_types"} == summary(done.out).keys()
 
 
 def test_without_progress_nothing_is_said(bitrix24, webhook):
@@ -623,7 +623,8 @@ def test_a_load_ends_with_the_labelled_views(two_loads):
     tables = {name for name in made if name.startswith("spa_items_") and "__" not in name}
     objects = {"leads", "deals", "contacts", "companies", "quotes", "invoices"}
 
-    assert (0, {f"{name}_labeled" for name in tables | objects}) == (done.code, views)
+    labelled = {name for name in views if name.endswith("_labeled")}
+    assert (0, {f"{name}_labeled" for name in tables | objects}) == (done.code, labelled)
 
 
 def test_a_load_without_views(bitrix24, webhook, tmp_path):
@@ -631,7 +632,7 @@ def test_a_load_without_views(bitrix24, webhook, tmp_path):
     load = partial(bitrix24, "load", "--progress", "none", "--resource", "deals", credentials=webhook)
 
     assert (0, set()) == (load("--no-views").code, views_in(tmp_path))
-    assert (0, {"deals_labeled"}) == (load().code, views_in(tmp_path))
+    assert (0, True) == (load().code, "deals_labeled" in views_in(tmp_path))
 
 
 def test_a_view_that_cannot_be_made_is_listed(bitrix24, webhook, tmp_path):

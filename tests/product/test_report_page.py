@@ -179,7 +179,7 @@ def test_hostile_titles_harm_nothing(data, tmp_path):
 @needs_browser
 def test_three_hundred_types_and_five_years_stay_usable(data, tmp_path):
     """The page of such a portal opens, shows its types in a list to choose from, and draws each."""
-    template = [row for row in data["types"] if row["type"] == 177][0]
+    template = next(row for row in data["types"] if row["type"] == 177)
     months = [f"{2020 + place // 12}-{place % 12 + 1:02}" for place in range(60)]
     days = [(date(2025, 7, 1) - timedelta(days=7 * place)).isoformat() for place in range(104)][::-1]
     types = range(1000, 1300)
@@ -187,7 +187,7 @@ def test_three_hundred_types_and_five_years_stay_usable(data, tmp_path):
     for name in ("stages", "moves", "owners", "companies", "overdue"):
         rows = [row for row in data[name] if row["type"] == 177]
         data[name] = [{**row, "type": number} for number in types for row in rows]
-    month = [row for row in data["months"] if row["type"] == 177][0]
+    month = next(row for row in data["months"] if row["type"] == 177)
     data["months"] = [{**month, "type": number, "month": name} for number in types for name in months]
     daily = [row for row in data["daily"][1:] if row["type"] == 177]
     data["daily"] = [

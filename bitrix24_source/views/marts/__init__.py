@@ -115,6 +115,7 @@ class MartBuilder:
     """
 
     def __init__(self, stored: StoredTables, zone: Zone) -> None:
+        """Reads nothing yet."""
         self._stored = stored
         self._zone = zone
         self._dialect = stored.spelling.dialect
@@ -169,11 +170,13 @@ class MartBuilder:
             known = self._stored.tables[table]
             if deleted and "deleted_at" not in known:
                 continue
-            number = exp.alias_(exp.cast(exp.Literal.number(entity_type_id), "BIGINT"), "entity_type_id", quoted=True)
+            number = exp.alias_(
+                exp.cast(exp.Literal.number(entity_type_id), "BIGINT"), "entity_type_id", quoted=True, copy=False
+            )
             query = exp.select(number, *(_read(known, name, type_) for name, type_ in shown.items()))
             if not deleted:
                 tells = exp.cast(exp.Literal.number(int("moved_time" in known)), "BIGINT")
-                query.select(exp.alias_(tells, "tells_moves", quoted=True), copy=False)
+                query.select(exp.alias_(tells, "tells_moves", quoted=True, copy=False), copy=False)
             query.from_(self._stored.table(table), copy=False)
             if "deleted_at" in known:
                 is_alive = column("deleted_at").is_(exp.null())
@@ -196,7 +199,7 @@ class MartBuilder:
             if "__" in name or name.startswith("_dlt"):
                 continue
             query = exp.select(
-                exp.alias_(exp.Literal.string(name), "table_name", quoted=True),
+                exp.alias_(exp.Literal.string(name), "table_name", quoted=True, copy=False),
                 exp.alias_(exp.cast(exp.Count(this=exp.Star()), "BIGINT"), "rows", quoted=True),
             ).from_(self._stored.table(name))
             if "deleted_at" in self._stored.tables[name]:
@@ -251,7 +254,9 @@ class MartBuilder:
 
 def _month_of(day: exp.Expression) -> exp.Expression:
     """The first day of the month."""
-    return exp.cast(exp.DateTrunc(this=exp.cast(day, "DATE"), unit=exp.Literal.string("MONTH")), "DATE")
+    return exp.cast(
+        exp.func("DATE_TRUNC", exp.Literal.string("month"), exp.cast(day, "DATE"), dialect="duckdb"), "DATE"
+    )
 
 
 def _bounded(number: exp.Expression) -> exp.Expression:
@@ -283,15 +288,17 @@ def _parsed(name: str) -> exp.Query:
     return query
 
 
-def _read(known: Mapping[str, str], name: str, type_: str) -> exp.Expression:
+def _read(known: Mapping[str, str], name: str, type_: str) -> exp.Expr:
     if name not in known:
         return _null(name, type_)
     same = known[name] == type_
-    return column(name) if same else exp.alias_(exp.cast(column(name), _SQL_TYPES[type_]), name, quoted=True)
+    return (
+        column(name) if same else exp.alias_(exp.cast(column(name), _SQL_TYPES[type_]), name, quoted=True, copy=False)
+    )
 
 
-def _null(name: str, type_: str) -> exp.Expression:
-    return exp.alias_(exp.cast(exp.null(), _SQL_TYPES[type_]), name, quoted=True)
+def _null(name: str, type_: str) -> exp.Expr:
+    return exp.alias_(exp.cast(exp.null(), _SQL_TYPES[type_]), name, quoted=True, copy=False)
 
 
 def _union(queries: Sequence[exp.Query]) -> exp.Query:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import dlt
 import psycopg2
 import pytest
+from databases import POSTGRES
 
 from bitrix24_source import create_views, drop_views
 from bitrix24_source.sandbox import Portal
@@ -164,7 +165,7 @@ def test_rights_outlive_a_changed_view(in_postgres):
 @contextmanager
 def reading(house):
     """A dashboard that reads the view, and has not finished."""
-    connection = psycopg2.connect(house.pipeline.destination.config_params["credentials"])
+    connection = psycopg2.connect(POSTGRES)
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT count(*) FROM {house.pipeline.dataset_name}.{VIEW}")
     yield connection

@@ -1,0 +1,65 @@
+"""What dlt does not promise and this package relies on: each test fails when a release of dlt changes one of them."""
+
+# ruff: noqa: SIM300 - the expected value comes first
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dlt
+
+from bitrix24_source.source.dlt_internals import (
+    configuration_files,
+    data_location,
+    fallback_configuration,
+    local_destination,
+    settings_folder,
+    table_of,
+    working_folders,
+)
+
+
+def test_fallbacks_count_last_and_only_inside(monkeypatch):
+    """Values of `fallback_configuration` are found, give way to the environment, and are gone afterwards."""
+    with fallback_configuration({"load": {"workers": 7}}):
+        assert 7 == dlt.config["load.workers"]
+        monkeypatch.setenv("LOAD__WORKERS", "3")
+        assert 3 == int(dlt.config["load.workers"])
+    monkeypatch.delenv("LOAD__WORKERS")
+
+    assert dlt.config.get("load.workers") is None
+
+
+def test_a_relative_file_begins_in_the_folder_of_this_run(tmp_path, monkeypatch):
+    """dlt keeps the first run's folder in its state; a destination with `local_dir` does not follow it."""
+    files = []
+    for folder in ("first", "second"):
+        (tmp_path / folder).mkdir()
+        monkeypatch.setenv("DLT_LOCAL_DIR", str(tmp_path / folder))
+        chosen = local_destination("duckdb", "one", "default.duckdb")
+        pipeline = dlt.pipeline("one", destination=chosen, dataset_name="crm")
+        pipeline.run([{"id": 1}], table_name="rows")
+        files.append(data_location(pipeline))
+
+    assert [str(tmp_path / folder / "default.duckdb") for folder in ("first", "second")] == files
+    assert all(Path(file).is_file() for file in files)
+
+
+def test_tables_are_named_by_marks():
+    """The table's name is found in what `dlt.mark` puts around rows."""
+    hints = dlt.mark.make_hints(table_name="hinted")
+
+    assert "named" == table_of(dlt.mark.with_table_name([], "named").meta, "other")
+    assert "hinted" == table_of(dlt.mark.with_hints([], hints, create_table_variant=True).meta, "other")
+    assert "other" == table_of(None, "other")
+
+
+def test_places_are_those_that_dlt_uses(tmp_path, monkeypatch):
+    """The folders that messages name."""
+    monkeypatch.setenv("DLT_DATA_DIR", str(tmp_path / "data"))
+
+    assert str(tmp_path / ".dlt") == settings_folder()
+    assert [str(tmp_path / ".dlt" / "secrets.toml"), str(tmp_path / "home" / "secrets.toml")] == configuration_files()[
+        :2
+    ]
+    assert working_folders().startswith(str(tmp_path / "data"))
