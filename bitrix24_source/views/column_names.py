@@ -84,10 +84,11 @@ def view_names(fields: Iterable[NamedField], spelling: NameRules) -> dict[tuple[
     ranked = sorted(fields, key=lambda field: (field.rank, field.identifier))
     for rank in sorted({field.rank for field in ranked}):
         wishes = {field: _plain_names(field, spelling) for field in ranked if field.rank == rank}
-        wanted = Counter(collation_key(name) for wish in wishes.values() for name in wish)
+        claims = {field: {*map(collation_key, wish), _look(field, spelling)} for field, wish in wishes.items()}
+        wanted = Counter(key for claim in claims.values() for key in claim)
         rivals = []
         for field, wish in wishes.items():
-            if any(wanted[collation_key(name)] > 1 or collation_key(name) in taken for name in wish):
+            if any(wanted[key] > 1 or key in taken for key in claims[field]):
                 rivals.append(field)
             else:
                 names |= _named(field, wish)
@@ -102,6 +103,11 @@ def collation_key(name: str) -> str:
     """What two names share that a database or a reader may take for one."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
     return " ".join("".join(char for char in folded if unicodedata.category(char) != "Cf").split())
+
+
+def _look(field: NamedField, spelling: NameRules) -> str:
+    """The title as far as there is room: fields that share it look alike, however short what follows makes their stems."""
+    return collation_key(spelling.fit(_title(field, spelling), ("",))[0])
 
 
 def _plain_names(field: NamedField, spelling: NameRules) -> list[str]:
