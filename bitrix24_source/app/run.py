@@ -107,16 +107,7 @@ def run_load(
     """
     elsewhere: Any = {"pipelines_dir": pipelines_dir} if pipelines_dir else {}
     refresh: Any = "drop_resources" if full_refresh else None
-    if max_minutes is not None and slices is None:
-        raise ConfigError(
-            "a time limit needs slices to end between", "max_minutes", "pass configured_slices() to source and run"
-        )
-    started = monotonic()
-
-    def is_time_left() -> bool:
-        if slices is not None and max_minutes is not None:
-            slices.seconds_left = max(0.0, max_minutes * 60 - (monotonic() - started))
-        return slices is None or slices.seconds_left != 0
+    is_time_left = _time_limit(slices, max_minutes, monotonic)
 
     def make() -> dlt.Pipeline:
         pipeline: dlt.Pipeline = dlt.pipeline(
@@ -163,6 +154,29 @@ def run_load(
         if is_lock_timeout(causes(error)):
             failure = _locked(pipeline)
     raise failure
+
+
+def _time_limit(
+    slices: RunSession | None, max_minutes: float | None, monotonic: Callable[[], float]
+) -> Callable[[], bool]:
+    """Whether another slice may begin; tells the session how many seconds are left.
+
+    Raises:
+        ConfigError: there is a limit, and there are no slices to end between.
+    """
+    if max_minutes is None:
+        return lambda: True
+    if slices is None:
+        raise ConfigError(
+            "a time limit needs slices to end between", "max_minutes", "pass configured_slices() to source and run"
+        )
+    ends_at = monotonic() + max_minutes * 60
+
+    def is_time_left() -> bool:
+        slices.seconds_left = max(0.0, ends_at - monotonic())
+        return slices.seconds_left > 0
+
+    return is_time_left
 
 
 def _locked(pipeline: dlt.Pipeline) -> Bitrix24Error:
