@@ -7,6 +7,7 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager
 
+import databases
 import dlt
 import psycopg2
 import pytest
@@ -164,7 +165,7 @@ def test_rights_outlive_a_changed_view(in_postgres):
 @contextmanager
 def reading(house):
     """A dashboard that reads the view, and has not finished."""
-    connection = psycopg2.connect(house.pipeline.destination.config_params["credentials"])
+    connection = psycopg2.connect(databases.POSTGRES)
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT count(*) FROM {house.pipeline.dataset_name}.{VIEW}")
     yield connection
