@@ -309,7 +309,8 @@ class SyncRun:
     def _reconcile_stream(self, one: Stream) -> TableStream:
         table, now, start = one.table, self._client.clock.now(), self._moment
         assert table is not None  # noqa: S101 - only tables are swept
-        stored = self._destination.keys(table.name)
+        # A refresh drops the table with this load: rows that it still holds are not taken over.
+        stored = None if one.is_new else self._destination.keys(table.name)
         if stored is None:
             self._close_reconciliation(one)
             return

@@ -52,7 +52,7 @@ def test_importing_and_constructing_open_no_socket():
 
     print(done.stderr)  # noqa: T201 - how long it took
 
-    assert ("3\n", 0) == (done.stdout, done.returncode), done.stderr
+    assert ("4\n", 0) == (done.stdout, done.returncode), done.stderr
 
 
 def test_constructing_finds_no_files_and_makes_none(tmp_path):
@@ -76,10 +76,10 @@ def test_the_source_has_dlts_name_and_section():
 
 
 def test_load_issues_is_always_selected():
-    """Whatever is chosen, what could not be loaded is part of the answer."""
+    """Whatever is chosen, what could not be loaded is part of the answer, and so is which portal gave it."""
     chosen = bitrix24(credentials=NOBODY).with_resources("spa_types")
 
-    assert {"spa_types", "load_issues"} == set(chosen.selected_resources)
+    assert {"spa_types", "portal", "load_issues"} == set(chosen.selected_resources)
 
 
 def test_bad_credentials_fail_when_the_source_is_made():
