@@ -113,7 +113,7 @@ class ListQuery:
         found = result
         if self.rows_key:
             found = result.get(self.rows_key) if isinstance(result, Mapping) else None
-        if isinstance(found, Mapping):  # PHP turns a list with gaps into a map
+        if isinstance(found, Mapping):  # PHP writes a list with gaps as a map
             found = list(found.values())
         if not isinstance(found, list) or not all(isinstance(row, Mapping) for row in found):
             return None

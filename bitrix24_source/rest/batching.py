@@ -22,7 +22,7 @@ CallGenerator = Generator[Sequence[Call], Sequence[CallResult], T]
 
 
 def gather(client: Client, readers: Sequence[CallGenerator[T]]) -> list[T]:
-    """Runs readers side by side in rounds: what all of them ask for next travels in the same batches."""
+    """Runs generators side by side: the next calls of all of them travel in the same batches."""
     conversation = merge_generators(readers)
     outcomes: Any = None
     while True:

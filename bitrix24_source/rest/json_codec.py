@@ -1,4 +1,4 @@
-"""Parses response bodies: orjson, with a lenient fallback for what PHP can send and orjson refuses or rounds."""
+"""Parses response bodies: orjson, with a lenient fallback for what PHP can send and orjson refuses or reads inexactly."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ _DIGITS_AS_ZEROS = bytes(ord("0") if chr(code).isdecimal() and code < 128 else 3
 
 
 def _lenient_json(body: bytes) -> Any:
-    """What orjson refuses or rounds but a portal can send: NaN, lone surrogates, integers of any length."""
+    """What orjson refuses or reads inexactly but a portal can send: NaN, lone surrogates, integers of any length."""
     try:
         return json.loads(body, parse_int=_parse_int)
     except (ValueError, RecursionError):

@@ -38,7 +38,7 @@ class OffsetList:
         found = answer.result
         if self.rows_key:
             found = found.get(self.rows_key) if isinstance(found, Mapping) else []
-        if isinstance(found, Mapping):  # PHP turns a list with gaps into a map
+        if isinstance(found, Mapping):  # PHP writes a list with gaps as a map
             found = list(found.values())
         return [row for row in found if isinstance(row, Mapping)] if isinstance(found, list) else []
 

@@ -287,7 +287,7 @@ def no_rejections() -> Any:
 def resolved_rejections(keys: pa.Table) -> Any:
     """Rows that make the merge delete those of the same `REJECTED_KEY`, as a table for dlt.
 
-    They alone have the column that says so: a destination in which nothing was ever mended does without it.
+    They alone have the column that says so: a destination in which nothing was ever resolved does without it.
     """
     nothing = {
         "raw_value": pa.array(["resolved"] * len(keys)),  # no JSON, as all others are

@@ -51,7 +51,7 @@ def begin_load(client: Client, renamed_from: str = "") -> Bookkeeping:
     """Makes the pipeline's state fit the destination, and refuses another portal than the tables were read from.
 
     A destination that does not have the load that the state was stored with (it was restored, or pipelines load into several
-    datasets by turns) counts with its own state: the checkpoints become those that its tables are of.
+    datasets alternately) counts with its own state: the checkpoints become those that its tables are of.
 
     Args:
         client: speaks to the portal, and has done so: a renamed portal has sent it to its new address.
