@@ -279,6 +279,8 @@ def _note_missing_parts(inventory: _Inventory, wanted: frozenset[str], issues: I
         if error is None:
             continue
         unread.add(part.tables)
+        if part.name == "currencies" and "currencies" not in wanted:
+            continue  # `portal` was loaded beside what was asked for; without them it has no base currency
         if part.name == "user_fields" and not isinstance(error, AccessError):
             unread.add(_OPTION_TABLES)  # a bad moment takes nothing from options that had their details
         others = sorted(part.tables & wanted)

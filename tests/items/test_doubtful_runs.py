@@ -20,8 +20,8 @@ def test_a_sweep_to_which_a_page_comes_empty(spas, warehouse):
     struck = []
 
     def say(command, result):
-        is_sweep = "entityTypeId=1030" in command and "filter[%3Eid]=0&select[0]=id" in command
-        if is_sweep and "select[1]" not in command and not struck:
+        is_sweep = "entityTypeId=1030" in command and "filter[%3Eid]=0&select[0]=id&select[1]=updatedTime" in command
+        if is_sweep and "select[2]" not in command and not struck:
             struck.append(command)
             return {"items": []}
         return result

@@ -58,6 +58,10 @@ COLUMNS = {
     },
     "automated_solutions": {"id": "BIGINT", "title": "VARCHAR"},
     "automated_solution_types": {"automated_solution_id": "BIGINT", "spa_type_id": "BIGINT"},
+    "portal": {
+        "host": "VARCHAR", "zone": "VARCHAR", "utc_offset_minutes": "BIGINT", "base_currency": "VARCHAR",
+        "languages": "VARCHAR", "loaded_at": TIME,
+    },
     "load_issues": {
         "resource": "VARCHAR", "entity_type_id": "BIGINT", "error": "VARCHAR", "message": "VARCHAR", "hint": "VARCHAR",
         "occurred_at": TIME, "load_id": "VARCHAR",
