@@ -106,7 +106,9 @@ def _unreadable_configuration(error: Exception) -> Bitrix24Error | None:
             f"[{error.key}] is in config.toml", settings_folder(), "secrets go to secrets.toml: move it there"
         )
     message = " ".join(str(error).split())[:400]
-    return ConfigError("the configuration cannot be read", message, 'compare it with the README, "A real portal"')
+    return ConfigError(
+        "the configuration cannot be read", message, 'compare it with the README, "Your portal in four steps"'
+    )
 
 
 sandbox_option = click.option("--sandbox", is_flag=True, help="Start a portal on this machine and use it.")
