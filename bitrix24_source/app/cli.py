@@ -177,6 +177,7 @@ def spa_info(types: tuple[str, ...], as_json: bool, portal: str | None, sandbox:
 @click.option(
     "--max-minutes", type=click.FloatRange(min=0), metavar="M", help="End after M minutes, between two commits."
 )
+@click.option("--dry-run", is_flag=True, help="Say what would be read, and load nothing.")
 @portal_option
 @sandbox_option
 def load(
@@ -190,6 +191,7 @@ def load(
     progress: str | None,
     as_json: bool,
     max_minutes: float | None,
+    dry_run: bool,
     portal: str | None,
     sandbox: bool,
 ) -> None:
@@ -210,10 +212,21 @@ def load(
         client = connect(**{name: value for name, value in given.items() if name in ("portal", "credentials")})
         source = bitrix24(client=client, slices=slices, **given)
         _require_known_resources(resources, source.resources)
+        target = _destination_arguments(destination, dataset, portal, sandbox=sandbox)
+        if dry_run:
+            from .dry_run import plan_json, plan_lines, plan_load  # noqa: PLC0415
+
+            try:
+                plan = plan_load(source, client, slices, resources=resources, **target)
+            finally:
+                client.close()
+            for line in [plan_json(plan)] if as_json else plan_lines(plan):
+                click.echo(line)
+            return
         try:
             loaded = run_load(
                 source,
-                **_destination_arguments(destination, dataset, portal, sandbox=sandbox),
+                **target,
                 resources=resources,
                 full_refresh=full_refresh and not types,  # one type alone is read again into the table that it has
                 progress=_progress(progress),

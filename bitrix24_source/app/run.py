@@ -105,25 +105,17 @@ def run_load(
         Bitrix24Error: nothing usable; one sentence that says what to do.
         KeyboardInterrupt: somebody stopped it. What was committed stays, and the next run goes on from there.
     """
-    elsewhere: Any = {"pipelines_dir": pipelines_dir} if pipelines_dir else {}
     refresh: Any = "drop_resources" if full_refresh else None
     is_time_left = _time_limit(slices, max_minutes, monotonic)
 
     def make() -> dlt.Pipeline:
-        pipeline: dlt.Pipeline = dlt.pipeline(
-            pipeline_name,
-            destination=local_destination(destination, pipeline_name, f"{pipeline_name}_data.duckdb"),
-            dataset_name=dataset,
-            progress=progress,
-            **elsewhere,
-        )
-        return pipeline
+        return make_pipeline(pipeline_name, destination, dataset, progress, pipelines_dir)
 
     failure: BaseException
     try:
         with pipeline_lock(pipeline_name, pipelines_dir, wait_seconds) as folder, fallback_configuration(DEFAULTS):
             pipeline = open_pipeline(make, folder)
-            on_start(LoadTarget(_name_of(pipeline.destination), data_location(pipeline), pipeline.dataset_name))
+            on_start(load_target(pipeline))
             check_destination(pipeline)
             pipeline = forget_other_destination(pipeline)
             before = _counted(pipeline, source.name)
@@ -154,6 +146,26 @@ def run_load(
         if is_lock_timeout(causes(error)):
             failure = _locked(pipeline)
     raise failure
+
+
+def make_pipeline(
+    pipeline_name: str, destination: Any, dataset: str, progress: Any, pipelines_dir: str | None
+) -> dlt.Pipeline:
+    """The pipeline of a run, whose files are relative to the folder of this run. dlt makes its working folder."""
+    elsewhere: Any = {"pipelines_dir": pipelines_dir} if pipelines_dir else {}
+    pipeline: dlt.Pipeline = dlt.pipeline(
+        pipeline_name,
+        destination=local_destination(destination, pipeline_name, f"{pipeline_name}_data.duckdb"),
+        dataset_name=dataset,
+        progress=progress,
+        **elsewhere,
+    )
+    return pipeline
+
+
+def load_target(pipeline: dlt.Pipeline) -> LoadTarget:
+    """Where a pipeline loads to; nothing is opened."""
+    return LoadTarget(_name_of(pipeline.destination), data_location(pipeline), pipeline.dataset_name)
 
 
 def _time_limit(

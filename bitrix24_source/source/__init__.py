@@ -14,6 +14,7 @@ from .dlt_internals import (
     working_folders,
 )
 from .hints import column_hints
+from .planned_streams import planned_streams
 from .portals import configured_pipeline, pipeline_name, portal_credentials
 from .source import bitrix24, configured_slices, connect
 
@@ -33,6 +34,7 @@ __all__ = [
     "files_and_variable",
     "local_destination",
     "pipeline_name",
+    "planned_streams",
     "portal_credentials",
     "settings_folder",
     "share_tables",

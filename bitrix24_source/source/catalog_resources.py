@@ -90,7 +90,7 @@ class CatalogReader:
         slices = self._slices
         if slices.unfinished and isinstance(slices.catalog, Catalog):
             return replace(slices.catalog, issues=())
-        catalog = read_catalog(self._client, _needed_tables(name))
+        catalog = read_catalog(self._client, needed_tables(extracted_resources(name)))
         catalog.find_all(self._options.types or ())
         left_out = self._options.left_out.columns_of
         catalog = replace(catalog.with_excluded_fields(left_out), stored=stored_columns())
@@ -140,8 +140,8 @@ def _fields_without_columns(entity: EntityType, stored: StoredColumns) -> frozen
     )
 
 
-def _needed_tables(name: str) -> frozenset[str]:
-    selected = extracted_resources(name)
+def needed_tables(selected: frozenset[str]) -> frozenset[str]:
+    """The catalogue tables that have to be read for some resources, dictionaries among them."""
     lists = (needs for resource, needs in ITEM_RESOURCES.items() if resource in selected)
     return (selected & (SPA_TABLE_NAMES | OBJECT_TABLES | DICTIONARIES)).union(*lists)
 

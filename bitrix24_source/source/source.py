@@ -123,6 +123,7 @@ def bitrix24(
         renamed_from=renamed_from,
         session=slices or RunSession(),
     )
+    options.session.options = options
     reader = CatalogReader(client, options)
     tables = (*SPA_TABLES, *crm_catalog_tables(personal=personal_data))
     resources = [

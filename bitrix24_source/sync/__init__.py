@@ -8,6 +8,7 @@ from .current_load import (
     resources_of_transformers,
     selected_resources,
 )
+from .dependents import DependentStream
 from .destination_reader import Bookkeeping
 from .engine import SyncRun, TableStream
 from .item_tables import MERGE, REJECTED_TABLE, rejections
@@ -17,16 +18,19 @@ from .rejected_values import ResolvedRejections
 from .selection import ITEM_RESOURCES, select_streams
 from .session import RunSession
 from .setting_ranges import validate_range
+from .streams import Stream
 
 __all__ = [
     "ITEM_RESOURCES",
     "MERGE",
     "REJECTED_TABLE",
     "Bookkeeping",
+    "DependentStream",
     "Exclusions",
     "ReconcileSchedule",
     "ResolvedRejections",
     "RunSession",
+    "Stream",
     "SyncOptions",
     "SyncRun",
     "TableStream",

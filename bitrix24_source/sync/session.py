@@ -26,6 +26,7 @@ class RunSession:
         finished: lists that an earlier round of this run has read to the end, or that failed and are left to the next run.
         resources: those that are selected in the source, once a round began.
         new_tables: tables that the destination did not have when this run began.
+        options: `SyncOptions` of the source that was made with it, for whoever asks what that source would read.
     """
 
     rows: int = 0
@@ -41,6 +42,7 @@ class RunSession:
     first_rows: int = 0
     seconds_left: float | None = None
     left: dict[str, int] = field(default_factory=dict)
+    options: Any = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         validate_range(slice_rows=self.rows, slice_seconds=self.seconds)
