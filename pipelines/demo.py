@@ -61,7 +61,7 @@ WHERE table_schema = 'bitrix24' AND table_type = ? AND table_name NOT LIKE '\\_d
 _NEXT = f"""Next
   look at it:      {REPORT.absolute()} - open it in a browser, it needs no server and no network
   ask it more:     .venv/bin/python -c 'import duckdb; print(duckdb.connect("{DATABASE}").sql("FROM bitrix24.spa_types"))'
-  a real portal:   cp .dlt/example.secrets.toml .dlt/secrets.toml, put your webhook there (README, "A real portal"), then
+  a real portal:   cp .dlt/example.secrets.toml .dlt/secrets.toml, put your webhook there (README, "Your portal in four steps"), then
                    .venv/bin/bitrix24 check && .venv/bin/bitrix24 load
 """
 

@@ -329,7 +329,7 @@ def test_load_of_some_resources(bitrix24, webhook, tmp_path):
     )
 
     assert 0 == done.code
-    assert {"spa_types", "spa_stages", "load_issues"} == set(tables_in(tmp_path))
+    assert {"spa_types", "spa_stages", "portal", "load_issues"} == set(tables_in(tmp_path))
 
 
 def test_load_into_another_dataset(bitrix24, webhook, tmp_path):
