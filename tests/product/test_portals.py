@@ -167,7 +167,7 @@ def test_a_portals_source_has_its_name(configure):
 
     assert ("emea", "bitrix24") == (source.name, source.section)
     assert ("bitrix24_emea", "bitrix24") == (pipeline_name("emea"), pipeline_name(None))
-    assert {"spa_types", "load_issues"} == set(source.with_resources("spa_types").selected_resources)
+    assert {"spa_types", "portal", "load_issues"} == set(source.with_resources("spa_types").selected_resources)
 
 
 def test_limits_are_kept_by_portal():
