@@ -26,7 +26,7 @@ def decode():
     bytearray(100_000)
 
 bytearray(30 << 20)  # the largest piece that was ever freed: glibc keeps twice as much for each thread
-free_soon()
+limit_malloc_retention()
 before = resident_megabytes()
 all_have_theirs = threading.Barrier(4)
 threads = [threading.Thread(target=decode) for _ in range(4)]

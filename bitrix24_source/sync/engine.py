@@ -141,7 +141,7 @@ class SyncRun:
             self._options.session.new_tables.add(one.name)
         if one.table is None:
             return True
-        one.is_new = one.table.name not in stored
+        one.is_new = bool(current_load_id()) and one.table.name not in stored
         too_wide = one.table.tables_beyond_limit()
         if too_wide:
             sizes = ", ".join(f"{name} has {size}" for name, size in too_wide.items())
