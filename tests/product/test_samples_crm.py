@@ -44,7 +44,7 @@ class Crm(Documentation):
 
     def _crm_status_list(self, answer, given):
         """The example is of one directory: the others are empty."""
-        if given["filter"]["ENTITY_ID"] != "DEAL_STAGE":
+        if given.get("filter", {}).get("ENTITY_ID", "DEAL_STAGE") != "DEAL_STAGE":
             answer["result"], answer["total"] = [], 0
 
     def _crm_stagehistory_list(self, answer, given):
