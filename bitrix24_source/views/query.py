@@ -121,7 +121,7 @@ class LabeledView:
         places = map_columns(fields, self._table, StoredColumns(self._stored.tables))  # type: ignore[arg-type]  # dlt's types
         explained = {"deleted_at"}
         for field in sorted(fields, key=lambda field: (field.name != "id", field.is_dynamic)):
-            if (place := places[field.name]) and (self._fields or field.name == "id"):
+            if self._fields and (place := places[field.name]):  # without a list no field explains a column
                 explained |= {place.child_table} if place.child_table else {one.name for one in place.columns}
                 if field.name in shown:
                     yield from self._of_field(field, place)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from decimal import Decimal
 
 import dlt
@@ -93,13 +94,16 @@ def test_linked_items_have_titles(house):
     """A link to another smart process, or to a deal, shows that item's title."""
     house.portal.add_type("Lots", entity_type_id=1030, items=3)
     title = house.portal.items(1030)[2]["title"]
-    house.portal.world.objects[TABLE].schema.fields["companyId"].type = "crm_entity"
-    field = house.portal.world.objects[TABLE].schema.fields["companyId"]
-    field.extra = {**field.extra, "settings": {"parentEntityTypeId": 1030}}
-    house.items.update(1, companyId=2)
+    fields = house.portal.world.objects[TABLE].schema.fields
+    fields["parentId1030"] = replace(
+        fields["companyId"],
+        name="parentId1030", type="crm_entity", upper="PARENT_ID_1030", title="Lot", feature="",
+        extra={"settings": {"parentEntityTypeId": 1030}},
+    )  # fmt: skip
+    house.items.update(1, parentId1030=2)
     house.load()
 
-    assert title == house.view()[0]["Company"]
+    assert title == house.view()[0]["Lot"]
 
 
 def test_amounts_in_the_account_currency(house):

@@ -288,8 +288,8 @@ for entity_type_id, items in counts.items():
 session = requests.Session()
 session.mount("https://", SandboxAdapter(portal))
 client = Client(auth_from_credentials(Bitrix24Credentials(**credentials)), clock=clock, session=session)
-slices = Slices(rows)
-run(
+slices = RunSession(rows)
+run_load(
     bitrix24(credentials=credentials, client=client, slices=slices, connections=1), pipeline_name="night",
     destination=dlt.destinations.duckdb(f"{folder}/items.duckdb"), dataset="crm", resources=("spa_items",),
     pipelines_dir=f"{folder}/pipelines", slices=slices, progress=Deadly(),
