@@ -1,6 +1,6 @@
 """Bitrix24 smart processes and CRM as typed tables: a dlt source.
 
-Eight packages along the way that the data takes; each imports only those above it (`ARCHITECTURE.md` has the picture):
+Nine packages along the way that the data takes; each imports only those above it (`ARCHITECTURE.md` has the picture):
 
     rest       calls the REST API of one portal
     schema     maps fields to typed columns and rows to Arrow tables
@@ -8,7 +8,8 @@ Eight packages along the way that the data takes; each imports only those above 
     reader     reads all rows of many lists by id
     sync       what to read, what it means for the destination, and what to remember
     source     the dlt source
-    views      labelled SQL views
+    views      labelled SQL views, and marts with stable names
+    report     a page of charts, made from the marts
     app        one scheduled run, and the command line
 
 `sandbox` is a portal on this machine to try things against; it shares no code with the rest.
