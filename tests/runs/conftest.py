@@ -109,6 +109,9 @@ class Memory:
     def counts(self, table: str, *, items_tables: Mapping[int, str]) -> None:
         """No such tables are kept."""
 
+    def child_counts(self, table: str, *, group: str | None, owner: str, row_id: str) -> None:
+        """No such tables are kept."""
+
     def _rows(self, table: str) -> Mapping[int, Row]:
         return self.tables.get(int(table.rpartition("_")[2]), {})
 
