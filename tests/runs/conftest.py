@@ -14,18 +14,16 @@ import json
 import shutil
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from copy import deepcopy
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 import requests
 from databases import DuckDB
+from in_memory import MemoryDestination, MemoryLoadContext
 
 from bitrix24_source import bitrix24
 from bitrix24_source.app import LoadSummary, run_load
@@ -34,7 +32,6 @@ from bitrix24_source.catalog.issues import IssueLog
 from bitrix24_source.rest.client import Client
 from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter, query_to_params
 from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
-from bitrix24_source.sync.destination_reader import StoredKeys
 from bitrix24_source.sync.engine import SyncRun
 from bitrix24_source.sync.options import SyncOptions
 from bitrix24_source.sync.selection import SPA_ITEMS, select_streams
@@ -88,35 +85,6 @@ class Line(SandboxAdapter):
 
 
 @dataclass
-class Memory:
-    """A destination of dictionaries: item tables by entityTypeId, rows by id."""
-
-    tables: Mapping[int, Mapping[int, Row]]
-
-    def opened(self) -> AbstractContextManager[None]:
-        return nullcontext()
-
-    def keys(self, table: str) -> StoredKeys:
-        rows = self._rows(table).values()
-        has_times = all("updated_time" in row for row in rows)
-        times = pa.array([row["updated_time"] for row in rows], pa.timestamp("us", tz="UTC")) if has_times else None
-        marks = pa.array([row["deleted_at"] is not None for row in rows], pa.bool_())
-        return StoredKeys(pa.array([row["id"] for row in rows], pa.int64()), times, marks)
-
-    def rows(self, table: str, ids: Sequence[int]) -> Iterator[pa.Table]:
-        yield pa.Table.from_pylist([self._rows(table)[id_] for id_ in ids])
-
-    def counts(self, table: str, *, items_tables: Mapping[int, str]) -> None:
-        """No such tables are kept."""
-
-    def child_counts(self, table: str, *, group: str | None, owner: str, row_id: str) -> None:
-        """No such tables are kept."""
-
-    def _rows(self, table: str) -> Mapping[int, Row]:
-        return self.tables.get(int(table.rpartition("_")[2]), {})
-
-
-@dataclass
 class Reader:
     """Run after run of the items of one portal, without dlt: memory and rows are kept in dictionaries.
 
@@ -132,9 +100,9 @@ class Reader:
     address: str = ""
     """where the portal is, if not at its usual address"""
     line: Line = field(init=False)
-    state: dict[str, Any] = field(default_factory=dict)
+    states: dict[str, dict[str, Any]] = field(default_factory=dict)
     noted: list[str] = field(default_factory=list)
-    tables: dict[int, dict[int, Row]] = field(default_factory=dict)
+    destination: MemoryDestination = field(default_factory=MemoryDestination)
 
     def run(self, types: Sequence[int] = (), slices: RunSession | None = None, **choice: Any) -> dict[int, int]:
         """One run, in as many rounds as the slices ask for; how many rows were written of each type that has any."""
@@ -147,23 +115,25 @@ class Reader:
                 return dict(written)
 
     def _round(self, client: Client, choice: SyncOptions) -> Counter[int]:
-        """Memory is kept at the end only, as dlt does."""
-        catalog, issues, state = read_catalog(client, {"spa_types"}), IssueLog(self.clock.now), deepcopy(self.state)
-        lists = list(select_streams(catalog, client, choice, frozenset({SPA_ITEMS})))
-        names = {one.table.name: one.items.entity_type_id for one in lists if one.table}
-        written: Counter[int] = Counter()
-        sync_run = SyncRun(
-            client, lists, lambda _resource: state, choice, issues, Memory(self.tables), source_state=state
-        )
-        for _, made in sync_run.batches(catalog):
-            name = getattr(made.meta, "table_name", None) or made.meta.hints["table_name"]
-            if name in names and isinstance(made.data, pa.Table):
-                type_, rows = names[name], made.data.to_pylist()
-                self.tables.setdefault(type_, {}).update({row["id"]: row for row in rows})
-                written[type_] += len(rows)
-        self.state = state
+        """State is kept at the end only, as dlt does."""
+        catalog, issues = read_catalog(client, {"spa_types"}), IssueLog(self.clock.now)
+        streams = list(select_streams(catalog, client, choice, frozenset({SPA_ITEMS})))
+        context = MemoryLoadContext(self.destination, self.states)
+        written = self.destination.commit(list(SyncRun(client, streams, context, choice, issues).batches(catalog)))
+        self.states = context.states
         self.noted += [issue.message for issue in issues.issues]
-        return written
+        return Counter({int(name.rpartition("_")[2]): rows for name, rows in written.items() if _is_items_table(name)})
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What is stored for the items of all types."""
+        return self.states[SPA_ITEMS]
+
+    @property
+    def tables(self) -> dict[int, dict[int, Row]]:
+        """Rows by id, by entityTypeId."""
+        found = self.destination.tables.items()
+        return {int(name.rpartition("_")[2]): rows for name, rows in found if _is_items_table(name)}
 
     def connect(self) -> Client:
         """A way to the portal for one run."""
@@ -211,6 +181,10 @@ class Reader:
                 if (told["title"], moment, None) != (row["title"], row["updated_time"], row["deleted_at"]):
                     wrong.append(f"{type_}/{id_} is {told['title']!r} of {moment}, not {row}")
         return wrong
+
+
+def _is_items_table(name: str) -> bool:
+    return name.startswith("spa_items_") and "__" not in name
 
 
 @dataclass
