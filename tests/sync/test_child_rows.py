@@ -119,11 +119,11 @@ def test_a_comparison_that_fails_is_made_by_the_next_run(crm, clock):
     assert products(crm) == before
 
 
-def test_counts_of_stage_history_cost_no_request(clock, spas, job):
+def test_counts_of_stage_history_cost_no_request(clock, portal_with, job):
     """They travel with what a sweep asks at its beginning."""
     requests = {}
     for resources in (("spa_items",), ("spa_items", "stage_history")):
-        crm = job(spas(dict.fromkeys(range(1030, 1060, 2), 5)))
+        crm = job(portal_with(dict.fromkeys(range(1030, 1060, 2), 5)))
         crm.run(*resources)
         taken = []
         for pause in (3600, 2 * DAY):

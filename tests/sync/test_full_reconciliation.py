@@ -158,9 +158,9 @@ def test_a_key_that_only_rows_know(crm, clock):
 
 
 @pytest.mark.parametrize(("items", "hidden", "is_said"), [(8, 8, True), (40, 9, True), (100, 10, False), (8, 2, False)])
-def test_more_rows_than_usual_are_said(clock, spas, reader, items, hidden, is_said):
+def test_more_rows_than_usual_are_said(clock, portal_with, reader, items, hidden, is_said):
     """A whole list, or a great part of a small one, is marked and said; a few rows go without a word."""
-    crm = reader(spas({177: items}))
+    crm = reader(portal_with({177: items}))
     crm.run()
     crm.portal.set_admin(crm=False)
     crm.portal.hide_items(177, range(1, hidden + 1))
@@ -171,9 +171,9 @@ def test_more_rows_than_usual_are_said(clock, spas, reader, items, hidden, is_sa
     assert [f"{hidden} of {items} items are gone" in message for message in crm.issues()] == [True] * is_said
 
 
-def test_a_list_that_comes_back_soon(clock, spas, reader):
+def test_a_list_that_comes_back_soon(clock, portal_with, reader):
     """After an unusual loss the next runs look again: a right that is given back within hours brings the rows back."""
-    crm = reader(spas({177: 8}))
+    crm = reader(portal_with({177: 8}))
     crm.run()
     crm.portal.set_admin(crm=False)
     crm.portal.hide_items(177, range(1, 9))
