@@ -97,6 +97,7 @@ class SyncRun:
         yield from self._reconcile()
         yield from self._read_dependents()
         self._report_unknown_exclusions()
+        self._report_unusable_rows()
         if wanted(SPA_ITEMS):
             yield from self._deleted_type_tombstones(catalog)
         stored = dlt.current.source_schema().tables if current_load_id() else {}
@@ -160,6 +161,16 @@ class SyncRun:
             hint = "name them as spa_fields or crm_fields do"
             self._issues.record(one.resource, error, error.what, hint=hint, entity_type_id=one.entity_type_id)
 
+    def _report_unusable_rows(self) -> None:
+        """Rows that nothing tells from others cannot be stored; all others of their lists are."""
+        for stream in self._streams:
+            if not (rows := stream.passed_over):
+                continue
+            subject = f"{rows.count:,} row{'s' if rows.count > 1 else ''} of {stream.name}"
+            error = PortalError(f"{subject} not loaded, for want of a usable id ({rows.example})", stream.items.method)
+            hint = "report it to the portal's administrator: a customised REST method or a damaged row may be the cause"
+            self._issues.record(stream.resource, error, error.what, hint=hint, entity_type_id=stream.entity_type_id)
+
     # --- what came ----------------------------------------------------------------------------------------------------
 
     def _read(self, ranges: Sequence[IdRange], enough: threading.Event) -> TableStream:
@@ -209,6 +220,7 @@ class SyncRun:
         return [replace(id_range, items=plain) for id_range in ranges if id_range.items is items]
 
     def _on_rows(self, one: Stream, role: ReadMode, what: PageBatch) -> TableStream:
+        one.pass_over(role, what.unusable)
         ids = pa.array([one.items.id_of(row) for row in what.rows], pa.int64())
         if one.sweeps and role in ("all", "ids"):
             is_timed = role == "ids" and one.items.updated_field in what.items.select
@@ -220,14 +232,15 @@ class SyncRun:
         if role == "changed":
             self._check_bound(one, what.rows)
         one.rows += len(ids)
-        one.max_id = max(one.max_id, *ids.to_pylist())
+        one.max_id = max([one.max_id, *ids.to_pylist()])
         if role == "all":
             one.checkpoint.remaining_ranges, one.checkpoint.high_water_id = (
                 list(what.parts),
                 max(one.checkpoint.high_water_id, one.max_id),
             )
             self._count(len(ids))
-        yield from self._stored(one, what.rows, ids)
+        if what.rows:
+            yield from self._stored(one, what.rows, ids)
         self._say_what_is_left(one, what)
 
     def _stored(self, one: Stream, rows: Sequence[Row], ids: pa.Array) -> TableStream:
@@ -300,7 +313,7 @@ class SyncRun:
             for one, result in zip(
                 again, call_many(self._client, [one.items.count_call() for one in again]), strict=True
             ):
-                count = stored.get(one.items.entity_type_id, 0) + one.rows
+                count = stored.get(one.items.entity_type_id, 0) + one.rows + one.passed_over.count
                 if isinstance(result, Response) and count < (result.total or 0):
                     one.start_over(f"the table has {count:,} of {result.total:,} rows")
         for one in due:
@@ -318,6 +331,8 @@ class SyncRun:
         try:
             if start is not None and start.is_other_user:
                 self._say_what_another_user_does_not_see(one, len(comparison.gone), comparison.active)
+            elif not one.seen.is_complete:
+                log.info("%s: rows without a usable id may be any: none is marked as deleted in this run", one.name)
             else:
                 comparison.require_plausible(table.name, 1.0 if one.may_shrink else self._options.max_deleted_share)
                 for rows in tombstones(self._destination, table.name, comparison.gone, now):
@@ -336,12 +351,13 @@ class SyncRun:
         self._close_reconciliation(one)
 
     def _close_reconciliation(self, one: Stream) -> None:
-        """The next one is due as scheduled; after a change of users in the next run, which then marks."""
+        """The next one is due as scheduled; where this one could mark nothing, in the next run."""
         start = self._moment
         now = start.now if start is not None else self._client.clock.now()
         is_other_user = start is not None and start.is_other_user
+        may_mark = not is_other_user and one.seen.is_complete
         one.checkpoint.runs_since = 0
-        one.checkpoint.reconciled_at = "" if is_other_user else now.isoformat()
+        one.checkpoint.reconciled_at = now.isoformat() if may_mark else ""
 
     def _say_what_another_user_does_not_see(self, one: Stream, gone: int, active: int) -> None:
         """Items that the user of the run before saw and this one does not: perhaps deleted, perhaps a lost right."""
@@ -380,8 +396,10 @@ class SyncRun:
         for what in self._events([IdRange(items) for items in lists]):
             one = lists[what.items]
             if isinstance(what, PageBatch):
+                one.pass_over("ids", what.unusable)
                 came = pa.array([one.items.id_of(row) for row in what.rows], pa.int64())
-                yield from self._stored(one, what.rows, came)
+                if what.rows:
+                    yield from self._stored(one, what.rows, came)
             elif what.error is not None:
                 one.checkpoint.reconciled_at = ""  # the next run looks for it again
                 self._record_failure(one, what.error)
@@ -397,14 +415,22 @@ class SyncRun:
 
     def _read_child_lists(self, lists: Mapping[ListQuery, tuple[DependentStream, ChildQuery]]) -> TableStream:
         rows: dict[ListQuery, list[Row]] = defaultdict(list)
+        incomplete: set[ListQuery] = set()
+        """lists of which rows were passed over, so that an owner without rows may have some"""
         waiting: dict[DependentStream, ChildBatch] = defaultdict(ChildBatch)
         single_owners: dict[ListQuery, tuple[DependentStream, ChildQuery]] = {}
         for what in self._events([IdRange(items) for items in lists]):
             one, items = lists[what.items]
             if isinstance(what, PageBatch):
                 rows[items] += what.rows
+                one.pass_over("all", what.unusable)
+                if what.unusable:
+                    incomplete.add(items)
             elif what.error is None:
-                waiting[one].add(items.owners, rows.pop(items, []))
+                children = rows.pop(items, [])
+                having = {one.owned.owner_of(row) for row in children}
+                owners = [owner for owner in items.owners if items not in incomplete or owner in having]
+                waiting[one].add(owners, children)
             elif isinstance(what.error, DeniedError) and len(items.owners) > 1:
                 one.asks_single_owners = True
                 single_owners |= {query: (one, query) for query in map(one.asked, ([id_] for id_ in items.owners))}

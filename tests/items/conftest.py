@@ -14,6 +14,7 @@ Fixtures to ask for, beside those of the whole suite:
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import threading
@@ -37,6 +38,7 @@ from bitrix24_source.reader.events import ListEnd, PageBatch
 from bitrix24_source.reader.id_ranges import IdRange
 from bitrix24_source.reader.list_queries import ListQuery
 from bitrix24_source.reader.scheduler import read_lists
+from bitrix24_source.reader.unusable_rows import UnusableRows
 from bitrix24_source.rest.client import Client, ClientSettings
 from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter, query_to_params
 from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
@@ -190,6 +192,12 @@ class CrookedPortal(Portal):
         return reply
 
 
+@pytest.fixture
+def crooked_portal(clock: Clock) -> Callable[..., CrookedPortal]:
+    """A portal with a scenario of the sandbox that can be told to mishear."""
+    return functools.partial(CrookedPortal, clock=clock)
+
+
 # --- reading without dlt --------------------------------------------------------------------------------------------
 
 
@@ -200,6 +208,8 @@ class Reading:
     rows: dict[int, list[Row]] = field(default_factory=dict)
     ended: dict[int, Bitrix24Error | None] = field(default_factory=dict)
     left: list[int] = field(default_factory=list)
+    unusable: dict[int, UnusableRows] = field(default_factory=dict)
+    """rows that were passed over"""
 
     def ids(self, entity_type_id: int = 177) -> list[int]:
         """In ascending order, as often as they came."""
@@ -226,6 +236,7 @@ def reading() -> Callable[..., Reading]:
                 assert type_ not in done.ended, "rows came after the end"
                 done.rows.setdefault(type_, []).extend(map(dict, what.rows))
                 done.left.append(what.left)
+                done.unusable[type_] = done.unusable.get(type_, UnusableRows()) + what.unusable
             elif isinstance(what, ListEnd):
                 assert type_ not in done.ended, "a list ended twice"
                 done.ended[type_] = what.error
