@@ -53,7 +53,9 @@ def refresh_facts(database: ViewDatabase, zone: Zone) -> bool:
 
 def are_facts_kept(database: ViewDatabase) -> bool:
     """Whether the tables of `FACTS` are there, as of whatever load."""
-    return all(database.has_table(table, FACT_COLUMNS[relation]) for relation, table in FACTS.items())
+    return database.dialect in KEPT_IN and all(
+        database.has_table(table, FACT_COLUMNS[relation]) for relation, table in FACTS.items()
+    )
 
 
 def _of_items(items: Iterable[Sequence[int]] | None, name: str) -> exp.Condition:
