@@ -15,7 +15,6 @@ from bitrix24_source.views.database import ViewDatabase
 from bitrix24_source.views.facts import MOST_ITEMS
 from bitrix24_source.views.marts import MartBuilder, Zone
 
-pytestmark = pytest.mark.everywhere
 
 CHANGES = {
     "nothing": "SELECT 1",
