@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
-import dlt
 from dlt.destinations.exceptions import DatabaseException
 from dlt.destinations.job_client_impl import SqlJobClientBase
 from dlt.destinations.sql_client import SqlClientBase
@@ -23,15 +23,27 @@ from .query import StoredTables
 
 INVALID_TABLE_DEFINITION = "42P16"
 """PostgreSQL's code for a view that would lose, rename or retype a column if it were replaced in place"""
-DIALECTS_WITHOUT_NULL_JOINS = frozenset({"clickhouse"})
-"""dialects in which a join that finds nothing gives 0 and '' instead of NULL"""
 LOADS = "_dlt_loads"
 """dlt's own table of load packages, the only one of its tables that views read"""
-COMMENTED = frozenset({"duckdb", "postgres"})
+COMMENTED = frozenset({"duckdb", "postgres", "clickhouse"})
 """dialects whose databases take descriptions and tell what is written"""
 _COMMENTS_AT_ONCE = 500
+MARK = re.compile(r"bitrix24 (?:[0-9a-f]{16}|emptied)")
 EMPTIED = "bitrix24 emptied"
 """written on a view that had to let go of its table and could not be dropped"""
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A table or a view, as the database lists it.
+
+    Attributes:
+        kind: TABLE or VIEW.
+        columns: their names.
+    """
+
+    kind: str
+    columns: frozenset[str]
 
 
 class ViewDatabase:
@@ -49,19 +61,6 @@ class ViewDatabase:
         self._dialect = caps.sqlglot_dialect or ""
         self._locks = LockBudget()
         self.stored = _stored(client)
-
-    @staticmethod
-    @contextmanager
-    def opened(pipeline: dlt.Pipeline, schema: str) -> Iterator[ViewDatabase | None]:
-        """The pipeline's destination; None where it has no views, or such as would say something else."""
-        with pipeline.destination_client(schema) as client:
-            if (
-                isinstance(client, SqlJobClientBase)
-                and client.capabilities.sqlglot_dialect not in DIALECTS_WITHOUT_NULL_JOINS
-            ):
-                yield ViewDatabase(client)
-            else:
-                yield None
 
     def read(self, table: str, columns: Sequence[str]) -> list[dict[str, Any]]:
         """All rows of a table."""
@@ -147,20 +146,20 @@ class ViewDatabase:
             return
         wanted = descriptions | {place: text for place, text in before.items() if not is_ours(text)}
         present = self.comments()
-        listed = {name for name, _ in wanted}
-        existing = dict(self._relations(listed))
-        statements = [
-            self._commented(relation, name, existing[relation][0], text)
+        existing = dict(self._relations())
+        missing = {
+            (relation, name): text
             for (relation, name), text in wanted.items()
             if relation in existing
-            and (not name or name in existing[relation][1])
+            and (not name or name in existing[relation].columns)
             and present.get((relation, name)) != text
-        ]
+        }
+        statements = list(self._commenting(missing, existing))
         for start in range(0, len(statements), _COMMENTS_AT_ONCE):
             self._execute(*statements[start : start + _COMMENTS_AT_ONCE])
 
-    def _relations(self, names: Collection[str]) -> Iterator[tuple[str, tuple[str, frozenset[str]]]]:
-        """Of those that exist: whether TABLE or VIEW, and the columns."""
+    def _relations(self) -> Iterator[tuple[str, Relation]]:
+        """Tables and views of the dataset."""
         schema = _literal(self.stored.table("portal").db)
         kinds = self._client.execute_sql(
             "SELECT table_name, table_type FROM information_schema.tables "  # noqa: S608 - our own schema
@@ -174,13 +173,15 @@ class ViewDatabase:
         for table, name in listed or ():
             columns.setdefault(table, set()).add(name)
         for table, kind in kinds or ():
-            if table in names:
-                yield table, ("VIEW" if kind == "VIEW" else "TABLE", frozenset(columns.get(table, ())))
+            yield table, Relation("VIEW" if kind == "VIEW" else "TABLE", frozenset(columns.get(table, ())))
 
-    def _commented(self, relation: str, name: str, kind: str, text: str) -> str:
-        path = self._sql(self.stored.table(relation))
-        place = f"COLUMN {path}.{exp.to_identifier(name, quoted=True).sql(self._dialect)}" if name else f"{kind} {path}"
-        return f"COMMENT ON {place} IS {_literal(' '.join(text.split()))}"
+    def _commenting(self, texts: Descriptions, relations: Mapping[str, Relation]) -> Iterable[str]:
+        """The statements that write descriptions."""
+        for (relation, name), text in texts.items():
+            path = self._sql(self.stored.table(relation))
+            quoted = exp.to_identifier(name, quoted=True).sql(self._dialect)
+            place = f"COLUMN {path}.{quoted}" if name else f"{relations[relation].kind} {path}"
+            yield f"COMMENT ON {place} IS {_literal(' '.join(text.split()))}"
 
     def who_blocks(self, error: Exception) -> str:
         """The sessions that a statement waited for in vain; empty where it failed for another reason."""
@@ -222,7 +223,7 @@ class ViewDatabase:
                 "SELECT sql FROM duckdb_views() WHERE database_name = current_database() AND schema_name = "  # noqa: S608 - our own name
                 f"{_literal(view.db)} AND view_name = {_literal(view.name)}"
             )
-        match = re.search(r"bitrix24 (?:[0-9a-f]{16}|emptied)", str(found[0][0])) if found else None
+        match = MARK.search(str(found[0][0])) if found else None
         return match[0] if match else ""
 
     def _emptied(self, view: exp.Table) -> str:

@@ -13,10 +13,12 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any
 
 import dlt
+from dlt.destinations.job_client_impl import SqlJobClientBase
 
 from ..catalog import CRM_OBJECTS
 from ..errors import Bitrix24Error, ConfigError, UnavailableError, causes, root_message
 from ..schema import Field
+from .clickhouse import CLICKHOUSE, ClickHouseViews
 from .database import ViewDatabase
 from .descriptions import Descriptions, item_descriptions, mart_descriptions, view_descriptions
 from .lookups import CATALOG_TABLES
@@ -113,9 +115,10 @@ def _in_destination(
         name = schema or ("bitrix24" if "bitrix24" in pipeline.schema_names else pipeline.default_schema_name)
         if name not in pipeline.schema_names:
             return []  # nothing was
-        with ViewDatabase.opened(pipeline, name) as database:
-            if database:
-                return act(database)
+        with pipeline.destination_client(name) as client:
+            if isinstance(client, SqlJobClientBase):
+                is_clickhouse = client.capabilities.sqlglot_dialect == CLICKHOUSE
+                return act(ClickHouseViews(client) if is_clickhouse else ViewDatabase(client))
             log.info("%s: there are no labelled views for it", pipeline.destination.destination_name)
             return []
     except Exception as error:  # noqa: BLE001 - each driver has errors of its own
