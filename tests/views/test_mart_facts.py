@@ -15,6 +15,7 @@ from bitrix24_source.views.database import ViewDatabase
 from bitrix24_source.views.facts import MOST_ITEMS
 from bitrix24_source.views.marts import MartBuilder, Zone
 
+pytestmark = pytest.mark.all_databases
 
 CHANGES = {
     "nothing": "SELECT 1",
