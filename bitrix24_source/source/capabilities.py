@@ -50,6 +50,12 @@ def normalized_table(name: str) -> str:
     return str(naming.normalize_tables_path(name)) if naming else name
 
 
+def normalized_column(name: str) -> str:
+    """The same for a column."""
+    naming = _naming()
+    return str(naming.normalize_path(name)) if naming else name
+
+
 def _max_columns() -> int | None:
     destination = dlt.current.pipeline().destination
     return _MAX_COLUMNS.get(destination.destination_type.rpartition(".")[2]) if destination else None

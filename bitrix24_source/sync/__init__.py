@@ -4,6 +4,7 @@ from .dependents import DependentStream
 from .engine import SyncRun
 from .options import Exclusions, ReconcileSchedule, SyncOptions
 from .ports import TIMESTAMP, Capabilities, ChildCounts, DestinationReader, LoadContext, State, StoredKeys
+from .preview import PlannedRead, planned_reads
 from .provenance import PROVENANCE, Provenance
 from .rejected_values import REJECTED, REJECTED_KEYS_SCHEMA, REJECTED_TABLE, ResolvedRejections, rejections
 from .selection import ITEM_RESOURCES, select_streams
@@ -26,6 +27,7 @@ __all__ = [
     "DestinationReader",
     "Exclusions",
     "LoadContext",
+    "PlannedRead",
     "Provenance",
     "ReconcileSchedule",
     "ResolvedRejections",
@@ -37,6 +39,7 @@ __all__ = [
     "SyncRun",
     "TableBatch",
     "TableSpec",
+    "planned_reads",
     "rejections",
     "select_streams",
     "validate_range",
