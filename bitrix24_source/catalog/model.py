@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import ConfigError
+from ..rest import as_id, as_text
 from ..schema import NOTHING_STORED, Field, StoredColumns, is_excluded
 from .crm_objects import CRM_OBJECTS, CRM_OBJECTS_BY_ID, items_table
 from .issues import Issue
@@ -44,15 +45,15 @@ class EntityType:
 
     @property
     def id(self) -> int | None:
-        return int(self.row["id"]) if "id" in self.row else None
+        return as_id(self.row.get("id"))
 
     @property
     def title(self) -> str:
-        return self.items_table if self.is_built_in else str(self.row.get("title") or "")
+        return self.items_table if self.is_built_in else as_text(self.row.get("title")) or ""
 
     @property
     def code(self) -> str:
-        return str(self.row.get("code") or "")
+        return as_text(self.row.get("code")) or ""
 
     @property
     def items_table(self) -> str:

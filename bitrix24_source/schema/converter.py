@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..rest import ConversionError, numbered_values, to_int
+from ..rest import ConversionError, as_list, to_int
 from .arrow_types import ARROW_TYPES, INTEGER, TIMESTAMP
 from .columns import NOTHING_STORED, ColumnMapping, map_columns
 from .fields import Column, Field
@@ -121,7 +121,7 @@ class Converter:
     ) -> tuple[pa.Table, list[int]]:
         """One row per value that is not empty, and the items which said that they have none."""
         said = page.get(lane.field.name, [_ABSENT] * len(ids))
-        lists = [value if type(value) is list else _as_list(value) for value in said]
+        lists = [value if type(value) is list else _said_values(value) for value in said]
         lengths = list(map(len, lists))
         values = list(chain.from_iterable(lists))
         owners = list(chain.from_iterable(map(repeat, ids, lengths)))
@@ -211,12 +211,8 @@ def _ids(values: Sequence[Any]) -> list[int]:
     return ids
 
 
-def _as_list(value: Any) -> Sequence[Any]:
-    """PHP writes a list with gaps as a map by number, and an empty one in five ways."""
-    if value is _ABSENT or is_empty(value) or value is False:
-        return ()
-    items = numbered_values(value)
-    return (value,) if items is None else items
+def _said_values(value: Any) -> Sequence[Any]:
+    return () if value is _ABSENT else as_list(value)
 
 
 def _without_empty(child: pa.Table, reasons: Mapping[int, str]) -> pa.Table:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
-from ..rest import as_bool, as_list, as_mapping
+from ..rest import as_bool, as_mapping, as_rows, as_text
 
 ColumnType = Literal["bigint", "double", "text", "bool", "date", "timestamp", "decimal", "json"]
 FieldKind = Literal[
@@ -84,20 +84,20 @@ class Field:
     @classmethod
     def from_wire(cls, name: str, description: Mapping[str, Any], position: int) -> Field:
         """What the portal says of one field; keys that it leaves out or spells oddly are no reason to fail."""
-        title = _text(description.get("title"))
+        title = as_text(description.get("title"))
         return cls(
             name=name,
-            upper_name=_text(description.get("upperName")) or _upper_name(name),
-            type=_text(description.get("type")) or "",
+            upper_name=as_text(description.get("upperName")) or _upper_name(name),
+            type=as_text(description.get("type")) or "",
             title=title or "",
-            form_label=_text(description.get("formLabel")) or _text(description.get("listLabel")) or title,
+            form_label=as_text(description.get("formLabel")) or as_text(description.get("listLabel")) or title,
             is_required=_is_true(description.get("isRequired")),
             is_read_only=_is_true(description.get("isReadOnly")),
             is_immutable=_is_true(description.get("isImmutable")),
             is_multiple=_is_true(description.get("isMultiple")),
             is_dynamic=_is_true(description.get("isDynamic")),
             is_deprecated=_is_true(description.get("isDeprecated")),
-            status_type=_text(description.get("statusType")),
+            status_type=as_text(description.get("statusType")),
             settings=as_mapping(description.get("settings")),
             options=_options(description.get("items")),
             position=position,
@@ -139,15 +139,7 @@ def _is_true(value: Any) -> bool:
     return as_bool(value) is True
 
 
-def _text(value: Any) -> str | None:
-    return str(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) and value != "" else None
-
-
 def _options(items: Any) -> tuple[Option, ...]:
-    listed = items.values() if isinstance(items, Mapping) else as_list(items)
-    mappings = (item for item in listed if isinstance(item, Mapping))
-    return tuple(
-        Option(id=_text(item["ID"]) or "", value=_text(item.get("VALUE")) or "")
-        for item in mappings
-        if _text(item.get("ID")) is not None
-    )
+    """Every entry of the list; what has no id is an option with an empty one."""
+    rows = map(as_mapping, as_rows(items) or ())
+    return tuple(Option(as_text(row.get("ID")) or "", as_text(row.get("VALUE")) or "") for row in rows)
