@@ -8,7 +8,7 @@ SCHEDULERS := .venv-schedulers
 PYTHONS := .venv-pythons
 
 # What `make test-pythons` runs: no process is started and killed, nothing needs a server, and yet each layer is met.
-FAST ?= tests/core tests/sandbox tests/product/test_source.py tests/product/test_settings.py tests/test_fields.py tests/test_values.py
+FAST ?= tests/rest tests/schema tests/sandbox tests/source/test_credentials.py tests/source/test_source.py tests/sync/test_setting_ranges.py
 
 .DEFAULT_GOAL := help
 .PHONY: echarts help demo test test-pythons lint types docs audit bench chaos schedulers check lock clean
@@ -51,8 +51,8 @@ bench: $(READY) ## speed and memory beside other clients and a floor, as a table
 	@$(BIN)/python bench/run.py $(BENCH)
 
 chaos: $(READY) ## loads that are killed and lied to, and the tables compared with the portal (ten minutes at most)
-	@$(BIN)/python -m pytest -q -n auto -m slow tests/runs/survival
-	@$(BIN)/python tests/chaos/chaos.py $(CHAOS)
+	@$(BIN)/python -m pytest -q -n auto -m slow tests/survival
+	@$(BIN)/python tests/survival/chaos/chaos.py $(CHAOS)
 
 schedulers: ## the example jobs in a real Airflow and Dagster, in an environment of their own
 	@test -x $(SCHEDULERS)/bin/python || $(PYTHON) -m venv $(SCHEDULERS)

@@ -7,13 +7,14 @@ Fixtures to ask for:
     session    a requests session in which that portal and its token server are mounted, without a socket
     connect    makes a Client of that portal: connect(), connect("oauth2"), connect("api_key", settings=..., store=...)
     client     connect() by webhook
-    sockets    the addresses that this test has connected to, in order
-    database   makes empty databases: database(). A test marked `everywhere` runs twice, with DuckDB and with PostgreSQL
-    elephant   an empty dataset in PostgreSQL; skips, or in CI fails, where there is no server, as tests `everywhere` do
+    database   makes empty databases: database(). A test marked `all_databases` runs twice, with DuckDB and with PostgreSQL
+    postgres   an empty dataset in PostgreSQL; skips, or in CI fails, where there is no server, as tests marked `all_databases` do
     engine     which of the two this test runs with, "duckdb" or "postgres"; made `database` and everything loaded with it
 
-Two more work for everybody without being asked for: `alone` gives each test its own folders and an environment without
-configuration, and `sockets` lets nothing out but to loopback.
+Two more work for everybody without being asked for: `isolated_environment` gives each test its own folders and an environment
+without configuration; `no_network` lets nothing out but to loopback, and is a list of the addresses connected to.
+
+`fixtures/` holds what several folders share; a folder's own fixtures are in its conftest.py.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter
 from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
 
 Connect = Callable[..., Client]
+
+pytest_plugins = ["fixtures.item_warehouse", "fixtures.jobs", "fixtures.catalog_warehouse", "fixtures.commands"]
 
 # Where tests may be told of a real portal and of the vendor's examples.
 _KEPT = {"BITRIX24_SAMPLES", "BITRIX24_WEBHOOK_URL", "BITRIX24_POSTGRES", "BITRIX24_REQUIRE_POSTGRES"}
@@ -134,10 +137,10 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Tests that load run with DuckDB; those marked `everywhere` with PostgreSQL too."""
-    everywhere = metafunc.definition.get_closest_marker("everywhere")
+    """Tests that load run with DuckDB; those marked `all_databases` with PostgreSQL too."""
+    all_databases = metafunc.definition.get_closest_marker("all_databases")
     if "engine" in metafunc.fixturenames:
-        metafunc.parametrize("engine", ENGINES if everywhere else ENGINES[:1], indirect=True, scope="session")
+        metafunc.parametrize("engine", ENGINES if all_databases else ENGINES[:1], indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")
@@ -155,7 +158,7 @@ def _need_postgres() -> None:
 
 
 @pytest.fixture
-def elephant() -> Iterator[PostgreSQL]:
+def postgres() -> Iterator[PostgreSQL]:
     """An empty dataset in PostgreSQL, for what is about that database alone."""
     _need_postgres()
     made = PostgreSQL()
@@ -179,7 +182,7 @@ def database(engine: str, tmp_path: Path) -> Iterator[Callable[..., DuckDB]]:
 
 
 @pytest.fixture(autouse=True)
-def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def isolated_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Own folders, and no configuration from outside: neither dlt's nor ours, no proxy, no certificates, no ~/.netrc."""
     for name in os.environ:
         if _configures(name):
@@ -204,7 +207,7 @@ def _configures(name: str) -> bool:
 
 
 @pytest.fixture(autouse=True)
-def sockets(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+def no_network(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The addresses connected to. Any but loopback fails the test; a name that cannot exist is simply not found."""
     connected: list[Any] = []
     connect, look_up = socket.socket.connect, socket.getaddrinfo

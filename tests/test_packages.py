@@ -1,4 +1,4 @@
-"""Packages have faces: what others use of them is named in `__all__`, and nobody reaches past it."""
+"""Packages have faces that others use, and a folder of tests each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ import pytest
 import bitrix24_source
 
 ROOT = Path(bitrix24_source.__file__).parent
+TESTS = Path(__file__).parent
 PACKAGES = sorted(path.name for path in ROOT.iterdir() if (path / "__init__.py").exists() and path.name != "sandbox")
+BEYOND_PACKAGES = {"api_contract", "destinations", "docs", "project", "schedulers", "survival"}
+"""folders of tests that are about more than one package; `fixtures` holds no tests"""
 INNER = {"rest.php_values"}
 """modules that are a face themselves"""
 
@@ -38,3 +41,10 @@ def test_other_packages_are_used_by_their_faces(package: str) -> None:
         past = {name for name in outside if "." in name and name not in INNER and not name.startswith("sandbox")}
 
         assert set() == past, path.name
+
+
+def test_each_package_has_a_folder_of_tests() -> None:
+    """`tests/<package>` for every package, and no folder whose subject is not known."""
+    folders = {path.parent.relative_to(TESTS).parts[0] for path in TESTS.glob("*/**/test_*.py")}
+
+    assert folders == {*PACKAGES, "sandbox", *BEYOND_PACKAGES}

@@ -190,6 +190,9 @@ class ProductRowQuery(ChildQuery):
 
     owner_type: str = ""
 
+    max_counted_owners: ClassVar[int] = 500
+    """whose rows are counted by one call; PHP takes 1,000 values of a command (`max_input_vars`) and passes over what is more"""
+
     method = "crm.item.productrow.list"
     rows_key = "productRows"
     max_owners = 20  # of which a page holds the rows, as a rule
@@ -202,6 +205,11 @@ class ProductRowQuery(ChildQuery):
         owners = self.owners[0] if len(self.owners) == 1 else list(self.owners)
         owned = {"=ownerType": self.owner_type, "=ownerId": owners, **filter_}
         return Call(self.method, {"filter": owned, "order": {"id": direction.lower()}, "start": -1})
+
+    def count_call(self) -> Call:
+        """The rows with the highest ids, with the number of all rows in `total`."""
+        call = self.matching(self.filter, (), "DESC")
+        return replace(call, params={**call.params, "start": 0})
 
 
 class BindingQuery(ChildQuery):

@@ -1,6 +1,6 @@
 """Every use of dlt that its documentation does not promise, each with the version that it was checked with.
 
-A new release of dlt that changes one of them breaks this file and `tests/product/test_dlt_internals.py`, and nothing else.
+A new release of dlt that changes one of them breaks this file and `tests/source/test_dlt_internals.py`, and nothing else.
 All were checked with dlt 1.31.0.
 """
 

@@ -157,7 +157,11 @@ def portal_time(client: Client) -> tuple[datetime, str]:
 
 
 def measure_filters(
-    client: Client, queries: Mapping[str, Sequence[ListQuery]], now: datetime, expected: Mapping[str, TimeFilter]
+    client: Client,
+    queries: Mapping[str, Sequence[ListQuery]],
+    now: datetime,
+    expected: Mapping[str, TimeFilter],
+    beside: CallGenerator[None] | None = None,
 ) -> dict[str, FilterCheck]:
     """How changes of some lists can be asked for: three requests for all of them, two where `expected` still holds.
 
@@ -166,9 +170,11 @@ def measure_filters(
         queries: lists that have rows, by method.
         now: the portal's time, in its zone.
         expected: the filters of the run before, by method.
+        beside: more calls, that travel in the same requests.
     """
     measurements = [_measure(some, now, expected.get(method, TimeFilter())) for method, some in queries.items()]
-    return dict(zip(queries, gather(client, measurements), strict=True))
+    checks: list[Any] = gather(client, [*measurements, *([beside] if beside is not None else [])])
+    return dict(zip(queries, checks, strict=False))
 
 
 def clock_was_set_back(regression: timedelta) -> FilterCheck | None:

@@ -29,6 +29,7 @@ STORED_KEYS = {
     "type_id": "type_id",
     "columns": "columns",
     "unlisted_columns": "unlisted",
+    "childless": "childless",
 }
 """Attributes of a `Checkpoint` and the keys that they are stored under: renaming a key makes every pipeline start over."""
 
@@ -49,6 +50,7 @@ class Checkpoint:
         type_id: the type's own `id`, which a type made anew under the same entityTypeId does not share; None where unknown.
         columns: fingerprints of the columns that all rows were read for; None where that was not stored.
         unlisted_columns: the same, of those that no field explains: only rows know them.
+        childless: owners to which nothing belonged when the destination was last found to have nothing of them.
     """
 
     cursor: str = ""
@@ -62,6 +64,7 @@ class Checkpoint:
     type_id: int | None = None
     columns: list[str] | None = None
     unlisted_columns: list[str] = field(default_factory=list)
+    childless: int = 0
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any], entity_type_id: int, items: ListQuery) -> Checkpoint:

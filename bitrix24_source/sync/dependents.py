@@ -9,14 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from itertools import chain
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from ..errors import PortalError
+from ..errors import Bitrix24Error, PortalError
 from ..reader import BindingQuery, ChildQuery, ProductRowQuery, Row
+from ..rest import CallGenerator
 from .capabilities import supports_merge
 from .checkpoint import Checkpoint
+from .child_counts import ChildCounts, owners_that_differ
 from .record_tables import BindingTableBuilder, ChildTableBuilder
 from .streams import Stream
 
@@ -40,8 +43,16 @@ class DependentStream(Stream):
     shares_parent_read: bool = False
     inline_children: Callable[[Row], Sequence[Row]] | None = None
     owners: list[pa.Array] = field(default_factory=list)
+    rechecked: frozenset[int] = frozenset()
+    """owners that are asked for again because the destination has nothing of them"""
+    childless: set[int] = field(default_factory=set)
+    """owners that were asked for, and to which nothing belongs"""
+    is_comparison_missing: bool = False
+    """rows were to be compared, and the portal could not be asked"""
     asks_single_owners: bool = False
     """the portal refuses lists of owners: it judges all of them by the right to one item"""
+
+    is_compared: ClassVar[bool] = True
 
     @property
     def name(self) -> str:
@@ -87,8 +98,35 @@ class DependentStream(Stream):
 
     def adopt_parent_progress(self) -> None:
         """Both have read the same now."""
+        if self.rechecked:
+            self.checkpoint.childless = len(self.rechecked & self.childless)
         if self.parent_stream is not None and self.shares_parent_read:
             self.checkpoint = replace(self.checkpoint, **_progress(self.parent_stream.checkpoint))
+            if not self.is_comparison_missing:
+                checkpoint = self.parent_stream.checkpoint
+                self.checkpoint.reconciled_at, self.checkpoint.runs_since = (
+                    checkpoint.reconciled_at,
+                    checkpoint.runs_since,
+                )
+
+    def differing_owners(self, owners: Sequence[int], stored: ChildCounts) -> CallGenerator[list[int] | Bitrix24Error]:
+        """Owners whose rows differ from those in the destination."""
+        if isinstance(self.owned, BindingTableBuilder):
+            lacking = [owner for owner in owners if owner not in stored]
+            return lacking if len(lacking) > self.checkpoint.childless else []
+        result = yield from owners_that_differ(self.asked, owners, stored)
+        return result
+
+    def owners_to_compare(self) -> list[int]:
+        """Owners that the portal lists in this run, of which nothing is read; empty where their ids were not read."""
+        source = self.parent_stream if self.parent_stream is not None and self.shares_parent_read else self
+        if source.role == "all" or source.failed or source.open or not source.sweeps:
+            return []
+        return sorted(set(_ids(source.seen.ids)) - set(_ids(self.owners)))
+
+
+def _ids(arrays: Sequence[pa.Array]) -> Iterator[int]:
+    return chain.from_iterable(array.to_pylist() for array in arrays)
 
 
 def _progress(checkpoint: Checkpoint) -> dict[str, Any]:

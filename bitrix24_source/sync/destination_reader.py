@@ -18,6 +18,7 @@ from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from ..schema import ARROW_TYPES, ColumnType
 from .capabilities import normalized_table, supports_merge
+from .child_counts import ChildCounts
 from .current_load import current_load_id
 
 log = logging.getLogger("bitrix24_source")
@@ -68,6 +69,11 @@ class DestinationReader(Protocol):
 
     def counts(self, table: str, *, items_tables: Mapping[int, str]) -> Mapping[int, int] | None:
         """Rows by `entity_type_id` of a table that has this column, those of deleted items left out."""
+
+    def child_counts(
+        self, table: str, *, group: str | None, owner: str, row_id: str
+    ) -> Mapping[int, ChildCounts] | None:
+        """By the value of the column `group` (0 without one), number and highest id of each owner's rows; None as above."""
 
 
 @dataclass(frozen=True)
@@ -176,6 +182,32 @@ class DltDestinationReader:
                             f"{quote('id')} FROM {client.make_qualified_table_name(items)} WHERE {quote('deleted_at')} IS NOT NULL)"
                         )
                         counts[entity_type_id] -= int(deleted[0][0]) if deleted else 0
+            except DatabaseUndefinedRelation:
+                return {}
+        return counts
+
+    def child_counts(
+        self, table: str, *, group: str | None, owner: str, row_id: str
+    ) -> Mapping[int, ChildCounts] | None:
+        if not self._is_readable:
+            return None
+        if table not in self._tables:
+            return {}
+        with self._connection() as client:
+            if client is None:
+                return None
+            quote, name = client.escape_column_name, client.make_qualified_table_name(table)
+            keys = [quote(column) for column in (group, owner) if column]
+            query = (
+                f"SELECT {quote(group) if group else 0}, {quote(owner)}, COUNT(*), MAX({quote(row_id)}) "  # noqa: S608 - our own names
+                f"FROM {name} GROUP BY {', '.join(keys)}"
+            )
+            counts: dict[int, dict[int, tuple[int, int]]] = {}
+            try:
+                with client.execute_query(query) as cursor:
+                    for rows in cursor.iter_fetch(ROWS_AT_ONCE):
+                        for number, owner_id, count, max_id in rows:
+                            counts.setdefault(int(number), {})[int(owner_id)] = int(count), int(max_id or 0)
             except DatabaseUndefinedRelation:
                 return {}
         return counts

@@ -20,8 +20,9 @@ import pyarrow as pa
 from ..catalog import Catalog, EntityType, IssueLog
 from ..errors import Bitrix24Error, ConfigError, DeniedError, PortalError, UnavailableError
 from ..reader import ChildQuery, IdRange, ListEnd, ListQuery, PageBatch, Row, new_batch_sizer, read_lists
-from ..rest import Client, Response, call_many
+from ..rest import Client, gather
 from .capabilities import normalized_table
+from .child_counts import ChildCounts
 from .current_load import current_collector, current_load_id
 from .dependents import ChildBatch, DependentStream
 from .destination_reader import DestinationReader, DltDestinationReader, table_in_destination
@@ -70,6 +71,8 @@ class SyncRun:
         self._existing_tables = existing_tables
         self._source_state: State = {} if source_state is None else source_state
         self._to_reconcile: list[Stream] = []
+        self._counts: dict[str, Mapping[int, ChildCounts] | None] = {}
+        """rows of tables that belong to others, as far as they were asked for"""
         self._rows = 0
         self._moment: SyncStart | None = None
         """None when the portal could not even be asked the time"""
@@ -278,8 +281,10 @@ class SyncRun:
         """
         with self._destination.opened():
             for one in self._to_reconcile:
-                yield from self._reconcile_stream(one)
+                if not isinstance(one, DependentStream):
+                    yield from self._reconcile_stream(one)
             self._compare_counts()
+            self._compare_children()
         self._to_reconcile = []
         missing, self._missing = self._missing, {}
         yield from self._reread_by_id(missing)
@@ -296,15 +301,58 @@ class SyncRun:
         again = [one for one in due if one.role != "all"]
         tables = {one.entity.entity_type_id: one.entity.items_table for one in again if one.entity is not None}
         stored = self._destination.counts(again[0].name, items_tables=tables) if again else None
-        if stored is not None:
-            for one, result in zip(
-                again, call_many(self._client, [one.items.count_call() for one in again]), strict=True
-            ):
-                count = stored.get(one.items.entity_type_id, 0) + one.rows
-                if isinstance(result, Response) and count < (result.total or 0):
-                    one.start_over(f"the table has {count:,} of {result.total:,} rows")
+        for one in again:
+            if stored is None:
+                break
+            count = stored.get(one.items.entity_type_id, 0) + one.rows
+            if one.portal_count is not None and count < one.portal_count:
+                one.start_over(f"the table has {count:,} of {one.portal_count:,} rows")
         for one in due:
             one.checkpoint.runs_since, one.checkpoint.reconciled_at = 0, start.now.isoformat()
+
+    def _compare_children(self) -> None:
+        """Owners whose rows are not those that the destination has are read again, with those that changed.
+
+        The number of rows is asked for many owners at once, of all types in the same requests.
+        """
+        comparing: list[tuple[DependentStream, list[int], ChildCounts]] = []
+        start = self._moment
+        for one in self._streams:
+            if not isinstance(one, DependentStream) or self._lost is not None or start is None:
+                continue
+            if one in self._to_reconcile:
+                one.checkpoint.runs_since, one.checkpoint.reconciled_at = 0, start.now.isoformat()
+            if owners := one.owners_to_compare():
+                stored = self._child_counts(one)
+                if stored is not None:
+                    comparing.append((one, owners, stored.get(one.items.entity_type_id, {})))
+        comparisons = [one.differing_owners(owners, stored) for one, owners, stored in comparing]
+        try:
+            results = gather(self._client, comparisons)
+        except _LOST as error:
+            self._lost = error
+            results = [error] * len(comparing)
+        for (one, _, _), result in zip(comparing, results, strict=True):
+            if isinstance(result, Bitrix24Error):
+                one.is_comparison_missing = True
+                one.checkpoint.reconciled_at = ""  # the next run compares them
+                log.info("%s: rows could not be compared with the portal's: %s", one.name, result.what)
+            elif result:
+                log.info(
+                    "%s of %s: the rows of %s items are read again: the table lacks some of them",
+                    one.name,
+                    one.items.where,
+                    f"{len(result):,}",
+                )
+                one.rechecked = frozenset(result)
+                one.owners.append(pa.array(result, pa.int64()))
+
+    def _child_counts(self, one: DependentStream) -> Mapping[int, ChildCounts] | None:
+        """Of the destination; asked once for all types."""
+        if one.name not in self._counts:
+            group, owner, row_id = one.owned.counted_by
+            self._counts[one.name] = self._destination.child_counts(one.name, group=group, owner=owner, row_id=row_id)
+        return self._counts[one.name]
 
     def _reconcile_stream(self, one: Stream) -> TableStream:
         table, now, start = one.table, self._client.clock.now(), self._moment
@@ -315,11 +363,14 @@ class SyncRun:
             self._close_reconciliation(one)
             return
         comparison = compare(stored, one.seen)
+        max_share = 1.0 if one.may_shrink else self._options.max_deleted_share
         try:
             if start is not None and start.is_other_user:
                 self._say_what_another_user_does_not_see(one, len(comparison.gone), comparison.active)
             else:
-                comparison.require_plausible(table.name, 1.0 if one.may_shrink else self._options.max_deleted_share)
+                comparison.require_plausible(table.name, max_share)
+                if comparison.is_unusual(max_share) and not one.may_shrink:
+                    self._report_unusual_deletions(one, len(comparison.gone), comparison.active)
                 for rows in tombstones(self._destination, table.name, comparison.gone, now):
                     yield one.resource, table.mark_deleted(rows)
         except Bitrix24Error as error:
@@ -333,15 +384,30 @@ class SyncRun:
                 )),
             )  # fmt: skip
             self._missing |= dict.fromkeys(one.items.by_ids(comparison.to_read), one)
-        self._close_reconciliation(one)
+        is_empty_again = not any(map(len, one.seen.ids)) and bool(len(stored.ids))
+        self._close_reconciliation(one, is_doubtful=comparison.is_unusual(max_share) or is_empty_again)
 
-    def _close_reconciliation(self, one: Stream) -> None:
-        """The next one is due as scheduled; after a change of users in the next run, which then marks."""
+    def _close_reconciliation(self, one: Stream, *, is_doubtful: bool = False) -> None:
+        """The next one is due as scheduled, or in the next run.
+
+        After a change of users the next run marks. And where a list is empty whose table is not, or more rows went than usual,
+        the next run looks whether they have come back: a lost right is given back soon, and an empty list costs one call.
+        """
         start = self._moment
         now = start.now if start is not None else self._client.clock.now()
         is_other_user = start is not None and start.is_other_user
         one.checkpoint.runs_since = 0
-        one.checkpoint.reconciled_at = "" if is_other_user else now.isoformat()
+        one.checkpoint.reconciled_at = "" if is_other_user or is_doubtful else now.isoformat()
+
+    def _report_unusual_deletions(self, one: Stream, gone: int, active: int) -> None:
+        """Few items, but a great part of their table: perhaps deleted, perhaps a lost right."""
+        error = PortalError(
+            "more items are gone than usual",
+            one.name,
+            "if they were not deleted, check the rights of the credential: they come back with them",
+        )
+        message = f"{one.name}: {gone:,} of {active:,} items are gone from the portal; they were marked, and the next run looks again"
+        self._issues.record(one.resource, error, message, entity_type_id=one.entity_type_id)
 
     def _say_what_another_user_does_not_see(self, one: Stream, gone: int, active: int) -> None:
         """Items that the user of the run before saw and this one does not: perhaps deleted, perhaps a lost right."""
@@ -419,6 +485,7 @@ class SyncRun:
 
     def _child_tables(self, one: DependentStream, what: ChildBatch) -> TableStream:
         is_new = one.owned.name in self._options.session.new_tables
+        one.childless.update(set(what.owners) - {one.owned.owner_of(row) for row in what.rows})
         try:
             for table in what.tables(one.owned, self._client.clock.now(), is_new=is_new):
                 yield one.resource, table

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from ..catalog import IssueLog
 from ..errors import PortalError
 from ..reader import IdRange, ListQuery
-from ..rest import Client
+from ..rest import CallGenerator, Client, Response
 from .change_filter import (
     MAX_SHIFT,
     TIME_FORMATS,
@@ -59,7 +59,8 @@ def make_plan(
     now, user = portal_time(client)
     is_other_user = bool(user and known_user and user != known_user)
     start = SyncStart(now, (now - client.clock.now()).total_seconds(), user, is_other_user)
-    filters = _time_filters(client, streams, start, issues)
+    counts = _count_rows([one for one in streams if _is_to_be_counted(one, start, options)])
+    filters = _time_filters(client, streams, start, issues, counts)
     tasks = [
         (stream, mode, id_range)
         for stream in streams
@@ -83,7 +84,9 @@ def plan_stream(
         one.time_filter = time_filter
         changed = replace(one.items, filter={**one.items.filter, **time_filter.since(one.items, since)})
         planned.append(("changed", IdRange(_own(one, changed), upper=checkpoint.high_water_id)))
-    one.sweeps = one.is_swept and (moment.is_other_user or checkpoint.is_sweep_due(moment.now, options.sweep))
+    one.sweeps = (one.is_swept or one.is_compared) and (
+        moment.is_other_user or checkpoint.is_sweep_due(moment.now, options.sweep)
+    )
     if one.sweeps:
         times = (one.items.updated_field,) if one.has_time and one.items.updated_field else ()
         ids = replace(one.items, select=(one.items.id_field, *times), extra_select=())
@@ -113,10 +116,21 @@ def _own(one: Stream, items: ListQuery) -> ListQuery:
     return own
 
 
+def _is_to_be_counted(stream: Stream, start: SyncStart, options: SyncOptions) -> bool:
+    return stream.is_counted and stream.remembers and stream.checkpoint.is_sweep_due(start.now, options.sweep)
+
+
+def _count_rows(streams: Sequence[Stream]) -> CallGenerator[None]:
+    """How many rows the portal has now, before what is new is read: never more than the destination should have then."""
+    results = yield [stream.items.count_call() for stream in streams]
+    for stream, result in zip(streams, results, strict=True):
+        stream.portal_count = result.total if isinstance(result, Response) else None
+
+
 def _time_filters(
-    client: Client, streams: Sequence[Stream], start: SyncStart, issues: IssueLog
+    client: Client, streams: Sequence[Stream], start: SyncStart, issues: IssueLog, beside: CallGenerator[None]
 ) -> dict[str, TimeFilter | None]:
-    """By method, how changes are asked for; None where they cannot be asked for in this run."""
+    """By method, how changes are asked for; None where they cannot be asked for in this run. Other calls go `beside`."""
     asking: dict[str, list[Stream]] = defaultdict(list)
     for stream in streams:
         if stream.asks_for_changes:
@@ -130,7 +144,7 @@ def _time_filters(
         else:
             measurable[method] = _most_rows_first(group)
     known = {method: _stored_filter(asking[method]) for method in measurable}
-    checks |= measure_filters(client, measurable, start.now, known)
+    checks |= measure_filters(client, measurable, start.now, known, beside)
     for method, check in checks.items():
         _report(asking[method], check, issues)
     return {method: check.filter for method, check in checks.items()}

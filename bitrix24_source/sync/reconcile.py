@@ -23,6 +23,8 @@ from .destination_reader import TIMESTAMP, DestinationReader, StoredKeys
 
 ALWAYS_ALLOWED_DELETES = 10
 """rows that may always go"""
+FEW_DELETES = 3
+"""rows of which nothing is said, however small their table is"""
 Ids = Sequence[pa.Array]
 
 
@@ -70,6 +72,11 @@ class Comparison:
     def to_read(self) -> list[int]:
         """Ids to read again, in ascending order."""
         return sorted({*self.missing, *self.restored, *self.changed})
+
+    def is_unusual(self, max_share: float) -> bool:
+        """Whether more rows are gone than usually go, though few enough to be marked: all of them, or more than `max_share`."""
+        gone = len(self.gone)
+        return bool(gone) and (gone == self.active or (gone > FEW_DELETES and gone > max_share * self.active))
 
     def require_plausible(self, table: str, max_share: float) -> None:
         """Refuses more deletions than there should be.

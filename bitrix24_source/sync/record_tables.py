@@ -79,6 +79,8 @@ class ChildTableBuilder(FixedTableBuilder):
     constants: dict[str, int] = field(default_factory=dict)
 
     is_swept = False
+    counted_by = ("entity_type_id", "owner_id", "id")
+    """columns that group rows, name their owner, and number them"""
 
     def owner_of(self, row: Row) -> int | None:
         return as_int(row.get("ownerId"))
@@ -117,6 +119,7 @@ class BindingTableBuilder:
     """`activity_bindings`: a row for each item that an activity is bound to."""
 
     name = "activity_bindings"
+    counted_by = (None, "activity_id", "entity_id")
 
     def __init__(self) -> None:
         self._is_told = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from ..catalog import EntityType
 from ..reader import ListQuery
@@ -69,6 +69,8 @@ class Stream:
     """the table was filled by another selection or another type, so that any number of its rows may be gone"""
     knows_columns: bool = True
     """the state says which columns its rows were read for, as that of 0.1.0 does not"""
+    portal_count: int | None = None
+    """rows that the portal had when this run began, where they are to be counted"""
     planned_columns: frozenset[str] = frozenset()
     """that it fills as far as the field list tells"""
 
@@ -91,6 +93,9 @@ class Stream:
     def is_swept(self) -> bool:
         """Rows that are gone from the portal can be found out and marked."""
         return self.table is not None and self.table.is_swept
+
+    is_compared: ClassVar[bool] = False
+    """rows belong to others, whose ids are read to find out whether any are missing"""
 
     @property
     def is_counted(self) -> bool:

@@ -35,7 +35,7 @@ LONG = "ABCDEFGHIJ_" * 8
 
 
 @pytest.fixture
-def awkward(clock: Clock) -> Portal:
+def awkward_portal(clock: Clock) -> Portal:
     """Smart process 1038: names that are short, that reach PostgreSQL's 63 bytes, and that pass them."""
     portal = Portal(scenario="empty", clock=clock)
     portal.add_type("Awkward", entity_type_id=1038, items=len(TEXTS))

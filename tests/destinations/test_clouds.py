@@ -48,7 +48,7 @@ def unplugged(name):
 
 
 @pytest.fixture
-def normalized(awkward, load, pipeline, monkeypatch):
+def normalized(awkward_portal, load, pipeline, monkeypatch):
     """One load up to where the warehouse would be asked: the pipeline, and its files by table."""
 
     def make(name):
@@ -64,7 +64,7 @@ def normalized(awkward, load, pipeline, monkeypatch):
 
         made = pipeline(unplugged(name))
         monkeypatch.setattr(Pipeline, "load", stop_before_loading)
-        load(awkward, made)
+        load(awkward_portal, made)
         return made, files
 
     return make

@@ -39,14 +39,14 @@ class Pair:
 
     def differences(self):
         """Tables, columns, types and rows that are not in both; of item tables with names that are short enough for both."""
-        duck, elephant = self.databases
-        ours, theirs = duck.types(), elephant.types()
+        duck, postgres = self.databases
+        ours, theirs = duck.types(), postgres.types()
         short = [table for table in ours if table in theirs and not table.startswith("_dlt")]
         wrong = [
             f"{table}.{name}" for table in short for name, type_ in ours[table].items()
             if len(name) <= 63 and type_ != theirs[table].get(name)
         ]  # fmt: skip
-        return wrong + [table for table in short if rows_of(duck, table, theirs) != rows_of(elephant, table, ours)]
+        return wrong + [table for table in short if rows_of(duck, table, theirs) != rows_of(postgres, table, ours)]
 
 
 def rows_of(database, table, columns):
@@ -67,7 +67,7 @@ def comparable(value):
 
 
 @pytest.fixture
-def pair(request, load, pipeline, tmp_path, elephant):
+def pair(request, load, pipeline, tmp_path, postgres):
     """Makes pairs."""
     made = []
 
@@ -92,18 +92,18 @@ def values_by_field(database):
     return held
 
 
-def test_every_value_is_the_same_under_every_name(awkward, pair):
+def test_every_value_is_the_same_under_every_name(awkward_portal, pair):
     """Quotes, newlines, backslashes, the words NULL and \\N, NUL, extremes of numbers and dates; names of up to 100 letters.
 
     Through a first load, a merge that empties lists, deletions that are marked, and their return.
     """
-    both = pair(awkward)
-    items = awkward.items(1038)
+    both = pair(awkward_portal)
+    items = awkward_portal.items(1038)
     ids = items.ids()
 
     def compare(marked):
-        duck, elephant = map(values_by_field, both.databases)
-        assert [] == [name for name in duck if duck[name] != elephant[name]]
+        duck, postgres = map(values_by_field, both.databases)
+        assert [] == [name for name in duck if duck[name] != postgres[name]]
         assert len(duck) > 60
         assert [] == both.differences()
         for database in both.databases:
@@ -113,39 +113,39 @@ def test_every_value_is_the_same_under_every_name(awkward, pair):
     compare(marked=0)
     for id_ in ids[:3]:
         items.delete(id_)
-    lists = [name for name, field in awkward.world.objects[1038].schema.fields.items() if field.multiple]
+    lists = [name for name, field in awkward_portal.world.objects[1038].schema.fields.items() if field.multiple]
     items.update(ids[7], **{name: [] for name in lists})
-    awkward.clock.advance(3600)
+    awkward_portal.clock.advance(3600)
     both.run(resources=ITEMS, sweep=True)
     compare(marked=3)
     items.restore(ids[0])
-    awkward.clock.advance(3600)
+    awkward_portal.clock.advance(3600)
     both.run(resources=ITEMS, sweep=True)
     compare(marked=2)
 
 
-def test_names_are_told_as_they_are(awkward, pair):
+def test_names_are_told_as_they_are(awkward_portal, pair):
     """spa_fields and rejected_values name tables and columns that exist, and no two fields the same one."""
-    both = pair(awkward)
+    both = pair(awkward_portal)
     both.run(resources=ITEMS)
-    _, elephant = both.databases
-    types = elephant.types()
+    _, postgres = both.databases
+    types = postgres.types()
     places = [
-        (child or "spa_items_1038", column or "value") for _, column, child in elephant.query(PLACES) if column or child
+        (child or "spa_items_1038", column or "value") for _, column, child in postgres.query(PLACES) if column or child
     ]
-    rejected = elephant.query("select distinct table_name, column_name from {}.rejected_values")
+    rejected = postgres.query("select distinct table_name, column_name from {}.rejected_values")
 
     assert [] == [place for place in [*places, *rejected] if place[1] not in types.get(place[0], {})]
     assert [] == [place for place, times in Counter(places).items() if times > 1]
     assert 63 == max(len(name) for table, columns in types.items() for name in (table, *columns))
 
 
-def test_a_field_that_changed_its_type_under_a_long_name(clock, load, pipeline, elephant):
+def test_a_field_that_changed_its_type_under_a_long_name(clock, load, pipeline, postgres):
     """Its new values are in a column of their type, shortened like the old one, and no package is left that would block later runs."""
     portal = Portal(scenario="empty", clock=clock)
     portal.add_type("Process", entity_type_id=1038, items=5)
     tail = "ABCDEFGHIJ_" * 8
-    loaded = pipeline(elephant.destination, elephant.dataset)
+    loaded = pipeline(postgres.destination, postgres.dataset)
     name = portal.add_field(1038, tail, "string", "Text", pool=["a"])
     load(portal, loaded, resources=ITEMS)
     portal.remove_field(1038, name)
@@ -154,9 +154,9 @@ def test_a_field_that_changed_its_type_under_a_long_name(clock, load, pipeline, 
     load(portal, loaded, resources=ITEMS)
 
     assert not loaded.has_pending_data
-    assert [] == elephant.query("select message from {}.load_issues")
+    assert [] == postgres.query("select message from {}.load_issues")
     assert ["BIGINT", "VARCHAR"] == sorted(
-        type_ for column, type_ in elephant.types()["spa_items_1038"].items() if column.startswith("uf_crm_")
+        type_ for column, type_ in postgres.types()["spa_items_1038"].items() if column.startswith("uf_crm_")
     )
 
 
@@ -177,7 +177,7 @@ def test_the_portals_of_the_sandbox(scenario, resources, types, clock, pair):
     assert [] == both.differences()
 
 
-def test_the_command_loads_into_postgresql(elephant, clock, monkeypatch):
+def test_the_command_loads_into_postgresql(postgres, clock, monkeypatch):
     """`load --destination postgres` works with credentials from the environment."""
     from click.testing import CliRunner
 
@@ -188,10 +188,10 @@ def test_the_command_loads_into_postgresql(elephant, clock, monkeypatch):
     with SandboxServer(Portal(scenario="demo", items=50)) as server:
         for key, value in server.credentials()["webhook"].items():
             monkeypatch.setenv(f"SOURCES__BITRIX24__CREDENTIALS__{key.upper()}", value)
-        command = ["load", "--destination", "postgres", "--dataset", elephant.dataset, "--progress", "none"]
+        command = ["load", "--destination", "postgres", "--dataset", postgres.dataset, "--progress", "none"]
         command += ["--resource", "spa_types", "--resource", "spa_items"]
         done = CliRunner().invoke(cli, command)
 
     assert 0 == done.exit_code, done.output
-    items = [table for table in elephant.types() if re.fullmatch(r"spa_items_\d+", table)]
-    assert 50 == sum(len(elephant.rows(table, "id")) for table in items)
+    items = [table for table in postgres.types() if re.fullmatch(r"spa_items_\d+", table)]
+    assert 50 == sum(len(postgres.rows(table, "id")) for table in items)

@@ -1,0 +1,64 @@
+"""Compares rows that belong to items with the portal's, which reports no changes of them and lists them by owner only.
+
+Product rows of many owners are counted by one call, whose first page shows the highest ids as well. An activity is bound to
+something, so that one without bindings in the destination lacks them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
+
+from ..errors import Bitrix24Error, DeniedError
+from ..reader import ChildQuery, ProductRowQuery
+from ..rest import PAGE_SIZE, CallGenerator, CallResult, Response
+
+ChildCounts = Mapping[int, tuple[int, int]]
+"""Number of rows and highest row id, by owner."""
+MAX_SINGLE_OWNERS = 1_000
+"""that are counted one by one for a user whom the portal refuses lists of owners; of more the comparison is left out"""
+
+
+def owners_that_differ(
+    query: Callable[[Sequence[int]], ChildQuery], owners: Sequence[int], stored: ChildCounts
+) -> CallGenerator[list[int] | Bitrix24Error]:
+    """Owners among whom the destination's product rows differ from the portal's in number or in the highest id.
+
+    Args:
+        query: the product rows of some owners.
+        owners: living items, in ascending order.
+        stored: what the destination holds.
+
+    Returns:
+        The owners of each group that differs; or why the portal could not be asked.
+    """
+    groups = list(_groups(owners, ProductRowQuery.max_counted_owners))
+    results = yield [query(group).count_call() for group in groups]
+    refused = [group for group, result in zip(groups, results, strict=True) if isinstance(result, DeniedError)]
+    if refused and sum(map(len, refused)) <= MAX_SINGLE_OWNERS:  # lists are judged by the right to one item
+        single_owners = list(_groups(list(chain.from_iterable(refused)), 1))
+        results = [result for result in results if not isinstance(result, DeniedError)]
+        groups = [*(group for group in groups if group not in refused), *single_owners]
+        results += yield [query(group).count_call() for group in single_owners]
+    differing: list[int] = []
+    for group, result in zip(groups, results, strict=True):
+        if isinstance(result, Bitrix24Error) and not isinstance(result, DeniedError):
+            return result
+        if not _are_equal(query(group), result, stored):
+            differing += group
+    return differing
+
+
+def _groups(owners: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    return (owners[start : start + size] for start in range(0, len(owners), size))
+
+
+def _are_equal(query: ChildQuery, result: CallResult, stored: ChildCounts) -> bool:
+    """Whether a group of owners has as many rows as the portal says; so it is taken to be where the portal does not say."""
+    rows = query.rows_in(result.result) if isinstance(result, Response) else None
+    if rows is None or not isinstance(result, Response):
+        return True
+    count = len(rows) if len(rows) < PAGE_SIZE else result.total
+    newest = max(map(query.id_of, rows), default=0)
+    kept = [stored[owner] for owner in query.owners if owner in stored]
+    return count in (None, sum(number for number, _ in kept)) and newest == max((id_ for _, id_ in kept), default=0)

@@ -1,0 +1,653 @@
+"""The commands, run as a person's shell runs them: what they print, what they leave, and how they end."""
+
+# ruff: noqa: SIM300 - the demo portal speaks Russian; the expected value comes first
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from functools import partial
+from importlib.metadata import version
+
+import duckdb
+import pytest
+from fixtures.commands import environment
+from processes import command
+
+from bitrix24_source import bitrix24 as bitrix24_source
+from bitrix24_source.app.run import run_load
+from bitrix24_source.sandbox import Portal, SandboxServer
+from bitrix24_source.sync.session import RunSession
+
+ITEMLESS = ("--progress", "none", "--resource", "spa_types")
+
+
+@pytest.fixture
+def webhook(server):
+    return server.credentials()["webhook"]
+
+
+def lines_of(text):
+    """`topic  text` lines of check, as pairs, in order."""
+    return [tuple(part.strip() for part in re.split(r"\s{1,}", line, maxsplit=1)) for line in text.splitlines()]
+
+
+def tables_in(folder, dataset="bitrix24"):
+    """Row counts of a dataset in the one DuckDB file of a folder."""
+    (file,) = folder.glob("*.duckdb")
+    with duckdb.connect(str(file)) as connection:
+        names = connection.execute("select table_name from duckdb_tables where schema_name = ?", [dataset]).fetchall()
+        return {
+            name: connection.table(f"{dataset}.{name}").count("*").fetchall()[0][0]
+            for (name,) in names
+            if not name.startswith("_dlt")
+        }
+
+
+def summary(out):
+    """What `load` printed, by table: rows, and those of change, written and deleted that are there."""
+    lines = out.splitlines()
+    start = next(number for number, line in enumerate(lines) if re.match("table +rows", line))
+    cells = (line.split() for line in lines[start + 1 :])
+    return {name: [int(cell.replace(",", "")) for cell in numbers if cell[0] not in "+-"] for name, *numbers in cells}
+
+
+def views_in(folder):
+    (file,) = folder.glob("*.duckdb")
+    with duckdb.connect(str(file)) as connection:
+        return {
+            name for (name,) in connection.execute("select view_name from duckdb_views where not internal").fetchall()
+        }
+
+
+# --- help and version -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", [(), ("check",), ("spa-info",), ("load",), ("sandbox",)], ids=" ".join)
+def test_help_has_an_example(bitrix24, command):
+    """`--help` of every command shows a line to copy."""
+    done = bitrix24(*command, "--help")
+
+    assert (0, "") == (done.code, done.err)
+    assert re.search(rf"Example: bitrix24 {' '.join(command)}", done.out)
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("check", {"--sandbox"}),
+        ("spa-info", {"--type", "--json", "--sandbox"}),
+        ("load", {"--destination", "--dataset", "--resource", "--type", "--full-refresh", "--progress", "--sandbox"}),
+        ("sandbox", {"--port", "--items", "--seed", "--scenario", "--latency-ms"}),
+    ],
+)
+def test_commands_have_the_documented_options(bitrix24, command, options):
+    """The options that scheduled jobs rely on are there."""
+    assert options <= set(re.findall(r"--[a-z-]+", bitrix24(command, "--help").out))
+
+
+@pytest.mark.parametrize("examples_of", ["check", "load"])
+def test_the_example_in_help_works(bitrix24, examples_of, webhook):
+    """What --help shows can be pasted."""
+    example = re.search(r"Example: bitrix24 (.*)", bitrix24(examples_of, "--help").out)[1].split()
+    arguments = [argument for argument in example if argument not in ("--destination", "postgres")]
+
+    less = ("--resource", "spa_types") if examples_of == "load" else ()  # everything takes long, and is loaded below
+
+    assert 0 == bitrix24(*arguments, *less, credentials=webhook).code
+
+
+def test_version_is_the_distributions(bitrix24):
+    """`bitrix24 --version` says which release runs."""
+    assert f"bitrix24, version {version('dlt-source-bitrix24')}\n" == bitrix24("--version").out
+
+
+# --- check ----------------------------------------------------------------------------------------------------------
+
+
+def test_check_says_every_thing_in_its_line(bitrix24, webhook, server):
+    """Portal, method, user, scopes, smart processes and clock: a line each, exit code 0."""
+    done = bitrix24("check", credentials=webhook)
+    said = dict(lines_of(done.out))
+
+    assert (0, "") == (done.code, done.err)
+    assert {"portal", "auth", "user", "scopes", "SPA", "clock", "zones"} == set(said)
+    assert server.base_url.removeprefix("http://") == said["portal"]
+    assert "webhook" == said["auth"]
+    assert "Anna Petrova (id 1), administrator" == said["user"]
+    assert "bizproc, crm, department, user, user_basic, userfieldconfig" == said["scopes"]
+    assert "types  6 can be listed" == said["SPA"]
+    assert re.fullmatch(r"2025-07-01T15:00:00\+03:00, \d+ s behind this machine's", said["clock"])
+    assert "the user's is the server's (UTC+0300) now" == said["zones"]
+
+
+def test_check_tells_a_clock_that_goes_right(bitrix24):
+    """A portal in another time zone with the same instant is no difference."""
+    with SandboxServer(Portal(items=0)) as server:
+        done = bitrix24("check", credentials=server.credentials()["webhook"])
+
+    assert dict(lines_of(done.out))["clock"].endswith("as this machine's")
+
+
+@pytest.mark.parametrize(
+    ("scope", "cost", "code"),
+    [
+        ("userfieldconfig", "sort, xml_id and is_default of spa_field_options stay empty", 0),
+        ("bizproc", "spa_automations stays empty", 0),
+        ("user_basic", "users stays empty, and no names of people are shown", 0),
+        ("department", "departments stays empty", 0),
+        ("crm", "nothing can be loaded without it", 1),
+    ],
+)
+def test_check_says_what_a_missing_scope_costs(bitrix24, webhook, portal, scope, cost, code):
+    """A scope that is missing is named with its price; without crm nothing works, exit code 1."""
+    portal.set_scopes({"crm", "userfieldconfig", "bizproc", "user_basic", "department"} - {scope})
+    done = bitrix24("check", credentials=webhook)
+
+    assert [("missing", f"scope {scope}: {cost}")] == [line for line in lines_of(done.out) if line[0] == "missing"]
+    assert code == done.code
+    assert "Traceback" not in done.err
+
+
+def test_check_says_what_missing_rights_cost(bitrix24, webhook, portal):
+    """Without administrative rights types can still be found, and the user line says what is not loaded."""
+    portal.set_admin(crm=False, portal=False)
+    done = bitrix24("check", credentials=webhook)
+    said = dict(lines_of(done.out))
+
+    assert 0 == done.code
+    assert "no administrator: items hidden from this user are not loaded" in said["user"]
+    assert re.search(r"6 exist; without administrative rights in CRM .* load_issues", said["SPA"])
+
+
+@pytest.mark.parametrize("method", ["oauth2", "api_key"])
+def test_check_names_the_other_methods(bitrix24, server, method):
+    """The auth line is the selector's value."""
+    done = bitrix24("check", credentials=server.credentials()[method])
+
+    assert (0, method) == (done.code, dict(lines_of(done.out))["auth"])
+
+
+def test_check_asks_once(bitrix24, webhook, portal):
+    """Everything that check wants to know is one request."""
+    bitrix24("check", credentials=webhook)
+
+    assert 1 == len(portal.requests)
+
+
+# --- spa-info -------------------------------------------------------------------------------------------------------
+
+
+def test_spa_info_shows_types_fields_stages_and_automation(bitrix24, webhook):
+    """For a person: a block for each smart process."""
+    done = bitrix24("spa-info", credentials=webhook)
+
+    assert (0, "") == (done.code, done.err)
+    assert "Equipment purchase (entityTypeId 177, code EQUIPMENT_PURCHASE)" in done.out
+    assert re.search(r"UF_CRM_13_1739433001 +Priority +enumeration +Low, Medium, High", done.out)
+    assert re.search(r"UF_CRM_14_SERIAL +Serial number +string +required", done.out)
+    assert re.search(r"ID +ID +integer +read-only", done.out)
+    assert (
+        "pipeline Urgent purchases: Request, Collecting offers, Approval, Payment, Received [won], Declined [lost]"
+        in done.out
+    )
+    assert "workflow Purchase approval: starts on creation and change" in done.out
+    assert re.search(r"\n6 smart processes on 127\.0\.0\.1:\d+\n$", done.out)
+
+
+@pytest.mark.parametrize("name", ["177", "Equipment purchase", "EQUIPMENT_PURCHASE", "equipment_purchase"])
+def test_spa_info_takes_a_type_by_number_title_or_code(bitrix24, webhook, name):
+    """`--type` shows that one alone."""
+    document = json.loads(bitrix24("spa-info", "--json", "--type", name, credentials=webhook).out)
+
+    assert [177] == [row["entity_type_id"] for row in document["types"]]
+
+
+def test_spa_info_takes_several_types(bitrix24, webhook):
+    """`--type` may be repeated, and naming a type twice shows it once."""
+    arguments = ("--type", "177", "--type", "Equipment", "--type", "EQUIPMENT")
+    document = json.loads(bitrix24("spa-info", "--json", *arguments, credentials=webhook).out)
+
+    assert [177, 1030] == sorted(row["entity_type_id"] for row in document["types"])
+
+
+def test_the_json_document_has_its_documented_shape(bitrix24, webhook):
+    """One document with types, their fields, options, stages and automation; nothing else on stdout."""
+    done = bitrix24("spa-info", "--json", credentials=webhook)
+    document = json.loads(done.out)
+    spa = next(row for row in document["types"] if row["entity_type_id"] == 177)
+
+    assert (0, "") == (done.code, done.err)
+    assert {"portal", "read_at", "types", "automated_solutions", "issues"} == set(document)
+    assert "2025" not in document["read_at"]
+    assert {
+        "entity_type_id", "id", "title", "code", "custom_section_id", "created_time", "updated_time", "created_by",
+        "updated_by", "items_table", "flags", "fields", "categories", "relations", "linked_fields", "automation",
+    } == set(spa)  # fmt: skip
+    assert (True, False) == (spa["flags"]["is_stages_enabled"], spa["flags"]["is_payments_enabled"])
+    priority = next(field for field in spa["fields"] if field["upper_name"] == "UF_CRM_13_1739433001")
+    assert {
+        "upper_name", "name", "title", "type", "is_required", "is_read_only", "is_immutable", "is_multiple",
+        "is_dynamic", "is_deprecated", "status_type", "form_label", "settings", "position", "column_name",
+        "column_type", "child_table", "options",
+    } == set(priority)  # fmt: skip
+    assert ["Low", "Medium", "High"] == [option["value"] for option in priority["options"]]
+    assert {"option_id", "value", "position", "sort", "xml_id", "is_default"} == set(priority["options"][0])
+    assert ["General", "Urgent purchases"] == [category["name"] for category in spa["categories"]]
+    assert 7 == len(spa["categories"][1]["stages"])
+    assert ["Purchase approval", "Reminder of the deadline"] == [
+        template["name"] for template in spa["automation"]["workflow_templates"]
+    ]
+    assert {"relation": "parent", "related_entity_type_id": 2}.items() <= spa["relations"][2].items()
+    assert {"id": 238, "title": "HR", "type_ids": [16]} in document["automated_solutions"]
+
+
+def test_spa_info_with_issues_ends_with_3(bitrix24, webhook, portal):
+    """What could not be read is in the document and on stderr, and the exit code says so."""
+    portal.set_scopes({"crm", "userfieldconfig"})
+    done = bitrix24("spa-info", "--json", credentials=webhook)
+    (issue,) = json.loads(done.out)["issues"]
+
+    assert 3 == done.code
+    assert {"resource", "error", "message", "hint", "occurred_at", "entity_type_id"} == set(issue)
+    assert "spa_automations" == issue["resource"]
+    assert "bizproc" in done.err
+
+
+def test_spa_info_loads_nothing(bitrix24, webhook, tmp_path):
+    """No database, no pipeline: it only asks."""
+    bitrix24("spa-info", credentials=webhook)
+
+    assert [] == [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+# --- load -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def two_loads(tmp_path_factory):
+    """Everything, loaded twice: each time what the command said, the tables and the views."""
+    folder = tmp_path_factory.mktemp("whole")
+    with SandboxServer(Portal(items=200)) as server:
+        own = {"HOME": str(folder), "DLT_DATA_DIR": str(folder / "dlt"), "DLT_PROJECT_DIR": str(folder)}
+        given = environment(server.credentials()["webhook"], **own, RUNTIME__DLTHUB_TELEMETRY="false")
+        load = partial(command, "load", "--progress", "none", folder=folder, environment=given)
+        return [(load(), tables_in(folder), views_in(folder)) for _ in range(2)]
+
+
+def test_load_writes_the_tables_and_says_how_many_rows(two_loads):
+    """A whole run: exit code 0, a line for each table, and the rows are in the file."""
+    (done, tables, _), _ = two_loads
+
+    assert (0, "") == (done.code, done.err)
+    said = {name: rows for name, (rows, *_) in summary(done.out).items()}
+    assert {"spa_types": 6, "spa_fields": 209, "spa_stages": 55, "load_issues": 0}.items() <= said.items()
+    assert said == {name: rows for name, rows in tables.items() if "__" not in name}
+
+
+def test_a_second_load_says_what_each_table_holds_and_that_nothing_changed(two_loads):
+    """A table that a run has nothing for is there with its rows: nobody has to look whether the deals are still there."""
+    (first, tables, _), (second, _, _) = two_loads
+
+    assert ["deals", "spa_items_177"] == sorted({"deals", "spa_items_177"} & summary(second.out).keys())
+    for name in ("deals", "spa_items_177", "stage_history", "activities"):
+        assert [tables[name], tables[name]] == summary(first.out)[name]
+        assert [tables[name], 0] == summary(second.out)[name]
+
+
+def test_markers_are_not_counted(warehouse_job, portal):
+    """Emptied lists, deleted items and bindings: rows that only stand for a deletion are in no count."""
+    portal.world.clock.advance(60)
+    first = warehouse_job("deals", "activities", "activity_bindings")
+    gone = portal.items(2).ids()[:2]
+    for id_ in gone:
+        portal.items(2).delete(id_)
+    second = warehouse_job("deals", "activities", "activity_bindings", sweep=True)
+
+    assert first.tables["deals"].rows == first.rows["deals"] == len(gone) + second.tables["deals"].rows
+    assert (0, 2, -2) == (second.rows["deals"], second.tables["deals"].deleted, second.tables["deals"].added)
+    assert first.rows["activity_bindings"] == first.tables["activity_bindings"].rows
+
+
+def test_load_brings_the_items_of_all_types(two_loads):
+    """Without any option they are loaded beside the catalogue."""
+    (_, tables, _), _ = two_loads
+    items = {name: rows for name, rows in tables.items() if re.fullmatch(r"spa_items_\d+", name)}
+
+    assert (6, 200) == (len(items), sum(items.values()))
+
+
+def test_load_of_some_resources(bitrix24, webhook, tmp_path):
+    """`--resource` names what to load instead of everything; what could not be loaded is always told."""
+    done = bitrix24(
+        "load", "--progress", "none", "--resource", "spa_types", "--resource", "spa_stages", credentials=webhook
+    )
+
+    assert 0 == done.code
+    assert {"spa_types", "spa_stages", "portal", "load_issues"} == set(tables_in(tmp_path))
+
+
+def test_load_into_another_dataset(bitrix24, webhook, tmp_path):
+    """`--dataset` names the schema."""
+    assert 0 == bitrix24("load", *ITEMLESS, "--dataset", "crm", credentials=webhook).code
+    assert 6 == tables_in(tmp_path, "crm")["spa_types"]
+
+
+def test_load_with_losses_ends_with_3(bitrix24, webhook, portal, tmp_path):
+    """Loaded, but something is in load_issues: exit code 3, and where to look."""
+    portal.set_scopes({"crm", "userfieldconfig"})
+    done = bitrix24("load", "--progress", "none", "--resource", "spa_automations", credentials=webhook)
+
+    assert 3 == done.code
+    assert 1 == tables_in(tmp_path)["load_issues"]
+    assert "load_issues" in done.err.splitlines()[-1]
+
+
+def test_load_of_one_type_leaves_the_catalogue_whole(bitrix24, webhook, tmp_path):
+    """`--type` restricts items, not the catalogue."""
+    done = bitrix24("load", *ITEMLESS, "--resource", "spa_items", "--type", "Equipment", credentials=webhook)
+    made = tables_in(tmp_path)
+
+    assert 0 == done.code, done.err
+    assert 6 == made["spa_types"]
+    assert {"spa_items_1030"} == {name for name in made if re.fullmatch(r"spa_items_\d+", name)}
+
+
+def test_load_twice_is_load_once(two_loads):
+    """A scheduler may repeat a run: the same rows."""
+    (_, first, _), (again, second, _) = two_loads
+
+    assert 0 == again.code
+    assert first == second
+
+
+def test_full_refresh_starts_over(bitrix24, webhook, tmp_path):
+    """`--full-refresh` drops what was loaded before, columns that somebody added included."""
+    bitrix24("load", *ITEMLESS, credentials=webhook)
+    (file,) = tmp_path.glob("*.duckdb")
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("alter table bitrix24.spa_types add column mine integer")
+    bitrix24("load", *ITEMLESS, "--full-refresh", credentials=webhook)
+
+    with duckdb.connect(str(file)) as connection:
+        assert "mine" not in connection.table("bitrix24.spa_types").columns
+        assert 6 == connection.table("bitrix24.spa_types").count("*").fetchall()[0][0]
+
+
+@pytest.mark.parametrize("progress", ["log", "tqdm"])
+def test_progress_is_shown_on_stderr(bitrix24, webhook, progress):
+    """Progress never mixes with what stdout is for, and counts requests as well as rows."""
+    done = bitrix24("load", "--progress", progress, "--resource", "spa_types", credentials=webhook)
+
+    assert 0 == done.code
+    assert "Bitrix24 requests" in done.err
+    assert {"load_issues", "portal", "spa_types"} == summary(done.out).keys()
+
+
+def test_without_progress_nothing_is_said(bitrix24, webhook):
+    """`--progress none` is silent on stderr."""
+    assert "" == bitrix24("load", *ITEMLESS, credentials=webhook).err
+
+
+# --- the configuration ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def warehouse_job(portal, connect, tmp_path):
+    """Runs as `load` does them, in this process: warehouse_job("deals", sweep=True)."""
+
+    def run(*resources, **arguments):
+        slices = RunSession()
+        credentials = portal.credentials(portal.base_url)["webhook"]
+        source = bitrix24_source(credentials=credentials, client=connect(), slices=slices, **arguments)
+        return run_load(source, resources=resources, slices=slices)
+
+    return run
+
+
+def items_in(folder):
+    return {name for name in tables_in(folder) if re.fullmatch(r"spa_items_\d+", name)}
+
+
+@pytest.mark.parametrize("place", ["file", "environment"])
+def test_the_configuration_counts_for_the_command(bitrix24, webhook, tmp_path, place):
+    """`spa_types`, `select`, `filter` and `leave_out` of `[sources.bitrix24]` hold for `load` as they do in Python."""
+    settings = {
+        "spa_types": [177, 1030], "leave_out": ["deals"], "select": {"177": ["title", "stageId"]},
+        "filter": {"1030": {"title": "no item has this title"}},
+    }  # fmt: skip
+    more = {}
+    if place == "file":
+        (tmp_path / ".dlt").mkdir(exist_ok=True)
+        lists = "\n".join(f"{name} = {json.dumps(settings[name])}" for name in ("spa_types", "leave_out"))
+        (tmp_path / ".dlt" / "config.toml").write_text(
+            f'[sources.bitrix24]\n{lists}\n[sources.bitrix24.select]\n177 = ["title", "stageId"]\n'
+            '[sources.bitrix24.filter.1030]\ntitle = "no item has this title"\n'
+        )
+    else:
+        more = {f"SOURCES__BITRIX24__{name.upper()}": json.dumps(value) for name, value in settings.items()}
+    done = bitrix24("load", *ITEMLESS, "--resource", "spa_items", credentials=webhook, **more)
+    (file,) = tmp_path.glob("*.duckdb")
+
+    assert 0 == done.code, done.err
+    assert {"spa_items_177", "spa_items_1030"} == items_in(tmp_path)
+    assert 0 == tables_in(tmp_path)["spa_items_1030"] < tables_in(tmp_path)["spa_items_177"]
+    with duckdb.connect(str(file)) as connection:
+        columns = {name for name, *_ in connection.execute("describe bitrix24.spa_items_177").fetchall()}
+    assert {"id", "title", "stage_id", "deleted_at"} <= columns
+    assert not {"assigned_by_id", "updated_time", "opportunity"} & columns
+
+
+def test_an_option_wins_over_the_configuration(bitrix24, webhook, tmp_path):
+    """`--type`, `--dataset` and `--destination` are for this run what the configuration is for all."""
+    configured = {
+        "SOURCES__BITRIX24__SPA_TYPES": "[177]", "DATASET_NAME": "configured", "DESTINATION_TYPE": "no_such_destination",
+    }  # fmt: skip
+    options = ("--type", "1030", "--dataset", "chosen", "--destination", "duckdb")
+    done = bitrix24("load", *ITEMLESS, "--resource", "spa_items", *options, credentials=webhook, **configured)
+
+    assert 0 == done.code, done.err
+    assert {"spa_items_1030"} == {
+        name for name in tables_in(tmp_path, "chosen") if re.fullmatch(r"spa_items_\d+", name)
+    }
+
+
+def test_destination_and_dataset_may_be_configured(bitrix24, webhook, tmp_path):
+    """As `dlt.pipeline()` takes them: `[pipelines.bitrix24]`, or environment variables."""
+    done = bitrix24("load", *ITEMLESS, credentials=webhook, PIPELINES__BITRIX24__DATASET_NAME="crm")
+    refused = bitrix24("load", *ITEMLESS, credentials=webhook, DESTINATION_TYPE="duckbd")
+
+    assert (0, 6) == (done.code, tables_in(tmp_path, "crm")["spa_types"])
+    assert "there is no destination 'duckbd'" in refused.err
+
+
+# --- where it goes --------------------------------------------------------------------------------------------------
+
+
+def test_a_load_says_first_what_goes_where(bitrix24, webhook, server, portal, tmp_path):
+    """Portal, method, destination, file and dataset, before anything is asked of either."""
+    done = bitrix24("load", *ITEMLESS, credentials=webhook)
+    portal.expire_webhook()
+    refused = bitrix24("load", *ITEMLESS, credentials=webhook)
+    portal, file = server.base_url.removeprefix("http://"), tmp_path / "bitrix24_data.duckdb"
+    line = f"Loading portal {portal} (webhook) into duckdb {file}, dataset bitrix24"
+
+    assert line == done.out.splitlines()[0]
+    assert (1, [line]) == (refused.code, refused.out.splitlines())
+
+
+@pytest.mark.parametrize("configured", ["", "mine.duckdb"])
+def test_each_folder_has_its_own_file(bitrix24, webhook, tmp_path, monkeypatch, configured):
+    """A relative file is in the folder where the command was started, also when dlt was first used in another one.
+
+    Back in the first folder, and with the cursors of the second in dlt's state, every row is there.
+    """
+    monkeypatch.delenv("DLT_LOCAL_DIR")
+    more = {"DESTINATION__DUCKDB__CREDENTIALS": configured} if configured else {}
+    for folder in ("first", "second", "first"):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        monkeypatch.chdir(tmp_path / folder)
+        done = bitrix24("load", "--progress", "none", "--resource", "deals", credentials=webhook, **more)
+
+        assert 0 == done.code, done.err
+        assert [configured or "bitrix24_data.duckdb"] == [path.name for path in (tmp_path / folder).glob("*.duckdb")]
+    files = [tables_in(tmp_path / folder) for folder in ("first", "second")]
+    assert files[0] == files[1]
+    assert files[0]["deals"] > 0
+
+
+def test_what_one_folder_lacks_is_not_taken_from_another_ones_state(bitrix24, webhook, portal, tmp_path, monkeypatch):
+    """Two folders by turns with one pipeline: each file gets all that changed since its own last load."""
+    monkeypatch.delenv("DLT_LOCAL_DIR")
+    added = []
+    for folder in ("first", "second", "second", "first"):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        monkeypatch.chdir(tmp_path / folder)
+        done = bitrix24("load", "--progress", "none", "--resource", "deals", credentials=webhook)
+        assert 0 == done.code, done.err
+        portal.world.clock.advance(7200)
+        added.append(portal.items(2).add(title="new"))
+    monkeypatch.chdir(tmp_path / "first")
+    bitrix24("load", "--progress", "none", "--resource", "deals", credentials=webhook)
+
+    assert len(portal.items(2).ids()) == tables_in(tmp_path / "first")["deals"]
+    assert len(portal.items(2).ids()) - 2 == tables_in(tmp_path / "second")["deals"]
+
+
+def test_the_dataset_does_not_name_the_file(bitrix24, webhook, tmp_path):
+    """Two datasets are two schemas of one file."""
+    for dataset in ("crm", "bitrix24"):
+        assert 0 == bitrix24("load", *ITEMLESS, "--dataset", dataset, credentials=webhook).code
+
+    assert ["bitrix24_data.duckdb"] == [path.name for path in tmp_path.glob("*.duckdb")]
+    assert 6 == tables_in(tmp_path, "crm")["spa_types"] == tables_in(tmp_path, "bitrix24")["spa_types"]
+
+
+def test_an_empty_folder_has_the_settings_that_matter(bitrix24, webhook, tmp_path):
+    """Without this project's .dlt/config.toml: no second copy of merged rows, no files that are kept, none compressed."""
+    done = bitrix24("load", "--progress", "none", "--resource", "deals", credentials=webhook)
+    staged = tables_in(tmp_path, "bitrix24_staging")
+    kept = [path for path in (tmp_path / "dlt").rglob("*") if "completed_jobs" in path.parts and path.is_file()]
+
+    assert 0 == done.code, done.err
+    assert (True, 0) == ("deals" in staged, sum(rows for name, rows in staged.items() if not name.startswith("_")))
+    assert [] == kept
+
+
+def test_what_is_configured_wins_over_the_settings_that_matter(bitrix24, webhook, tmp_path):
+    """They are defaults: who wants to keep completed jobs keeps them."""
+    bitrix24("load", *ITEMLESS, credentials=webhook, LOAD__DELETE_COMPLETED_JOBS="false")
+
+    assert any("completed_jobs" in path.parts for path in (tmp_path / "dlt").rglob("*"))
+
+
+# --- the sandbox ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "command", [("check",), ("spa-info",), ("load", *ITEMLESS, "--resource", "deals")], ids=" ".join
+)
+def test_every_command_can_be_tried_without_a_portal(bitrix24, command, tmp_path):
+    """`--sandbox` needs no configuration and no network."""
+    done = bitrix24(*command, "--sandbox")
+
+    assert (0, "") == (done.code, done.err)
+    assert done.out
+    assert [] == list(tmp_path.glob("bitrix24.duckdb")), "what was tried must not look like what is real"
+
+
+def test_the_sandbox_is_loaded_into_the_folder_where_one_is(bitrix24, tmp_path, monkeypatch):
+    """dlt remembers a relative file of an earlier run from another folder: what is tried here lands here, and whole."""
+    monkeypatch.delenv("DLT_LOCAL_DIR")
+    for folder in ("first", "second"):
+        (tmp_path / folder).mkdir()
+        monkeypatch.chdir(tmp_path / folder)
+        assert 0 == bitrix24("load", "--sandbox", *ITEMLESS).code
+
+        assert 6 == tables_in(tmp_path / folder)["spa_types"]
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_the_sandbox_serves_until_it_is_stopped(bitrix24, stop):
+    """It prints credentials that work, each method, and stops without a traceback."""
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", "bitrix24_source.app.cli", "sandbox", "--port", "0", "--items", "50"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as running:  # fmt: skip
+        said = ""
+        while "Ctrl-C" not in said:
+            said += running.stdout.readline() or pytest.fail(f"it stopped: {said}{running.stderr.read()}")
+        url = re.search(r"Webhook URL: (\S+)", said)[1]
+        with urllib.request.urlopen(url + "profile") as answer:  # noqa: S310 - loopback
+            assert "1" == json.load(answer)["result"]["ID"]
+        for block in re.findall(r'(?:^\w+ = ".*"\n?)+', said, re.MULTILINE):
+            keys = dict(re.findall(r'(\w+) = "(.*)"', block))
+            assert 0 == bitrix24("check", credentials=keys).code, keys["auth"]
+        running.send_signal(stop)
+        out, err = running.communicate(timeout=20)
+
+    assert running.returncode in ((0, 130) if stop == signal.SIGINT else (0, 143, -signal.SIGTERM))
+    assert "Traceback" not in out + err
+    assert "" == err
+
+
+def test_the_sandbox_prints_toml_for_all_three_methods():
+    """What it prints goes below [sources.bitrix24.credentials] as it is."""
+    from bitrix24_source.sandbox.http.serve import announcement
+
+    with SandboxServer(Portal(items=0)) as server:
+        said = announcement(server)
+
+    assert ["webhook", "oauth2", "api_key"] == re.findall(r'^auth = "(\w+)"$', said, re.MULTILINE)
+
+
+def test_a_port_in_use_is_one_line(bitrix24, server):
+    """The sandbox says that it cannot listen, where, and what to do."""
+    done = bitrix24("sandbox", "--port", str(server.port))
+
+    assert 1 == done.code
+    assert re.fullmatch(r"bitrix24: the sandbox cannot listen \(.+\) - port \d+ - choose another --port.*\n", done.err)
+
+
+# --- views ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_load_ends_with_the_labelled_views(two_loads):
+    """Each item table has its view afterwards."""
+    (done, made, views), _ = two_loads
+    tables = {name for name in made if name.startswith("spa_items_") and "__" not in name}
+    objects = {"leads", "deals", "contacts", "companies", "quotes", "invoices"}
+
+    labelled = {name for name in views if name.endswith("_labeled")}
+    assert (0, {f"{name}_labeled" for name in tables | objects}) == (done.code, labelled)
+
+
+def test_a_load_without_views(bitrix24, webhook, tmp_path):
+    """`--no-views` leaves them out; a later load without it makes them."""
+    load = partial(bitrix24, "load", "--progress", "none", "--resource", "deals", credentials=webhook)
+
+    assert (0, set()) == (load("--no-views").code, views_in(tmp_path))
+    assert (0, True) == (load().code, "deals_labeled" in views_in(tmp_path))
+
+
+def test_a_view_that_cannot_be_made_is_listed(bitrix24, webhook, tmp_path):
+    """Something else has its name: the load is there, exit code 3, and load_issues says which view and what to do."""
+    bitrix24("load", "--progress", "none", "--no-views", "--resource", "deals", credentials=webhook)
+    (file,) = tmp_path.glob("*.duckdb")
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("create table bitrix24.deals_labeled (mine integer)")
+    done = bitrix24("load", "--progress", "none", "--resource", "deals", credentials=webhook)
+
+    assert 3 == done.code
+    assert "1 things could not be loaded" in done.err
+    with duckdb.connect(str(file)) as connection:
+        ((resource, message, hint),) = connection.execute(
+            "select resource, message, hint from bitrix24.load_issues"
+        ).fetchall()
+    assert "views" == resource
+    assert "a view could not be brought up to date" in message
+    assert hint

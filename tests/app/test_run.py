@@ -1,0 +1,278 @@
+"""Scheduled jobs, end to end: what people change between runs, and what is lost between them."""
+
+# ruff: noqa: S608, SIM300 - columns of the tests' own; the expected value comes first
+
+from __future__ import annotations
+
+import dlt
+import pytest
+from dlt.common.storages.load_package import PackageStorage
+from dlt.load.load import Load
+
+from bitrix24_source.app.run import run_load
+from bitrix24_source.errors import Bitrix24Error
+from bitrix24_source.sync.session import RunSession
+
+HOUR = 3600
+TWENTY = {177: 3000, **{1030 + 2 * number: 40 for number in range(19)}}
+
+
+def rows_of_items(loaded):
+    return {table: rows for table, rows in loaded.rows.items() if table.startswith("spa_items") and rows}
+
+
+def test_a_run_without_changes(clock, portal_with, job):
+    """Twenty types, all resources: at most 25 requests, and no item row is written."""
+    crm = job(portal_with(TWENTY))
+    first = crm.run_all(views=False)
+    clock.advance(HOUR)
+    second = crm.run_all(views=False)
+
+    assert sum(TWENTY.values()) == sum(rows_of_items(first).values())
+    assert {} == rows_of_items(second)
+    assert crm.requests <= 25
+    assert [] == crm.issues()
+
+
+# --- what people do between runs ------------------------------------------------------------------------------------
+
+
+@pytest.mark.all_databases
+def test_a_custom_field_is_added(clock, portal_with, job):
+    """The next run has its column, its list's table, and the values that people entered; other rows keep what they hold."""
+    crm = job(portal_with({177: 60}))
+    crm.run()
+    before = crm.items(177)
+    clock.advance(HOUR)
+    one = crm.portal.add_field(177, "SIZE", "integer", "Size", pool=[None])
+    many = crm.portal.add_field(177, "TAGS", "string", "Tags", multiple=True, pool=[[]])
+    crm.portal.items(177).update(9, **{one: 42, many: ["a", "b"]})
+    crm.run("spa_items", "spa_fields")
+    after = crm.items(177)
+    (column,) = after[9].keys() - before[9].keys()
+    tags = crm.query("select item_id, position, value from {}." + f"spa_items_177__{column.replace('size', 'tags')}")
+
+    assert {9: 42} == {id_: row[column] for id_, row in after.items() if row[column] is not None}
+    assert [(9, 0, "a"), (9, 1, "b")] == sorted(tags)
+    assert before.keys() == after.keys()
+    assert [before[id_] for id_ in before if id_ != 9] == [
+        {name: value for name, value in after[id_].items() if name != column} for id_ in before if id_ != 9
+    ]
+
+
+@pytest.mark.all_databases
+def test_a_custom_field_is_removed(clock, portal_with, job):
+    """Its column stays with what it held, until the row itself comes again."""
+    crm = job(portal_with({177: 60}))
+    name = crm.portal.add_field(177, "SIZE", "integer", "Size", pool=[7])
+    crm.run()
+    (column,) = (column for column in crm.items(177)[1] if column.endswith("_size"))
+    clock.advance(HOUR)
+    crm.portal.remove_field(177, name)
+    crm.portal.items(177).update(9, title="changed")
+    crm.run()
+
+    assert [(7, 59)] == crm.query(
+        f"select {column}, count(*) from {{}}.spa_items_177 where {column} is not null group by 1"
+    )
+    assert [] == crm.differs(177)
+
+
+def test_an_option_is_renamed(clock, portal_with, job):
+    """Items keep the option's id; the dictionary has its new name after the next run, without any row being read again."""
+    portal = portal_with({177: 60})
+    portal.add_field(177, "GRADE", "enumeration", "Grade", options=["Low", "High"])
+    crm = job(portal)
+    crm.run("spa_items", "spa_field_options")
+    (low,) = (row["option_id"] for row in crm.rows("spa_field_options") if row["value"] == "Low")
+    clock.advance(HOUR)
+    portal.rename_option(int(low), "Lowest")
+    second = crm.run("spa_items", "spa_field_options")
+
+    assert ["High", "Lowest"] == sorted(row["value"] for row in crm.rows("spa_field_options"))
+    assert {} == rows_of_items(second)
+
+
+def test_the_selection_is_changed(clock, portal_with, job):
+    """A field that is selected later has its values in all rows, also in those that nobody changed."""
+    crm = job(portal_with({177: 120}))
+    crm.run(select={177: ["title"]})
+    clock.advance(HOUR)
+    without = set(crm.items(177)[1])
+    second = crm.run(select={177: ["title", "createdTime", "updatedTime"]})
+
+    assert {"title"} == without & {"title", "created_time", "updated_time"}
+    assert {"spa_items_177": 120} == rows_of_items(second)
+    assert all(row["created_time"] for row in crm.items(177).values())
+    assert [] == crm.differs(177)
+
+
+# --- what is lost between runs --------------------------------------------------------------------------------------
+
+
+@pytest.mark.all_databases
+def test_full_refresh_of_everything(clock, portal_with, job):
+    """Tables are made anew."""
+    crm = job(portal_with({177: 130}))
+    crm.run()
+    clock.advance(HOUR)
+    crm.portal.items(177).delete(5)
+    second = crm.run(refresh=True, full_refresh=True)
+
+    assert {"spa_items_177": 129} == rows_of_items(second)
+    assert crm.portal.items(177).ids() == sorted(crm.items(177))
+
+
+@pytest.mark.all_databases
+def test_the_destination_is_dropped(clock, portal_with, job):
+    """An empty destination gets everything again, whatever the working directory remembers."""
+    crm = job(portal_with({177: 120, 1030: 30}))
+    crm.run()
+    clock.advance(HOUR)
+    crm.execute("drop schema {} cascade")
+    crm.run()
+
+    assert [] == crm.differs(177, 1030)
+
+
+def test_the_working_directory_is_lost(clock, portal_with, job):
+    """The destination remembers: the next run reads what changed, and no more."""
+    crm = job(portal_with({177: 120}))
+    crm.run()
+    clock.advance(HOUR)
+    crm.portal.items(177).update(9, title="changed")
+    crm.lose_folder()
+    second = crm.run()
+
+    assert {"spa_items_177": 1} == rows_of_items(second)
+    assert [] == crm.differs(177)
+
+
+@pytest.mark.all_databases
+def test_one_item_table_is_dropped(clock, portal_with, job):
+    """Somebody drops a table behind dlt's back: the next run makes it again and reads all of its items."""
+    crm = job(portal_with({177: 120, 1030: 30}))
+    crm.run()
+    clock.advance(HOUR)
+    crm.portal.items(177).update(9, title="changed")
+    crm.execute("drop table {}.spa_items_177 cascade")
+    crm.run()
+
+    assert [] == crm.differs(177, 1030) + crm.issues()
+
+
+@pytest.mark.all_databases
+@pytest.mark.parametrize("step", ["complete_job", "complete_loading_package"])
+def test_a_load_that_was_cut_off(clock, portal_with, job, monkeypatch, step):
+    """What the database has committed and the package does not know of is loaded again by the next run, each item once."""
+    crm = job(portal_with({177: 120}))
+    crm.run()
+    clock.advance(HOUR)
+    crm.portal.items(177).update(9, title="changed")
+    crm.portal.items(177).add(title="new")
+    with monkeypatch.context() as broken:
+        broken.setattr(PackageStorage, step, die)
+        with pytest.raises(Bitrix24Error):
+            crm.run()
+    crm.run()
+
+    assert [] == crm.differs(177) + crm.issues()
+
+
+def die(*_args, **_kwargs):
+    message = "the machine stops here"
+    raise OSError(message)
+
+
+# --- what a run does to the destination -----------------------------------------------------------------------------
+
+
+def duckdb_threads(folder):
+    """How many threads DuckDB has in a run."""
+    found = []
+
+    @dlt.resource
+    def rows():
+        with dlt.current.pipeline().destination_client() as client:
+            found.extend(client.sql_client.execute_sql("select current_setting('threads')"))
+        yield {"id": 1}
+
+    run_load(rows(), destination=dlt.destinations.duckdb(str(folder / "one.duckdb")), pipelines_dir=str(folder))
+    return found
+
+
+def test_duckdb_works_in_one_thread(tmp_path, monkeypatch):
+    """Others would only spin beside it; who configures more has more, and what others load is not touched."""
+    one = duckdb_threads(tmp_path)
+    monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS__GLOBAL_CONFIG", '{"threads": 3}')
+    three = duckdb_threads(tmp_path)
+    monkeypatch.undo()
+
+    assert ([(1,)], [(3,)]) == (one, three)
+    assert dlt.config.get("destination.duckdb.credentials.global_config") is None
+
+
+def test_duckdb_takes_one_table_after_the_other_in_long_loads(portal_with, job, monkeypatch):
+    """From the second slice on: what a table takes of memory is given back before the next one; short loads go side by side."""
+    workers, run_of_dlt = [], Load.run
+
+    def seen(self, pool):
+        workers.append(self.config.workers)
+        return run_of_dlt(self, pool)
+
+    monkeypatch.setattr(Load, "run", seen)
+    job(portal_with({177: 300})).run(slices=RunSession(rows=100), select={177: ["title"]})
+
+    assert workers[0] > 1
+    assert {1} == set(workers[-2:])
+
+
+# --- views ----------------------------------------------------------------------------------------------------------
+
+SPA = ("spa_items", "spa_types", "spa_fields")
+
+
+def views_of(crm):
+    return {name for name in crm.database.types() if name.endswith("_labeled")}
+
+
+@pytest.mark.all_databases
+def test_a_full_refresh_without_views_leaves_those_that_were_there(portal_with, job):
+    """Views have to go for a refresh; with views=False those that there were come back, over the new rows, and no others."""
+    crm = job(portal_with({177: 20, 1030: 20}))
+    crm.run(*SPA)
+    crm.execute("drop view {}.spa_items_1030_labeled")
+    crm.run(*SPA, refresh=True, views=False, slices=RunSession(rows=10))
+
+    assert {"spa_items_177_labeled"} == views_of(crm)
+    assert [(20,)] == crm.query("select count(*) from {}.spa_items_177_labeled")
+
+
+def test_a_full_refresh_without_views_makes_none(portal_with, job):
+    """Where there were none there are none afterwards."""
+    crm = job(portal_with({177: 20}))
+    crm.run(*SPA, views=False)
+    crm.run(*SPA, refresh=True, views=False)
+
+    assert set() == views_of(crm)
+
+
+@pytest.mark.parametrize("views", [True, False])
+def test_a_refresh_that_fails_leaves_the_views_that_were_there(portal_with, job, monkeypatch, views):
+    """In its second slice, too: those that there were, and no others."""
+    crm = job(portal_with({177: 20, 1030: 20}))
+    crm.run(*SPA)
+    crm.execute("drop view {}.spa_items_1030_labeled")
+    runs, run_of_dlt = [], dlt.Pipeline.run
+
+    def once(*args, **more):
+        runs.append(args)
+        if len(runs) > 1:
+            raise OSError("the machine gave up")
+        return run_of_dlt(*args, **more)
+
+    monkeypatch.setattr(dlt.Pipeline, "run", once)
+    with pytest.raises(Bitrix24Error, match="the machine gave up"):
+        crm.run(*SPA, refresh=True, views=views, slices=RunSession(rows=10))
+
+    assert {"spa_items_177_labeled"} == views_of(crm)

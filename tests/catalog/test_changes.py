@@ -1,0 +1,110 @@
+"""The next run: what changed in the portal is what the tables say."""
+
+# ruff: noqa: SIM300 - the expected value comes first
+
+from __future__ import annotations
+
+import pytest
+
+CATALOG = (
+    "spa_types", "spa_type_relations", "spa_type_linked_fields", "spa_fields", "spa_field_options", "spa_categories",
+    "spa_stages", "spa_automations", "automated_solutions", "automated_solution_types",
+)  # fmt: skip
+
+
+def counts(catalog_warehouse):
+    return {table: len(catalog_warehouse.rows(table)) for table in CATALOG}
+
+
+@pytest.mark.all_databases
+def test_a_second_run_of_an_unchanged_portal_changes_nothing(catalog_warehouse):
+    """Rows are replaced, not added: the same rows after two runs as after one."""
+    twice = catalog_warehouse()
+    twice.run()
+    first = {table: twice.rows(table) for table in CATALOG}
+    twice.run()
+
+    assert first == {table: twice.rows(table) for table in CATALOG}
+
+
+def test_a_deleted_type_disappears_with_all_that_belonged_to_it(catalog_warehouse, portal):
+    """No table keeps rows of a smart process that is gone."""
+    crm = catalog_warehouse()
+    crm.run()
+    assert 1032 in {row["entity_type_id"] for row in crm.rows("spa_stages")}
+
+    portal.world.forget_type(1032)
+    crm.run()
+
+    of_a_type = [table for table in CATALOG if "entity_type_id" in crm.column_types(table)]
+    assert len(of_a_type) == 8
+    assert {table: [] for table in of_a_type} == {
+        table: [row for row in crm.rows(table) if row["entity_type_id"] == 1032] for table in of_a_type
+    }
+
+
+def test_a_renamed_type_keeps_its_key_and_its_item_table(catalog_warehouse, portal):
+    """A title is a value: the row, its key and the name of the item table stay."""
+    crm = catalog_warehouse()
+    crm.run()
+    portal.world.types[1030]["title"] = "Assets"
+    crm.run()
+
+    found = [row for row in crm.rows("spa_types") if row["entity_type_id"] == 1030]
+    assert [("Assets", "spa_items_1030")] == [(row["title"], row["items_table"]) for row in found]
+    assert 6 == len(crm.rows("spa_types"))
+
+
+def test_a_new_type_is_loaded_without_a_change_of_anything(catalog_warehouse, portal, many_types):
+    """A smart process that was made since the last run is there after the next one."""
+    crm = catalog_warehouse()
+    crm.run()
+    many_types(portal, 7)
+    crm.run()
+
+    assert "Process 1112" in {row["title"] for row in crm.rows("spa_types")}
+    assert {"process", "success", "failure"} == {
+        row["semantics"] for row in crm.rows("spa_stages") if row["entity_type_id"] == 1112
+    }
+
+
+def test_a_removed_option_disappears(catalog_warehouse, portal):
+    """`spa_field_options` holds what the field offers now."""
+    crm = catalog_warehouse()
+    crm.run()
+    field = portal.world.objects[1030].schema.fields["ufCrm14_1739433102"]
+    gone = field.extra["items"].pop()
+    crm.run()
+
+    left = {row["value"] for row in crm.rows("spa_field_options") if row["entity_type_id"] == 1030}
+    assert "Broken" == gone["VALUE"]
+    assert {"New", "Good", "Worn"} == left
+
+
+def test_issues_are_kept_from_run_to_run(catalog_warehouse, portal):
+    """`load_issues` is a log: each run adds its rows under its own load_id."""
+    crm = catalog_warehouse()
+    portal.set_scopes({"crm", "userfieldconfig"})
+    crm.run()
+    crm.run()
+    portal.set_scopes({"crm", "userfieldconfig", "bizproc"})
+    crm.run()
+
+    issues = crm.issues()
+    assert 2 == len(issues)
+    assert 2 == len({row["load_id"] for row in issues})
+
+
+@pytest.mark.all_databases
+def test_tables_that_become_empty_are_emptied(catalog_warehouse, portal):
+    """A part that is empty in the portal now leaves no rows of yesterday."""
+    crm = catalog_warehouse()
+    crm.run()
+    assert all(counts(crm).values())
+
+    portal.world.types.clear()
+    portal.world.solutions.clear()
+    portal.world.templates.clear()
+    crm.run()
+
+    assert dict.fromkeys(CATALOG, 0) == counts(crm)

@@ -1,0 +1,105 @@
+"""What could not be read in a run stays as it was in the tables, in their views and in the dictionaries."""
+
+# ruff: noqa: SIM300 - our own names; the expected value comes first
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from bitrix24_source.catalog import SPA_TABLE_NAMES
+from bitrix24_source.sandbox import Fault, Portal
+
+DICTIONARIES = (
+    *sorted(SPA_TABLE_NAMES), "crm_fields", "crm_field_options", "categories", "stages", "statuses", "currencies", "users",
+    "departments",
+)  # fmt: skip
+METHODS = (
+    {
+        "user.get", "department.get", "crm.currency.list", "crm.status.list", "crm.automatedsolution.list",
+        "bizproc.workflow.template.list", "userfieldconfig.list",
+    },
+    {"crm.item.fields", "crm.category.list"},
+)  # fmt: skip
+"""those that fail together, each of which fills tables of its own"""
+VOLATILE = {"items_table"}
+
+
+def failing(method, **more):
+    return Fault(method, where="command", status=400, error="ERROR_CORE", description="Odd", times=None, **more)
+
+
+def contents(job):
+    """How often each row of each dictionary is there."""
+    return {
+        table: Counter(
+            str({name: value for name, value in row.items() if name not in VOLATILE}) for row in job.rows(table)
+        )
+        for table in (*DICTIONARIES, "users__uf_department")
+    }
+
+
+def test_what_a_failed_call_did_not_bring_stays(clock, job):
+    """Whichever list fails, no dictionary loses or doubles a row; the run says what was not read."""
+    portal = Portal(scenario="demo", items=20, clock=clock)
+    line = job(portal)
+    line.run(*DICTIONARIES)
+    before = contents(line)
+
+    assert all(before.values())
+    for methods in METHODS:
+        portal.faults.add(*map(failing, methods))
+        loaded = line.run(*DICTIONARIES)
+        portal.faults.clear()
+        after = contents(line)
+
+        assert len(methods) <= loaded.issues
+        assert [] == [table for table in before if before[table] != after[table]]
+
+
+def test_a_list_that_ends_early_keeps_the_rest(clock, job):
+    """Of people whose second page fails nobody is lost, and those who were read are up to date."""
+    portal = Portal(scenario="empty", clock=clock)
+    portal.world.users += [{**portal.world.users[0], "ID": str(number)} for number in range(1000, 1120)]
+    line = job(portal)
+    line.run("users")
+    before = {row["id"] for row in line.rows("users")}
+    portal.faults.add(failing("user.get", when=lambda params: bool(params.get("start"))))
+    line.run("users")
+
+    assert before == {row["id"] for row in line.rows("users")}
+
+
+def test_one_type_that_fails_holds_up_no_other(clock, job):
+    """Fields of one type that could not be read stay; those of another that were removed are gone."""
+    portal = Portal(scenario="empty", clock=clock)
+    for type_ in (177, 1030):
+        portal.add_type(f"Process {type_}", entity_type_id=type_, items=1)
+    name = portal.add_field(1030, "NOTE", "string", "Note")
+    line = job(portal)
+    line.run("spa_types", "spa_fields")
+    fields = (
+        "select count(*), count(*) filter (where upper_name like '%NOTE') from {}.spa_fields where entity_type_id = ?"
+    )
+    before = line.query(fields, 177)
+    portal.remove_field(1030, name)
+    portal.faults.add(failing("crm.item.fields", when=lambda params: str(params.get("entityTypeId")) == "177"))
+    line.run("spa_types", "spa_fields")
+
+    assert before == line.query(fields, 177)
+    assert 0 == line.query(fields, 1030)[0][1]
+
+
+@pytest.mark.all_databases
+def test_a_view_whose_fields_are_not_known_stays(clock, job):
+    """Where the destination has lost the fields of a type, its view keeps the portal's words."""
+    portal = Portal(scenario="empty", clock=clock)
+    portal.add_type("Requests", entity_type_id=177, items=1)
+    line = job(portal)
+    line.run("spa_types", "spa_fields", "spa_items")
+    line.execute("delete from {}.spa_fields")
+    portal.faults.add(failing("crm.item.fields"))
+    line.run("spa_types", "spa_fields")
+
+    assert [(1,)] == line.query('select "ID" from {}.spa_items_177_labeled')

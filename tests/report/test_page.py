@@ -1,0 +1,227 @@
+"""The report: its figures are SQL's and the portal's, it asks nobody for anything, and no title harms it."""
+
+# ruff: noqa: SIM300 - the expected value comes first
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+
+import browser
+import dlt
+import pytest
+from loaded_portal import loaded_portal
+
+from bitrix24_source.errors import ConfigError
+from bitrix24_source.report import render_page, write_report
+from bitrix24_source.report.queries import MartReader, collect
+
+WORDS = {"P": "open", "S": "won", "F": "lost"}
+needs_browser = pytest.mark.skipif(
+    browser.CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium"
+)
+PAGES = ("", "type-177", "type-2", "people", "sources", "health")
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>{a|b}\u202e\u2028&amp;" + "W" * 300
+
+
+@pytest.fixture(scope="module")
+def loaded(engine, tmp_path_factory):
+    """One run for all tests of a database, to look at only."""
+    with loaded_portal(engine, tmp_path_factory.mktemp("report"), items=300) as portal:
+        yield portal
+
+
+@pytest.fixture
+def pipeline(loaded):
+    """The pipeline that loaded it."""
+    return dlt.attach("reports", loaded.pipelines_dir, destination=loaded.database.destination)
+
+
+@pytest.fixture
+def data(pipeline):
+    """Everything that the page shows."""
+    with pipeline.sql_client() as client:
+        return collect(MartReader(client))
+
+
+@pytest.fixture
+def page(pipeline, tmp_path):
+    """The report in English."""
+    return write_report(pipeline, tmp_path / "report.html", language="en")
+
+
+@pytest.mark.all_databases
+def test_figures_are_the_portals(loaded, data):
+    """Items, open, won and lost of each type, as counted from the portal's state."""
+    for row in data["types"]:
+        items = loaded.items(row["type"])
+        meanings = loaded.semantics(row["type"])
+        counts = dict.fromkeys(WORDS.values(), 0)
+        for item in items:
+            if word := WORDS.get(meanings.get(item.get("stageId"))):
+                counts[word] += 1
+        assert (len(items), counts) == (row["items"], {name: row[name] for name in counts})
+
+
+@pytest.mark.all_databases
+def test_stages_by_day_end_with_todays(data):
+    """The last point of each open stage is what stands in it now; where nothing does, it is nothing."""
+    stages = {(row["type"], row["category_id"], row["stage_id"]): row["items"] for row in data["stages"]}
+    daily = data["daily"][1:]
+
+    assert daily
+    assert all(stages[row["type"], row["category_id"], row["stage_id"]] == row["items"][-1] for row in daily)
+    assert "2025-07-01" == data["daily"][0]["days"][-1]
+
+
+@pytest.mark.all_databases
+def test_moves_add_up(data):
+    """Of the stays in a stage, those that went on, were lost or are still there are no more than all."""
+    assert data["moves"]
+    for row in data["moves"]:
+        assert row["onward"] + row["lost"] + row["still"] <= row["entered"]
+        assert row["median"] is None or row["median"] <= row["p90"]
+
+
+@pytest.mark.all_databases
+def test_less_can_be_asked_for(loaded, pipeline):
+    """One type by its title, without people, and since a day."""
+    with pipeline.sql_client() as client:
+        data = collect(MartReader(client), types=["deals"], people=False, since=date(2024, 6, 1))
+
+    assert [2] == [row["type"] for row in data["types"]]
+    assert data["people"] is None
+    assert [] == data["owners"]
+    assert all("responsible" not in row for row in data["overdue"])
+    assert sum(item["createdTime"] >= "2024-06-01" for item in loaded.items(2)) == data["types"][0]["items"]
+    assert not any(f'"{row["NAME"]} {row["LAST_NAME"]}"' in render_page(data) for row in loaded.world.users)
+
+
+def test_a_type_that_does_not_exist_is_one_sentence(pipeline, tmp_path):
+    """The sentence names those that there are."""
+    with pytest.raises(ConfigError, match=r"Nothing .*Deals \(2\)"):
+        write_report(pipeline, tmp_path / "report.html", types=["Nothing"])
+
+
+def test_the_page_is_one_small_file_that_is_closed_to_the_network(page):
+    """No address to fetch from, a policy that allows nothing but its own two scripts, at most two megabytes."""
+    text = page.read_text(encoding="utf-8")
+
+    assert page.stat().st_size < 2_000_000
+    assert "default-src 'none'; script-src 'sha256-" in text
+    assert not re.search(r"<(link|img|iframe|script)[^>]+(src|href)=", text)
+
+
+@needs_browser
+@pytest.mark.parametrize("fragment", PAGES)
+def test_every_page_draws_its_charts_and_asks_for_nothing(page, fragment):
+    """No complaint on the console, no request, and marks in every chart."""
+    shown = browser.show(page, fragment)
+    found = browser.elements(shown)
+
+    assert [] == shown.console
+    assert [] == shown.requests
+    assert found.marks
+    assert all(found.marks)
+    assert "table" in found.tags
+
+
+@needs_browser
+def test_tiles_show_what_sql_says(page, loaded):
+    """Items, open, won and lost on the page are those of mart_items."""
+    (row,) = loaded.ask(
+        "SELECT COUNT(*) AS items, SUM(CASE WHEN semantics = 'process' THEN 1 END) AS open, "
+        "SUM(CASE WHEN semantics = 'success' THEN 1 END) AS won, SUM(CASE WHEN semantics = 'failure' THEN 1 END) AS lost "
+        "FROM mart_items WHERE entity_type_id = 177"
+    )
+    figures = browser.elements(browser.show(page, "type-177")).figures
+
+    assert {name: f"{int(value):,}" for name, value in row.items()} == {name: figures[name] for name in row}
+
+
+@needs_browser
+def test_the_page_says_of_when_and_where_it_is(page):
+    """The day up to which data goes, when it was loaded, the zone and the currency."""
+    text = " ".join(browser.elements(browser.show(page)).text)
+
+    assert "loaded 1 Jul 2025, 15:0" in text
+    assert "+03:00" in text
+    assert "RUB" in text
+
+
+@needs_browser
+def test_russian_is_spoken(pipeline, tmp_path):
+    """Words and figures are Russian where that is asked for."""
+    page = write_report(pipeline, tmp_path / "report.html", language="ru")
+    text = " ".join(browser.elements(browser.show(page, "type-2")).text)
+
+    assert "Сделки" in text
+    assert "Успешно" in text
+
+
+@needs_browser
+def test_hostile_titles_harm_nothing(data, tmp_path):
+    """Markup in titles of types, stages, people, companies and items is text on the page, and nothing else."""
+    for rows in data.values():
+        for row in rows if isinstance(rows, list) else ():
+            row.update({name: HOSTILE for name in ("title", "name", "stage", "category", "responsible") if name in row})
+    file = tmp_path / "hostile.html"
+    file.write_text(render_page(data, "en"), encoding="utf-8")
+    for fragment in ("", "type-177", "people"):
+        shown = browser.show(file, fragment)
+        found = browser.elements(shown)
+        assert [] == shown.console
+        assert "img" not in found.tags
+        assert all(found.marks)
+        assert any("</script><script>alert(1)" in text for text in found.text)
+
+
+@needs_browser
+def test_three_hundred_types_and_five_years_stay_usable(data, tmp_path):
+    """The page of such a portal opens, shows its types in a list to choose from, and draws each."""
+    template = next(row for row in data["types"] if row["type"] == 177)
+    months = [f"{2020 + place // 12}-{place % 12 + 1:02}" for place in range(60)]
+    days = [(date(2025, 7, 1) - timedelta(days=7 * place)).isoformat() for place in range(104)][::-1]
+    types = range(1000, 1300)
+    data["types"] = [{**template, "type": number, "title": f"Process {number}"} for number in types]
+    for name in ("stages", "moves", "owners", "companies", "overdue"):
+        rows = [row for row in data[name] if row["type"] == 177]
+        data[name] = [{**row, "type": number} for number in types for row in rows]
+    month = next(row for row in data["months"] if row["type"] == 177)
+    data["months"] = [{**month, "type": number, "month": name} for number in types for name in months]
+    daily = [row for row in data["daily"][1:] if row["type"] == 177]
+    data["daily"] = [
+        {"days": days},
+        *({**row, "type": number, "items": [7] * 104} for number in types for row in daily),
+    ]
+    file = tmp_path / "many.html"
+    file.write_text(render_page(data, "en"), encoding="utf-8")
+    found = browser.elements(browser.show(file, "type-1299"))
+
+    assert file.stat().st_size < 20_000_000
+    assert found.tags.count("option") == 301
+    assert found.marks
+    assert all(found.marks)
+
+
+def test_the_command_makes_the_page_of_the_last_load(server, bitrix24, tmp_path):
+    """`bitrix24 load`, then `bitrix24 report`, says where the file is; before a load it says what to do."""
+    before = bitrix24("report")
+    loaded = bitrix24(
+        "load",
+        "--resource",
+        "deals",
+        "--resource",
+        "stages",
+        "--progress",
+        "none",
+        credentials=server.credentials()["webhook"],
+    )
+    done = bitrix24("report", "--out", str(tmp_path / "deals.html"), "--type", "2")
+
+    assert 1 == before.code
+    assert "run bitrix24 load first" in before.err
+    assert 0 == loaded.code, loaded.err
+    assert 0 == done.code, done.err
+    assert "deals.html" in done.out
+    assert (tmp_path / "deals.html").stat().st_size > 500_000

@@ -1,0 +1,196 @@
+"""What dlt's users are used to, on this source: it works, or is refused in one sentence."""
+
+# ruff: noqa: SIM300 - the expected value comes first
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import dlt
+import pyarrow as pa
+import pytest
+
+import bitrix24_source
+from bitrix24_source.sandbox import SandboxServer
+
+CHOSEN = ("spa_types", "users", "deals", "leads", "activities")
+
+
+def counts(crm):
+    return {name: len(crm.rows(name)) for name in crm.database.types() if not name.startswith("_dlt")}
+
+
+@pytest.fixture
+def crm(catalog_warehouse):
+    return catalog_warehouse()
+
+
+@pytest.fixture
+def whole(catalog_warehouse):
+    """What a plain load of CHOSEN writes."""
+    crm = catalog_warehouse()
+    crm.pipeline.run(crm.source().with_resources(*CHOSEN))
+    return counts(crm)
+
+
+def test_a_limit_empties_no_table(crm, whole):
+    """`add_limit(1)` after a whole load: every table, also those that are replaced, holds what it held."""
+    crm.pipeline.run(crm.source().with_resources(*CHOSEN))
+    crm.pipeline.run(crm.source().with_resources(*CHOSEN).add_limit(1))
+
+    assert whole == counts(crm)
+
+
+def test_what_a_limit_left_out_comes_with_the_next_load(crm, whole):
+    """A first look with `add_limit(1)` is not taken for a load: the next one brings the rest."""
+    crm.pipeline.run(crm.source().with_resources(*CHOSEN).add_limit(1))
+    looked_at = counts(crm)
+    crm.pipeline.run(crm.source().with_resources(*CHOSEN))
+
+    assert 0 < looked_at["deals"] <= whole["deals"]
+    assert whole == counts(crm)
+
+
+def test_resources_may_be_parallelized(crm, whole):
+    """`parallelize()`: the same rows in the same tables, though several threads ask one sync for them."""
+    for _ in range(2):
+        crm.pipeline.run(crm.source().with_resources(*CHOSEN).parallelize(), refresh="drop_sources")
+
+        assert whole == counts(crm)
+
+
+@pytest.mark.parametrize("form", ["data_from", "pipe"])
+def test_a_transformer_gets_items_and_keeps_its_rows_apart(crm, portal, form):
+    """Arrow tables of items arrive; what is made of them is in the transformer's own table, and no `deals` are loaded."""
+    source, arrived = crm.source(), []
+
+    def count(items):
+        arrived.append(items)
+        yield {"ids": len(items)}
+
+    if form == "data_from":
+        data = dlt.transformer(count, data_from=source.deals, name="summary")
+    else:
+        data = source.deals | dlt.transformer(count, name="summary")
+    crm.pipeline.run(data)
+
+    assert all(isinstance(table, pa.Table) and "opportunity" in table.column_names for table in arrived)
+    assert portal.items(2).ids() == sorted(id_ for table in arrived for id_ in table.column("id").to_pylist())
+    assert {"summary"} == counts(crm).keys()
+
+
+def test_rows_of_a_transformer_are_not_remembered_as_loaded(crm, portal):
+    """A load of deals after a transformer took them brings all, and the transformer gets all again."""
+    taken = []
+
+    def run_transformer():
+        source = crm.source()
+        crm.pipeline.run(source.deals | dlt.transformer(lambda items: taken.append(len(items)), name="summary"))
+
+    run_transformer()
+    crm.pipeline.run(crm.source().with_resources("deals"))
+    run_transformer()
+
+    assert len(portal.items(2).ids()) == len(crm.rows("deals"))
+    assert 2 * len(portal.items(2).ids()) == sum(taken)
+
+
+def test_a_resource_is_not_loaded_and_transformed_at_once(crm):
+    """Their rows would meet in one table: one sentence that says what to do."""
+    source = crm.source().with_resources("deals")
+    source.resources.add(source.deals | dlt.transformer(lambda items: {"n": len(items)}, name="summary"))
+    with pytest.raises(
+        Exception,
+        match=r"deals would be loaded and passed to a transformer in one run - .* - run the transformer by itself",
+    ):
+        crm.pipeline.run(source)
+
+
+@pytest.mark.parametrize(
+    "hints",
+    [{"table_name": "mine"}, {"write_disposition": "append"}, {"columns": {"title": {"data_type": "text"}}}],
+    ids=str,
+)
+def test_hints_that_would_have_no_effect_are_refused(crm, hints):
+    """`apply_hints` on a resource of items: the tables follow the portal's fields, and the message says what to use instead."""
+    source = crm.source().with_resources("deals")
+    source.deals.apply_hints(**hints)
+    with pytest.raises(Exception, match=r"apply_hints has no effect on deals - .* - use select and leave_out"):
+        crm.pipeline.run(source)
+
+
+def test_maps_and_filters_get_arrow_tables(crm, portal):
+    """`add_map` sees the items' table and the child tables; a filter on what a table holds works on each of them."""
+    source, seen = crm.source().with_resources("deals"), []
+    source.deals.add_map(lambda table: seen.append(table.column_names) or table)
+    source.deals.add_filter(lambda table: "position" not in table.column_names)
+    crm.pipeline.run(source)
+
+    assert {True, False} == {"position" in names for names in seen}
+    assert len(portal.items(2).ids()) == len(crm.rows("deals"))
+    assert not [name for name, rows in counts(crm).items() if name.startswith("deals__") and rows]
+
+
+@pytest.mark.parametrize(
+    "contract", ["freeze", "evolve", {"columns": "freeze"}, {"data_type": "freeze"}, {"tables": "freeze"}], ids=str
+)
+def test_a_contract_lets_an_unchanged_portal_load(crm, contract):
+    """A schema contract on a portal whose fields are the same changes nothing."""
+    crm.pipeline.run(crm.source().with_resources("deals", "spa_types"))
+    before = counts(crm)
+    crm.pipeline.run(crm.source().with_resources("deals", "spa_types"), schema_contract=contract)
+
+    assert before == counts(crm)
+
+
+@pytest.mark.parametrize("mode", ["drop_sources", "drop_resources", "drop_data"])
+def test_each_refresh_ends_with_the_same_rows(crm, mode):
+    """`refresh` drops and loads all again; the run after it changes nothing."""
+    crm.pipeline.run(crm.source().with_resources("deals", "spa_types"))
+    before = counts(crm)
+    crm.pipeline.run(crm.source().with_resources("deals", "spa_types"), refresh=mode)
+    refreshed = counts(crm)
+    crm.pipeline.run(crm.source().with_resources("deals", "spa_types"))
+
+    assert before == refreshed == counts(crm)
+
+
+def test_in_a_notebook_an_event_loop_runs(crm, portal):
+    """Jupyter runs cells inside of one."""
+
+    async def cell():
+        crm.pipeline.run(crm.source().with_resources("deals"))
+
+    asyncio.run(cell())
+
+    assert len(portal.items(2).ids()) == len(crm.rows("deals"))
+
+
+def test_other_sources_share_the_dataset(crm, portal):
+    """Another resource in the same run keeps its table, and the source its own."""
+    crm.pipeline.run([crm.source().with_resources("deals"), dlt.resource([{"id": 1}], name="orders")])
+
+    assert (1, len(portal.items(2).ids())) == (len(crm.rows("orders")), len(crm.rows("deals")))
+
+
+def test_the_package_may_be_copied_into_a_project(portal, tmp_path):
+    """As `dlt init` leaves sources in somebody's folder: under another name, without the installed package."""
+    shutil.copytree(
+        Path(bitrix24_source.__file__).parent, tmp_path / "bitrix24_copy", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    with SandboxServer(portal) as server:
+        code = (
+            "import sys; sys.modules['bitrix24_source'] = None\n"
+            "from bitrix24_copy import bitrix24\n"
+            f"source = bitrix24(credentials={server.credentials()['webhook']!r})\n"
+            "print(len(list(source.resources['spa_types'])))\n"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
+
+    assert "6\n" == done.stdout, done.stderr
+    assert not re.search("Traceback", done.stderr)

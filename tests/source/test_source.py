@@ -1,0 +1,217 @@
+"""The dlt source as schedulers and people use it: quiet until it is run, and fresh each time."""
+
+# ruff: noqa: SIM300 - the expected value comes first
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import dlt
+import pytest
+
+from bitrix24_source import Bitrix24Credentials, bitrix24
+from bitrix24_source.errors import ConfigError
+from bitrix24_source.sandbox import Portal, SandboxServer
+
+TABLES = ("spa_types", "spa_fields", "spa_stages", "spa_automations")
+NOBODY = {"auth": "webhook", "webhook_url": "https://portal.example.com/rest/1/abcdefgh12345678/"}
+
+
+def python(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+# --- before a run ---------------------------------------------------------------------------------------------------
+
+
+def test_importing_the_package_does_not_import_dlt():
+    """`import bitrix24_source` is light: the sandbox and `--help` need not wait for dlt."""
+    done = python("import sys, bitrix24_source; print(sorted({'dlt', 'pyarrow', 'requests', 'duckdb'} & set(sys.modules)))")  # fmt: skip
+
+    assert ("[]\n", "", 0) == (done.stdout, done.stderr, done.returncode)
+
+
+def test_importing_and_constructing_open_no_socket():
+    """Schedulers import a job and build its source whenever they parse it: neither may touch the network.
+
+    How long both take is printed only: pytest -s shows it.
+    """
+    done = python(
+        "import socket, sys, time\n"
+        "started = time.perf_counter()\n"
+        "def refuse(*args, **kwargs): raise AssertionError(f'the network was touched: {args}')\n"
+        "socket.socket.connect = socket.getaddrinfo = socket.create_connection = refuse\n"
+        "from bitrix24_source import bitrix24\n"
+        "imported = time.perf_counter()\n"
+        f"source = bitrix24(credentials={NOBODY!r}, spa_types=[177, 'Equipment'])\n"
+        "built = time.perf_counter()\n"
+        "print(f'import {imported - started:.2f} s, construction {built - imported:.2f} s', file=sys.stderr)\n"
+        "print(len(source.with_resources('spa_types', 'spa_fields').selected_resources))"
+    )
+
+    print(done.stderr)  # noqa: T201 - how long it took
+
+    assert ("4\n", 0) == (done.stdout, done.returncode), done.stderr
+
+
+def test_constructing_finds_no_files_and_makes_none(tmp_path):
+    """Construction leaves nothing behind, not even the folder of the token store."""
+    before = sorted(tmp_path.rglob("*"))
+    bitrix24(
+        credentials={
+            "auth": "oauth2", "portal_url": "https://portal.example.com", "client_id": "local.1",
+            "client_secret": "s", "refresh_token": "r", "token_file": str(tmp_path / "tokens" / "pair.json"),
+        }
+    )  # fmt: skip
+
+    assert before == sorted(tmp_path.rglob("*"))
+
+
+def test_the_source_has_dlts_name_and_section():
+    """Configuration is found under `sources.bitrix24`, and state under the name `bitrix24`."""
+    source = bitrix24(credentials=NOBODY)
+
+    assert ("bitrix24", "bitrix24") == (source.name, source.section)
+
+
+def test_load_issues_is_always_selected():
+    """Whatever is chosen, what could not be loaded is part of the answer, and so is which portal gave it."""
+    chosen = bitrix24(credentials=NOBODY).with_resources("spa_types")
+
+    assert {"spa_types", "portal", "load_issues"} == set(chosen.selected_resources)
+
+
+def test_bad_credentials_fail_when_the_source_is_made():
+    """A missing key is a ConfigError in one sentence, not a stack of dlt's."""
+    with pytest.raises(ConfigError, match=r"webhook_url - set it in .dlt/secrets.toml"):
+        bitrix24(credentials={"auth": "webhook"})
+
+
+# --- a run ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_resource_can_be_iterated_without_a_pipeline(loaded_catalog, portal, catalog_warehouse):
+    """`list(source.resources["spa_types"])` gives the rows that a load writes."""
+    rows = list(catalog_warehouse().source().resources["spa_types"])
+
+    assert [row["entityTypeId"] for row in portal.types()] == [row["entity_type_id"] for row in rows]
+    assert {row["title"] for row in loaded_catalog.rows("spa_types")} == {row["title"] for row in rows}
+
+
+def test_a_whole_source_can_be_iterated_without_a_pipeline(catalog_warehouse, clock):
+    """`list(source)` works in a notebook: rows of every table."""
+    portal = Portal("empty", clock=clock)
+    for number in (177, 1030):
+        portal.add_type(f"Process {number}", entity_type_id=number, items=3)
+    rows = list(catalog_warehouse(portal).source())
+
+    assert 2 == len([row for row in rows if isinstance(row, dict) and "items_table" in row])
+
+
+def test_two_runs_of_one_source_read_the_portal_twice(catalog_warehouse, portal):
+    """A source object that lives on in a scheduler does not load yesterday's catalogue."""
+    crm = catalog_warehouse()
+    source = crm.source().with_resources("spa_types", "spa_fields")
+    crm.pipeline.run(source)
+    asked = len(portal.requests)
+    portal.world.types[1030]["title"] = "Assets"
+    crm.pipeline.run(source)
+
+    assert 2 * asked == len(portal.requests)
+    assert "Assets" in {row["title"] for row in crm.rows("spa_types")}
+
+
+def test_a_failed_run_is_not_remembered(catalog_warehouse, portal):
+    """After an error the same source object reads anew."""
+    crm = catalog_warehouse()
+    source = crm.source().with_resources("spa_types", "spa_fields")
+    portal.expire_webhook()
+    with pytest.raises(Exception, match="there is no active webhook"):
+        crm.pipeline.run(source)
+    portal.access.webhook_alive = True
+    crm.pipeline.run(source)
+
+    assert 6 == len(crm.rows("spa_types"))
+
+
+@pytest.mark.parametrize("wanted", [[177], ["177"], ["Equipment"], ["EQUIPMENT"], [" equipment "], [177, "Проекты"]])
+def test_types_may_be_named_by_number_title_or_code(catalog_warehouse, wanted):
+    """`spa_types=[...]` takes entityTypeId, title or code, and leaves the catalogue whole."""
+    crm = catalog_warehouse()
+    crm.pipeline.run(crm.source(spa_types=wanted).with_resources("spa_types"))
+
+    assert 6 == len(crm.rows("spa_types"))
+
+
+def test_a_name_that_fits_nothing_ends_the_run_and_says_what_there_is(catalog_warehouse):
+    """A typing error in `spa_types` loads nothing: the message lists what the portal has."""
+    crm = catalog_warehouse()
+    with pytest.raises(
+        Exception, match=r"there is no smart process 'Equipmint'.*1030 'Equipment' \(code 'EQUIPMENT'\)"
+    ):
+        crm.pipeline.run(crm.source(spa_types=["Equipmint"]))
+
+
+# --- credentials, as dlt finds them ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def server(portal):
+    with SandboxServer(portal) as server:
+        yield server
+
+
+@pytest.mark.parametrize("method", ["webhook", "oauth2", "api_key"])
+def test_each_method_is_read_from_the_environment(server, method, monkeypatch):
+    """`SOURCES__BITRIX24__CREDENTIALS__*` is all that a container needs."""
+    for key, value in server.credentials()[method].items():
+        monkeypatch.setenv(f"SOURCES__BITRIX24__CREDENTIALS__{key.upper()}", value)
+
+    assert 6 == len(list(bitrix24().resources["spa_types"]))
+
+
+@pytest.mark.parametrize("method", ["webhook", "oauth2", "api_key"])
+def test_each_method_is_read_from_secrets_toml(server, method, tmp_path):
+    """`.dlt/secrets.toml` as the documentation shows it is found in the working folder."""
+    (tmp_path / ".dlt").mkdir(exist_ok=True)
+    lines = [f'{key} = "{value}"' for key, value in server.credentials()[method].items()]
+    (tmp_path / ".dlt" / "secrets.toml").write_text("\n".join(["[sources.bitrix24.credentials]", *lines]))
+    # read by a process of its own: dlt keeps the files of the first folder that it saw
+    done = python("from bitrix24_source import bitrix24; print(len(list(bitrix24().resources['spa_types'])))")
+
+    assert "6\n" == done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("given", ["dict", "object"])
+def test_credentials_can_be_given_in_python(server, given):
+    """A dict or a Bitrix24Credentials in the call needs no configuration."""
+    ready = server.credentials()["webhook"]
+    credentials = ready if given == "dict" else Bitrix24Credentials(**ready)
+
+    assert 6 == len(list(bitrix24(credentials=credentials).resources["spa_types"]))
+
+
+def test_over_http_the_tables_are_the_same(server, loaded_catalog, tmp_path):
+    """A load over a real socket writes what a load without one writes."""
+    pipeline = dlt.pipeline(
+        "over_http", destination=dlt.destinations.duckdb(str(tmp_path / "http.duckdb")), dataset_name="catalogue"
+    )
+    pipeline.run(bitrix24(credentials=server.credentials()["webhook"]).with_resources(*TABLES))
+
+    for table in TABLES:
+        assert len(loaded_catalog.rows(table)) == pipeline.dataset()[table].arrow().num_rows
+
+
+def test_no_credential_is_kept_in_the_pipelines_folders(server, tmp_path):
+    """Neither dlt's trace, nor its state, nor the database holds the webhook's code."""
+    pipeline = dlt.pipeline(
+        "secrets", pipelines_dir=str(tmp_path / "pipelines"), dataset_name="catalogue",
+        destination=dlt.destinations.duckdb(str(tmp_path / "secrets.duckdb")),
+    )  # fmt: skip
+    pipeline.run(bitrix24(credentials=server.credentials()["webhook"]))
+    code = server.portal.webhook_code.encode()
+
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert any(path.name == "trace.pickle" for path in files)
+    assert [] == [path for path in files if code in path.read_bytes()]

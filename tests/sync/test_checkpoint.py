@@ -1,0 +1,75 @@
+"""What release 0.1.0 has stored: pipeline state and tables as commit 0336a65 wrote them, in `stored_state`."""
+
+# ruff: noqa: S608 - tables and columns of the tests' own
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from databases import DuckDB
+
+from bitrix24_source.reader import ListQuery
+from bitrix24_source.sync.checkpoint import Checkpoint
+
+STORED = json.loads((Path(__file__).parent / "stored_state" / "release_0_1_0.json").read_text())
+KEYS_OF_0_1_0 = {"cursor", "ahead", "max_id", "began", "parts", "swept_at", "runs", "selection"}
+
+
+def restore(database: DuckDB, tables: Mapping[str, Mapping[str, Any]]) -> None:
+    """Makes the tables that the release has written."""
+    database.query("create schema {}")
+    for name, table in tables.items():
+        columns = ", ".join(f'"{column}" {type_}' for column, type_ in table["columns"].items())
+        database.query(f'create table {{}}."{name}" ({columns})')
+        for row in table["rows"]:
+            marks = ", ".join("?" * len(row))
+            database.query(f'insert into {{}}."{name}" values ({marks})', *row)
+
+
+def test_a_pipeline_of_0_1_0_goes_on(clock, portal_with, job):
+    """Tables and state of 0.1.0 go on incrementally, without a full read and without an issue."""
+    portal = portal_with({177: 12})
+    scheduled = job(portal)
+    scheduled.database.dataset = "bitrix24"
+    restore(scheduled.database, STORED["tables"])
+    clock.advance(3600)
+    portal.items(177).update(3, title="changed since")
+    new = portal.items(177).add(title="new")
+
+    scheduled.run()
+
+    pages = [filter_ for type_, filter_ in scheduled.adapter.lists() if type_ == 177 and "id" not in filter_]
+    assert pages
+    assert all(int(filter_[">id"]) >= 12 or ">=updatedTime" in filter_ for filter_ in pages)
+    assert scheduled.items()[3]["title"] == "changed since"
+    assert scheduled.items()[new]["title"] == "new"
+    assert len(scheduled.ids()) == 13
+    assert scheduled.issues() == []
+
+
+def test_the_keys_of_0_1_0_are_read_and_written():
+    """A checkpoint of 0.1.0, even in the middle of a full read, comes back under the same keys."""
+    items = ListQuery(177)
+    stored = {
+        "cursor": "2025-07-01T15:00:00+03:00",
+        "ahead": 1.5,
+        "max_id": 12,
+        "began": "2025-07-02T15:00:00+03:00",
+        "parts": [[5, None, 12, 1.0, True]],
+        "swept_at": "2025-06-30T15:00:00+03:00",
+        "runs": 3,
+        "selection": STORED["state"]["resources"]["spa_items"]["types"]["177"]["selection"],
+    }
+    assert set(stored) == KEYS_OF_0_1_0
+
+    checkpoint = Checkpoint.from_state({"types": {"177": stored}}, 177, items)
+    written: dict[str, Any] = {}
+    checkpoint.to_state(written, 177)
+
+    assert checkpoint.has_unfinished_full_read
+    assert checkpoint.since(timedelta()).isoformat() == stored["cursor"]
+    assert {key: written["types"]["177"][key] for key in KEYS_OF_0_1_0} == stored

@@ -1,0 +1,136 @@
+"""Rows that belong to items heal at a sweep: the portal reports no changes of them, so that their numbers are compared."""
+
+from __future__ import annotations
+
+import pytest
+
+from bitrix24_source.sandbox import Fault, Portal
+
+DAY = 24 * 3600
+OF_ITEMS = ("deals", "invoices", "product_rows")
+
+
+@pytest.fixture
+def crm(job, clock):
+    """A portal that was loaded once, a day and more ago."""
+    return job(Portal("demo", items=60, clock=clock))
+
+
+def commands(crm, method):
+    """Commands of a method that the latest run has sent."""
+    sent = [command for body in crm.adapter.bodies for command in body.get("cmd", {}).values()]
+    return [command for command in sent if command.startswith(f"{method}?")]
+
+
+def products(crm):
+    return sorted((row["entity_type_id"], row["owner_id"], row["id"]) for row in crm.rows("product_rows"))
+
+
+def bindings(crm):
+    return sorted(tuple(row.values())[:3] for row in crm.rows("activity_bindings"))
+
+
+DAMAGES = {
+    "emptied": "delete from {}.product_rows",
+    "one type": "delete from {}.product_rows where entity_type_id = 2",
+    "some rows": "delete from {}.product_rows where id % 5 = 0",
+    "older rows": "update {}.product_rows set id = id - 1 where entity_type_id = 2",
+    "rows of nobody": "insert into {}.product_rows select * replace (id + 1 as id) from {}.product_rows limit 3",
+}
+
+
+@pytest.mark.parametrize(
+    ("resources", "damage"), [(("product_rows",), "emptied"), *((OF_ITEMS, damage) for damage in DAMAGES)]
+)
+def test_damaged_product_rows_heal(crm, clock, resources, damage):
+    """Emptied, truncated, partly deleted or stale product rows are the portal's again after a sweep, and nothing is said."""
+    crm.run(*resources)
+    before = products(crm)
+    crm.execute(DAMAGES[damage])
+    damaged = products(crm)
+    clock.advance(2 * DAY)
+    crm.run(*resources)
+
+    assert damaged != before
+    assert products(crm) == before
+    assert crm.issues() == []
+
+
+@pytest.mark.parametrize("resources", [("activities", "activity_bindings"), ("activity_bindings",)])
+@pytest.mark.parametrize("kept", ["activity_id = 0", "activity_id % 3 > 0"], ids=["emptied", "some activities"])
+def test_missing_bindings_heal(crm, clock, resources, kept):
+    """An activity without bindings is asked for again at a sweep."""
+    crm.run(*resources)
+    before = bindings(crm)
+    crm.execute("delete from {}.activity_bindings where not (KEPT)".replace("KEPT", kept))
+    damaged = bindings(crm)
+    clock.advance(2 * DAY)
+    crm.run(*resources)
+    healed = bindings(crm)
+    clock.advance(2 * DAY)
+    crm.run(*resources)
+
+    assert damaged != before
+    assert healed == before
+    assert commands(crm, "crm.activity.binding.list") == []
+
+
+def test_a_comparison_of_product_rows_is_one_request(crm, clock):
+    """Rows of hundreds of owners are counted by one call, all types in one request; equal tables are not read again."""
+    crm.run(*OF_ITEMS)
+    clock.advance(3600)
+    crm.run(*OF_ITEMS)
+    quiet = crm.requests
+    clock.advance(2 * DAY)
+    crm.run(*OF_ITEMS)
+    counted = commands(crm, "crm.item.productrow.list")
+
+    assert counted
+    assert all("start=0" in command for command in counted)
+    assert crm.requests <= quiet + 1
+
+
+def test_a_user_without_lists_of_owners(crm, clock):
+    """Whom the portal judges by one item, single owners are counted for; what differs heals."""
+    crm.portal.set_admin(crm=False)
+    crm.portal.hide_items(2, [1])
+    crm.run("product_rows")
+    before = products(crm)
+    crm.execute("delete from {}.product_rows where entity_type_id = 2")
+    clock.advance(2 * DAY)
+    crm.run("product_rows")
+
+    assert products(crm) == before
+    assert crm.issues() == []
+
+
+def test_a_comparison_that_fails_is_made_by_the_next_run(crm, clock):
+    """What cannot be counted in one run is counted in the next."""
+    crm.run("product_rows")
+    before = products(crm)
+    crm.execute("delete from {}.product_rows")
+    clock.advance(2 * DAY)
+    crm.portal.faults.add(Fault("crm.item.productrow.list", where="command", error="ERROR_CORE", status=400))
+    crm.run("product_rows")
+    crm.portal.faults.clear()
+    clock.advance(3600)
+    crm.run("product_rows")
+
+    assert products(crm) == before
+
+
+def test_counts_of_stage_history_cost_no_request(clock, portal_with, job):
+    """They travel with what a sweep asks at its beginning."""
+    requests = {}
+    for resources in (("spa_items",), ("spa_items", "stage_history")):
+        crm = job(portal_with(dict.fromkeys(range(1030, 1060, 2), 5)))
+        crm.run(*resources)
+        taken = []
+        for pause in (3600, 2 * DAY):
+            crm.portal.clock.advance(pause)
+            crm.run(*resources)
+            taken.append(crm.requests)
+        requests[resources] = taken[1] - taken[0]
+
+    assert len(commands(crm, "crm.stagehistory.list")) >= 30
+    assert requests["spa_items", "stage_history"] <= requests[("spa_items",)]

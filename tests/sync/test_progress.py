@@ -1,0 +1,73 @@
+"""What a person sees while items are loaded: rows of each table as they come, requests, and what is left."""
+
+# ruff: noqa: SIM300 - the expected value comes first
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import pytest
+from dlt.common.runtime.collector import Collector
+
+
+class Watching(Collector):
+    """Writes down what dlt and we tell it."""
+
+    def __init__(self):
+        self.counts = Counter()
+        self.messages = []
+
+    def update(self, name, inc=1, total=None, inc_total=None, message=None, label=""):  # dlt's own signature
+        if self.step.startswith("Extract"):
+            self.counts[name] += inc
+            if message:
+                self.messages.append((name, message))
+
+    def _start(self, step):
+        self.step = step
+
+    def _stop(self):
+        pass
+
+
+@pytest.fixture
+def watching():
+    return Watching()
+
+
+def test_rows_of_each_table(portal_with, warehouse, watching):
+    """Each item table counts up to the rows that it has in the end."""
+    crm = warehouse(portal_with({177: 2600, 1030: 70, 1032: 0}), progress=watching)
+    crm.run()
+
+    assert {"spa_items_177": 2600, "spa_items_1030": 70}.items() <= watching.counts.items()
+    assert 0 == watching.counts["spa_items_1032"]
+
+
+def test_requests_are_counted(portal_with, warehouse, watching):
+    """So that somebody who waits sees that something happens, also while the portal is slow."""
+    crm = warehouse(portal_with({177: 2600}), progress=watching)
+    crm.run()
+
+    assert len(crm.portal.requests) == watching.counts["Bitrix24 requests"]
+
+
+def test_what_is_left(clock, portal_with, warehouse, watching):
+    """A long table says about how many rows are still to come, fewer each time."""
+    crm = warehouse(portal_with({177: 12_000}), progress=watching)
+    crm.run(connections=1)
+    left = [int(re.sub(r"\D", "", message)) for name, message in watching.messages if name == "spa_items_177"]
+
+    assert len(left) >= 3
+    assert sorted(left, reverse=True) == left
+    assert 6000 < left[0] <= 12_000
+    assert all(re.fullmatch(r"(about [\d,]+ left)?", message) for _, message in watching.messages)
+
+
+def test_no_collector_is_no_problem(portal_with, warehouse):
+    """`--progress none`: the same load without anybody watching."""
+    crm = warehouse(portal_with({177: 120}))
+    crm.run()
+
+    assert 120 == len(crm.ids())

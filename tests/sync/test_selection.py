@@ -1,0 +1,276 @@
+"""Some of the types, some of their fields, some of their items: what is chosen is loaded, and nothing else is asked for."""
+
+# ruff: noqa: SIM300 - the expected value comes first
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from click.testing import CliRunner
+
+from bitrix24_source.app.cli import cli
+from bitrix24_source.app.error_messages import to_user_error
+from bitrix24_source.errors import ConfigError
+from bitrix24_source.sandbox import SandboxServer
+
+UTM = {"utm_source", "utm_medium", "utm_campaign", "utm_content", "utm_term"}
+
+
+@pytest.fixture
+def portal(clock, portal_with):
+    """Three types: one with a code, one whose title is in another alphabet."""
+    made = portal_with({177: 130, 1030: 60})
+    made.add_type("Закупка", entity_type_id=1032, items=10, code="PURCHASE")
+    made.add_field(177, "TAGS", "string", "Tags", multiple=True, pool=[["a", "b"]])
+    made.add_field(177, "SUM", "money", "Sum", pool=["300|RUB"])
+    return made
+
+
+@pytest.fixture
+def crm(portal, warehouse):
+    """The portal, not loaded yet."""
+    return warehouse(portal)
+
+
+def item_tables(crm):
+    return sorted(table for table in crm.tables() if table.startswith("spa_items_") and "__" not in table)
+
+
+def why(error):
+    """The sentence that a person reads of an error of dlt's."""
+    found = to_user_error(error.value, "duckdb")
+    assert isinstance(found, ConfigError)
+    return str(found)
+
+
+# --- types ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("chosen", "tables"),
+    [
+        ([177], ["spa_items_177"]),
+        (["177"], ["spa_items_177"]),
+        (["Process 1030"], ["spa_items_1030"]),
+        (["process 1030"], ["spa_items_1030"]),
+        (["Закупка"], ["spa_items_1032"]),
+        (["PURCHASE"], ["spa_items_1032"]),
+        ([177, "PURCHASE", "Process 177"], ["spa_items_1032", "spa_items_177"]),
+        (None, ["spa_items_1030", "spa_items_1032", "spa_items_177"]),
+    ],
+)
+def test_types_by_number_title_or_code(crm, chosen, tables):
+    """The items of the chosen types, each once, and no table of another."""
+    crm.run(spa_types=chosen)
+
+    assert tables == item_tables(crm)
+    assert {int(table.rpartition("_")[2]) for table in tables} == {asked.entity_type_id for asked in crm.adapter.asked}
+
+
+@pytest.mark.parametrize("chosen", [9999, "No such process", ""])
+def test_a_type_that_does_not_exist(crm, chosen):
+    """Who asks for what is not there is told what there is, before items are asked for."""
+    with pytest.raises(Exception, match="no smart process") as error:
+        crm.run(spa_types=[chosen])
+
+    assert "177 'Process 177'" in why(error)
+    assert [] == crm.adapter.asked
+
+
+# --- fields ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["title", "ufCrm11Tags", "ufCrm11Sum"],
+        ["TITLE", "UF_CRM_11_TAGS", "UF_CRM_11_SUM"],
+        ["title", "uf_crm_11_tags", "uf_crm_11_sum"],
+        ["id", "title", "TITLE", "UF_CRM_11_TAGS", "ufCrm11Sum"],
+    ],
+    ids=["wire names", "upper names", "columns", "mixed"],
+)
+@pytest.mark.parametrize("type_", [177, "177", "Process 177"])
+def test_fields_of_a_type(crm, names, type_):
+    """By any of their three names; the id comes by itself, the portal is asked for no more, other types stay whole."""
+    crm.run(select={type_: names}, spa_types=[177, 1030])
+    pages = [asked for asked in crm.adapter.asked if asked.entity_type_id == 177 and asked.is_page]
+
+    assert {"id", "title", "uf_crm_11_sum", "uf_crm_11_sum_currency", "deleted_at"} == set(
+        crm.types("spa_items_177")
+    ) - UTM
+    assert {"spa_items_177__uf_crm_11_tags"} == {table for table in crm.tables() if table.startswith("spa_items_177__")}
+    assert 260 == len(crm.rows("spa_items_177__uf_crm_11_tags"))
+    assert [{"id", "title", "ufCrm11Tags", "ufCrm11Sum"}] * len(pages) == [
+        set(asked.params["select"]) for asked in pages
+    ]
+    assert "stage_id" in crm.types("spa_items_1030")
+
+
+def test_a_field_that_does_not_exist(crm):
+    """It is named, with the type, before items are asked for."""
+    with pytest.raises(Exception, match="has no field") as error:
+        crm.run(select={177: ["title", "nosuch"]})
+
+    assert "'Process 177' has no field nosuch" in why(error)
+    assert [] == crm.adapter.asked
+
+
+def test_another_selection_reads_everything_again(crm):
+    """A column that is chosen later is filled for all items, not only for those that change from then on."""
+    crm.run(select={177: ["title"]}, spa_types=[177])
+    crm.run(select={177: ["title", "UF_CRM_11_SUM"]}, spa_types=[177])
+
+    assert [(130,)] == crm.query("select count(uf_crm_11_sum) from {}.spa_items_177")
+
+
+# --- items ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "filter_", [{"@id": [3, 5, 7, 111]}, {"<id": 30, ">=id": 20}, {"%title": "#12"}, {"!=title": "Process 177 #1"}]
+)
+def test_items_by_a_filter(crm, filter_):
+    """What crm.item.list filters is what is loaded; types that are not named are whole."""
+    tests = {
+        "@id": lambda id_: id_ in (3, 5, 7, 111),
+        "<id": lambda id_: 20 <= id_ < 30,
+        "%title": lambda id_: "#12" in f"#{id_}",
+        "!=title": lambda id_: id_ != 1,
+    }
+    crm.run(filter={177: filter_})
+
+    assert list(filter(tests[next(iter(filter_))], range(1, 131))) == crm.ids(177)
+    assert 60 == len(crm.ids(1030))
+    assert [] == crm.issues()
+
+
+def test_a_filter_is_passed_on_as_it_is(crm):
+    """Every page carries it, our own bounds beside it."""
+    crm.run(filter={"Process 177": {"=opened": "N", "!@id": [1, 2]}}, spa_types=[177])
+
+    assert crm.adapter.asked
+    assert all(
+        asked.params["filter"].items() >= {"=opened": "N", "!@id": ["1", "2"]}.items() for asked in crm.adapter.asked
+    )
+
+
+@pytest.mark.parametrize("own", [">id", "<=id", ">ID", "<=ID", ">=updatedTime", ">=UPDATED_TIME"])
+def test_our_own_conditions_are_refused(crm, own):
+    """A condition that paging would overwrite is refused when the source is made, with its name."""
+    with pytest.raises(ConfigError, match="with which items are paged") as error:
+        crm.source(filter={177: {own: 5}})
+
+    assert own in str(error.value)
+
+
+def test_a_filter_that_the_portal_refuses(crm):
+    """An unknown field in a filter is the portal's to refuse: the type is listed with its words, the others are whole."""
+    crm.run(filter={177: {"=nosuch": 5}})
+    (issue,) = crm.issues()
+
+    assert (177, "INVALID_ARG_VALUE") == (issue["entity_type_id"], issue["error"])
+    assert 60 == len(crm.ids(1030))
+
+
+# --- as a user of dlt expects ---------------------------------------------------------------------------------------
+
+
+def test_items_alone_ask_for_items_alone(crm):
+    """`with_resources("spa_items")` needs the types, their fields, the items and the one row of `portal`: nothing of stages, people and automation."""
+    crm.run("spa_items")
+    asked = {name for seen in crm.portal.requests for name in (seen.commands or (seen.method,))}
+
+    portal = {"scope", "server.time", "profile", "crm.currency.list"}
+    assert asked <= portal | {"crm.type.list", "crm.item.fields", "crm.item.list"}
+    assert len(crm.portal.requests) <= 8
+
+
+def test_the_catalogue_alone_asks_for_no_item(crm):
+    """And the other way round."""
+    crm.run("spa_types", "spa_fields")
+
+    assert [] == crm.adapter.asked
+
+
+def alive():
+    return sorted(thread.name for thread in threading.enumerate() if thread.name.startswith("bitrix24"))
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5])
+def test_add_limit(portal_with, warehouse, limit):
+    """`add_limit` ends the reading early: requests stop, threads end, and what came is loaded."""
+    crm = warehouse(portal_with({177: 30_000}))
+    source = crm.source().with_resources("spa_items")
+    source.resources["spa_items"].add_limit(limit)
+    crm.pipeline.run(source)
+
+    assert [] == alive()
+    assert 50 <= len(crm.ids()) < 30_000
+    assert len(crm.portal.requests) < 20
+
+
+def test_what_is_cut_short_is_not_called_complete(portal_with, warehouse):
+    """After a run that somebody cut short, the next one reads what is missing and marks nothing as deleted."""
+    crm = warehouse(portal_with({177: 12_000}))
+    source = crm.source().with_resources("spa_items")
+    source.resources["spa_items"].add_limit(3)
+    crm.pipeline.run(source)
+    before = len(crm.ids())
+    crm.run()
+
+    assert 0 < before < 12_000 == len(crm.ids())
+    assert [(0,)] == crm.query("select count(deleted_at) from {}.spa_items_177")
+
+
+def test_iterating_without_a_pipeline(crm):
+    """`list(source.resources["spa_items"])` gives the tables in a notebook: nothing of a pipeline is needed."""
+    tables = [one for one in crm.source(spa_types=[177]).resources["spa_items"] if hasattr(one, "num_rows")]
+
+    assert 130 == sum(table.num_rows for table in tables if "title" in table.column_names)
+    assert [] == alive()
+
+
+def test_an_error_in_the_pipeline_stops_the_threads(crm):
+    """Whoever breaks off in the middle leaves no reader behind."""
+    rows = iter(crm.source().resources["spa_items"])
+    next(rows)
+    rows.close()
+
+    assert [] == alive()
+
+
+# --- the command ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bitrix24(portal, tmp_path, monkeypatch):
+    """bitrix24("load", ...): the command in this process, against the portal on a socket, into items.duckdb."""
+    with SandboxServer(portal) as server:
+        for key, value in server.credentials()["webhook"].items():
+            monkeypatch.setenv(f"SOURCES__BITRIX24__CREDENTIALS__{key.upper()}", value)
+        monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", str(tmp_path / "items.duckdb"))
+        yield lambda *arguments: CliRunner().invoke(cli, [*arguments, "--progress", "none"])
+
+
+def loaded(output):
+    """The item tables that a command says it loaded, with the rows that they hold now."""
+    lines = [line.split() for line in output.splitlines() if line.startswith("spa_items_")]
+    return {table: int(rows.replace(",", "")) for table, rows, *_ in lines}
+
+
+@pytest.mark.parametrize("named", ["177", "Process 177"])
+def test_the_command_restricts_types(bitrix24, named):
+    """`--resource spa_items --type T` loads the items of one type."""
+    ended = bitrix24("load", "--resource", "spa_items", "--type", named)
+
+    assert 0 == ended.exit_code, ended.output
+    assert {"spa_items_177": 130} == loaded(ended.stdout)
+
+
+def test_the_command_takes_several_types(bitrix24):
+    """`--type` may be repeated."""
+    ended = bitrix24("load", "--resource", "spa_items", "--type", "PURCHASE", "--type", "1030")
+
+    assert {"spa_items_1030": 60, "spa_items_1032": 10} == loaded(ended.stdout)

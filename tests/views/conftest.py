@@ -1,0 +1,150 @@
+"""What the tests of the labelled views share: small portals in either database, and tables that are lent to them.
+
+Fixtures to ask for, beside those of the end-to-end tests:
+
+    requests_portal   a portal with one smart process, 177, of six items
+    warehouse_in          makes a Warehouse: warehouse_in("duckdb", portal), warehouse_in("postgres", portal)
+    warehouse             requests_portal in each of the two databases in turn; nothing is loaded yet
+"""
+
+# ruff: noqa: S608 - our own names
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import databases
+import dlt
+import pytest
+import requests
+
+from bitrix24_source import bitrix24, create_views
+from bitrix24_source.rest.client import Client
+from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter
+from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
+
+TABLE = 177
+
+SMART_PROCESSES = (
+    "spa_types", "spa_fields", "spa_field_options", "spa_categories", "spa_stages", "spa_items",
+)  # fmt: skip
+"""what is loaded unless a test says otherwise; the rest is lent, so that each test says what its words are"""
+
+Row = dict[str, Any]
+
+# The columns of tables that are lent, as far as labels go, for rows that leave some out.
+SHAPES: dict[str, dict[str, str]] = {
+    "users": {"id": "bigint", "name": "text", "last_name": "text", "second_name": "text"},
+    "statuses": {"id": "bigint", "entity_id": "text", "status_id": "text", "name": "text"},
+    "currencies": {"currency": "text", "amount_cnt": "bigint", "amount": "decimal", "is_base": "bool", "full_name": "text"},
+    "companies": {"id": "bigint", "title": "text", "deleted_at": "timestamp"},
+    "contacts": {"id": "bigint", "name": "text", "last_name": "text", "deleted_at": "timestamp"},
+    "contacts__fm": {"item_id": "bigint", "position": "bigint", "type_id": "text", "value_type": "text", "value": "text"},
+    "deals": {"id": "bigint", "stage_id": "text", "category_id": "bigint", "contact_id": "bigint", "deleted_at": "timestamp"},
+    "categories": {"entity_type_id": "bigint", "id": "bigint", "name": "text"},
+    "stages": {"entity_type_id": "bigint", "entity_id": "text", "status_id": "text", "category_id": "bigint", "name": "text",
+               "semantics": "text"},
+    "crm_fields": {"entity_type_id": "bigint", "upper_name": "text", "name": "text", "type": "text", "title": "text",
+                   "form_label": "text", "status_type": "text", "settings": "json", "position": "bigint",
+                   "is_multiple": "bool", "is_dynamic": "bool"},
+}  # fmt: skip
+
+
+@dataclass
+class Warehouse:
+    """A portal, and a database that it is loaded into."""
+
+    pipeline: dlt.Pipeline
+    portal: Portal
+
+    @property
+    def items(self) -> Any:
+        return self.portal.items(TABLE)
+
+    def source(self, *resources: str, **arguments: Any) -> Any:
+        session = requests.Session()
+        session.mount("https://", SandboxAdapter(self.portal))
+        credentials = self.portal.credentials(self.portal.base_url)["webhook"]
+        client = Client(
+            auth_from_credentials(Bitrix24Credentials(**credentials)), clock=self.portal.clock, session=session
+        )
+        source = bitrix24(credentials=credentials, client=client, **arguments)
+        return source.with_resources(*(resources or SMART_PROCESSES))
+
+    def run(self, *resources: str, **arguments: Any) -> None:
+        """One run of the source without what follows it."""
+        self.pipeline.run(self.source(*resources, **arguments))
+
+    def load(self, *resources: str, **arguments: Any) -> None:
+        """One run of the source, and the views after it; there is nothing to complain about."""
+        self.run(*resources, **arguments)
+        assert [] == create_views(self.pipeline)  # noqa: SIM300 - the expected value comes first
+
+    def load_rows(self, **tables: list[Row]) -> None:
+        """Tables that the source does not load, in the shape that it would give them."""
+        resources = [
+            dlt.resource(
+                rows, name=name, write_disposition="replace",
+                columns={column: {"data_type": type_} for column, type_ in SHAPES[name].items()},
+            )
+            for name, rows in tables.items()
+        ]  # fmt: skip
+        self.pipeline.run(dlt.source(lambda: resources, name="bitrix24")())
+
+    def view(self, name: str = f"spa_items_{TABLE}_labeled") -> list[Row]:
+        """The rows of a view, in the order of ids."""
+        with self.pipeline.sql_client() as client, client.execute_query(f"SELECT * FROM {name}") as cursor:
+            names = [column[0] for column in cursor.description]
+            rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        return sorted(rows, key=lambda row: row.get("ID") or row["id"])
+
+    def execute(self, sql: str) -> Any:
+        """Somebody else's statement in this dataset."""
+        with self.pipeline.sql_client() as client:
+            return client.execute_sql(sql)
+
+    @property
+    def database(self) -> str:
+        return self.pipeline.destination.destination_name
+
+
+@pytest.fixture
+def requests_portal(clock: Clock) -> Portal:
+    portal = Portal(scenario="empty", clock=clock)
+    portal.add_type("Requests", entity_type_id=TABLE, items=6)
+    return portal
+
+
+@pytest.fixture
+def warehouse_in(tmp_path: Path) -> Iterator[Callable[..., Warehouse]]:
+    """Makes warehouses, each with a pipeline and a database of its own: warehouse_in("postgres", portal)."""
+    number = itertools.count()
+    made: list[databases.DuckDB] = []
+
+    def make(kind: str, portal: Portal, destination: Any = None) -> Warehouse:
+        if kind == "postgres" and (reason := databases.why_no_postgres()):
+            (pytest.fail if databases.REQUIRED else pytest.skip)(reason)
+        folder = tmp_path / f"warehouse{next(number)}"
+        made.append(databases.make(kind, folder))
+        pipeline = dlt.pipeline(
+            folder.name,
+            pipelines_dir=str(folder / "pipelines"),
+            destination=destination or made[-1].destination,
+            dataset_name=made[-1].dataset,
+        )
+        return Warehouse(pipeline, portal)
+
+    yield make
+    for one in made:
+        one.drop()
+
+
+@pytest.fixture(params=databases.ENGINES)
+def warehouse(
+    request: pytest.FixtureRequest, requests_portal: Portal, warehouse_in: Callable[..., Warehouse]
+) -> Warehouse:
+    return warehouse_in(request.param, requests_portal)
