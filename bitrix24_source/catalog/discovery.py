@@ -23,10 +23,12 @@ from ..rest import (
     Response,
     as_id,
     as_int,
+    as_list,
     as_text,
     gather,
     numbered_values,
     read_all,
+    shown_value,
 )
 from .crm_objects import CRM_OBJECTS, CRM_OBJECTS_BY_ID, LEADS
 from .entity_details import SPA_ENTITY_TABLES, STATUSES, read_entity, read_options, stages_by_type
@@ -68,6 +70,7 @@ def read_catalog(client: Client, wanted: Iterable[str] = SPA_TABLE_NAMES) -> Cat
     inventory = _Inventory(*gather(client, _first_readers(parts)))
     entities = [*_types(inventory, issues, unread), *_objects(inventory, parts)]
     _note_missing_parts(inventory, parts, issues, unread)
+    _note_unusable_values(inventory, issues)
     unreadable: dict[int, str] = {}
     readers: list[CallGenerator[Any]] = [
         read_entity(entity, parts, inventory.directories, unreadable, issues, unread) for entity in entities
@@ -290,6 +293,15 @@ _LISTS = {
     "statuses": STATUSES, "owner_types": _OWNER_TYPES, "users": _USERS, "departments": _DEPARTMENTS,
     "currencies": _CURRENCIES,
 }  # fmt: skip
+
+
+def _note_unusable_values(inventory: _Inventory, issues: IssueLog) -> None:
+    """What stands inside of rows that are used, and inside of answers that are no list."""
+    type_ids = (id_ for row in inventory.solutions.rows for id_ in as_list(row.get("typeIds")))
+    unusable = [f"typeIds {shown_value(id_)}" for id_ in type_ids if as_id(id_) is None]
+    issues.record_unusable("automated_solution_types", _SOLUTIONS.method, unusable)
+    if inventory.portal is not None and inventory.portal.is_unreadable:
+        issues.record_unreadable("portal", "server.time", ["its time, and with it the zone"])
 
 
 def _field_owners(parts: frozenset[str]) -> re.Pattern[str]:

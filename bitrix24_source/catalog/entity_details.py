@@ -23,6 +23,7 @@ from ..rest import (
     as_mapping,
     as_rows,
     as_text,
+    is_blank,
     read_all,
     shown_value,
 )
@@ -63,7 +64,7 @@ def read_entity(
         if not _accept_without_details(entity, details, unreadable, issues, unread, is_deleted=is_deleted):
             return None
     if isinstance(details, Response):
-        entity = _with_details(entity, as_mapping(as_mapping(details.result).get("type")), issues)
+        entity = _with_details(entity, as_mapping(details.result).get("type"), issues, unread)
     if "fields" in responses:
         entity = _with_fields(entity, responses["fields"], unreadable, issues, unread)
     if "categories" in responses:
@@ -129,16 +130,25 @@ def _accept_without_details(
     return False
 
 
-def _with_details(entity: EntityType, row: Row, issues: IssueLog) -> EntityType:
-    unusable: list[str] = []
-    relations = {
-        side: _usable_rows(as_mapping(row.get("relations")).get(side), "entityTypeId", unusable)
-        for side in ("parent", "child")
-    }
+def _with_details(entity: EntityType, details: Any, issues: IssueLog, unread: UnreadParts) -> EntityType:
+    row, unusable = as_mapping(details), list[str]()
+    sides = as_mapping(row.get("relations"))
+    relations = {side: _usable_rows(sides.get(side), "entityTypeId", unusable) for side in ("parent", "child")}
     issues.record_unusable("spa_type_relations", _TYPE_DETAILS, unusable, entity.entity_type_id)
+    maps = [("type", details, row), *((key, row.get(key), as_mapping(row.get(key))) for key in _DETAIL_MAPS)]
+    unreadable = [key for key, value, mapping in maps if not mapping and not is_blank(value)]
+    unreadable += [] if row else ["type"]
+    lists = ((side, sides.get(side)) for side in relations)
+    unreadable += [side for side, value in lists if as_rows(value) is None and not is_blank(value)]
+    if unreadable:
+        unread.add(_SPA_RELATIONS, entity.entity_type_id)
+        issues.record_unreadable("spa_type_relations", _TYPE_DETAILS, unreadable[:1], entity.entity_type_id)
     linked_fields = {name: value for name, value in as_mapping(row.get("linkedUserFields")).items() if as_text(name)}
     known = entity.row if entity.id is not None else {**row, **entity.row, "id": row.get("id")}
     return replace(entity, row=known, relations=relations, linked_fields=linked_fields)
+
+
+_DETAIL_MAPS = ("relations", "linkedUserFields")
 
 
 def _usable_rows(value: Any, key: str, unusable: list[str]) -> list[Row]:
@@ -184,6 +194,8 @@ def _usable_fields(entity: EntityType, fields: Sequence[Field], resource: str, i
     unusable = [
         f"ID {shown_value(option.id)}" for field in fields for option in field.options if as_id(option.id) is None
     ]
+    unreadable = [f"{key} of {field.name}" for field in fields for key in field.unreadable]
+    issues.record_unreadable(resource, "crm.item.fields", unreadable, entity.entity_type_id)
     options_resource = "crm_field_options" if entity.is_built_in else "spa_field_options"
     issues.record_unusable(options_resource, "crm.item.fields", unusable, entity.entity_type_id)
     return tuple(
@@ -288,7 +300,14 @@ def read_options(
     for key, outcome in zip(lacking, outcomes, strict=True):
         if isinstance(outcome, Response):
             enumerations[key] = as_mapping(as_mapping(outcome.result).get("field"))
-    return {
-        key: {str(option.get("id")): option for option in map(as_mapping, as_rows(row.get("enum")) or ())}
-        for key, row in enumerations.items()
-    }
+    unusable: list[str] = []
+    details: dict[tuple[str, str], Mapping[str, Row]] = {}
+    for key, row in enumerations.items():
+        if as_rows(row.get("enum")) is None and (
+            key not in lacking or isinstance(outcomes[lacking.index(key)], Response)
+        ):
+            unusable.append(f"enum of {key[1]}")
+        options = _usable_rows(row.get("enum"), "id", unusable)
+        details[key] = {str(as_id(option["id"])): option for option in options}
+    issues.record_unusable("spa_field_options", "userfieldconfig.get", unusable)
+    return details

@@ -55,5 +55,16 @@ class IssueLog:
         """
         if unusable:
             problem = f"rows left out, because their ids are unusable or not theirs alone: {len(unusable)}, such as {unusable[0]}"
-            error = PortalError(problem, method, "report it to the portal's administrator; all other rows were loaded")
-            self.record(resource, error, f"{method}: {problem}", entity_type_id=entity_type_id)
+            self._record_answer(resource, method, problem, entity_type_id)
+
+    def record_unreadable(
+        self, resource: str, method: str, unreadable: Sequence[str], entity_type_id: int | None = None
+    ) -> None:
+        """The same for values that say nothing, and without which everything else was loaded; `unreadable` names them."""
+        if unreadable:
+            problem = f"values that cannot be read: {len(unreadable)}, such as {unreadable[0]}"
+            self._record_answer(resource, method, problem, entity_type_id)
+
+    def _record_answer(self, resource: str, method: str, problem: str, entity_type_id: int | None) -> None:
+        error = PortalError(problem, method, "report it to the portal's administrator; everything else was loaded")
+        self.record(resource, error, f"{method}: {problem}", entity_type_id=entity_type_id)

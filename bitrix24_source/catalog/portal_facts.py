@@ -18,10 +18,12 @@ class PortalAnswers:
     Attributes:
         server_time: of `server.time`, ISO 8601 with the server's present offset.
         user_zone: TIME_ZONE of `profile`: the IANA name that the credential's owner has chosen.
+        is_unreadable: `server.time` was answered, and by no time.
     """
 
     server_time: str = ""
     user_zone: str = ""
+    is_unreadable: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,11 @@ def read_portal(*, wanted: bool) -> CallGenerator[PortalAnswers | None]:
     if not wanted:
         return None
     clock, profile = yield [Call("server.time"), Call("profile")]
-    server_time = clock.result or clock.server_time if isinstance(clock, Response) else ""
+    times = (clock.result, clock.server_time) if isinstance(clock, Response) else ()
+    server_time = next((time for time in times if _instant(time) is not None), None)
     row = as_mapping(profile.result) if isinstance(profile, Response) else {}
-    return PortalAnswers(as_text(server_time) or "", as_text(row.get("TIME_ZONE")) or "")
+    is_unreadable = bool(times) and server_time is None
+    return PortalAnswers(as_text(server_time) or "", as_text(row.get("TIME_ZONE")) or "", is_unreadable)
 
 
 def portal_facts(

@@ -98,16 +98,18 @@ def _automations(catalog: Catalog) -> Rows:
         }
 
 
-def _document_type(value: Any) -> tuple[int | None, bool]:
-    """The entityTypeId of a template, and whether it belongs to a smart process as far as one can tell.
+def _document_type(value: Any) -> tuple[Any, bool]:
+    """The entityTypeId of a template, and whether it belongs to a smart process as far as the portal says.
 
-    The pages disagree: `DYNAMIC_156`, or a list whose last part is that.
+    The pages disagree: `DYNAMIC_156`, or a list whose last part is that. What names no object is given back as it came.
     """
     last = listed[-1] if (listed := as_list(value)) else None
     if is_blank(last):
         return None, True
     match = re.fullmatch(r"DYNAMIC_([0-9]{1,18})", str(last).upper())
-    return (int(match[1]), True) if match else (None, False)
+    if match:
+        return int(match[1]), True
+    return last, not (isinstance(last, str) and re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", last))
 
 
 def _solutions(catalog: Catalog) -> Rows:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..rest import as_id
 from ..schema import Column, ColumnMapping, ColumnType, Field, RejectedValue, map_columns, with_system_types
 from .crm_objects import parse_stage_directory
 from .issues import Issue
@@ -91,7 +92,7 @@ def option_rows(catalog: Catalog, types: Sequence[EntityType]) -> Rows:
     for entity, field, _ in _fields_with_columns(catalog, types):
         details = catalog.options.get((entity.user_fields, field.upper_name), {})
         for position, option in enumerate({option.id: option for option in field.options}.values()):
-            known = details.get(option.id, {})
+            known = details.get(str(as_id(option.id)), {})
             yield {
                 "entity_type_id": entity.entity_type_id,
                 "upper_name": field.upper_name,
