@@ -126,7 +126,11 @@ class PostgreSQL(DuckDB):
 
 
 def make(engine: str, folder: Path) -> DuckDB:
-    """An empty database of one of the `ENGINES`; a file in the folder, where it is one."""
+    """An empty database of one of the `ENGINES`, or of ClickHouse; a file in the folder, where it is one."""
+    if engine == "clickhouse":
+        from clickhouse import ClickHouse
+
+        return ClickHouse()
     if engine == "postgres":
         return PostgreSQL()
     folder.mkdir(exist_ok=True)

@@ -70,7 +70,7 @@ def _departments(catalog: Catalog) -> Rows:
 
 def _reference(value: Any) -> Any:
     """An id as it came; 0 refers to nothing."""
-    return None if as_id(value) == 0 else value
+    return None if as_id(value, least=0) == 0 else value
 
 
 def _portal(catalog: Catalog) -> Rows:

@@ -54,8 +54,8 @@ class OffsetList:
 
     def key_of(self, row: Row) -> tuple[Hashable, ...] | None:
         """The values of the row's key; None where it has none that a table could hold."""
-        read = as_text if self.has_text_keys else as_id
-        values = tuple(read(row.get(name)) for name in self.key)
+        written = (row.get(name) for name in self.key)
+        values = tuple(as_text(value) if self.has_text_keys else as_id(value, least=0) for value in written)
         return None if None in values else (*values, str(row.get(self.tie_breaker)))
 
 

@@ -44,6 +44,16 @@ def as_int(value: Any) -> int | None:
     return _converted(to_int, value)
 
 
+def as_id(value: Any, *, least: int = 1) -> int | None:
+    """The id of a row: a 64-bit integer from `least` on, as a number or in digits; 0 is a category's.
+
+    Stricter than `as_int`: "7.0" can be read as the number 7, and still a row 7 may stand beside it.
+    """
+    if isinstance(value, str):
+        value = int(value) if re.fullmatch("[0-9]{1,19}", value) else None
+    return value if type(value) is int and least <= value < 2**63 else None
+
+
 def as_decimal(value: Any) -> Decimal | None:
     """An exact number, as `to_decimal` has it."""
     return _converted(to_decimal, value)
@@ -52,15 +62,6 @@ def as_decimal(value: Any) -> Decimal | None:
 def as_text(value: Any) -> str | None:
     """Text without what no database keeps; None for every way of PHP to say nothing, and for what is no text."""
     return strip_unstorable(_converted(to_text, value) or "") or None
-
-
-def as_id(value: Any) -> int | None:
-    """The id of a row: a whole number from 0 on, in digits alone. `7.0` is an id of nothing."""
-    is_written = (type(value) is int and value >= 0) or (isinstance(value, str) and _DIGITS.fullmatch(value))
-    return as_int(value) if is_written else None
-
-
-_DIGITS = re.compile(r"[0-9]{1,19}")
 
 
 def strip_unstorable(text: str) -> str:

@@ -22,7 +22,7 @@ def cast_to_text(value: exp.Expression, type_: str, dialect: str) -> exp.Express
             value.eq(exp.Floor(this=value.copy())), exp.LT(this=exp.Abs(this=value.copy()), expression=WHOLE.copy())
         )
         return exp.Case().when(is_whole, exp.cast(exp.cast(value.copy(), "bigint"), "text")).else_(text)
-    if type_ == "decimal":
+    if type_ == "decimal" or (type_ == "timestamp" and dialect == "clickhouse"):
         zeros = exp.Trim(this=text.copy(), expression=exp.Literal.string("0"), position="TRAILING")
         point = exp.Trim(this=zeros, expression=exp.Literal.string("."), position="TRAILING")
         return exp.Case().when(text.copy().like("%.%"), point).else_(text)

@@ -1,0 +1,211 @@
+"""Views in ClickHouse: what its SQL says otherwise, and how views are kept there.
+
+The queries are those of all databases. ClickHouse takes some of their words otherwise - a join that finds nothing gives 0 and
+'', an aggregate over nothing is no NULL, days end in 2149, a decimal is cut and not rounded - and has words of its own for
+zones, windows and lists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
+
+from sqlglot import exp
+
+from .database import MARK, Relation, ViewDatabase
+from .descriptions import Descriptions
+
+CLICKHOUSE = "clickhouse"
+"""sqlglot's name of the dialect"""
+_SETTINGS: Mapping[str, int] = MappingProxyType({
+    "join_use_nulls": 1,  # a label that is not found is NULL
+    "prefer_column_name_to_alias": 1,  # a field may be titled like a column
+})  # fmt: skip
+_MAX_QUERY_BYTES = 64 << 20
+"""ClickHouse reads 256 KiB of a statement by default; the view of a wide table has more"""
+_SPECIAL = str.maketrans({";": "\\x3B", "%": "\\x25"})
+"""dlt cuts statements at semicolons, and its driver takes per cent signs for parameters, in quotes as well"""
+_DAY = exp.DataType.build("Nullable(Date32)", dialect=CLICKHOUSE)
+_INSTANT = exp.DataType.build("Nullable(DateTime64(6, 'UTC'))", dialect=CLICKHOUSE)
+_LIST = exp.condition(
+    "CASE WHEN COUNT(text) = 0 THEN NULL ELSE arrayStringConcat(arrayMap(one -> tupleElement(one, 2), "
+    "arraySort(groupArrayIf(tuple(place, assumeNotNull(text)), text IS NOT NULL))), mark) END",
+    dialect=CLICKHOUSE,
+)
+
+
+class ClickHouseViews(ViewDatabase):
+    """A ClickHouse database, in which a dataset is what the names of its tables begin with."""
+
+    def create_or_replace(self, name: str, query: exp.Query) -> None:
+        """The view, in place and at one stroke, without waiting for anybody."""
+        super().create_or_replace(name, for_clickhouse(query))
+
+    def comments(self) -> Descriptions:
+        """What is written on tables, views and columns of the dataset, by whomever."""
+        found = self._client.execute_sql(
+            f"SELECT name, '', comment FROM system.tables WHERE {self._is_ours('name')} AND comment <> '' "  # noqa: S608 - our own names
+            f"UNION ALL SELECT table, name, comment FROM system.columns WHERE {self._is_ours('table')} AND comment <> ''"
+        )
+        return {(relation[len(self._prefix) :], name): text for relation, name, text in found or ()}
+
+    def _relations(self) -> Iterator[tuple[str, Relation]]:
+        found = self._client.execute_sql(
+            f"SELECT table, groupArray(name) FROM system.columns WHERE {self._is_ours('table')} GROUP BY table"  # noqa: S608 - our own names
+        )
+        for table, names in found or ():
+            yield table[len(self._prefix) :], Relation("TABLE", frozenset(names))
+
+    def _commenting(self, texts: Descriptions, relations: Mapping[str, Relation]) -> Iterable[str]:  # noqa: ARG002 - tables and views are altered alike
+        """One statement a relation: each writes the relation's definition anew."""
+        changes: dict[str, list[str]] = {}
+        for (relation, name), text in texts.items():
+            written = _literal(" ".join(text.split()))
+            change = f"COMMENT COLUMN {_identifier(name)} {written}" if name else f"MODIFY COMMENT {written}"
+            changes.setdefault(relation, []).append(change)
+        for relation, parts in changes.items():
+            yield f"ALTER TABLE {self._sql(self.stored.table(relation))} {', '.join(parts)}"
+
+    def _execute(self, *statements: str) -> None:
+        for statement in statements:
+            self._client.execute_sql(f"SET max_query_size = {_MAX_QUERY_BYTES}; {statement.translate(_SPECIAL)}")
+
+    def _mark(self, view: exp.Table) -> str:
+        found = self._client.execute_sql(
+            f"SELECT as_select FROM system.tables WHERE database = {_literal(view.db)} AND name = {_literal(view.name)}"  # noqa: S608 - our own names
+        )
+        match = MARK.search(str(found[0][0])) if found else None
+        return match[0] if match else ""
+
+    @property
+    def _prefix(self) -> str:
+        """What precedes the name of each table of the dataset."""
+        return self.stored.table("portal").name.removesuffix("portal")
+
+    def _is_ours(self, table: str) -> str:
+        database = _literal(self.stored.table("portal").db)
+        return f"database = {database} AND startsWith({table}, {_literal(self._prefix)})"
+
+
+def for_clickhouse(query: exp.Query) -> exp.Query:
+    """The query in what ClickHouse means by it; the given one is left as it is."""
+    query = query.copy()
+    for select in query.find_all(exp.Select):
+        select.set("expressions", [_named(part) for part in select.expressions])
+        if not select.args.get("group"):
+            for part in select.expressions:
+                _keep_nulls(part)
+    for kind, rewritten in _REWRITTEN.items():
+        for node in reversed(list(query.find_all(kind))):  # the innermost first
+            node.replace(rewritten(node))
+    for part in query.selects:
+        truth = part.unalias()
+        if isinstance(truth, (exp.Predicate, exp.Connector, exp.Not)):
+            truth.replace(exp.cast(truth.copy(), "boolean"))
+    for identifier in query.find_all(exp.Identifier):
+        identifier.set("this", identifier.name.replace("\\", "\\\\"))
+    settings = [
+        exp.EQ(this=exp.column(name), expression=exp.Literal.number(value)) for name, value in _SETTINGS.items()
+    ]
+    query.set("settings", settings)
+    return query
+
+
+def _call(name: str, *arguments: exp.Expression) -> exp.Anonymous:
+    """A function by ClickHouse's own name, which is case-sensitive."""
+    return exp.Anonymous(this=name, expressions=list(arguments))
+
+
+def _named(part: exp.Expr) -> exp.Expr:
+    """With the name that others give a column: ClickHouse calls `a.id` so where two tables have an id."""
+    return exp.alias_(part, part.name, quoted=True) if isinstance(part, exp.Column) else part
+
+
+def _keep_nulls(part: exp.Expression) -> None:
+    """The largest of no rows is NULL."""
+    for kind, function in ((exp.Min, "minOrNull"), (exp.Max, "maxOrNull")):
+        for node in list(part.find_all(kind)):
+            if not isinstance(node.parent, exp.Window):
+                node.replace(_call(function, node.this))
+
+
+def _type(node: exp.Expression) -> exp.Expression:
+    """Types that hold what the others' hold."""
+    if node.this == exp.DataType.Type.DATE:
+        return _DAY.copy()
+    return _INSTANT.copy() if node.this == exp.DataType.Type.TIMESTAMPTZ else node
+
+
+def _cast(node: exp.Expression) -> exp.Expression:
+    """Numbers become decimals by their digits: of doubles ClickHouse cuts what they are short of, 0.29 would be 0.28."""
+    to = node.args["to"]
+    if not to.is_type("decimal") or isinstance(node.this, (exp.Null, exp.Literal, exp.Cast)):
+        return node
+    scale = to.expressions[-1].this.copy()
+    rounded = exp.Round(this=node.this.copy(), decimals=scale)
+    is_exact = exp.LT(this=exp.Abs(this=node.this.copy()), expression=exp.Literal.number("1E9"))
+    number = exp.Case().when(is_exact, rounded).else_(node.this)
+    return exp.cast(exp.cast(number, "text"), to)
+
+
+def _zoned(node: exp.Expression) -> exp.Expression:
+    return _call("toTimeZone", node.this, node.args["zone"])
+
+
+def _now(_: exp.Expression) -> exp.Expression:
+    return _call("now64", exp.Literal.number(6), exp.Literal.string("UTC"))
+
+
+def _difference(node: exp.Expression) -> exp.Expression:
+    """Seconds have a fraction; days are whole."""
+    if node.args["unit"].name != "SECOND":
+        return node
+    microseconds = _call("dateDiff", exp.Literal.string("microsecond"), node.expression, node.this)
+    return exp.Div(this=microseconds, expression=exp.Literal.number(1_000_000))
+
+
+def _first_of_month(node: exp.Expression) -> exp.Expression:
+    """In the type of the day; ClickHouse's own function ends in 2149."""
+    back = exp.Sub(this=exp.Literal.number(1), expression=_call("toDayOfMonth", node.this.copy()))
+    return _call("addDays", node.this, back)
+
+
+def _window(node: exp.Expression) -> exp.Expression:
+    """The row after the last one is NULL; `lead` itself is only in late releases."""
+    if isinstance(node.this, exp.Lead):
+        node.set("this", _call("leadInFrame", _call("toNullable", node.this.this)))
+        bounds = {"start": "UNBOUNDED", "start_side": "PRECEDING", "end": "UNBOUNDED", "end_side": "FOLLOWING"}
+        node.set("spec", exp.WindowSpec(kind="ROWS", **bounds))
+    return node
+
+
+def _list(node: exp.Expression) -> exp.Expr:
+    """The texts of a group in their order; NULL where there is none."""
+    ordered = node.this
+    parts = {"text": ordered.this, "place": ordered.expressions[0].this, "mark": node.args["separator"]}
+    text = _LIST.copy()
+    for place in list(text.find_all(exp.Column)):
+        if place.name in parts:
+            place.replace(parts[place.name].copy())
+    return text
+
+
+_REWRITTEN: Mapping[type[exp.Expression], Callable[[exp.Expression], exp.Expr]] = MappingProxyType({
+    exp.GroupConcat: _list,
+    exp.Window: _window,
+    exp.Cast: _cast,
+    exp.DateDiff: _difference,
+    exp.DateTrunc: _first_of_month,
+    exp.TimestampTrunc: _first_of_month,
+    exp.AtTimeZone: _zoned,
+    exp.CurrentTimestamp: _now,
+    exp.DataType: _type,
+})  # fmt: skip
+
+
+def _identifier(name: str) -> str:
+    return str(exp.to_identifier(name.replace("\\", "\\\\"), quoted=True).sql(CLICKHOUSE))
+
+
+def _literal(text: str) -> str:
+    return str(exp.Literal.string(text).sql(CLICKHOUSE))
