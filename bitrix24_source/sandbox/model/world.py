@@ -78,6 +78,8 @@ class World:
     # Items that only an administrator may read, by type.
     unreadable: dict[int, set[int]] = field(default_factory=dict)
     crm_mode: int = 1
+    newest_type: int = 0
+    """the highest `id` that a smart process was given since; no number is given twice"""
     # In which the texts of errors come: en, ru or de.
     language: str = "en"
     # Counters of ids that are global to the portal.
