@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +19,7 @@ from .column_names import NameRules
 from .descriptions import Descriptions, is_ours
 from .lookups import column
 from .query import StoredTables
+from .revision import digest_of
 
 INVALID_TABLE_DEFINITION = "42P16"
 """PostgreSQL's code for a view that would lose, rename or retype a column if it were replaced in place"""
@@ -61,6 +61,9 @@ class ViewDatabase:
         self._dialect = caps.sqlglot_dialect or ""
         self._locks = LockBudget()
         self.stored = _stored(client)
+        self._tables = digest_of(
+            sorted((name, sorted(columns.items())) for name, columns in self.stored.tables.items())
+        )
 
     def read(self, table: str, columns: Sequence[str]) -> list[dict[str, Any]]:
         """All rows of a table."""
@@ -72,19 +75,26 @@ class ViewDatabase:
         """Whether there is a view, or anything else, of this name."""
         return any(columns for _, columns in self._job_client.get_storage_tables([name]))
 
-    def create_or_replace(self, name: str, query: exp.Query) -> None:
+    def create_or_replace(self, name: str, build: Callable[[], exp.Query], *inputs: Any) -> None:
         """The view, in place where the database can: that keeps rights, and what stands on it. Else anew, at one stroke.
 
         A view that is only being read is left as it is: made anew it would lose its rights for no reason.
+
+        Args:
+            name: the view's.
+            build: makes its query; not called where the view was built from the same inputs by the same code.
+            inputs: what the query depends on beside `stored`.
         """
         view = self.stored.table(name)
-        made = exp.Create(this=view, kind="VIEW", expression=query, replace=True)
+        mark = ""
         if self._dialect in COMMENTED:
-            content = f"{made.sql(self._dialect)} {sorted(self.stored.tables.items())}"
-            mark = f"bitrix24 {hashlib.sha256(content.encode()).hexdigest()[:16]}"
+            mark = f"bitrix24 {digest_of(self._sql(view), self._dialect, self._tables, inputs)}"
             if self._mark(view) == mark:
                 return  # nobody who reads the view need wait
+        query = build()
+        if mark:
             query.where(exp.Literal.string(mark).eq(exp.Literal.string(mark)), copy=False)
+        made = exp.Create(this=view, kind="VIEW", expression=query, replace=True)
         try:
             self._execute(made.sql(self._dialect))
         except Exception as error:
