@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -28,7 +29,7 @@ LOADS = "_dlt_loads"
 COMMENTED = frozenset({"duckdb", "postgres", "clickhouse"})
 """dialects whose databases take descriptions and tell what is written"""
 _COMMENTS_AT_ONCE = 500
-MARK = re.compile(r"bitrix24 (?:[0-9a-f]{16}|emptied)")
+MARK = re.compile(r"bitrix24 (?:[0-9a-f]{16}(?: [0-9a-f]{16})?|emptied)")
 EMPTIED = "bitrix24 emptied"
 """written on a view that had to let go of its table and could not be dropped"""
 
@@ -82,19 +83,24 @@ class ViewDatabase:
 
         Args:
             name: the view's.
-            build: makes its query; not called where the view was built from the same inputs by the same code.
+            build: makes its query, which takes long; not called where the same code built the view from the same inputs.
             inputs: what the query depends on beside `stored`.
         """
         view = self.stored.table(name)
-        mark = ""
-        if self._dialect in COMMENTED:
-            mark = f"bitrix24 {digest_of(self._sql(view), self._dialect, self._tables, inputs)}"
-            if self._mark(view) == mark:
-                return  # nobody who reads the view need wait
+        is_marked = self._dialect in COMMENTED
+        present = self._mark(view).split() if is_marked else []
+        inputs_digest = digest_of(self._sql(view), self._dialect, self._tables, inputs)
+        if inputs_digest in present:
+            return
         query = build()
-        if mark:
-            query.where(exp.Literal.string(mark).eq(exp.Literal.string(mark)), copy=False)
         made = exp.Create(this=view, kind="VIEW", expression=query, replace=True)
+        if is_marked:
+            content = f"{made.sql(self._dialect)} {sorted(self.stored.tables.items())}"
+            digest = hashlib.sha256(content.encode()).hexdigest()[:16]
+            if digest in present:
+                return  # nobody who reads the view need wait
+            mark = exp.Literal.string(f"bitrix24 {inputs_digest} {digest}")
+            query.where(mark.eq(mark.copy()), copy=False)
         try:
             self._execute(made.sql(self._dialect))
         except Exception as error:
