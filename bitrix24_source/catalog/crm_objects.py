@@ -50,8 +50,8 @@ _OBJECTS = (
         "invoices", 31, "CRM_SMART_INVOICE", "SI", "SMART_INVOICE_STAGE_{}", has_categories=True, has_history=True
     ),
 )  # fmt: skip
-CRM_OBJECTS: Mapping[str, CrmObject] = {one.table: one for one in _OBJECTS}
-CRM_OBJECTS_BY_ID: Mapping[int, CrmObject] = {one.entity_type_id: one for one in _OBJECTS}
+CRM_OBJECTS: Mapping[str, CrmObject] = {crm_object.table: crm_object for crm_object in _OBJECTS}
+CRM_OBJECTS_BY_ID: Mapping[int, CrmObject] = {crm_object.entity_type_id: crm_object for crm_object in _OBJECTS}
 LEADS = CRM_OBJECTS["leads"].entity_type_id
 
 

@@ -1,7 +1,7 @@
 """Reads the whole catalogue of a portal in a dozen requests, whatever the credential may see.
 
-Two conversations: which types exist, then everything about each type. In both, all independent calls share batches. A part
-that may not be read becomes an `Issue`; only what makes the catalogue impossible is raised.
+First the lists of the portal are read, then everything about each type; independent calls share batches. A part that may not
+be read becomes an `Issue`; only what makes the catalogue impossible is raised.
 Facts: https://apidocs.bitrix24.com/api-reference/crm/universal/user-defined-object-types/index.html
 """
 
@@ -104,7 +104,7 @@ def read_catalog(client: Client, wanted: Iterable[str] = SPA_TABLE_NAMES) -> Cat
 
 @dataclass(frozen=True)
 class _Inventory:
-    """What the first conversation brought, in the order of `_first_readers`."""
+    """The lists of the portal, in the order of `_first_readers`."""
 
     scopes: frozenset[str] | None
     types: ListResult
@@ -180,7 +180,7 @@ def _nothing() -> CallGenerator[ListResult]:
 
 
 def _scopes() -> CallGenerator[frozenset[str] | None]:
-    """What the credential may use; None where the portal does not say."""
+    """The scopes of the credential; None where the portal does not list them."""
     (outcome,) = yield [Call("scope")]
     scopes = numbered_values(outcome.result) if isinstance(outcome, Response) else None
     return None if scopes is None else frozenset(map(str, scopes))
@@ -317,8 +317,8 @@ def _note_missing_parts(inventory: _Inventory, wanted: frozenset[str], issues: I
         listing: ListResult = getattr(inventory, part.name)
         if part.name == "currencies" and "currencies" not in wanted:
             continue  # `portal` was loaded beside what was asked for; without them it has no base currency
-        others = sorted(part.tables & wanted)
-        resource = part.resource if part.resource in wanted or not others else others[0]
+        wanted_tables = sorted(part.tables & wanted)
+        resource = part.resource if part.resource in wanted or not wanted_tables else wanted_tables[0]
         issues.record_unusable(resource, part.method, listing.unusable)
         error = listing.error
         if error is None:
