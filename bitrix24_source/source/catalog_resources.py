@@ -20,26 +20,37 @@ from ..catalog import (
     ISSUES,
     OBJECT_TABLES,
     SPA_TABLE_NAMES,
+    SPA_TABLES,
     Catalog,
     CatalogTable,
     EntityType,
     Issue,
     IssueLog,
+    crm_catalog_tables,
     read_catalog,
 )
 from ..errors import UnavailableError
 from ..rest import Client
 from ..schema import Column, StoredColumns, map_columns
-from ..sync import ITEM_RESOURCES, REJECTED, Capabilities, Exclusions, ResolvedRejections, SyncOptions
+from ..sync import ITEM_RESOURCES, REJECTED, REJECTED_TABLE, Capabilities, Exclusions, ResolvedRejections, SyncOptions
 from .capabilities import current_capabilities, normalized_column, normalized_table, supports_merge
 from .current_load import current_collector, current_load_id, extracted_resources
 from .destination import check_destination
-from .destination_reader import Bookkeeping
+from .destination_reader import Bookkeeping, recreate_dropped_tables
 from .hints import MERGE, column_hints
 from .load_context import DltLoadContext
 from .load_start import begin_load
 from .lock_waits import tables_in_use
 from .table_writer import TableWriter
+
+_CATALOGUE = (*SPA_TABLES, *crm_catalog_tables())
+_OWN_TABLES = (
+    *(table.name for table in _CATALOGUE),
+    *(table.child.name for table in _CATALOGUE if table.child),
+    ISSUES.name,
+    REJECTED_TABLE,
+)
+"""which all loads write that have a resource of theirs"""
 
 
 class CatalogReader:
@@ -68,6 +79,7 @@ class CatalogReader:
                 self._client.on_request = _request_counter() if load_id else None
                 self._read = (load_id, self._catalog(name))
                 self.bookkeeping = begin_load(self._client, self._options.renamed_from)
+                recreate_dropped_tables(_OWN_TABLES, self.bookkeeping.tables)
             return self._read[1]
 
     def rejections(self, table: CatalogTable, catalog: Catalog, excluded: Exclusions) -> Iterator[Any]:

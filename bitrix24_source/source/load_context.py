@@ -10,7 +10,7 @@ import dlt
 from ..sync import DestinationReader, State
 from .capabilities import current_capabilities
 from .current_load import current_collector, current_load_id, dropped_tables
-from .destination_reader import DltDestinationReader
+from .destination_reader import DltDestinationReader, recreate_dropped_tables
 
 
 class DltLoadContext:
@@ -37,7 +37,7 @@ class DltLoadContext:
         self._keeps_states = bool(self.load_id) and not is_detached
         self.capabilities = current_capabilities()
         self.destination: DestinationReader = DltDestinationReader()
-        self.existing_tables = existing_tables
+        self._existing_tables = existing_tables
         self.dropped_tables: Sequence[str] = dropped_tables()
         self.source_state: State = dlt.current.source_state() if self._keeps_states else {}
         self._has_consumer = has_consumer
@@ -60,14 +60,8 @@ class DltLoadContext:
         stored = tables.get(name, {}).get("columns", {})
         return name in tables and all(self.capabilities.normalize_column(column) in stored for column in columns)
 
-    def recreate_table(self, table: str) -> None:
-        """Dlt makes tables only where the schema has changed."""
-        changed: Any = {
-            "name": self.capabilities.normalize_table(table),
-            "columns": {},
-            "x-made-again-for": self.load_id,
-        }
-        dlt.current.source_schema().update_table(changed)
+    def recreate_dropped_tables(self, tables: Sequence[str]) -> list[str]:
+        return recreate_dropped_tables(tables, self._existing_tables)
 
     def show_progress(self, table: str, message: str) -> None:
         if self._collector is not None:

@@ -450,13 +450,7 @@ class SyncRun:
     def _is_dropped(self, one: Stream) -> bool:
         """Whether somebody has dropped a table of a list: it is made again, and read whole."""
         names = one.table.table_names if one.table is not None else (one.name,)
-        existing, normalize = self._context.existing_tables, self._context.capabilities.normalize_table
-        dropped = [
-            name for name in map(normalize, names)
-            if existing is not None and name not in existing and self._context.has_columns(name)
-        ]  # fmt: skip
-        for name in dropped:
-            self._context.recreate_table(name)
+        dropped = self._context.recreate_dropped_tables(names)
         if dropped:
             log.info("%s: all items are read once more: the destination lacks %s", one.name, ", ".join(dropped))
         return bool(dropped)

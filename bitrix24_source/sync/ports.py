@@ -105,7 +105,6 @@ class LoadContext(Protocol):
         load_id: of the package; "" outside a pipeline.
         capabilities: of the destination.
         destination: reads it back.
-        existing_tables: names of the destination's tables; None where that is not known.
         dropped_tables: names of the tables that a refresh drops before this load.
         source_state: of the source as a whole.
     """
@@ -113,7 +112,6 @@ class LoadContext(Protocol):
     load_id: str
     capabilities: Capabilities
     destination: DestinationReader
-    existing_tables: frozenset[str] | None
     dropped_tables: Sequence[str]
     source_state: State
 
@@ -126,8 +124,8 @@ class LoadContext(Protocol):
     def has_columns(self, table: str, columns: Sequence[str] = ()) -> bool:
         """Whether earlier loads have written a table with all these columns."""
 
-    def recreate_table(self, table: str) -> None:
-        """Has the load make a table that the destination has lost."""
+    def recreate_dropped_tables(self, tables: Sequence[str]) -> list[str]:
+        """Has the load make those tables again that the destination has lost; returns their names."""
 
     def show_progress(self, table: str, message: str) -> None:
         """Shows a message beside the table's rows, in whatever progress the user chose."""
