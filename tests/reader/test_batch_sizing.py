@@ -1,7 +1,5 @@
 """A portal's limits: our own pace never meets them, somebody else's use is waited out, and no request takes long."""
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 from __future__ import annotations
 
 import pytest

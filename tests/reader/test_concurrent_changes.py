@@ -1,7 +1,5 @@
 """People work in the portal while it is read: nothing that was there all along is lost, nothing comes twice."""
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 from __future__ import annotations
 
 import random

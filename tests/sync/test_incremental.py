@@ -1,7 +1,5 @@
 """The second run and all after it: what changed is read, nothing else, and nothing that changed is missed."""
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 from __future__ import annotations
 
 import random
