@@ -42,6 +42,7 @@ from bitrix24_source.rest.token_store import TokenStore
 from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter
 from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
 
+TESTS = Path(__file__).parent
 Connect = Callable[..., Client]
 
 pytest_plugins = ["fixtures.item_warehouse", "fixtures.jobs", "fixtures.catalog_warehouse", "fixtures.commands"]
@@ -98,7 +99,7 @@ def client(connect: Connect) -> Client:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Tests of one file run in one process, where what they share is loaded once; files in their order, with `-n`."""
+    """Tests of one file run in one process, where what they share is loaded once; files in the order of collection."""
     from xdist.scheduler import LoadFileScheduling
 
     config.option.loadscopereorder = False  # by numbers of tests: those that take longest would come last, and alone
@@ -108,6 +109,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def pytest_configure() -> None:
     """Ctrl-C works in the processes that tests start, also where a shell has started all this in the background."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+LONG_FIRST = ("survival", "app", "views", "report", "docs", "sync", "catalog", "destinations")
+"""folders of tests; those that take longest would otherwise come last, and alone"""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take long come first, so that two processes end together."""
+    places = {folder: place for place, folder in enumerate(LONG_FIRST)}
+    items.sort(key=lambda item: places.get(item.path.relative_to(TESTS).parts[0], len(places)))
 
 
 def pytest_collection_finish() -> None:
