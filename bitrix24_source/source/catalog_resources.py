@@ -20,11 +20,13 @@ from ..catalog import (
     ISSUES,
     OBJECT_TABLES,
     SPA_TABLE_NAMES,
+    SPA_TABLES,
     Catalog,
     CatalogTable,
     EntityType,
     Issue,
     IssueLog,
+    crm_catalog_tables,
     read_catalog,
 )
 from ..errors import UnavailableError
@@ -33,6 +35,7 @@ from ..schema import Column, StoredColumns, map_columns
 from ..sync import (
     ITEM_RESOURCES,
     MERGE,
+    REJECTED_TABLE,
     Bookkeeping,
     Exclusions,
     ResolvedRejections,
@@ -43,12 +46,22 @@ from ..sync import (
     extracted_resources,
     normalized_column,
     normalized_table,
+    recreate_dropped_tables,
     stored_columns,
     supports_merge,
 )
 from .destination import check_destination
 from .hints import column_hints
 from .lock_waits import tables_in_use
+
+_CATALOGUE = (*SPA_TABLES, *crm_catalog_tables())
+_OWN_TABLES = (
+    *(table.name for table in _CATALOGUE),
+    *(table.child.name for table in _CATALOGUE if table.child),
+    ISSUES.name,
+    REJECTED_TABLE,
+)
+"""which all loads write that have a resource of theirs"""
 
 
 class CatalogReader:
@@ -77,6 +90,7 @@ class CatalogReader:
                 self._client.on_request = _request_counter() if load_id else None
                 self._read = (load_id, self._catalog(name))
                 self.bookkeeping = begin_load(self._client, self._options.renamed_from)
+                recreate_dropped_tables(_OWN_TABLES, self.bookkeeping.tables)
             return self._read[1]
 
     def rejections(self, table: CatalogTable, catalog: Catalog, excluded: Exclusions) -> Iterator[Any]:

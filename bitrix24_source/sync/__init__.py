@@ -9,7 +9,7 @@ from .current_load import (
     selected_resources,
 )
 from .dependents import DependentStream
-from .destination_reader import Bookkeeping
+from .destination_reader import Bookkeeping, recreate_dropped_tables
 from .engine import SyncRun, TableStream
 from .item_tables import MERGE, REJECTED_TABLE, rejections
 from .options import Exclusions, ReconcileSchedule, SyncOptions
@@ -43,6 +43,7 @@ __all__ = [
     "normalized_column",
     "normalized_table",
     "planned_reads",
+    "recreate_dropped_tables",
     "rejections",
     "resources_of_transformers",
     "select_streams",
