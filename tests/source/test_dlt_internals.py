@@ -1,7 +1,5 @@
 """What dlt does not promise and this package relies on: each test fails when a release of dlt changes one of them."""
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,6 +1,5 @@
 """Columns outlive features, fields and types: every load ends well, no column changes its type, and no value is lost."""
 
-# ruff: noqa: SIM300 - the expected value comes first
 # ruff: noqa: S608 - tables and columns of the tests' own
 
 from __future__ import annotations

@@ -1,7 +1,5 @@
 """What becomes of `rejected_values` from run to run: a row is there as long as its value does not fit, and no longer."""
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 from __future__ import annotations
 
 import pytest
