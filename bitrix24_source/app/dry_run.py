@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from math import ceil
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import orjson
 from dlt.common.exceptions import DltException
@@ -29,8 +29,8 @@ from ..errors import Bitrix24Error, causes, root_message
 from ..reader import ListQuery
 from ..redaction import safe_line
 from ..rest import BATCH_SIZE, PAGE_SIZE, Client, Response, call_many
-from ..source import PlannedStreams, check_destination, fallback_configuration, planned_streams
-from ..sync import ITEM_RESOURCES, DependentStream, RunSession, Stream
+from ..source import check_destination, fallback_configuration, planned_streams
+from ..sync import ITEM_RESOURCES, DependentStream, ReadMode, RunSession, Stream, StreamPlan, bounded_queries
 from .error_messages import to_user_error
 from .run import DEFAULTS, LoadTarget, load_target, make_pipeline
 
@@ -120,15 +120,22 @@ def plan_load(
     catalogue_requests = client.requests - requests_before
 
     began = client.clock.monotonic()
-    counts = _count(client, planned)
+    plans = planned.plan.streams
+    reads = [
+        _PlannedRead(task.stream, task.mode, query)
+        for plan in plans
+        for task in plan.tasks
+        for query in bounded_queries(task)
+    ]
+    counts = _count(client, [*(plan.stream.query for plan in plans), *(read.query for read in reads)])
     page_seconds = (client.clock.monotonic() - began) / max(len(counts), 1)
 
-    reads = {stream: _rows_to_read(stream, planned, counts) for stream in planned.streams}
-    pages = sum(_pages(stream, rows or 0) for stream, rows in reads.items())
+    rows = {plan.stream: _rows_to_read(plan, reads, counts) for plan in plans}
+    pages = sum(_pages(stream, number or 0) for stream, number in rows.items())
     pages += sum(
-        ceil((counts[read.query] or 0) / PAGE_SIZE) + 1 for read in planned.reads if read.mode == "ids"
+        ceil((counts[read.query] or 0) / PAGE_SIZE) + 1 for read in reads if read.mode is ReadMode.IDS
     )  # of comparisons
-    slices_to_load = _slices(slices, sum(reads[stream] or 0 for stream in planned.streams if not stream.remembers))
+    slices_to_load = _slices(slices, sum(rows[plan.stream] or 0 for plan in plans if not plan.is_incremental))
     requests = catalogue_requests + ceil(pages / BATCH_SIZE) + slices_to_load * (slices.options.connections + 1)
     settings = client.settings
     waiting = max(0.0, requests - settings.burst) / settings.requests_per_second
@@ -137,7 +144,7 @@ def plan_load(
         client.portal,
         target,
         sorted(selected - ITEM_RESOURCES.keys() - {ISSUES.name}),
-        [_planned(stream, counts[stream.items], reads[stream]) for stream in planned.streams],
+        [_planned(plan, counts[plan.stream.query], rows[plan.stream]) for plan in plans],
         requests,
         round(seconds / 60, 1),
         None not in counts.values(),
@@ -210,9 +217,16 @@ def _stored_state(pipeline: Any, target: LoadTarget, source: str) -> tuple[Mappi
     return state.get("sources", {}).get(source, {}), []
 
 
-def _count(client: Client, planned: PlannedStreams) -> Mapping[ListQuery, int | None]:
+class _PlannedRead(NamedTuple):
+    """A query that would be sent."""
+
+    stream: Stream
+    mode: ReadMode
+    query: ListQuery
+
+
+def _count(client: Client, queries: Sequence[ListQuery]) -> Mapping[ListQuery, int | None]:
     """The portal's number of rows of each list, whole and as far as it would be read; None where it does not say."""
-    queries = [*(stream.items for stream in planned.streams), *(read.query for read in planned.reads)]
     calls = {repr(call.params) + call.method: call for call in (query.count_call() for query in queries)}
     outcomes = dict(zip(calls, call_many(client, list(calls.values())), strict=True))
     totals: dict[ListQuery, int | None] = {}
@@ -223,11 +237,14 @@ def _count(client: Client, planned: PlannedStreams) -> Mapping[ListQuery, int | 
     return totals
 
 
-def _rows_to_read(stream: Stream, planned: PlannedStreams, counts: Mapping[ListQuery, int | None]) -> int | None:
+def _rows_to_read(
+    plan: StreamPlan, reads: Sequence[_PlannedRead], counts: Mapping[ListQuery, int | None]
+) -> int | None:
     """Rows, or owners, that come of a list; None where the portal does not say."""
-    if isinstance(stream, DependentStream) and stream.shares_parent_read and stream.parent_stream is not None:
-        stream = stream.parent_stream
-    rows = [counts[read.query] for read in planned.reads if read.stream is stream and read.mode != "ids"]
+    stream = plan.stream
+    if isinstance(stream, DependentStream) and plan.shares_parent_read and stream.parent is not None:
+        stream = stream.parent
+    rows = [counts[read.query] for read in reads if read.stream is stream and read.mode is not ReadMode.IDS]
     return None if None in rows else sum(number or 0 for number in rows)
 
 
@@ -249,12 +266,13 @@ def _pages(stream: Stream, rows: int) -> int:
     own = ceil(rows / PAGE_SIZE) + 1
     if not isinstance(stream, DependentStream):
         return own
-    children = ceil(rows / stream.asked(()).max_owners)
-    return children if stream.parent_stream is not None else own + children
+    children = ceil(rows / stream.child_query(()).max_owners)
+    return children if stream.parent is not None else own + children
 
 
-def _planned(stream: Stream, items: int | None, reads: int | None) -> PlannedList:
-    is_unfinished = stream.checkpoint.has_unfinished_full_read
+def _planned(plan: StreamPlan, items: int | None, reads: int | None) -> PlannedList:
+    stream, checkpoint = plan.stream, plan.checkpoint
+    is_begun = checkpoint.has_unfinished_full_read and checkpoint.high_water_id
     return PlannedList(
         stream.name,
         stream.resource,
@@ -262,6 +280,6 @@ def _planned(stream: Stream, items: int | None, reads: int | None) -> PlannedLis
         stream.entity.title or "" if stream.entity else "",
         items,
         "owners" if isinstance(stream, DependentStream) else "items",
-        "changes" if stream.remembers else "rest" if is_unfinished and stream.checkpoint.high_water_id else "first",
+        "changes" if plan.is_incremental else "rest" if is_begun else "first",
         reads,
     )

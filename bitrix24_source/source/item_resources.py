@@ -24,10 +24,10 @@ from ..sync import (
     ResolvedRejections,
     RunSession,
     SyncOptions,
-    SyncRun,
     TableBatch,
     rejections,
     select_streams,
+    sync,
 )
 from .catalog_resources import CatalogReader, issue_rows
 from .current_load import current_load_id, resources_of_transformers, selected_resources
@@ -87,7 +87,7 @@ class _SharedSync:
         context = DltLoadContext(is_detached=True)
         streams = list(select_streams(catalog, self._client, options, frozenset({name}), context.capabilities))
         tables = {stream.table.name for stream in streams if stream.table is not None}
-        for batch in SyncRun(self._client, streams, context, options, issues).batches(catalog):
+        for batch in sync(context, self._client, catalog, streams, options, issues):
             if batch.table.name in tables and len(batch.data):
                 marks = batch.data.column(DELETED_AT) if DELETED_AT in batch.data.column_names else None
                 yield batch.data if marks is None else batch.data.filter(pc.is_null(marks))
@@ -118,10 +118,10 @@ class _SharedSync:
             self._options.require_single_package()
         self._options.session.resources = frozenset(names)
         streams = list(select_streams(catalog, self._client, self._options, frozenset(names), context.capabilities))
-        items_tables = [stream.table.name for stream in streams if stream.table is not None and stream.is_swept]
+        items_tables = [stream.table.name for stream in streams if stream.table is not None and stream.marks_deleted]
         resolved = ResolvedRejections(context, items_tables)
         yield from resolved.for_dropped_tables(names[0])
-        for batch in SyncRun(self._client, streams, context, self._options, issues).batches(catalog):
+        for batch in sync(context, self._client, catalog, streams, self._options, issues):
             yield batch
             yield from resolved.for_batch(batch)
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
 from ..catalog import Issue, IssueLog, read_catalog
 from ..rest import Client
-from ..sync import PlannedRead, RunSession, Stream, SyncOptions, planned_reads, select_streams
+from ..sync import RunSession, SyncOptions, SyncPlan, preview, select_streams
 from .catalog_resources import needed_tables
 
 
@@ -18,13 +17,11 @@ class PlannedStreams:
     """What some resources of a source would read.
 
     Attributes:
-        streams: their lists, with the checkpoints of the last load.
-        reads: what would be asked for of these.
+        plan: what would be asked for of their lists.
         issues: what of the catalogue cannot be read.
     """
 
-    streams: Sequence[Stream]
-    reads: Sequence[PlannedRead]
+    plan: SyncPlan
     issues: Sequence[Issue]
 
 
@@ -49,10 +46,6 @@ def planned_streams(
     catalog.find_all(options.types or ())
     catalog = catalog.with_excluded_fields(options.left_out.columns_of)
     streams = list(select_streams(catalog, client, options, selected))
-    copy: dict[str, Any] = deepcopy(dict(state))
-    resources: dict[str, Any] = copy.get("resources", {})
     issues = IssueLog(client.clock.now)
-    reads = (
-        planned_reads(client, streams, lambda name: resources.get(name, {}), copy, options, issues) if streams else []
-    )
-    return PlannedStreams(streams, reads, (*catalog.issues, *issues.issues))
+    plan = preview(client, streams, state, options, issues)
+    return PlannedStreams(plan, (*catalog.issues, *issues.issues))

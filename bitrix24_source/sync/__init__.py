@@ -1,16 +1,16 @@
 """Decides what to read, what it means for the destination, and what to remember for the next run."""
 
-from .dependents import DependentStream
-from .engine import SyncRun
+from .engine import sync
 from .options import Exclusions, ReconcileSchedule, SyncOptions
+from .plan import StreamPlan, SyncPlan
 from .ports import TIMESTAMP, Capabilities, ChildCounts, DestinationReader, LoadContext, State, StoredKeys
-from .preview import PlannedRead, planned_reads
+from .preview import bounded_queries, preview
 from .provenance import PROVENANCE, Provenance
 from .rejected_values import REJECTED, REJECTED_KEYS_SCHEMA, REJECTED_TABLE, ResolvedRejections, rejections
 from .selection import ITEM_RESOURCES, select_streams
 from .session import RunSession
 from .setting_ranges import validate_range
-from .streams import Stream
+from .streams import DependentStream, ReadMode, Stream
 from .table_batches import HARD_DELETE, TableBatch, TableSpec
 
 __all__ = [
@@ -27,20 +27,23 @@ __all__ = [
     "DestinationReader",
     "Exclusions",
     "LoadContext",
-    "PlannedRead",
     "Provenance",
+    "ReadMode",
     "ReconcileSchedule",
     "ResolvedRejections",
     "RunSession",
     "State",
     "StoredKeys",
     "Stream",
+    "StreamPlan",
     "SyncOptions",
-    "SyncRun",
+    "SyncPlan",
     "TableBatch",
     "TableSpec",
-    "planned_reads",
+    "bounded_queries",
+    "preview",
     "rejections",
     "select_streams",
+    "sync",
     "validate_range",
 ]

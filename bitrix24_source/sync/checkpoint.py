@@ -1,7 +1,7 @@
 """What a stream stores between runs: cursor, high-water id, unfinished id ranges, last reconciliation.
 
 The time at which a completed read *began*, by the portal's clock, becomes the cursor: whatever changes later is read by the next
-run, however long the read took. A full read that was cut into session keeps the id ranges that are left. Pure; dlt stores it.
+run, however long the read took. A full read that was cut into slices keeps the id ranges that are left. Pure; dlt stores it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Iterable, Mapping, MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -34,7 +34,7 @@ STORED_KEYS = {
 """Attributes of a `Checkpoint` and the keys that they are stored under: renaming a key makes every pipeline start over."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Checkpoint:
     """One stream, as of the last committed load.
 
@@ -57,28 +57,46 @@ class Checkpoint:
     clock_skew: float | None = None
     high_water_id: int = 0
     full_read_started: str = ""
-    remaining_ranges: list[StoredRange] = field(default_factory=list)
+    remaining_ranges: tuple[StoredRange, ...] = ()
     reconciled_at: str = ""
     runs_since: int = 0
     selection: str = ""
     type_id: int | None = None
-    columns: list[str] | None = None
-    unlisted_columns: list[str] = field(default_factory=list)
+    columns: tuple[str, ...] | None = None
+    unlisted_columns: tuple[str, ...] = ()
     childless: int = 0
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any], entity_type_id: int, items: ListQuery) -> Checkpoint:
+    def from_state(cls, state: Mapping[str, Any], entity_type_id: int, query: ListQuery) -> Checkpoint:
         """What the state of a resource holds; a new one where that is about another selection."""
         stored = state.get("types", {}).get(str(entity_type_id), {})
-        selection = fingerprint(items)
+        selection = fingerprint(query)
         if stored.get("selection", "") != selection:
             return cls(selection=selection)
-        return cls(**{name: stored[key] for name, key in STORED_KEYS.items() if key in stored})
+        values: dict[str, Any] = {name: stored[key] for name, key in STORED_KEYS.items() if key in stored}
+        values |= {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+        return cls(**values)
 
     def to_state(self, state: MutableMapping[str, Any], entity_type_id: int) -> None:
         """Writes it into the state of a resource."""
-        stored = {key: getattr(self, name) for name, key in STORED_KEYS.items()}
+        values = {key: getattr(self, name) for name, key in STORED_KEYS.items()}
+        stored = {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
         state.setdefault("types", {})[str(entity_type_id)] = stored
+
+    @property
+    def position(self) -> Mapping[str, Any]:
+        """How far the list was read."""
+        return {
+            "cursor": self.cursor,
+            "clock_skew": self.clock_skew,
+            "high_water_id": self.high_water_id,
+            "full_read_started": self.full_read_started,
+            "remaining_ranges": self.remaining_ranges,
+        }
+
+    def renewed(self) -> Checkpoint:
+        """For a stream that is read from the start; columns that only rows tell of are not read for again."""
+        return Checkpoint(selection=self.selection, unlisted_columns=self.unlisted_columns)
 
     def reason_to_start_over(self, type_id: int | None, columns: Mapping[str, str]) -> str:
         """Why rows that were read before do not do any more; "" where they do.
@@ -98,13 +116,13 @@ class Checkpoint:
     def has_unfinished_full_read(self) -> bool:
         return bool(self.full_read_started and self.remaining_ranges)
 
-    def ranges(self, items: ListQuery) -> list[IdRange]:
-        """What a full reading has left, or all of it."""
+    def ranges(self, query: ListQuery) -> list[IdRange]:
+        """What a full read has left, or all of it."""
         if not self.has_unfinished_full_read:
-            return [IdRange(items, known=self.high_water_id)]
-        return [IdRange.from_stored(items, part) for part in self.remaining_ranges]
+            return [IdRange(query, known=self.high_water_id)]
+        return [IdRange.from_stored(query, stored) for stored in self.remaining_ranges]
 
-    def is_sweep_due(self, now: datetime, schedule: ReconcileSchedule) -> bool:
+    def is_reconciliation_due(self, now: datetime, schedule: ReconcileSchedule) -> bool:
         """Whether ids should be compared in this run."""
         if schedule.now or not self.reconciled_at:
             return True
@@ -127,9 +145,9 @@ class Checkpoint:
         return max(timedelta(), lost, datetime.fromisoformat(self.cursor) - now)
 
 
-def fingerprint(items: ListQuery) -> str:
+def fingerprint(query: ListQuery) -> str:
     """Tells two selections of one type apart."""
-    text = json.dumps([items.filter, sorted(items.select)], sort_keys=True, default=str)
+    text = json.dumps([query.filter, sorted(query.select)], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

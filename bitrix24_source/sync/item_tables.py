@@ -58,7 +58,7 @@ class ItemTableBuilder:
     capabilities: Capabilities = field(default_factory=Capabilities)
     rows: int = 0
 
-    is_swept: ClassVar[bool] = True
+    marks_deleted: ClassVar[bool] = True
     """rows that are gone from the portal stay, marked in `deleted_at`"""
 
     def __post_init__(self) -> None:

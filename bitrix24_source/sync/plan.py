@@ -1,15 +1,15 @@
-"""Decides what each stream reads in this run: everything, what is new, what changed, or ids only."""
+"""Decides what each stream reads in this load: everything, what is new, what changed, or ids only."""
 
 from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from ..catalog import IssueLog
-from ..errors import PortalError
+from ..errors import Bitrix24Error, PortalError, UnavailableError
 from ..reader import IdRange, ListQuery
 from ..rest import CallGenerator, Client, Response
 from .change_filter import (
@@ -21,156 +21,302 @@ from .change_filter import (
     measure_filters,
     portal_time,
 )
+from .checkpoint import Checkpoint, column_keys
 from .options import SyncOptions
-from .reconcile import SeenKeys
+from .ports import StateContext
+from .provenance import Provenance
 from .session import RunSession
-from .streams import ReadMode, Stream
+from .streams import DependentStream, ReadMode, Stream
 
 log = logging.getLogger("bitrix24_source")
 
-ReadTasks = list[tuple[Stream, ReadMode, IdRange]]
+UNREACHABLE = (UnavailableError, PortalError)
+"""the portal cannot be asked any further; what came is worth keeping, which a refused credential is no reason for"""
 
 
 @dataclass(frozen=True)
 class SyncStart:
-    """When a run is, and who reads.
+    """When a load begins, and who reads.
 
     Attributes:
-        now: the portal's time, in its zone.
-        ahead: by how many seconds its clock is ahead of ours.
+        portal_now: the portal's time, in its zone.
+        clock_skew: by how many seconds its clock is ahead of ours.
         user: id of the credential's user; "" where the portal does not say.
         is_other_user: the tables were read by another user, who may have seen other items.
     """
 
-    now: datetime
-    ahead: float
+    portal_now: datetime
+    clock_skew: float
     user: str = ""
     is_other_user: bool = False
 
 
-def make_plan(
-    client: Client, streams: Sequence[Stream], options: SyncOptions, issues: IssueLog, known_user: str = ""
-) -> tuple[SyncStart, ReadTasks]:
-    """When the run is, and what it asks for; what cannot be asked as usual is recorded.
+@dataclass(frozen=True, eq=False)
+class ReadTask:
+    """One read of a stream: a query of its own, and the id ranges of it that are to be read."""
 
-    Raises:
-        Bitrix24Error: the portal cannot even be asked the time.
+    stream: Stream
+    mode: ReadMode
+    query: ListQuery
+    ranges: tuple[IdRange, ...]
+
+    @classmethod
+    def of(cls, stream: Stream, mode: ReadMode, query: ListQuery, after: int = 0, upper: int | None = None) -> ReadTask:
+        """A query, from an id on and up to one."""
+        return cls(stream, mode, query, (IdRange(query, after=after, upper=upper),))
+
+
+@dataclass(frozen=True, eq=False)
+class StreamPlan:
+    """What one stream reads in this load.
+
+    Attributes:
+        stream: whose plan it is.
+        checkpoint: where it begins.
+        tasks: what it reads; none where a dependent stream shares its parent's read.
+        reconciles: its ids are compared with the destination's.
+        is_resumed: it reads what a run that was cut off has left, so that nobody has seen all ids.
+        may_shrink: the table was filled by another selection or another type, so that any number of its rows may be gone.
+        is_new_table: the destination has no table of it that is to stay.
+        knows_columns: the state says which columns its rows were read for, as that of 0.1.0 does not.
+        shares_parent_read: what the parent stream reads is what it needs itself.
+        time_filter: with which it asks for what changed.
+        portal_count: rows that the portal had when the load began, where they are to be counted.
     """
-    now, user = portal_time(client)
-    is_other_user = bool(user and known_user and user != known_user)
-    start = SyncStart(now, (now - client.clock.now()).total_seconds(), user, is_other_user)
-    counts = _count_rows([one for one in streams if _is_to_be_counted(one, start, options)])
-    filters = _time_filters(client, streams, start, issues, counts)
-    tasks = [
-        (stream, mode, id_range)
-        for stream in streams
-        for mode, id_range in plan_stream(stream, filters.get(stream.items.method), start, options)
-    ]
-    return start, tasks
+
+    stream: Stream
+    checkpoint: Checkpoint
+    tasks: tuple[ReadTask, ...] = ()
+    reconciles: bool = False
+    is_resumed: bool = False
+    may_shrink: bool = False
+    is_new_table: bool = False
+    knows_columns: bool = True
+    shares_parent_read: bool = False
+    time_filter: TimeFilter = field(default_factory=TimeFilter)
+    portal_count: int | None = None
+
+    @property
+    def is_full(self) -> bool:
+        """Everything is read, in this load or by others before it."""
+        return any(task.mode is ReadMode.FULL for task in self.tasks)
+
+    @property
+    def is_incremental(self) -> bool:
+        """It was read before, so that what is new can be asked for, and what changed where rows tell."""
+        checkpoint, stream = self.checkpoint, self.stream
+        is_read = bool(checkpoint.cursor) and not checkpoint.has_unfinished_full_read
+        return is_read and (stream.has_time or not stream.query.updated_field)
+
+    @property
+    def asks_for_changes(self) -> bool:
+        """What changed since the last time is asked for by a filter on a time."""
+        return self.is_incremental and self.stream.has_time and bool(self.stream.query.updated_field)
 
 
-def plan_stream(
-    one: Stream, time_filter: TimeFilter | None, moment: SyncStart, options: SyncOptions
-) -> list[tuple[ReadMode, IdRange]]:
-    """What to read of one list; without a time filter, changes cannot be asked for in this run."""
-    if not one.remembers or (one.asks_for_changes and time_filter is None):
-        return [("all", id_range) for id_range in _full_read_tasks(one, moment, options.session)]
-    checkpoint = one.checkpoint
-    one.role = "changed"
-    planned: list[tuple[ReadMode, IdRange]] = [("new", IdRange(_own(one, one.items), after=checkpoint.high_water_id))]
-    if checkpoint.high_water_id and one.asks_for_changes and time_filter is not None:
-        overlap = options.overlap + checkpoint.clock_regression(moment.now, moment.ahead)
-        since = checkpoint.since(overlap).astimezone(moment.now.tzinfo)
-        one.time_filter = time_filter
-        changed = replace(one.items, filter={**one.items.filter, **time_filter.since(one.items, since)})
-        planned.append(("changed", IdRange(_own(one, changed), upper=checkpoint.high_water_id)))
-    one.sweeps = (one.is_swept or one.is_compared) and (
-        moment.is_other_user or checkpoint.is_sweep_due(moment.now, options.sweep)
+@dataclass(frozen=True)
+class SyncPlan:
+    """What a load reads.
+
+    Attributes:
+        start: None when the portal could not even be asked the time, or nothing is to be read.
+        streams: in the order in which they were selected, parents before those that depend on them.
+        error: why the portal could not be asked.
+    """
+
+    start: SyncStart | None
+    streams: tuple[StreamPlan, ...]
+    error: Bitrix24Error | None = None
+
+    def tasks(self, *modes: ReadMode) -> list[ReadTask]:
+        """The tasks of some modes, of all streams."""
+        return [task for plan in self.streams for task in plan.tasks if task.mode in modes]
+
+
+def make_plan(
+    context: StateContext, client: Client, streams: Sequence[Stream], options: SyncOptions, issues: IssueLog
+) -> SyncPlan:
+    """What a load reads; what cannot be asked for as usual is recorded, and so is what the portal is known to do with filters."""
+    plans = [recall_stream(stream, context, is_first_slice=not options.session.slices) for stream in streams]
+    plans = _with_shared_reads(plans)
+    if not plans:
+        return SyncPlan(None, ())
+    try:
+        start = _begin(client, context)
+        own = [plan for plan in plans if not plan.shares_parent_read]
+        counts: dict[Stream, int] = {}
+        filters = _time_filters(client, own, start, context, issues, _count_rows(own, start, options, counts))
+    except UNREACHABLE as error:
+        return SyncPlan(None, tuple(plans), error)
+    planned = (
+        plan_stream(plan, filters.get(plan.stream.query.method), start, options)
+        if not plan.shares_parent_read
+        else plan
+        for plan in plans
     )
-    if one.sweeps:
-        times = (one.items.updated_field,) if one.has_time and one.items.updated_field else ()
-        ids = replace(one.items, select=(one.items.id_field, *times), extra_select=())
-        planned.append(("ids", IdRange(_own(one, ids), known=0 if one.items.filter else checkpoint.high_water_id)))
-    return planned
+    return SyncPlan(start, tuple(replace(plan, portal_count=counts.get(plan.stream)) for plan in planned))
 
 
-def _full_read_tasks(one: Stream, moment: SyncStart, session: RunSession) -> Sequence[IdRange]:
+def recall_stream(stream: Stream, context: StateContext, *, is_first_slice: bool) -> StreamPlan:
+    """Takes up a stream's checkpoint, or starts over where rows that were read before do not do any more."""
+    state = context.resource_state(stream.resource)
+    type_id = stream.entity.id if stream.entity is not None else None
+    columns = column_keys(stream.table.filled_columns() if stream.table is not None else ())
+    checkpoint = Checkpoint.from_state(state, stream.query.entity_type_id, stream.query)
+    stored = state.get("types", {}).get(str(stream.query.entity_type_id))
+    may_shrink = stored is not None and stored.get("selection", "") != checkpoint.selection
+    if is_first_slice:
+        reason = checkpoint.reason_to_start_over(type_id, columns) or _lost_tables(stream, context)
+        if reason:
+            log.info("%s: all items are read once more: %s", stream.name, reason)
+        if reason or stream.full_refresh:
+            may_shrink = may_shrink or (type_id is not None and checkpoint.type_id not in (None, type_id))
+            checkpoint = checkpoint.renewed()
+    return StreamPlan(
+        stream,
+        replace(checkpoint, type_id=type_id, columns=tuple(sorted(columns))),
+        may_shrink=may_shrink,
+        is_new_table=stream.table is not None and not context.has_columns(stream.table.name),
+        knows_columns=checkpoint.columns is not None or not checkpoint.cursor,
+    )
+
+
+def plan_stream(plan: StreamPlan, time_filter: TimeFilter | None, start: SyncStart, options: SyncOptions) -> StreamPlan:
+    """What to read of one list; without a time filter, changes cannot be asked for in this load."""
+    stream, checkpoint = plan.stream, plan.checkpoint
+    if not plan.is_incremental or (plan.asks_for_changes and time_filter is None):
+        return _plan_full_read(plan, start, options.session)
+    tasks = [ReadTask.of(stream, ReadMode.CREATED, replace(stream.query), after=checkpoint.high_water_id)]
+    if checkpoint.high_water_id and plan.asks_for_changes and time_filter is not None:
+        since = updated_since(checkpoint, start, options.overlap)
+        changed = replace(stream.query, filter={**stream.query.filter, **time_filter.since(stream.query, since)})
+        tasks.append(ReadTask.of(stream, ReadMode.UPDATED, changed, upper=checkpoint.high_water_id))
+        plan = replace(plan, time_filter=time_filter)
+    is_due = start.is_other_user or checkpoint.is_reconciliation_due(start.portal_now, options.sweep)
+    reconciles = is_due and (stream.marks_deleted or stream.compares_children)
+    if reconciles:
+        times = (stream.query.updated_field,) if stream.has_time and stream.query.updated_field else ()
+        ids = replace(stream.query, select=(stream.query.id_field, *times), extra_select=())
+        known = 0 if stream.query.filter else checkpoint.high_water_id
+        tasks.append(ReadTask(stream, ReadMode.IDS, ids, (IdRange(ids, known=known),)))
+    return replace(plan, tasks=tuple(tasks), reconciles=reconciles)
+
+
+def updated_since(checkpoint: Checkpoint, start: SyncStart, overlap: timedelta) -> datetime:
+    """From when on changes are asked for, in the portal's zone."""
+    regression = checkpoint.clock_regression(start.portal_now, start.clock_skew)
+    return checkpoint.since(overlap + regression).astimezone(start.portal_now.tzinfo)
+
+
+def _plan_full_read(plan: StreamPlan, start: SyncStart, session: RunSession) -> StreamPlan:
     """All rows, or what a slice left of them. Who has seen all ids by then knows as well which are gone."""
-    one.role = "all"
-    checkpoint = one.checkpoint
-    one.resumes = checkpoint.has_unfinished_full_read and one.key not in session.seen
-    one.sweeps = one.is_swept and not one.resumes
-    if one.sweeps:
-        one.seen = session.seen.setdefault(one.key, SeenKeys())
+    stream, checkpoint = plan.stream, plan.checkpoint
+    is_resumed = checkpoint.has_unfinished_full_read and stream.key not in session.seen
+    query = replace(stream.query)
+    ranges = tuple(checkpoint.ranges(query))
     if not checkpoint.has_unfinished_full_read:
-        checkpoint.full_read_started, checkpoint.clock_skew = moment.now.isoformat(), moment.ahead
-    ranges = checkpoint.ranges(_own(one, one.items))
-    checkpoint.remaining_ranges = [id_range.to_stored() for id_range in ranges]
-    return ranges
+        checkpoint = replace(checkpoint, full_read_started=start.portal_now.isoformat(), clock_skew=start.clock_skew)
+    return replace(
+        plan,
+        checkpoint=replace(checkpoint, remaining_ranges=tuple(id_range.to_stored() for id_range in ranges)),
+        tasks=(ReadTask(stream, ReadMode.FULL, query, ranges),),
+        reconciles=stream.marks_deleted and not is_resumed,
+        is_resumed=is_resumed,
+    )
 
 
-def _own(one: Stream, items: ListQuery) -> ListQuery:
-    """One of its own, to be known again when its rows come."""
-    own = replace(items)
-    one.open.add(own)
-    return own
+def _begin(client: Client, context: StateContext) -> SyncStart:
+    now, user = portal_time(client)
+    known_user = Provenance.from_state(context.source_state).user
+    is_other_user = bool(user and known_user and user != known_user)
+    return SyncStart(now, (now - client.clock.now()).total_seconds(), user, is_other_user)
 
 
-def _is_to_be_counted(stream: Stream, start: SyncStart, options: SyncOptions) -> bool:
-    return stream.is_counted and stream.remembers and stream.checkpoint.is_sweep_due(start.now, options.sweep)
+def _with_shared_reads(plans: Sequence[StreamPlan]) -> list[StreamPlan]:
+    """Dependent streams share the read of a parent stream that has read the same so far."""
+    checkpoints = {plan.stream: plan.checkpoint for plan in plans}
+    shared: list[StreamPlan] = []
+    for plan in plans:
+        parent = plan.stream.parent if isinstance(plan.stream, DependentStream) else None
+        is_shared = parent in checkpoints and checkpoints[parent].position == plan.checkpoint.position
+        shared.append(replace(plan, shares_parent_read=is_shared))
+    return shared
 
 
-def _count_rows(streams: Sequence[Stream]) -> CallGenerator[None]:
+def _lost_tables(stream: Stream, context: StateContext) -> str:
+    """Why a stream is read anew whose tables somebody has dropped: they are made again; "" where all are there."""
+    names = stream.table.table_names if stream.table is not None else (stream.name,)
+    lost = context.recreate_dropped_tables(names)
+    return f"the destination lacks {', '.join(lost)}" if lost else ""
+
+
+def _count_rows(
+    plans: Sequence[StreamPlan], start: SyncStart, options: SyncOptions, counts: dict[Stream, int]
+) -> CallGenerator[None]:
     """How many rows the portal has now, before what is new is read: never more than the destination should have then."""
-    results = yield [stream.items.count_call() for stream in streams]
+    streams = [
+        plan.stream
+        for plan in plans
+        if plan.stream.is_counted
+        and plan.is_incremental
+        and plan.checkpoint.is_reconciliation_due(start.portal_now, options.sweep)
+    ]
+    results = yield [stream.query.count_call() for stream in streams]
     for stream, result in zip(streams, results, strict=True):
-        stream.portal_count = result.total if isinstance(result, Response) else None
+        if isinstance(result, Response) and result.total is not None:
+            counts[stream] = result.total
 
 
 def _time_filters(
-    client: Client, streams: Sequence[Stream], start: SyncStart, issues: IssueLog, beside: CallGenerator[None]
-) -> dict[str, TimeFilter | None]:
-    """By method, how changes are asked for; None where they cannot be asked for in this run. Other calls go `beside`."""
-    asking: dict[str, list[Stream]] = defaultdict(list)
-    for stream in streams:
-        if stream.asks_for_changes:
-            asking[stream.items.method].append(stream)
+    client: Client,
+    plans: Sequence[StreamPlan],
+    start: SyncStart,
+    context: StateContext,
+    issues: IssueLog,
+    beside: CallGenerator[None],
+) -> Mapping[str, TimeFilter | None]:
+    """By method, how changes are asked for; None where they cannot be asked for in this load. Other calls go `beside`."""
+    asking: dict[str, list[StreamPlan]] = defaultdict(list)
+    for plan in plans:
+        if plan.asks_for_changes:
+            asking[plan.stream.query.method].append(plan)
     checks: dict[str, FilterCheck] = {}
     measurable: dict[str, list[ListQuery]] = {}
     for method, group in asking.items():
-        regression = max(stream.checkpoint.clock_regression(start.now, start.ahead) for stream in group)
+        regression = max(plan.checkpoint.clock_regression(start.portal_now, start.clock_skew) for plan in group)
         if (check := clock_was_set_back(regression)) is not None:
             checks[method] = check
         else:
             measurable[method] = _most_rows_first(group)
-    known = {method: _stored_filter(asking[method]) for method in measurable}
-    checks |= measure_filters(client, measurable, start.now, known, beside)
+    known = {method: _stored_filter(asking[method], context) for method in measurable}
+    checks |= measure_filters(client, measurable, start.portal_now, known, beside)
     for method, check in checks.items():
-        _report(asking[method], check, issues)
+        _remember_filter(asking[method], check, context, issues)
     return {method: check.filter for method, check in checks.items()}
 
 
-def _most_rows_first(streams: Sequence[Stream]) -> list[ListQuery]:
-    return [stream.items for stream in sorted(streams, key=lambda stream: -stream.checkpoint.high_water_id)]
+def _most_rows_first(plans: Sequence[StreamPlan]) -> list[ListQuery]:
+    return [plan.stream.query for plan in sorted(plans, key=lambda plan: -plan.checkpoint.high_water_id)]
 
 
-def _stored_filter(streams: Sequence[Stream]) -> TimeFilter:
+def _stored_filter(plans: Sequence[StreamPlan], context: StateContext) -> TimeFilter:
     """The filter of the run before."""
-    for state in (stream.state for stream in streams):
+    for state in (context.resource_state(plan.stream.resource) for plan in plans):
         if name := state.get("spelling", ""):
             time_format = next((format_ for format_ in TIME_FORMATS if format_.name == name), TIME_FORMATS[0])
             return TimeFilter(time_format, timedelta(seconds=state.get("filter_shift", 0)))
     return TimeFilter()
 
 
-def _report(streams: Sequence[Stream], check: FilterCheck, issues: IssueLog) -> None:
+def _remember_filter(plans: Sequence[StreamPlan], check: FilterCheck, context: StateContext, issues: IssueLog) -> None:
     """Trouble is an issue when it begins; while it lasts nothing is lost, so that the log is enough."""
-    if check.trouble and not any(stream.state.get("filter_trouble") == check.trouble for stream in streams):
-        error = PortalError(check.trouble, streams[0].items.method)
-        issues.record(streams[0].resource, error, check.trouble, hint=check.hint)
+    states = {plan.stream.resource: context.resource_state(plan.stream.resource) for plan in plans}
+    if check.trouble and not any(state.get("filter_trouble") == check.trouble for state in states.values()):
+        error = PortalError(check.trouble, plans[0].stream.query.method)
+        issues.record(plans[0].stream.resource, error, check.trouble, hint=check.hint)
     elif check.trouble:
         log.info("%s, as in the run before", check.trouble)
-    for state in (stream.state for stream in streams):
+    for state in states.values():
         if check.trouble:
             state["filter_trouble"] = check.trouble
         else:

@@ -98,34 +98,42 @@ class DestinationReader(Protocol):
         """`table_name`, `item_id` and `column_name` of the rows of `rejected_values`; none where it cannot be read."""
 
 
-class LoadContext(Protocol):
-    """The load package that is being extracted.
+class StateContext(Protocol):
+    """What a load is planned by.
 
     Attributes:
-        load_id: of the package; "" outside a pipeline.
         capabilities: of the destination.
-        destination: reads it back.
-        dropped_tables: names of the tables that a refresh drops before this load.
         source_state: of the source as a whole.
     """
 
-    load_id: str
     capabilities: Capabilities
-    destination: DestinationReader
-    dropped_tables: Sequence[str]
     source_state: State
 
     def resource_state(self, resource: str) -> State:
         """What is stored for a resource."""
-
-    def has_consumer(self, resource: str) -> bool:
-        """Whether the load still takes rows of a resource; what was not taken is not remembered."""
 
     def has_columns(self, table: str, columns: Sequence[str] = ()) -> bool:
         """Whether earlier loads have written a table with all these columns."""
 
     def recreate_dropped_tables(self, tables: Sequence[str]) -> list[str]:
         """Has the load make those tables again that the destination has lost; returns their names."""
+
+
+class LoadContext(StateContext, Protocol):
+    """The load package that is being extracted.
+
+    Attributes:
+        load_id: of the package; "" outside a pipeline.
+        destination: reads it back.
+        dropped_tables: names of the tables that a refresh drops before this load.
+    """
+
+    load_id: str
+    destination: DestinationReader
+    dropped_tables: Sequence[str]
+
+    def has_consumer(self, resource: str) -> bool:
+        """Whether the load still takes rows of a resource; what was not taken is not remembered."""
 
     def show_progress(self, table: str, message: str) -> None:
         """Shows a message beside the table's rows, in whatever progress the user chose."""

@@ -1,71 +1,60 @@
-"""What a sync run would read of its streams, without reading a list and without remembering anything."""
+"""What a load would read of its streams, without reading a list and without remembering anything."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any
 
 from ..catalog import IssueLog
 from ..reader import IdRange, ListQuery
 from ..rest import Client
-from .dependents import DependentStream
 from .options import SyncOptions
-from .plan import make_plan
-from .ports import State
-from .provenance import Provenance
-from .streams import ReadMode, Stream
+from .plan import ReadTask, SyncPlan, make_plan
+from .ports import Capabilities, State
+from .streams import Stream
 
 
-@dataclass(frozen=True)
-class PlannedRead:
-    """One list that would be read.
+class StoredState:
+    """The state of the last load, as a copy: what planning changes in it is lost."""
 
-    Attributes:
-        stream: whose rows come of it.
-        mode: why it is read.
-        query: with the bounds of its ids among its conditions, so that its rows can be counted.
-    """
+    def __init__(self, state: Mapping[str, Any]) -> None:
+        """Copies the state of a source; empty before the first load."""
+        self.capabilities = Capabilities()
+        self.source_state: State = deepcopy(dict(state))
 
-    stream: Stream
-    mode: ReadMode
-    query: ListQuery
+    def resource_state(self, resource: str) -> State:
+        state: State = self.source_state.get("resources", {}).get(resource, {})
+        return state
+
+    def has_columns(self, table: str, columns: Sequence[str] = ()) -> bool:  # noqa: ARG002 - the destination is not asked
+        return False
+
+    def recreate_dropped_tables(self, tables: Sequence[str]) -> list[str]:  # noqa: ARG002 - as above
+        return []
 
 
-def planned_reads(
-    client: Client,
-    streams: Sequence[Stream],
-    state_of: Callable[[str], State],
-    source_state: State,
-    options: SyncOptions,
-    issues: IssueLog,
-) -> list[PlannedRead]:
-    """What the next run would ask for, by the state that the last one has stored.
-
-    Streams of dependents that take the owners from their parent's rows ask for no list of their own.
-
-    Args:
-        client: asks the portal for its time and how it filters by time.
-        streams: of the run; they take up their checkpoints.
-        state_of: copies of the resources' states.
-        source_state: a copy of the source's.
-        options: of the run.
-        issues: takes what cannot be asked as usual.
+def preview(
+    client: Client, streams: Sequence[Stream], state: Mapping[str, Any], options: SyncOptions, issues: IssueLog
+) -> SyncPlan:
+    """What the next load would ask for, by the state that the last one has stored.
 
     Raises:
         Bitrix24Error: the portal cannot even be asked the time.
     """
-    for stream in streams:
-        stream.recall(state_of(stream.resource), is_first_slice=True)
-    for stream in streams:
-        if isinstance(stream, DependentStream):
-            stream.look_for_parent_stream()
-    asking = [stream for stream in streams if not (isinstance(stream, DependentStream) and stream.shares_parent_read)]
-    _, tasks = make_plan(client, asking, options, issues, Provenance.from_state(source_state).user)
-    return [PlannedRead(stream, mode, _bounded(id_range)) for stream, mode, id_range in tasks]
+    plan = make_plan(StoredState(state), client, streams, options, issues)
+    if plan.error is not None:
+        raise plan.error
+    return plan
 
 
-def _bounded(id_range: IdRange) -> ListQuery:
-    query = id_range.items
+def bounded_queries(task: ReadTask) -> list[ListQuery]:
+    """The queries of a task with the bounds of its ids among their conditions, so that their rows can be counted."""
+    return [_bounded(task.query, id_range) for id_range in task.ranges]
+
+
+def _bounded(query: ListQuery, id_range: IdRange) -> ListQuery:
     bounds: dict[str, int] = {f">{query.id_field}": id_range.after} if id_range.after else {}
     if id_range.upper is not None:
         bounds[f"<={query.id_field}"] = id_range.upper

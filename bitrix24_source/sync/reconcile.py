@@ -1,156 +1,181 @@
-"""Compares the ids and times of change that the portal shows with the destination's, and says what differs.
+"""Makes tables equal to the portal's lists: after all ids were read, and by the numbers of rows that have no time of change.
 
-Rows that are gone from the portal are marked in `deleted_at`, keeping their last values; dlt's merge replaces whole rows, so a row
-that is to be marked is read back from the destination first. An item that comes back arrives like any other, and its new row has
-no `deleted_at`.
+What is gone is marked; what is missing, came back or changed without our knowing is read again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timezone
-from typing import Any
+import logging
+from collections.abc import Iterator, Mapping
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from ..catalog import EntityType
 from ..errors import Bitrix24Error, PortalError
-from ..rest import Call, Client, call_many
-from .change_filter import parse_timestamp
-from .ports import TIMESTAMP, DestinationReader, StoredKeys
+from ..rest import gather
+from .comparison import ALWAYS_ALLOWED_DELETES, Comparison, compare, tombstones
+from .dependents import DependentProgress
+from .item_tables import ItemTableBuilder
+from .plan import UNREACHABLE
+from .ports import ChildCounts
+from .progress import StreamProgress
+from .sync_run import SyncRun
+from .table_batches import TableBatch
 
-ALWAYS_ALLOWED_DELETES = 10
-"""rows that may always go"""
-FEW_DELETES = 3
-"""rows of which nothing is said, however small their table is"""
-Ids = Sequence[pa.Array]
-
-
-@dataclass
-class SeenKeys:
-    """What the portal showed of one list in this run.
-
-    Attributes:
-        ids: of all its rows.
-        times: when these were changed, as the portal writes it; None where only ids were read.
-        fetched: ids of rows that were read whole beside them, and are on their way into the destination.
-        is_complete: every row had a usable id. Else a row that is not among them need not be gone.
-    """
-
-    ids: list[pa.Array] = field(default_factory=list)
-    times: list[pa.Array] | None = None
-    fetched: list[pa.Array] = field(default_factory=list)
-    is_complete: bool = True
-
-    def add(self, ids: pa.Array, times: Sequence[Any] | None = None) -> None:
-        """A page."""
-        self.ids.append(ids)
-        if times is not None:
-            self.times = self.times if self.times is not None else []
-            self.times.append(pa.array(map(_stored_time, times), TIMESTAMP))
+log = logging.getLogger("bitrix24_source")
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """How a table differs from its list.
-
-    Attributes:
-        active: rows of the table that are not marked as deleted.
-        gone: ids of those that the portal does not show.
-        missing: ids that the portal shows and the table does not have.
-        restored: ids that the portal shows and the table has marked.
-        changed: ids of rows with another time of change.
-    """
-
-    active: int
-    gone: Sequence[int]
-    missing: Sequence[int]
-    restored: Sequence[int]
-    changed: Sequence[int]
-
-    @property
-    def to_read(self) -> list[int]:
-        """Ids to read again, in ascending order."""
-        return sorted({*self.missing, *self.restored, *self.changed})
-
-    def is_unusual(self, max_share: float) -> bool:
-        """Whether more rows are gone than usually go, though few enough to be marked: all of them, or more than `max_share`."""
-        gone = len(self.gone)
-        return bool(gone) and (gone == self.active or (gone > FEW_DELETES and gone > max_share * self.active))
-
-    def require_plausible(self, table: str, max_share: float) -> None:
-        """Refuses more deletions than there should be.
-
-        Raises:
-            PortalError: more than `max_share` of the table's rows would go: more likely a lost right than so many deletions.
-        """
-        gone = len(self.gone)
-        if gone > ALWAYS_ALLOWED_DELETES and gone > max_share * self.active:
-            raise PortalError(
-                f"{gone:,} of {self.active:,} items are gone from the portal, which looks more like a lost right than like "
-                "deletions; none was marked",
-                table,
-                "check the rights of the credential; if they were deleted, run once with "
-                "SOURCES__BITRIX24__MAX_DELETED_SHARE=1",
-            )
+def reconcile(run: SyncRun) -> Iterator[TableBatch]:
+    """Compares every stream that is due, over one connection to the destination; what differs is to be read by its ids."""
+    with run.context.destination.opened():
+        for progress in run.progress.values():
+            table = progress.stream.table
+            if progress.is_complete and progress.plan.reconciles and table is not None:
+                yield from _mark_deleted(run, progress, table)
+        _compare_counts(run)
+        _compare_children(run)
 
 
-def compare(stored: StoredKeys, seen: SeenKeys) -> Comparison:
-    """Compares a table with its list. Where times were read, a row with another time differs."""
-    ids, fetched = _joined(seen.ids), _joined(seen.fetched)
-    active = stored.active_ids
-    gone = active.filter(pc.invert(pc.is_in(active, value_set=ids)))
-    unread = ids.filter(pc.invert(pc.is_in(ids, value_set=fetched)))
-    missing = unread.filter(pc.invert(pc.is_in(unread, value_set=stored.ids)))
-    restored = unread.filter(pc.is_in(unread, value_set=stored.deleted_ids))
-    return Comparison(
-        len(active), gone.to_pylist(), missing.to_pylist(), restored.to_pylist(), _changed(stored, seen, unread)
-    )
-
-
-def _changed(stored: StoredKeys, seen: SeenKeys, unread: pa.ChunkedArray) -> list[int]:
-    if seen.times is None or stored.updated is None or not len(stored.ids):
-        return []
-    ids, times = _joined(seen.ids).combine_chunks(), pa.chunked_array(seen.times, TIMESTAMP).combine_chunks()
-    places = pc.index_in(ids, value_set=stored.ids)
-    is_known = pc.is_valid(places)
-    known, told = ids.filter(is_known), times.filter(is_known)
-    kept = stored.updated.take(places.filter(is_known))
-    is_same = pc.or_kleene(pc.equal(told, kept), pc.and_(pc.is_null(told), pc.is_null(kept)))
-    differing = known.filter(pc.invert(pc.fill_null(is_same, fill_value=False)))
-    return list(differing.filter(pc.is_in(differing, value_set=unread)).to_pylist())
-
-
-def tombstones(destination: DestinationReader, table: str, ids: Sequence[int], now: datetime) -> Iterator[pa.Table]:
-    """The rows of items that are gone from the portal, as the destination has them, marked with the time `now`."""
-    for rows in destination.rows(table, ids) if ids else ():
-        marks = pa.array([now] * len(rows), TIMESTAMP)
-        yield rows.set_column(rows.schema.get_field_index("deleted_at"), "deleted_at", marks)
-
-
-def _stored_time(value: Any) -> datetime | None:
-    """A time as the table has it; None for one that no table can hold."""
-    time = parse_timestamp(value)
+def _mark_deleted(run: SyncRun, progress: StreamProgress, table: ItemTableBuilder) -> Iterator[TableBatch]:
+    """Marks what is gone, and finds out what is to be read again."""
+    plan, stream = progress.plan, progress.stream
+    # A refresh drops the table with this load: rows that it still holds are not taken over.
+    stored = None if plan.is_new_table else run.context.destination.keys(table.name)
+    if stored is None:
+        _close(run, progress)
+        return
+    comparison = compare(stored, progress.seen)
+    max_share = 1.0 if plan.may_shrink else run.options.max_deleted_share
+    is_unusual = comparison.is_unusual(max_share)
     try:
-        return time.astimezone(timezone.utc) if time is not None else None
-    except OverflowError:
-        return None
+        if run.start is not None and run.start.is_other_user:
+            _report_other_user(run, progress, comparison)
+        elif not progress.seen.is_complete:
+            log.info("%s: rows without a usable id may be any: none is marked as deleted in this run", stream.name)
+        else:
+            comparison.require_plausible(table.name, max_share)
+            if is_unusual and not plan.may_shrink:
+                _report_unusual_deletions(run, progress, comparison)
+            for rows in tombstones(run.context.destination, table.name, comparison.gone, run.now()):
+                yield from run.batches(stream, [(table.spec, rows)])
+    except Bitrix24Error as error:
+        run.record(stream, error, error.what)
+        return
+    if not plan.is_full and comparison.to_read:
+        log.info(
+            "%s: %s items are read again: %s are missing in the table, %s came back, %s have another time of change",
+            stream.name,
+            *(
+                f"{len(ids):,}"
+                for ids in (comparison.to_read, comparison.missing, comparison.restored, comparison.changed)
+            ),
+        )
+        progress.reread(comparison.to_read)
+    is_empty_again = not any(map(len, progress.seen.ids)) and bool(len(stored.ids))
+    _close(run, progress, is_doubtful=is_unusual or is_empty_again)
 
 
-def _joined(ids: Ids) -> pa.ChunkedArray:
-    return pa.chunked_array(list(ids), pa.int64())
+def _close(run: SyncRun, progress: StreamProgress, *, is_doubtful: bool = False) -> None:
+    """The next comparison is due as scheduled, or in the next load.
 
-
-def confirmed_deleted_types(client: Client, absent: Sequence[EntityType]) -> list[EntityType]:
-    """Those of some types that the portal says it does not have. Only its own word counts: a type may as well be hidden.
-
-    crm.item.fields says so with a code in every language, and before it looks at rights, as crm.type.get does not.
-
-    Raises:
-        Bitrix24Error: the portal cannot be asked.
+    After a change of users, or where this load could mark nothing, the next one marks. And where a list is empty whose table is
+    not, or more rows went than usual, the next one looks whether they have come back: a lost right is given back soon, and an
+    empty list costs one call.
     """
-    calls = [Call("crm.item.fields", {"entityTypeId": entity.entity_type_id}) for entity in absent]
-    results = zip(absent, call_many(client, calls), strict=True)
-    return [entity for entity, result in results if isinstance(result, Bitrix24Error) and result.code == "NOT_FOUND"]
+    now = run.start.portal_now if run.start is not None else run.now()
+    is_other_user = run.start is not None and run.start.is_other_user
+    is_again = is_other_user or is_doubtful or not progress.seen.is_complete
+    progress.close_reconciliation("" if is_again else now.isoformat())
+
+
+def _report_unusual_deletions(run: SyncRun, progress: StreamProgress, comparison: Comparison) -> None:
+    """Few items, but a great part of their table: perhaps deleted, perhaps a lost right."""
+    name = progress.stream.name
+    hint = "if they were not deleted, check the rights of the credential: they come back with them"
+    error = PortalError("more items are gone than usual", name, hint)
+    gone = f"{len(comparison.gone):,} of {comparison.active:,} items are gone from the portal"
+    run.record(progress.stream, error, f"{name}: {gone}; they were marked, and the next run looks again")
+
+
+def _report_other_user(run: SyncRun, progress: StreamProgress, comparison: Comparison) -> None:
+    """Items that the user of the run before saw and this one does not: perhaps deleted, perhaps a lost right."""
+    gone, active, name = len(comparison.gone), comparison.active, progress.stream.name
+    if not gone:
+        return
+    text = f"{name}: the credential's user is another one, who does not see {gone:,} of {active:,} items"
+    if gone < active and gone <= ALWAYS_ALLOWED_DELETES:
+        log.info("%s; none is marked in this run", text)
+        return
+    hint = "check the rights of the new user; the next run marks what it does not see"
+    run.record(progress.stream, PortalError("another user does not see them", name, hint), f"{text}; none was marked")
+
+
+def _compare_counts(run: SyncRun) -> None:
+    """Has lists read anew whose rows stay for ever, and of which the destination has fewer than the portal."""
+    start, schedule = run.start, run.options.sweep
+    if start is None or run.reader.lost is not None:
+        return
+    due = [
+        progress
+        for progress in run.progress.values()
+        if progress.stream.is_counted
+        and progress.is_complete
+        and progress.checkpoint.is_reconciliation_due(start.portal_now, schedule)
+    ]
+    counted = {progress: count for progress in due if (count := progress.plan.portal_count) is not None}
+    if counted:
+        streams = [progress.stream for progress in counted]
+        tables = {
+            stream.entity.entity_type_id: stream.entity.items_table for stream in streams if stream.entity is not None
+        }
+        stored = run.context.destination.counts(streams[0].name, items_tables=tables)
+        for progress, portal_count in counted.items() if stored is not None else ():
+            count = _rows_after(progress, stored or {})
+            if count < portal_count:
+                progress.start_over(f"the table has {count:,} of {portal_count:,} rows")
+    for progress in due:
+        progress.close_reconciliation(start.portal_now.isoformat())
+
+
+def _rows_after(progress: StreamProgress, stored: Mapping[int, int]) -> int:
+    """Rows that the table has after this load, and those that it can never have."""
+    return stored.get(progress.stream.query.entity_type_id, 0) + progress.rows + progress.unusable.count
+
+
+def _compare_children(run: SyncRun) -> None:
+    """Parents whose rows are not those that the destination has are asked for again, with those that changed.
+
+    The number of rows is asked for many parents at once, of all types in the same requests.
+    """
+    comparing: list[tuple[DependentProgress, list[int], ChildCounts]] = []
+    counts: dict[str, Mapping[int, ChildCounts] | None] = {}
+    for progress in run.dependents:
+        if run.reader.lost is not None or run.start is None:
+            return
+        if progress.is_complete and progress.plan.reconciles:
+            progress.close_reconciliation(run.start.portal_now.isoformat())
+        owners = progress.owners_to_compare()
+        name = progress.stream.name
+        if owners and name not in counts:
+            group, owner, row_id = progress.stream.children.counted_by
+            counts[name] = run.context.destination.child_counts(name, group=group, owner=owner, row_id=row_id)
+        stored = counts.get(name)
+        if owners and stored is not None:
+            comparing.append((progress, owners, stored.get(progress.stream.query.entity_type_id, {})))
+    try:
+        results = gather(
+            run.client, [progress.differing_owners(owners, stored) for progress, owners, stored in comparing]
+        )
+    except UNREACHABLE as error:
+        run.reader.lose(error)
+        results = [error] * len(comparing)
+    for (progress, _, _), result in zip(comparing, results, strict=True):
+        if isinstance(result, Bitrix24Error):
+            log.info("%s: rows could not be compared with the portal's: %s", progress.stream.name, result.what)
+            progress.miss_comparison()
+        elif result:
+            where = progress.stream.query.where
+            log.info(
+                "%s: rows of %s items are read again: the table lacks some, %s",
+                progress.stream.name,
+                f"{len(result):,}",
+                where,
+            )
+            progress.recheck(result)

@@ -50,7 +50,7 @@ class FixedTableBuilder(ItemTableBuilder):
 
     def _new_converter(self, fields: Sequence[Field]) -> Converter:
         return Converter(
-            fields, self.name, required=self.key, is_swept=self.is_swept, stored=self.stored, ignores=self._ignores
+            fields, self.name, required=self.key, is_swept=self.marks_deleted, stored=self.stored, ignores=self._ignores
         )
 
     def _known_fields(self) -> Sequence[Field]:
@@ -63,7 +63,7 @@ class FixedTableBuilder(ItemTableBuilder):
 class AppendOnlyTable(FixedTableBuilder):
     """Rows that never change and never go."""
 
-    is_swept = False
+    marks_deleted = False
 
 
 @dataclass
@@ -78,7 +78,7 @@ class ChildTableBuilder(FixedTableBuilder):
     owner: tuple[str, ...] = ()
     constants: dict[str, int] = field(default_factory=dict)
 
-    is_swept = False
+    marks_deleted = False
     counted_by = ("entity_type_id", "owner_id", "id")
     """columns that group rows, name their owner, and number them"""
 

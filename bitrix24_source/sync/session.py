@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from .comparison import SeenKeys
 from .setting_ranges import validate_range
+from .streams import StreamKey
 
 
 @dataclass
@@ -35,8 +38,8 @@ class RunSession:
     slices: int = 0
     batch_sizer: Any = field(default=None, repr=False)
     catalog: Any = field(default=None, repr=False)
-    seen: dict[Any, Any] = field(default_factory=dict, repr=False)
-    finished: set[Any] = field(default_factory=set)
+    seen: dict[StreamKey, SeenKeys] = field(default_factory=dict, repr=False)
+    finished: set[StreamKey] = field(default_factory=set)
     resources: frozenset[str] = frozenset()
     new_tables: set[str] = field(default_factory=set)
     first_rows: int = 0
@@ -66,6 +69,27 @@ class RunSession:
             self.left[table] = rows
         else:
             self.left.pop(table, None)
+
+    def seen_keys(self, stream: StreamKey) -> SeenKeys:
+        """What the slices of this run have seen of a full read."""
+        return self.seen.setdefault(stream, SeenKeys())
+
+    def close_slice(
+        self, *, read: Iterable[StreamKey], finished: Iterable[StreamKey], unfinished_tables: Collection[str]
+    ) -> None:
+        """A load package is complete.
+
+        Args:
+            read: streams that were read to their end, whose ids nobody needs any more.
+            finished: streams of which the next slice reads nothing.
+            unfinished_tables: names of those that the next slice goes on with.
+        """
+        for key in read:
+            self.seen.pop(key, None)
+        self.finished.update(finished)
+        self.slices += 1
+        self.unfinished = bool(unfinished_tables)
+        self.left = {name: self.left.get(name, 0) for name in unfinished_tables}
 
     def begin_slice(self) -> None:
         """The first round of a run knows nothing of the run before."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bitrix24_source.catalog.model import EntityType
@@ -11,8 +13,8 @@ from bitrix24_source.reader.list_queries import ListQuery
 from bitrix24_source.reader.scheduler import read_lists
 from bitrix24_source.sandbox import Portal
 from bitrix24_source.sync.checkpoint import Checkpoint
+from bitrix24_source.sync.deleted_types import confirmed_deleted_types
 from bitrix24_source.sync.options import ReconcileSchedule
-from bitrix24_source.sync.reconcile import confirmed_deleted_types
 from bitrix24_source.sync.session import RunSession
 
 HOUR, DAY = 3600, 24 * 3600
@@ -183,10 +185,10 @@ def test_the_schedule_of_sweeps(clock, schedule, expected):
     sweeps = []
     for _ in range(6):
         clock.advance(8 * HOUR)
-        sweeps.append(checkpoint.is_sweep_due(clock.now(), schedule))
-        checkpoint.runs_since += 1
+        sweeps.append(checkpoint.is_reconciliation_due(clock.now(), schedule))
+        checkpoint = replace(checkpoint, runs_since=checkpoint.runs_since + 1)
         if sweeps[-1]:
-            checkpoint.runs_since, checkpoint.reconciled_at = 0, clock.now().isoformat()
+            checkpoint = replace(checkpoint, runs_since=0, reconciled_at=clock.now().isoformat())
 
     assert expected == sweeps
 

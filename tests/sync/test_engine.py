@@ -1,0 +1,186 @@
+"""Whole loads into a destination of dictionaries: slices, deletions, rows that belong to items, and portals that are lost."""
+
+from __future__ import annotations
+
+import pytest
+
+from bitrix24_source.sandbox import Fault, Portal
+from bitrix24_source.sandbox.methods.products import product_rows
+from bitrix24_source.sync import RunSession
+
+DAY = 24 * 3600
+EVERYTHING = (
+    "spa_items",
+    "deals",
+    "leads",
+    "invoices",
+    "quotes",
+    "stage_history",
+    "product_rows",
+    "activities",
+    "activity_bindings",
+)
+
+
+@pytest.fixture
+def company(clock):
+    return Portal("demo", items=60, clock=clock)
+
+
+def copy_of(crm):
+    return {name: dict(rows) for name, rows in crm.destination.tables.items() if name != "rejected_values"}
+
+
+def product_keys(crm):
+    return sorted(crm.destination.tables["product_rows"])
+
+
+def products_of(portal):
+    return sorted(
+        (type_, id_, row["id"])
+        for type_, store in portal.world.objects.items()
+        for id_ in store.ids()
+        for row in product_rows(portal.world, type_, id_)
+    )
+
+
+def test_everything_twice_is_the_same(company, clock, reader):
+    """A run without changes writes no row into any table."""
+    crm = reader(company, resources=EVERYTHING)
+    crm.run()
+    before = copy_of(crm)
+    clock.advance(3600)
+    crm.run()
+
+    assert copy_of(crm) == before
+    assert crm.issues() == []
+
+
+@pytest.mark.parametrize("rows", [100, 175])
+def test_slices_of_any_size_fill_the_same_tables(company, reader, rows):
+    """A first load that is cut anywhere ends with the tables of one that is not."""
+    whole, sliced = (reader(company, resources=EVERYTHING) for _ in range(2))
+    whole.run()
+    sliced.run(slices=RunSession(rows=rows))
+
+    assert copy_of(sliced) == copy_of(whole)
+
+
+def test_a_kill_between_two_slices(clock, portal_with, reader):
+    """The next run goes on where the last committed slice ended; what went meanwhile is marked by a read of all ids."""
+    crm = reader(portal_with({177: 400}))
+    crm.run(slices=RunSession(rows=150), killed_after=1)
+    half = len(crm.ids())
+    crm.portal.items(177).delete(3)
+    clock.advance(3600)
+    crm.run(slices=RunSession(rows=1_000))
+
+    assert 0 < half < 400
+    assert crm.differs() == []
+    assert set(crm.marked()) == {3}
+
+
+def test_all_product_rows_come_with_their_items(company, reader):
+    """Of every type that has products, each row once."""
+    crm = reader(company, resources=("deals", "product_rows"))
+    crm.run()
+
+    assert product_keys(crm) == [
+        key for key in products_of(company) if key[0] in {type_ for type_, *_ in product_keys(crm)}
+    ]
+    assert {1, 2, 7, 31} <= {type_ for type_, *_ in product_keys(crm)}
+
+
+@pytest.mark.parametrize("resources", [("product_rows",), ("deals", "product_rows"), EVERYTHING])
+@pytest.mark.parametrize("damage", ["emptied", "every third row", "one item", "older rows", "rows of nobody"])
+def test_damaged_product_rows_heal(company, clock, reader, resources, damage):
+    """At the next sweep, whether their items are read with them or not."""
+    crm = reader(company, resources=resources)
+    crm.run()
+    rows, before = crm.destination.tables["product_rows"], product_keys(crm)
+    if damage == "emptied":
+        rows.clear()
+    elif damage == "every third row":
+        for key in before[::3]:
+            del rows[key]
+    elif damage == "one item":
+        for key in [key for key in before if key[:2] == before[0][:2]]:
+            del rows[key]
+    elif damage == "older rows":
+        for type_, owner, id_ in before[::5]:
+            rows[type_, owner, id_ - 1] = {**rows.pop((type_, owner, id_)), "id": id_ - 1}
+    else:
+        type_, owner, id_ = before[0]
+        rows[type_, owner, id_ + 1] = {**rows[before[0]], "id": id_ + 1}
+    clock.advance(2 * DAY)
+    crm.run()
+
+    assert product_keys(crm) == before
+    assert crm.issues() == []
+
+
+def test_rows_of_an_item_that_lost_them_all(company, clock, reader):
+    """The next run removes them with the item's change."""
+    crm = reader(company, resources=("deals", "product_rows"))
+    crm.run()
+    _, owner, _ = next(key for key in product_keys(crm) if key[0] == 2)
+    company.set_product_rows(2, owner)
+    company.items(2).update(owner, title="Without products")
+    clock.advance(3600)
+    crm.run()
+
+    assert [key for key in product_keys(crm) if key[:2] == (2, owner)] == []
+
+
+def test_activities_without_bindings_are_asked_for(company, clock, reader):
+    """An activity is bound to something: one without a binding in the destination lacks them all."""
+    crm = reader(company, resources=("activities", "activity_bindings"))
+    crm.run()
+    bindings = crm.destination.tables["activity_bindings"]
+    before = dict(bindings)
+    for key in [key for key in bindings if key[0] % 2]:
+        del bindings[key]
+    clock.advance(2 * DAY)
+    crm.run()
+
+    assert bindings == before
+
+
+def test_moves_that_somebody_deleted_come_back(company, clock, reader):
+    """Stage history of which the destination has fewer rows than the portal is read anew."""
+    crm = reader(company, resources=("stage_history",))
+    crm.run()
+    history = crm.destination.tables["stage_history"]
+    before = set(history)
+    for key in sorted(before)[::7]:
+        del history[key]
+    clock.advance(2 * DAY)
+    crm.run()
+
+    assert set(history) == before
+
+
+def test_a_portal_that_is_lost_keeps_what_came(clock, portal_with, reader):
+    """What was read is stored, what was not is named, and the next run reads it."""
+    crm = reader(portal_with({177: 200, 1030: 200}))
+    crm.portal.faults.add(Fault("*", kind="http", status=503, nth=4, times=None))
+    crm.run()
+    crm.portal.faults.clear()
+    said = list(crm.issues())
+    clock.advance(3600)
+    crm.run()
+
+    assert said
+    assert crm.differs(177, 1030) == []
+
+
+def test_a_resource_without_a_consumer_is_not_remembered(clock, portal_with, reader):
+    """What nobody took is read again."""
+    crm = reader(portal_with({177: 20}))
+    crm.wanted = lambda _resource: False
+    crm.run()
+    crm.destination.tables.clear()
+    crm.wanted = lambda _resource: True
+    clock.advance(3600)
+
+    assert crm.run() == {177: 20}
