@@ -56,7 +56,7 @@ def _resource(name: str, shared: _SharedSync) -> DltResource:
 
 
 class _SharedSync:
-    """One round for all resources of a load package."""
+    """One sync for all resources of a load package."""
 
     def __init__(self, reader: CatalogReader, client: Client, options: SyncOptions) -> None:
         self._reader = reader

@@ -172,7 +172,7 @@ def measure_filters(
         expected: the filters of the run before, by method.
         beside: more calls, that travel in the same requests.
     """
-    measurements = [_measure(some, now, expected.get(method, TimeFilter())) for method, some in queries.items()]
+    measurements = [_measure(group, now, expected.get(method, TimeFilter())) for method, group in queries.items()]
     checks: list[Any] = gather(client, [*measurements, *([beside] if beside is not None else [])])
     return dict(zip(queries, checks, strict=False))
 
@@ -275,10 +275,10 @@ def _known_row(queries: Sequence[ListQuery], now: datetime) -> CallGenerator[tup
 
     And whether there may be others, whose time cannot be read.
     """
-    asked = queries[: BATCH_SIZE // 2]
-    results = yield [replace(query, filter={}).newest_call((query.updated_field,)) for query in asked]
+    sampled = queries[: BATCH_SIZE // 2]
+    results = yield [replace(query, filter={}).newest_call((query.updated_field,)) for query in sampled]
     is_unreadable, rows = False, []
-    for query, result in zip(asked, results, strict=True):
+    for query, result in zip(sampled, results, strict=True):
         is_unreadable = is_unreadable or not isinstance(result, Response)
         for row in (query.rows_in(result.result) or ()) if isinstance(result, Response) else ():
             updated = parse_timestamp(row.get(query.updated_field))

@@ -78,7 +78,10 @@ class DependentProgress(StreamProgress):
         super().__init__(plan)
         self.parent = parent if plan.shares_parent_read else None
         self.asks_single_owners = False
+        self._observed: list[pa.Array] = []
+        """parents that came in this load"""
         self._parents: list[pa.Array] = []
+        """those for whom the portal is to be asked"""
         self._rechecked: frozenset[int] = frozenset()
         self._childless: set[int] = set()
         self._is_comparison_missing = False
@@ -117,6 +120,7 @@ class DependentProgress(StreamProgress):
     def observe_parents(self, ids: pa.Array, rows: Sequence[Row]) -> ChildBatch:
         """Rows of parents. Returns what they bring with them; those that bring nothing are asked for later."""
         found = ChildBatch()
+        self._observed.append(ids)
         inline_children = self.stream.inline_children
         if inline_children is None:
             self._parents.append(ids)
@@ -147,11 +151,11 @@ class DependentProgress(StreamProgress):
             start = end
 
     def owners_to_compare(self) -> list[int]:
-        """Parents that the portal lists in this load, of which nothing is read; empty where their ids were not read."""
+        """Parents that the portal lists in this load and that did not come themselves; empty where their ids were not read."""
         source = self.parent if self.parent is not None else self
         if source.plan.is_full or not source.is_complete or not source.plan.reconciles:
             return []
-        return sorted(_ids(source.seen.ids) - _ids(self._parents))
+        return sorted(_ids(source.seen.ids) - _ids(self._observed))
 
     def differing_owners(self, owners: Sequence[int], stored: ChildCounts) -> CallGenerator[list[int] | Bitrix24Error]:
         """Parents whose rows differ from those in the destination."""

@@ -22,12 +22,12 @@ class RunSession:
         seconds_left: of a run that must end; a slice ends with it. None is no limit.
         left: by table, about how many rows of an unfinished read are left.
         seconds: nor after so long; 0 is no limit.
-        unfinished: whether the last round ended with something left.
+        unfinished: whether the last slice ended with something left.
         slices: how many there were.
-        batch_sizer, catalog: what one round learned and the next need not find out again.
-        seen: ids by list, of those whose reading began in an earlier round of this run.
-        finished: lists that an earlier round of this run has read to the end, or that failed and are left to the next run.
-        resources: those that are selected in the source, once a round began.
+        batch_sizer, catalog: what a slice has learned and the next need not find out again.
+        seen: ids by stream, of those whose full read began in an earlier slice of this run.
+        finished: streams that an earlier slice of this run has read to the end, or that failed and are left to the next run.
+        resources: those that are selected in the source, once a slice began.
         new_tables: tables that the destination did not have when this run began.
         options: `SyncOptions` of the source that was made with it, for whoever asks what that source would read.
     """
@@ -92,7 +92,7 @@ class RunSession:
         self.left = {name: self.left.get(name, 0) for name in unfinished_tables}
 
     def begin_slice(self) -> None:
-        """The first round of a run knows nothing of the run before."""
+        """The first slice of a run knows nothing of the run before."""
         if not self.unfinished:
             self.slices = 0
             self.seen.clear()

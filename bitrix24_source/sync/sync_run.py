@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 import pyarrow as pa
 
@@ -51,7 +52,7 @@ class SyncRun:
     reader: TaskReader
     written: set[str] = field(default_factory=set)
 
-    @property
+    @cached_property
     def dependents(self) -> list[DependentProgress]:
         """Of the streams that depend on others."""
         return [progress for progress in self.progress.values() if isinstance(progress, DependentProgress)]

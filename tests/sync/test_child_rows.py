@@ -30,45 +30,30 @@ def bindings(crm):
     return sorted(tuple(row.values())[:3] for row in crm.rows("activity_bindings"))
 
 
-DAMAGES = {
-    "emptied": "delete from {}.product_rows",
-    "one type": "delete from {}.product_rows where entity_type_id = 2",
-    "some rows": "delete from {}.product_rows where id % 5 = 0",
-    "older rows": "update {}.product_rows set id = id - 1 where entity_type_id = 2",
-    "rows of nobody": "insert into {}.product_rows select * replace (id + 1 as id) from {}.product_rows limit 3",
-}
-
-
-@pytest.mark.parametrize(
-    ("resources", "damage"), [(("product_rows",), "emptied"), *((OF_ITEMS, damage) for damage in DAMAGES)]
-)
-def test_damaged_product_rows_heal(crm, clock, resources, damage):
-    """Emptied, truncated, partly deleted or stale product rows are the portal's again after a sweep, and nothing is said."""
-    crm.run(*resources)
+def test_damaged_product_rows_heal(crm, clock):
+    """An emptied table is the portal's again after a sweep, and nothing is said; test_engine.py has the other damages."""
+    crm.run("product_rows")
     before = products(crm)
-    crm.execute(DAMAGES[damage])
-    damaged = products(crm)
+    crm.execute("delete from {}.product_rows")
     clock.advance(2 * DAY)
-    crm.run(*resources)
+    crm.run("product_rows")
 
-    assert damaged != before
+    assert before
     assert products(crm) == before
     assert crm.issues() == []
 
 
-@pytest.mark.parametrize("resources", [("activities", "activity_bindings"), ("activity_bindings",)])
-@pytest.mark.parametrize("kept", ["activity_id = 0", "activity_id % 3 > 0"], ids=["emptied", "some activities"])
-def test_missing_bindings_heal(crm, clock, resources, kept):
-    """An activity without bindings is asked for again at a sweep."""
-    crm.run(*resources)
+def test_missing_bindings_heal(crm, clock):
+    """An activity without bindings is asked for again at a sweep, once."""
+    crm.run("activities", "activity_bindings")
     before = bindings(crm)
-    crm.execute("delete from {}.activity_bindings where not (KEPT)".replace("KEPT", kept))
+    crm.execute("delete from {}.activity_bindings where activity_id % 3 = 0")
     damaged = bindings(crm)
     clock.advance(2 * DAY)
-    crm.run(*resources)
+    crm.run("activities", "activity_bindings")
     healed = bindings(crm)
     clock.advance(2 * DAY)
-    crm.run(*resources)
+    crm.run("activities", "activity_bindings")
 
     assert damaged != before
     assert healed == before

@@ -8,7 +8,8 @@ from bitrix24_source.sandbox import Fault, Portal
 from bitrix24_source.sandbox.methods.products import product_rows
 from bitrix24_source.sync.session import RunSession
 
-DAY = 24 * 3600
+HOUR = 3600
+DAY = 24 * HOUR
 PLAIN = ("isClientEnabled", "isObserversEnabled", "isSourceEnabled", "isMycompanyEnabled", "isBeginCloseDatesEnabled")
 
 
@@ -131,7 +132,7 @@ def test_rows_of_changed_owners_are_read_again(crm, portal, clock):
     """An owner that changed has its rows replaced: edited ones, fewer, none; the others' are not asked for."""
     resources = ("deals", "product_rows")
     crm.run(*resources)
-    clock.advance(DAY)
+    clock.advance(HOUR)
     portal.set_product_rows(2, 1, {"productName": "A", "price": 5.5}, {"productName": "B"})
     portal.set_product_rows(2, 2)
     for owner in (1, 2):
@@ -149,7 +150,7 @@ def test_product_rows_alone_find_their_owners(crm, portal, clock):
     """Without the owners' own resources, ids of the owners are read for them, and later only those that changed."""
     crm.run("product_rows")
     assert told_products(portal).keys() == products(crm).keys()
-    clock.advance(DAY)
+    clock.advance(HOUR)
     portal.set_product_rows(31, 4, {"productName": "Late"})
     portal.items(31).update(4, title="Changed")
     crm.run("product_rows")
@@ -169,7 +170,7 @@ def test_product_rows_that_are_wanted_later_are_all_read(crm, portal):
 def test_product_rows_that_failed_are_read_again(crm, portal, clock):
     """A failure is listed; the next run reads what it missed although the owners have not changed since."""
     crm.run("deals", "product_rows")
-    clock.advance(DAY)
+    clock.advance(HOUR)
     portal.set_product_rows(2, 1, {"productName": "A"})
     portal.items(2).update(1, title="Changed")
     for where in ("command", "outer"):
@@ -177,7 +178,7 @@ def test_product_rows_that_failed_are_read_again(crm, portal, clock):
     crm.run("deals", "product_rows")
     (issue,) = crm.rows("load_issues")
     assert ("product_rows", 2) == (issue["resource"], issue["entity_type_id"])
-    clock.advance(DAY)
+    clock.advance(HOUR)
     crm.run("deals", "product_rows")
 
     assert ["A"] == [row["product_name"] for key, row in products(crm).items() if key[:2] == (2, 1)]
