@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from sqlglot import exp
 
-from .database import MARK, Relation, ViewDatabase
+from .database import Relation, ViewDatabase
 from .descriptions import Descriptions
 
 CLICKHOUSE = "clickhouse"
@@ -37,9 +37,8 @@ _LIST = exp.condition(
 class ClickHouseViews(ViewDatabase):
     """A ClickHouse database, in which a dataset is what the names of its tables begin with."""
 
-    def create_or_replace(self, name: str, query: exp.Query) -> None:
-        """The view, in place and at one stroke, without waiting for anybody."""
-        super().create_or_replace(name, for_clickhouse(query))
+    def _written(self, query: exp.Query, mark: str) -> str:
+        return super()._written(for_clickhouse(query), mark)
 
     def comments(self) -> Descriptions:
         """What is written on tables, views and columns of the dataset, by whomever."""
@@ -70,12 +69,8 @@ class ClickHouseViews(ViewDatabase):
         for statement in statements:
             self._client.execute_sql(f"SET max_query_size = {_MAX_QUERY_BYTES}; {statement.translate(_SPECIAL)}")
 
-    def _mark(self, view: exp.Table) -> str:
-        found = self._client.execute_sql(
-            f"SELECT as_select FROM system.tables WHERE database = {_literal(view.db)} AND name = {_literal(view.name)}"  # noqa: S608 - our own names
-        )
-        match = MARK.search(str(found[0][0])) if found else None
-        return match[0] if match else ""
+    def _definitions(self) -> str:
+        return f"SELECT name, as_select FROM system.tables WHERE {self._is_ours('name')} AND engine = 'View'"  # noqa: S608 - our own names
 
     @property
     def _prefix(self) -> str:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib import metadata, resources
+from importlib.abc import Traversable
 from typing import Any
 
 from dlt.destinations.exceptions import DatabaseException
@@ -138,28 +141,43 @@ class ViewDatabase:
             if name in known:
                 self._execute(f"ANALYZE {self._sql(self.stored.table(known[name]))}")
 
-    def create_or_replace(self, name: str, query: exp.Query) -> None:
+    def create_or_replace(self, name: str, query: Callable[[], exp.Query], made_of: object) -> None:
         """The view, in place where the database can: that keeps rights, and what stands on it. Else anew, at one stroke.
 
-        A view that is only being read is left as it is: made anew it would lose its rights for no reason.
+        A view that is only being read is left as it is: made anew it would lose its rights for no reason. One that is of the
+        same as before is left alone; nobody who reads it need wait, and its query is not even written.
+
+        Args:
+            name: the view's.
+            query: writes it.
+            made_of: all that the query depends on besides the tables there are, as a text tells it.
         """
-        view = self.stored.table(name)
-        made = exp.Create(this=view, kind="VIEW", expression=query, replace=True)
+        view, mark = self.stored.table(name), ""
         if self.dialect in COMMENTED:
-            content = f"{made.sql(self.dialect)} {sorted(self.stored.tables.items())}"
-            mark = f"bitrix24 {hashlib.sha256(content.encode()).hexdigest()[:16]}"
-            if self._mark(view) == mark:
-                return  # nobody who reads the view need wait
-            query.where(exp.Literal.string(mark).eq(exp.Literal.string(mark)), copy=False)
+            digest = hashlib.sha256(
+                f"{_code()} {self._tables_text} {name} {made_of}".encode("utf-8", "backslashreplace")
+            )
+            mark = f"bitrix24 {digest.hexdigest()[:16]}"
+            if self._marks.get(view.name) == mark:
+                return
+        text = self._written(query(), mark)
         try:
-            self._execute(made.sql(self.dialect))
+            self._execute(f"CREATE OR REPLACE VIEW {self._sql(view)} AS {text}")
         except Exception as error:
             if not self._should_recreate(error):
                 raise
+            is_replaced = False
         else:
-            return
-        made.set("replace", False)
-        self._execute(f"DROP VIEW IF EXISTS {self._sql(view)}", made.sql(self.dialect))
+            is_replaced = True
+        if not is_replaced:  # outside of the handler: what is in the way now is the cause, not the refusal before
+            self._execute(f"DROP VIEW IF EXISTS {self._sql(view)}", f"CREATE VIEW {self._sql(view)} AS {text}")
+        self._marks[view.name] = mark
+
+    def _written(self, query: exp.Query, mark: str) -> str:
+        """The query with its mark, as SQL."""
+        if mark:
+            query.where(exp.Literal.string(mark).eq(exp.Literal.string(mark)), copy=False)
+        return query.sql(self.dialect, copy=False)
 
     def drop(self, name: str) -> None:
         """Takes the view away, so that its tables can be dropped.
@@ -257,7 +275,10 @@ class ViewDatabase:
 
     def is_emptied(self, name: str) -> bool:
         """Whether `drop` could only empty the view, and nobody filled it since."""
-        return self.dialect == "postgres" and self._mark(self.stored.table(name)) == EMPTIED
+        if self.dialect != "postgres":
+            return False
+        self.__dict__.pop("_marks", None)  # as it is now
+        return self._marks.get(self.stored.table(name).name) == EMPTIED
 
     def _should_recreate(self, error: Exception) -> bool:
         """Whether it was refused because of what it says, and not because of who reads it; others give no such reason."""
@@ -280,17 +301,25 @@ class ViewDatabase:
                 self._locks.spend(wait)
             raise
 
-    def _mark(self, view: exp.Table) -> str:
-        """What the view bears in its query since it was made: the query cannot be compared, databases rewrite it."""
+    @cached_property
+    def _marks(self) -> dict[str, str]:
+        """What views bear in their queries since they were made: queries cannot be compared, databases rewrite them."""
+        found = self._client.execute_sql(self._definitions())
+        return {name: match[0] for name, text in found or () if (match := MARK.search(str(text)))}
+
+    def _definitions(self) -> str:
+        """A statement for the names and queries of all views."""
+        schema = _literal(self.stored.table("portal").db)
         if self.dialect == "postgres":
-            found = self._client.execute_sql(f"SELECT pg_get_viewdef({self._oid(view)})")
-        else:
-            found = self._client.execute_sql(
-                "SELECT sql FROM duckdb_views() WHERE database_name = current_database() AND schema_name = "  # noqa: S608 - our own name
-                f"{_literal(view.db)} AND view_name = {_literal(view.name)}"
-            )
-        match = MARK.search(str(found[0][0])) if found else None
-        return match[0] if match else ""
+            return f"SELECT viewname, definition FROM pg_views WHERE schemaname = {schema}"  # noqa: S608 - our own name
+        return (
+            "SELECT view_name, sql FROM duckdb_views() WHERE database_name = current_database() "  # noqa: S608 - our own name
+            f"AND schema_name = {schema}"
+        )
+
+    @cached_property
+    def _tables_text(self) -> str:
+        return str(sorted(self.stored.tables.items()))
 
     def _emptied(self, view: exp.Table) -> str:
         """The same columns over nothing."""
@@ -311,6 +340,25 @@ class ViewDatabase:
 
 def _literal(text: str) -> str:
     return str(exp.Literal.string(text).sql("postgres"))
+
+
+@cache
+def _code() -> str:
+    """A digest of everything that writes views: another release, or a change to it, makes them anew."""
+    digest = hashlib.sha256(metadata.version("sqlglot").encode())
+    package = resources.files(__package__.rpartition(".")[0])
+    for part in ("views", "catalog", "schema"):
+        for file in _files(package / part):
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _files(folder: Traversable) -> Iterator[Traversable]:
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        if entry.is_dir():
+            yield from _files(entry)
+        elif entry.name.endswith((".py", ".sql", ".json")):
+            yield entry
 
 
 def _stored(client: SqlJobClientBase) -> StoredTables:
