@@ -22,7 +22,7 @@ from ..errors import causes
 from .column_names import NameRules
 from .descriptions import Descriptions, is_ours
 from .lookups import column
-from .marts import SQL_TYPES
+from .marts import GROUPED, SQL_TYPES
 from .query import StoredTables
 
 INVALID_TABLE_DEFINITION = "42P16"
@@ -104,7 +104,13 @@ class ViewDatabase:
             f"{exp.DataType.build(SQL_TYPES[type_]).sql(self.dialect)}"
             for column, type_ in columns.items()
         )
-        self._execute(f"DROP TABLE IF EXISTS {self._sql(table)}", f"CREATE TABLE {self._sql(table)} ({typed})")
+        statements = [f"DROP TABLE IF EXISTS {self._sql(table)}", f"CREATE TABLE {self._sql(table)} ({typed})"]
+        if self.dialect == "postgres":  # which takes columns for independent, and would sort instead of counting groups
+            groups = ", ".join(name for name in columns if name in GROUPED)
+            statements.append(
+                f"CREATE STATISTICS {self._sql(self.stored.table(f'{name}_groups'))} ON {groups} FROM {self._sql(table)}"
+            )
+        self._execute(*statements)
 
     def rewrite(self, rows: Mapping[str, tuple[exp.Condition, exp.Query]]) -> None:
         """Exchanges rows of tables of ours at one stroke; who reads them meanwhile sees them as they were.

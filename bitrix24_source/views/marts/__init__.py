@@ -97,6 +97,9 @@ FACT_COLUMNS: Mapping[str, Mapping[str, str]] = MappingProxyType({
 })  # fmt: skip
 """in dlt's data types, in the order of their queries"""
 
+GROUPED = frozenset({"entity_type_id", "category_id", "stage_id", "next_stage_id"})
+"""columns of facts that depend on each other"""
+
 SQL_TYPES: Mapping[str, str] = MappingProxyType(
     {"bigint": "BIGINT", "text": "TEXT", "double": "DOUBLE", "bool": "BOOLEAN", "date": "DATE", "timestamp": "TIMESTAMPTZ",
      "decimal": "DECIMAL(38, 9)"}
