@@ -13,6 +13,7 @@ from .destination_reader import Bookkeeping
 from .engine import SyncRun, TableStream
 from .item_tables import MERGE, REJECTED_TABLE, rejections
 from .options import Exclusions, ReconcileSchedule, SyncOptions
+from .preview import PlannedRead, planned_reads
 from .provenance import begin_load
 from .rejected_values import ResolvedRejections
 from .selection import ITEM_RESOURCES, select_streams
@@ -27,6 +28,7 @@ __all__ = [
     "Bookkeeping",
     "DependentStream",
     "Exclusions",
+    "PlannedRead",
     "ReconcileSchedule",
     "ResolvedRejections",
     "RunSession",
@@ -40,6 +42,7 @@ __all__ = [
     "extracted_resources",
     "normalized_column",
     "normalized_table",
+    "planned_reads",
     "rejections",
     "resources_of_transformers",
     "select_streams",

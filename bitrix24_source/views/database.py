@@ -7,9 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cache, cached_property
-from importlib import metadata, resources
-from importlib.abc import Traversable
+from functools import cached_property
 from typing import Any
 
 from dlt.destinations.exceptions import DatabaseException
@@ -24,6 +22,7 @@ from .descriptions import Descriptions, is_ours
 from .lookups import column
 from .marts import GROUPED, SQL_TYPES
 from .query import StoredTables
+from .revision import digest_of
 
 INVALID_TABLE_DEFINITION = "42P16"
 """PostgreSQL's code for a view that would lose, rename or retype a column if it were replaced in place"""
@@ -34,7 +33,8 @@ COMMENTED = frozenset({"duckdb", "postgres", "clickhouse"})
 _COMMENTS_AT_ONCE = 500
 _MEMORY = "SET LOCAL work_mem = '64MB'"
 """PostgreSQL sorts on disk from four megabytes on by itself"""
-MARK = re.compile(r"bitrix24 (?:[0-9a-f]{16}|emptied)")
+MARK = re.compile(r"bitrix24 (?:[0-9a-f]{16}(?: [0-9a-f]{16})?|emptied)")
+_MARK_TO_COME = "bitrix24 ---------------- ----------------"
 EMPTIED = "bitrix24 emptied"
 """written on a view that had to let go of its table and could not be dropped"""
 
@@ -68,6 +68,9 @@ class ViewDatabase:
         self.dialect = caps.sqlglot_dialect or ""
         self._locks = LockBudget()
         self.stored = _stored(client)
+        self._tables = digest_of(
+            sorted((name, sorted(columns.items())) for name, columns in self.stored.tables.items())
+        )
 
     def read(self, table: str, columns: Sequence[str]) -> list[dict[str, Any]]:
         """All rows of a table."""
@@ -106,10 +109,8 @@ class ViewDatabase:
         )
         statements = [f"DROP TABLE IF EXISTS {self._sql(table)}", f"CREATE TABLE {self._sql(table)} ({typed})"]
         if self.dialect == "postgres":  # which takes columns for independent, and would sort instead of counting groups
-            groups = ", ".join(name for name in columns if name in GROUPED)
-            statements.append(
-                f"CREATE STATISTICS {self._sql(self.stored.table(f'{name}_groups'))} ON {groups} FROM {self._sql(table)}"
-            )
+            groups, counts = ", ".join(filter(GROUPED.__contains__, columns)), self.stored.table(f"{name}_groups")
+            statements.append(f"CREATE STATISTICS {self._sql(counts)} ON {groups} FROM {self._sql(table)}")
         self._execute(*statements)
 
     def rewrite(self, rows: Mapping[str, tuple[exp.Condition, exp.Query]]) -> None:
@@ -147,42 +148,43 @@ class ViewDatabase:
             if name in known:
                 self._execute(f"ANALYZE {self._sql(self.stored.table(known[name]))}")
 
-    def create_or_replace(self, name: str, query: Callable[[], exp.Query], made_of: object) -> None:
+    def create_or_replace(self, name: str, build: Callable[[], exp.Query], *inputs: Any) -> None:
         """The view, in place where the database can: that keeps rights, and what stands on it. Else anew, at one stroke.
 
-        A view that is only being read is left as it is: made anew it would lose its rights for no reason. One that is of the
-        same as before is left alone; nobody who reads it need wait, and its query is not even written.
+        A view that is only being read is left as it is: made anew it would lose its rights for no reason.
 
         Args:
             name: the view's.
-            query: writes it.
-            made_of: all that the query depends on besides the tables there are, as a text tells it.
+            build: makes its query, which takes long; not called where the same code built the view from the same inputs.
+            inputs: what the query depends on beside `stored`.
         """
-        view, mark = self.stored.table(name), ""
-        if self.dialect in COMMENTED:
-            digest = hashlib.sha256(
-                f"{_code()} {self._tables_text} {name} {made_of}".encode("utf-8", "backslashreplace")
-            )
-            mark = f"bitrix24 {digest.hexdigest()[:16]}"
-            if self._marks.get(view.name) == mark:
-                return
-        text = self._written(query(), mark)
+        view = self.stored.table(name)
+        present = self._marks.get(view.name, "").split()
+        inputs_digest = digest_of(self._sql(view), self.dialect, self._tables, inputs)
+        if inputs_digest in present:
+            return
+        text = self._written(build())
+        digest = hashlib.sha256(f"{text} {self._tables}".encode("utf-8", "backslashreplace")).hexdigest()[:16]
+        if digest in present:
+            return  # nobody who reads the view need wait
+        mark = f"bitrix24 {inputs_digest} {digest}"
+        text = text.replace(_MARK_TO_COME, mark)
+        refused = False
         try:
             self._execute(f"CREATE OR REPLACE VIEW {self._sql(view)} AS {text}")
         except Exception as error:
             if not self._should_recreate(error):
                 raise
-            is_replaced = False
-        else:
-            is_replaced = True
-        if not is_replaced:  # outside of the handler: what is in the way now is the cause, not the refusal before
+            refused = True
+        if refused:  # outside of the handler: what is in the way now is the cause, and not the refusal before
             self._execute(f"DROP VIEW IF EXISTS {self._sql(view)}", f"CREATE VIEW {self._sql(view)} AS {text}")
         self._marks[view.name] = mark
 
-    def _written(self, query: exp.Query, mark: str) -> str:
-        """The query with its mark, as SQL."""
-        if mark:
-            query.where(exp.Literal.string(mark).eq(exp.Literal.string(mark)), copy=False)
+    def _written(self, query: exp.Query) -> str:
+        """The query as SQL, with a place for its mark."""
+        if self.dialect in COMMENTED:
+            mark = exp.Literal.string(_MARK_TO_COME)
+            query.where(exp.EQ(this=mark, expression=mark.copy()), copy=False)
         return query.sql(self.dialect, copy=False)
 
     def drop(self, name: str) -> None:
@@ -310,6 +312,8 @@ class ViewDatabase:
     @cached_property
     def _marks(self) -> dict[str, str]:
         """What views bear in their queries since they were made: queries cannot be compared, databases rewrite them."""
+        if self.dialect not in COMMENTED:
+            return {}
         found = self._client.execute_sql(self._definitions())
         return {name: match[0] for name, text in found or () if (match := MARK.search(str(text)))}
 
@@ -322,10 +326,6 @@ class ViewDatabase:
             "SELECT view_name, sql FROM duckdb_views() WHERE database_name = current_database() "  # noqa: S608 - our own name
             f"AND schema_name = {schema}"
         )
-
-    @cached_property
-    def _tables_text(self) -> str:
-        return str(sorted(self.stored.tables.items()))
 
     def _emptied(self, view: exp.Table) -> str:
         """The same columns over nothing."""
@@ -346,25 +346,6 @@ class ViewDatabase:
 
 def _literal(text: str) -> str:
     return str(exp.Literal.string(text).sql("postgres"))
-
-
-@cache
-def _code() -> str:
-    """A digest of everything that writes views: another release, or a change to it, makes them anew."""
-    digest = hashlib.sha256(metadata.version("sqlglot").encode())
-    package = resources.files(__package__.rpartition(".")[0])
-    for part in ("views", "catalog", "schema"):
-        for file in _files(package / part):
-            digest.update(file.read_bytes())
-    return digest.hexdigest()
-
-
-def _files(folder: Traversable) -> Iterator[Traversable]:
-    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
-        if entry.is_dir():
-            yield from _files(entry)
-        elif entry.name.endswith((".py", ".sql", ".json")):
-            yield entry
 
 
 def _stored(client: SqlJobClientBase) -> StoredTables:
