@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
+from datetime import date, timedelta, timezone
 from typing import Any, Protocol
 
 from ..errors import ConfigError
@@ -19,6 +19,10 @@ TOP = 15
 """people, companies, sources and products that a chart shows"""
 OVERDUE = 50
 """overdue items that a table lists, for each type"""
+ISSUES = 50
+"""messages of loads that are shown"""
+LONGEST = 400
+"""characters of a message"""
 POINTS = 104
 """days that a chart of stages by day has at most: two years of weeks"""
 
@@ -86,6 +90,7 @@ def collect(reader: MartReader, *, types: Sequence[str] = (), people: bool = Tru
         "overdue": _overdue(reader, people=people),
         "filled": _filled(reader),
         "health": _health(reader),
+        "issues": _issues(reader),
     }
 
 
@@ -299,6 +304,36 @@ def _health(reader: MartReader) -> list[Row]:
             "FROM mart_load_health GROUP BY resource ORDER BY SUM(issues) DESC, SUM(rejected_values) DESC, resource"
         )
     )
+
+
+_ISSUES = ("resource", "error", "message", "hint")
+
+
+def _issues(reader: MartReader) -> list[Row]:
+    """What loads reported last, the newest first, in texts of a bounded length."""
+    known = {
+        row["name"]
+        for row in reader.rows(
+            "SELECT column_name AS name FROM information_schema.columns WHERE table_name = 'load_issues' "
+            "AND table_schema = current_schema()"
+        )
+    }
+    if not {*_ISSUES, "occurred_at", "load_id"} <= known:  # there has never been any
+        return []
+    rows = reader.rows(
+        f"SELECT {', '.join(_ISSUES)}, occurred_at, "
+        "load_id = (SELECT MAX(load_id) FROM mart_load_health WHERE is_last_run) AS is_latest "
+        f"FROM load_issues ORDER BY occurred_at DESC, resource, message LIMIT {ISSUES}"
+    )
+    for row in rows:
+        row.update({name: _cut(row[name]) for name in _ISSUES})
+        row["occurred_at"] = row["occurred_at"] and f"{row['occurred_at'].astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"
+    return rows
+
+
+def _cut(text: str | None) -> str:
+    """The beginning of a text that an error may have brought along."""
+    return text if text and len(text) <= LONGEST else f"{text[: LONGEST - 1]}…" if text else ""
 
 
 def _plain(rows: Iterable[Row]) -> list[Row]:

@@ -193,6 +193,7 @@ class ViewDatabase:
         Where somebody's own view stands on it PostgreSQL refuses; then it stays, without rows and without tables under it.
         """
         view = self.stored.table(name)
+        self.__dict__.pop("_marks", None)
         try:
             self._execute(f"DROP VIEW IF EXISTS {self._sql(view)}")
         except Exception:

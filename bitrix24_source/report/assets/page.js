@@ -287,6 +287,9 @@
         chartCard(words.filled, words.filledNote, filled, [[words.title, (row) => row.name], [words.items, (row) => percent(row.share), "number"]],
           bars(filled.map((row) => row.name), [{ name: words.filled, values: filled.map((row) => row.share), color: () => color("accent") }], { format: percent, max: 1 }), { height: rowHeight(filled.length) }),
         card(words.filled, words.filledNote, [table([[words.type, (row) => titles.get(row.type)], ...fields.map((name) => [words["field_" + name], (row) => percent(share(row[name], row.items)), "number"])], data.filled, words.filled)]),
+        card(words.reported, data.issues.length ? words.reportedNote : "", [data.issues.length ? table([
+          [words.when, (row) => row.occurred_at || "–"], [words.latest, (row) => (row.is_latest ? "✓" : "–")], [words.resource, (row) => row.resource || "–"], [words.error, (row) => row.error || "–"],
+          [words.message, (row) => row.message + (row.hint ? " → " + row.hint : "")]], data.issues, words.reported) : element("p", { class: "empty" }, words.noIssues)], true),
         card(words.tables, words.healthNote, [table([[words.resource, (row) => row.resource], [words.rows, (row) => number(row.rows), "number"], [words.issues, (row) => number(row.issues), "number"], [words.rejected, (row) => number(row.rejected), "number"]], rows, words.tables)], true))];
   }
 
