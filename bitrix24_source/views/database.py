@@ -360,7 +360,7 @@ def _stored(client: SqlJobClientBase) -> StoredTables:
     }
     tables = {
         table: {
-            name: str(told.get("data_type") or "text") for name, told in known[table].items() if folded(name) in found
+            name: str(hints.get("data_type") or "text") for name, hints in known[table].items() if folded(name) in found
         }
         for table, found in client.get_storage_tables(known)
         if found
