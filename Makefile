@@ -57,6 +57,7 @@ bench: $(READY) ## speed and memory beside other clients and a floor, as a table
 chaos: $(READY) ## loads that are killed and lied to, and the tables compared with the portal (ten minutes at most)
 	@$(BIN)/python -m pytest -q -n auto -m slow tests/survival
 	@$(BIN)/python tests/survival/chaos/chaos.py $(CHAOS)
+	@$(BIN)/python tests/survival/chaos/killed_jobs.py
 
 schedulers: ## the example jobs in a real Airflow and Dagster, in an environment of their own
 	@test -x $(SCHEDULERS)/bin/python || $(PYTHON) -m venv $(SCHEDULERS)

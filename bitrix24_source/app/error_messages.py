@@ -15,7 +15,7 @@ from dlt.destinations.exceptions import DatabaseException, DestinationConnection
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from ..errors import Bitrix24Error, ConfigError, causes, root_message
-from ..source import files_and_variable
+from ..source import files_and_variable, working_folders
 
 _FULL = ("No space left on device", "not enough space on the disk", "Disk quota exceeded", "File too large")
 """as operating systems, databases and Arrow say it, each in its own words around it"""
@@ -40,7 +40,10 @@ def to_user_error(error: BaseException, destination: str) -> Bitrix24Error:
     where = f"step {step}" if step else ""
     if any(words in whole for words in _FULL):
         return ConfigError(
-            f"there is no room left to write ({text})", where, "make room, then run again: nothing needs to be repaired"
+            f"there is no room left to write ({text})",
+            where,
+            f"make room for the destination and for dlt's working folders in {working_folders()}, then run again: nothing "
+            "needs to be repaired",
         )
     if any(isinstance(cause, UnknownDestinationModule) for cause in chain):
         return ConfigError(

@@ -38,7 +38,7 @@ def open_pipeline(make: Callable[[], dlt.Pipeline], folder: Path) -> dlt.Pipelin
     except (ConfigurationException, UnknownDestinationModule):
         raise
     except (DltException, ValueError, LookupError, OSError) as error:
-        _say_dropped("The working folder of an earlier run cannot be read", error)
+        _say_dropped("The working folder of an earlier run cannot be read", folder, error)
         shutil.rmtree(folder, ignore_errors=True)
         return make()
     return pipeline
@@ -60,7 +60,7 @@ def load_pending_packages(pipeline: dlt.Pipeline) -> dlt.Pipeline:
         passing = is_lock_timeout(chain) or any(isinstance(cause, DestinationConnectionError) for cause in chain)
         if passing or was_interrupted(error):
             raise
-        _say_dropped("A package of an earlier run could not be loaded", error)
+        _say_dropped("A package of an earlier run could not be loaded", pipeline.working_dir, error)
         return pipeline.drop()
     return pipeline
 
@@ -106,11 +106,12 @@ def forget_other_destination(pipeline: dlt.Pipeline) -> dlt.Pipeline:
     except KeyError:
         known = location if pipeline.first_run else ""
     if known != location:
-        log.info("The working folder was last used with another destination, and is emptied")
+        log.info("The working folder was last used with another destination, and is emptied (%s)", pipeline.working_dir)
         pipeline = pipeline.drop()
     pipeline.set_local_state_val(_LOCATION, location)
     return pipeline
 
 
-def _say_dropped(what: str, error: Exception) -> None:
-    log.warning("%s and is dropped, to be read again: %s", what, root_message(list(causes(error))))
+def _say_dropped(problem: str, folder: Path | str, error: Exception) -> None:
+    reason = root_message(list(causes(error)))
+    log.warning("%s and is dropped, to be read again: %s (working folder %s)", problem, reason, folder)

@@ -198,7 +198,7 @@ def _locked(pipeline: dlt.Pipeline) -> Bitrix24Error:
     return UnavailableError(
         "the load waits for a lock on its tables that somebody's transaction holds",
         f"destination {_name_of(pipeline.destination)}, {sessions}",
-        "end that transaction, then run again: nothing is lost, the next run goes on with what was read",
+        f"end that transaction, then run again: what was read waits in {pipeline.working_dir}, and the next run loads it",
     )
 
 

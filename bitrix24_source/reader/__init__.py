@@ -15,6 +15,7 @@ from .list_queries import (
 )
 from .process_tuning import release_arrow_memory
 from .scheduler import new_batch_sizer, read_lists
+from .unusable_rows import UnusableRows
 
 __all__ = [
     "ActivityQuery",
@@ -29,6 +30,7 @@ __all__ = [
     "ProductRowQuery",
     "Row",
     "StoredRange",
+    "UnusableRows",
     "bindings_in",
     "new_batch_sizer",
     "read_lists",

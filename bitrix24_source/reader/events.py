@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ..errors import Bitrix24Error
 from .id_ranges import StoredRange
 from .list_queries import ListQuery, Row
+from .unusable_rows import NO_ROWS, UnusableRows
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,8 @@ class PageBatch:
     left: int = 0
     parts: Sequence[StoredRange] = ()
     """what is left of the list after these rows"""
+    unusable: UnusableRows = NO_ROWS
+    """rows that were passed over, none of which is among `rows`"""
 
 
 @dataclass(frozen=True)

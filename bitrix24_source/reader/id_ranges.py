@@ -7,14 +7,16 @@ resolves while it works through a batch. Ranges are independent of each other an
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
 from ..errors import Bitrix24Error, PortalError, UnavailableError
+from ..redaction import redact
 from ..rest import PAGE_SIZE, Call, CallResult, Response
 from .list_queries import ListQuery, Row
+from .unusable_rows import NO_ROWS, UnusableRows
 
 StoredRange = list[Any]
 """A remembered id_range: after, upper, goal, id_stride, has_uniform_stride."""
@@ -24,6 +26,9 @@ _VAST = 1_000_000
 """rows, by the estimate, from which on it is not believed at once"""
 _SAFETY = 0.95
 """of the pages that an estimate promises are asked for at once; the pages of even ids are known exactly"""
+
+
+CUSTOMISED = "report it to the portal's administrator: a customised REST method may be in the way"
 
 
 @dataclass(eq=False)
@@ -100,6 +105,7 @@ class ChainResult:
 
     Attributes:
         rows: new rows, ids growing.
+        unusable: rows without a usable id, which are passed over.
         pages: answers that were used.
         finished: the id_range has no more.
         reference_not_resolved: a full page was not followed by the next one: this portal does not fill in our references.
@@ -107,56 +113,109 @@ class ChainResult:
     """
 
     rows: list[Row] = field(default_factory=list)
+    unusable: UnusableRows = NO_ROWS
     pages: int = 0
     finished: bool = False
     reference_not_resolved: bool = False
     error: Bitrix24Error | None = None
 
 
-def consume_pages(id_range: IdRange, outcomes: Sequence[CallResult]) -> ChainResult:
-    """Moves a id_range over the pages of a chain. A page is a page only if its ids follow those before it."""
+def consume_pages(
+    id_range: IdRange, outcomes: Sequence[CallResult], redact: Callable[[str], str] = redact
+) -> ChainResult:
+    """Moves a range over the pages of a chain. A page is a page only if its ids follow those before it.
+
+    Rows that are not usable are passed over and counted. Those without an id at the end of a full page come again with the next
+    one, which is asked for from the last id that there is; they count there.
+
+    Args:
+        id_range: is moved.
+        outcomes: the chain's results, in order.
+        redact: takes credentials out of text that the portal sent.
+    """
     progress = ChainResult()
     spans: list[float] = []
     for link, outcome in enumerate(outcomes):
-        if not isinstance(outcome, Response):
-            progress.error = outcome if link == 0 else None  # else the next chain begins with this page
-            break
-        rows = id_range.items.rows_in(outcome.result)
-        if rows is None:
-            progress.error = _no_page(id_range.items) if link == 0 else None
+        page = _page_in(id_range.items, outcome)
+        if isinstance(page, Bitrix24Error):
+            progress.error = page if link == 0 else None  # else the next chain begins with this page
             break
         if id_range.items.is_unpaged:
-            return ChainResult(rows, pages=1, finished=True)
-        ids = [id_range.items.id_of(row) for row in rows]
-        if not _follows(id_range, ids):
+            return ChainResult(page.usable, UnusableRows.of(id_range.items, page.unusable, redact), 1, finished=True)
+        if not _follows(id_range, page.ids):
             progress.reference_not_resolved = link > 0
-            progress.error = _disorder(id_range.items, ids) if link == 0 else None
+            progress.error = _disorder(id_range.items) if link == 0 else None
             break
-        start, id_range.after = id_range.after, ids[-1] if ids else id_range.after
-        progress.rows += rows
+        start, id_range.after = id_range.after, page.ids[-1] if page.ids else id_range.after
+        progress.rows += page.usable
         progress.pages += 1
         id_range.is_guess = False
-        if len(rows) < PAGE_SIZE:
-            progress.finished = _is_end(id_range, is_empty=not rows)
+        if not page.is_full:
+            progress.finished = _is_end(id_range, is_empty=not page.rows)
+        elif id_range.after == id_range.goal and id_range.upper is None and not page.trailing:
+            progress.finished = True  # with the newest there was; newer ones would show
+        come_again = 0 if progress.finished else page.trailing
+        if counted := page.unusable[: len(page.unusable) - come_again]:
+            progress.unusable += UnusableRows.of(id_range.items, counted, redact)
+        if progress.finished or not page.is_full or page.trailing:  # what follows refers to an id that is none
             break
-        if id_range.after == id_range.goal and id_range.upper is None:  # the newest there was; newer ones would show
-            progress.finished = True
-            break
-        spans.append(ids[-1] - start if link else (ids[-1] - ids[0]) * PAGE_SIZE / (PAGE_SIZE - 1))
+        spans.append(page.ids[-1] - start if link else (page.ids[-1] - page.ids[0]) * PAGE_SIZE / (PAGE_SIZE - 1))
     _learn(id_range, spans)
     return progress
 
 
-def max_id_in(items: ListQuery, outcome: CallResult) -> int | Bitrix24Error:
-    """The highest id by the answer to `items.max_id_call()`, 0 where there are no items; or why it cannot be known."""
+@dataclass(frozen=True)
+class _Page:
+    """The rows of a page.
+
+    Attributes:
+        rows: all of them.
+        ids: the usable ids, in order.
+        usable: rows for the destination.
+        unusable: the others.
+        trailing: how many rows without an id come after the last one that has one.
+    """
+
+    rows: list[Row]
+    ids: list[int]
+    usable: list[Row]
+    unusable: list[Row]
+    trailing: int
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.rows) >= PAGE_SIZE
+
+
+def _page_in(query: ListQuery, outcome: CallResult) -> _Page | Bitrix24Error:
     if not isinstance(outcome, Response):
         return outcome
-    rows = items.rows_in(outcome.result)
+    rows = query.rows_in(outcome.result)
     if rows is None:
-        return _no_page(items)
-    ids = [items.id_of(row) for row in rows]
-    is_falling = all(earlier > later for earlier, later in pairwise((*ids, 0)))
-    return max(ids, default=0) if is_falling else _disorder(items, ids)
+        return UnavailableError(
+            "the portal answers with something that is no page of items", query.where, "try again later"
+        )
+    ids = list(map(query.id_of, rows))
+    if 0 not in ids and not query.reference_fields:
+        return _Page(rows, ids, rows, [], 0)
+    unusable = [row for row in rows if query.unusable_field(row)]
+    usable = [row for row in rows if not query.unusable_field(row)]
+    trailing = next((place for place, id_ in enumerate(reversed(ids)) if id_), len(ids))
+    page = _Page(rows, list(filter(None, ids)), usable, unusable, trailing)
+    return _no_id(query) if page.is_full and not page.ids and not query.is_unpaged else page
+
+
+def max_id_in(items: ListQuery, outcome: CallResult) -> int | Bitrix24Error:
+    """The highest id by the answer to `items.max_id_call()`, 0 where there are no items; or why it cannot be known.
+
+    Rows without a usable id before the highest one have higher ids still: it is at least higher by their number.
+    """
+    page = _page_in(items, outcome)
+    if isinstance(page, Bitrix24Error):
+        return page
+    is_falling = all(earlier > later for earlier, later in pairwise((*page.ids, 0)))
+    unusable_before = next((place for place, row in enumerate(page.rows) if items.id_of(row)), len(page.rows))
+    return max(page.ids, default=0) + unusable_before if is_falling else _disorder(items)
 
 
 def _follows(id_range: IdRange, ids: Sequence[int]) -> bool:
@@ -188,16 +247,18 @@ def _learn(id_range: IdRange, spans: Sequence[float]) -> None:
         )
 
 
-def _disorder(items: ListQuery, ids: Sequence[int]) -> Bitrix24Error:
-    ignored = "the portal ignores the filter or the order on id, so that reading on would lose or repeat rows"
+def _disorder(items: ListQuery) -> Bitrix24Error:
     return PortalError(
-        ignored if min(ids) > 0 else "the portal shows items without a usable id, which cannot be told apart",
+        "the portal ignores the filter or the order on id, so that reading on would lose or repeat rows",
         items.where,
-        "report it to the portal's administrator: a customised REST method may be in the way",
+        CUSTOMISED,
     )
 
 
-def _no_page(items: ListQuery) -> Bitrix24Error:
-    return UnavailableError(
-        "the portal answers with something that is no page of items", items.where, "try again later"
+def _no_id(items: ListQuery) -> Bitrix24Error:
+    """Nothing says where the page after this one begins."""
+    return PortalError(
+        "the portal shows a whole page of items without a usable id, after which nothing can be asked for",
+        items.where,
+        CUSTOMISED,
     )

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
-from ..rest import PAGE_SIZE, Call, ConversionError, to_int
+from ..rest import PAGE_SIZE, Call, as_id
 
 Row = Mapping[str, Any]
 CostKey = tuple[str, int, bool]
@@ -34,6 +34,7 @@ class ListQuery:
         updated_field: the field that says when a row was changed; "" where rows never change.
         has_shifted_filter: the portal moves bounds on `updated_field` by the owner's zone minus the server's.
         is_unpaged: everything comes at once, and there is nothing to page.
+        reference_fields: besides the id, fields that hold ids without which a row means nothing.
     """
 
     entity_type_id: int
@@ -47,6 +48,7 @@ class ListQuery:
     updated_field: ClassVar[str] = "updatedTime"
     has_shifted_filter: ClassVar[bool] = True
     is_unpaged: ClassVar[bool] = False
+    reference_fields: ClassVar[tuple[str, ...]] = ()
 
     @property
     def where(self) -> str:
@@ -109,23 +111,28 @@ class ListQuery:
         return Call(self.method, params)
 
     def rows_in(self, result: Any) -> list[Row] | None:
-        """The rows of an answer; None for what is no page: taken for an empty one, it would end the list in silence."""
+        """The rows of an answer; None for what is no page: taken for an empty one, it would end the list in silence.
+
+        What is no object among others that are counts as a row without fields.
+        """
         found = result
         if self.rows_key:
             found = result.get(self.rows_key) if isinstance(result, Mapping) else None
         if isinstance(found, Mapping):  # PHP writes a list with gaps as a map
             found = list(found.values())
-        if not isinstance(found, list) or not all(isinstance(row, Mapping) for row in found):
+        if not isinstance(found, list):
             return None
-        return found
+        rows = [row if isinstance(row, Mapping) else {} for row in found]
+        return rows if not found or any(isinstance(row, Mapping) for row in found) else None
 
     def id_of(self, row: Row) -> int:
-        """0 where the row has none that a table could hold."""
-        id_ = row.get(self.id_field)
-        try:
-            return id_ if type(id_) is int and id_ < 2**63 else to_int(id_)
-        except ConversionError:
-            return 0
+        """0 where the row has no usable id."""
+        return as_id(row.get(self.id_field)) or 0
+
+    def unusable_field(self, row: Row) -> str:
+        """The field for whose value a row can be told from no other, or belongs to nothing; "" for a usable row."""
+        fields = (*self.reference_fields, *(() if self.is_unpaged else (self.id_field,)))
+        return next((name for name in fields if as_id(row.get(name)) is None), "")
 
     def _about(self) -> dict[str, Any]:
         return {"entityTypeId": self.entity_type_id}
@@ -195,6 +202,7 @@ class ProductRowQuery(ChildQuery):
 
     method = "crm.item.productrow.list"
     rows_key = "productRows"
+    reference_fields = ("ownerId",)
     max_owners = 20  # of which a page holds the rows, as a rule
 
     def matching(self, filter_: Mapping[str, Any], _select: Sequence[str], direction: str = "ASC") -> Call:
@@ -221,6 +229,7 @@ class BindingQuery(ChildQuery):
     method = "crm.activity.binding.list"
     rows_key = ""
     is_unpaged = True
+    reference_fields = ("entityTypeId", "entityId")
 
     def page_call(self, after: int | str, upper: int | None = None) -> Call:  # noqa: ARG002 - there is only one page
         """All of them."""

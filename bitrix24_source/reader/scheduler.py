@@ -24,6 +24,7 @@ from .id_ranges import IdRange, consume_pages, max_id_in
 from .list_queries import METHODS, ListQuery
 from .process_tuning import limit_malloc_retention, relaxed_gc
 from .request_builder import BatchRequest
+from .unusable_rows import UnusableRows
 from .worker_pool import GRACE_SECONDS, prefetch, start_thread
 
 log = logging.getLogger("bitrix24_source")
@@ -72,7 +73,8 @@ def _joined(came: Sequence[PageBatch | ListEnd]) -> Iterator[PageBatch | ListEnd
             yield from neighbours
         else:
             *_, last = those = [what for what in neighbours if isinstance(what, PageBatch)]
-            yield replace(last, rows=list(chain.from_iterable(what.rows for what in those)))
+            rows = list(chain.from_iterable(batch.rows for batch in those))
+            yield replace(last, rows=rows, unusable=sum((batch.unusable for batch in those), UnusableRows()))
 
 
 def new_batch_sizer(client: Client) -> BatchSizer:
@@ -247,7 +249,7 @@ class _ReadScheduler:
         if id_range not in open_:
             return  # its list has failed meanwhile
         was_first = id_range.goal is None
-        progress = consume_pages(id_range, outcomes)
+        progress = consume_pages(id_range, outcomes, self._client.redact)
         if progress.reference_not_resolved and self._longest_chain > 1:
             self._longest_chain = 1
             log.info("%s does not fill in references within a batch: reading in windows", self._client.portal)
@@ -256,9 +258,11 @@ class _ReadScheduler:
         if progress.finished:
             open_.pop(id_range)
         self._count(len(progress.rows))
-        if progress.rows:
+        if progress.rows or progress.unusable:
             left = int(sum(part.rows_left() for part in open_))
-            yield PageBatch(id_range.items, progress.rows, left, [part.to_stored() for part in open_])
+            yield PageBatch(
+                id_range.items, progress.rows, left, [part.to_stored() for part in open_], progress.unusable
+            )
         if progress.finished:
             if not open_:
                 yield ListEnd(id_range.items)

@@ -38,6 +38,16 @@ def as_int(value: Any) -> int | None:
         return None
 
 
+def as_id(value: Any) -> int | None:
+    """The id of a row: a positive 64-bit integer, as a number or in digits.
+
+    Stricter than `as_int`: "7.0" can be read as the number 7, and still a row 7 may stand beside it.
+    """
+    if isinstance(value, str):
+        value = int(value) if re.fullmatch("[0-9]{1,19}", value) else None
+    return value if type(value) is int and 0 < value < 2**63 else None
+
+
 def as_decimal(value: Any) -> Decimal | None:
     """An exact number of at most 28 digits before the point."""
     try:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..rest import ConversionError, numbered_values, to_int
+from ..rest import as_id, numbered_values
 from .arrow_types import ARROW_TYPES, INTEGER, TIMESTAMP
 from .columns import NOTHING_STORED, ColumnMapping, map_columns
 from .fields import Column, Field
@@ -202,11 +202,8 @@ def _columns_of(rows: Sequence[Mapping[str, Any]], names: tuple[str, ...]) -> _P
 
 
 def _ids(values: Sequence[Any]) -> list[int]:
-    try:
-        ids = [value if type(value) is int else to_int(value) for value in values]
-    except ConversionError:
-        ids = [0]
-    if ids and not (min(ids) > 0 and max(ids) < 2**63):
+    ids = [id_ for value in values if (id_ := as_id(value)) is not None]
+    if len(ids) < len(values):
         raise UnusableIdError("A row of the page has no usable id.")
     return ids
 

@@ -100,6 +100,7 @@ class SyncRun:
         yield from self._reconcile()
         yield from self._read_dependents()
         self._report_unknown_exclusions()
+        self._report_unusable_rows()
         if wanted(SPA_ITEMS):
             yield from self._deleted_type_tombstones(catalog)
         stored = dlt.current.source_schema().tables if current_load_id() else {}
@@ -163,6 +164,16 @@ class SyncRun:
             hint = "name them as spa_fields or crm_fields do"
             self._issues.record(one.resource, error, error.what, hint=hint, entity_type_id=one.entity_type_id)
 
+    def _report_unusable_rows(self) -> None:
+        """Rows that nothing tells from others cannot be stored; all others of their lists are."""
+        for stream in self._streams:
+            if not (rows := stream.passed_over):
+                continue
+            subject = f"{rows.count:,} row{'s' if rows.count > 1 else ''} of {stream.name}"
+            error = PortalError(f"{subject} not loaded, for want of a usable id ({rows.example})", stream.items.method)
+            hint = "report it to the portal's administrator: a customised REST method or a damaged row may be the cause"
+            self._issues.record(stream.resource, error, error.what, hint=hint, entity_type_id=stream.entity_type_id)
+
     # --- what came ----------------------------------------------------------------------------------------------------
 
     def _read(self, ranges: Sequence[IdRange], enough: threading.Event) -> TableStream:
@@ -212,6 +223,7 @@ class SyncRun:
         return [replace(id_range, items=plain) for id_range in ranges if id_range.items is items]
 
     def _on_rows(self, one: Stream, role: ReadMode, what: PageBatch) -> TableStream:
+        one.pass_over(role, what.unusable)
         ids = pa.array([one.items.id_of(row) for row in what.rows], pa.int64())
         if one.sweeps and role in ("all", "ids"):
             is_timed = role == "ids" and one.items.updated_field in what.items.select
@@ -223,14 +235,15 @@ class SyncRun:
         if role == "changed":
             self._check_bound(one, what.rows)
         one.rows += len(ids)
-        one.max_id = max(one.max_id, *ids.to_pylist())
+        one.max_id = max([one.max_id, *ids.to_pylist()])
         if role == "all":
             one.checkpoint.remaining_ranges, one.checkpoint.high_water_id = (
                 list(what.parts),
                 max(one.checkpoint.high_water_id, one.max_id),
             )
             self._count(len(ids))
-        yield from self._stored(one, what.rows, ids)
+        if what.rows:
+            yield from self._stored(one, what.rows, ids)
         self._say_what_is_left(one, what)
 
     def _stored(self, one: Stream, rows: Sequence[Row], ids: pa.Array) -> TableStream:
@@ -304,7 +317,7 @@ class SyncRun:
         for one in again:
             if stored is None:
                 break
-            count = stored.get(one.items.entity_type_id, 0) + one.rows
+            count = stored.get(one.items.entity_type_id, 0) + one.rows + one.passed_over.count
             if one.portal_count is not None and count < one.portal_count:
                 one.start_over(f"the table has {count:,} of {one.portal_count:,} rows")
         for one in due:
@@ -367,6 +380,8 @@ class SyncRun:
         try:
             if start is not None and start.is_other_user:
                 self._say_what_another_user_does_not_see(one, len(comparison.gone), comparison.active)
+            elif not one.seen.is_complete:
+                log.info("%s: rows without a usable id may be any: none is marked as deleted in this run", one.name)
             else:
                 comparison.require_plausible(table.name, max_share)
                 if comparison.is_unusual(max_share) and not one.may_shrink:
@@ -390,14 +405,16 @@ class SyncRun:
     def _close_reconciliation(self, one: Stream, *, is_doubtful: bool = False) -> None:
         """The next one is due as scheduled, or in the next run.
 
-        After a change of users the next run marks. And where a list is empty whose table is not, or more rows went than usual,
+        After a change of users, or where this one could mark nothing, the next run marks. And where a list is empty whose table is not, or more rows went than usual,
         the next run looks whether they have come back: a lost right is given back soon, and an empty list costs one call.
         """
         start = self._moment
         now = start.now if start is not None else self._client.clock.now()
         is_other_user = start is not None and start.is_other_user
         one.checkpoint.runs_since = 0
-        one.checkpoint.reconciled_at = "" if is_other_user or is_doubtful else now.isoformat()
+        one.checkpoint.reconciled_at = (
+            "" if is_other_user or is_doubtful or not one.seen.is_complete else now.isoformat()
+        )
 
     def _report_unusual_deletions(self, one: Stream, gone: int, active: int) -> None:
         """Few items, but a great part of their table: perhaps deleted, perhaps a lost right."""
@@ -446,8 +463,10 @@ class SyncRun:
         for what in self._events([IdRange(items) for items in lists]):
             one = lists[what.items]
             if isinstance(what, PageBatch):
+                one.pass_over("ids", what.unusable)
                 came = pa.array([one.items.id_of(row) for row in what.rows], pa.int64())
-                yield from self._stored(one, what.rows, came)
+                if what.rows:
+                    yield from self._stored(one, what.rows, came)
             elif what.error is not None:
                 one.checkpoint.reconciled_at = ""  # the next run looks for it again
                 self._record_failure(one, what.error)
@@ -463,14 +482,22 @@ class SyncRun:
 
     def _read_child_lists(self, lists: Mapping[ListQuery, tuple[DependentStream, ChildQuery]]) -> TableStream:
         rows: dict[ListQuery, list[Row]] = defaultdict(list)
+        incomplete: set[ListQuery] = set()
+        """lists of which rows were passed over, so that an owner without rows may have some"""
         waiting: dict[DependentStream, ChildBatch] = defaultdict(ChildBatch)
         single_owners: dict[ListQuery, tuple[DependentStream, ChildQuery]] = {}
         for what in self._events([IdRange(items) for items in lists]):
             one, items = lists[what.items]
             if isinstance(what, PageBatch):
                 rows[items] += what.rows
+                one.pass_over("all", what.unusable)
+                if what.unusable:
+                    incomplete.add(items)
             elif what.error is None:
-                waiting[one].add(items.owners, rows.pop(items, []))
+                children = rows.pop(items, [])
+                having = {one.owned.owner_of(row) for row in children}
+                owners = [owner for owner in items.owners if items not in incomplete or owner in having]
+                waiting[one].add(owners, children)
             elif isinstance(what.error, DeniedError) and len(items.owners) > 1:
                 one.asks_single_owners = True
                 single_owners |= {query: (one, query) for query in map(one.asked, ([id_] for id_ in items.owners))}

@@ -36,11 +36,13 @@ class SeenKeys:
         ids: of all its rows.
         times: when these were changed, as the portal writes it; None where only ids were read.
         fetched: ids of rows that were read whole beside them, and are on their way into the destination.
+        is_complete: every row had a usable id. Else a row that is not among them need not be gone.
     """
 
     ids: list[pa.Array] = field(default_factory=list)
     times: list[pa.Array] | None = None
     fetched: list[pa.Array] = field(default_factory=list)
+    is_complete: bool = True
 
     def add(self, ids: pa.Array, times: Sequence[Any] | None = None) -> None:
         """A page."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
 from ..catalog import EntityType
-from ..reader import ListQuery
+from ..reader import ListQuery, UnusableRows
 from .change_filter import TimeFilter
 from .checkpoint import Checkpoint, column_keys
 from .item_tables import ItemTableBuilder
@@ -55,6 +55,8 @@ class Stream:
     sweeps: bool = False
     failed: bool = False
     warned: bool = False
+    unusable: dict[ReadMode, UnusableRows] = field(default_factory=dict)
+    """rows without a usable id that were passed over, by how they were asked for"""
     resumes: bool = False
     """it reads what a run that was cut off has left"""
     is_dropped: bool = False
@@ -157,6 +159,19 @@ class Stream:
         plain = replace(items, extra_select=())
         self.open = self.open - {items} | {plain}
         return plain
+
+    def pass_over(self, mode: ReadMode, rows: UnusableRows) -> None:
+        """Counts rows that are not loaded, because nothing tells them from others."""
+        if rows:
+            self.unusable[mode] = self.unusable.get(mode, UnusableRows()) + rows
+            self.seen.is_complete = False
+
+    @property
+    def passed_over(self) -> UnusableRows:
+        """What is not loaded. Reading by id for the sweep shows the same rows once more."""
+        swept = self.unusable.get("ids", UnusableRows())
+        read = sum((rows for mode, rows in self.unusable.items() if mode != "ids"), UnusableRows())
+        return max(read, swept, key=lambda rows: rows.count)
 
     def start_over(self, reason: str) -> None:
         """Has everything read once more, by the next slice or the next run."""

@@ -19,6 +19,7 @@ from ..errors import causes
 from .column_names import NameRules
 from .descriptions import Descriptions, is_ours
 from .lookups import column
+from .marts import SQL_TYPES
 from .query import StoredTables
 
 INVALID_TABLE_DEFINITION = "42P16"
@@ -28,6 +29,8 @@ LOADS = "_dlt_loads"
 COMMENTED = frozenset({"duckdb", "postgres", "clickhouse"})
 """dialects whose databases take descriptions and tell what is written"""
 _COMMENTS_AT_ONCE = 500
+_MEMORY = "SET LOCAL work_mem = '64MB'"
+"""PostgreSQL sorts on disk from four megabytes on by itself"""
 MARK = re.compile(r"bitrix24 (?:[0-9a-f]{16}|emptied)")
 EMPTIED = "bitrix24 emptied"
 """written on a view that had to let go of its table and could not be dropped"""
@@ -51,6 +54,7 @@ class ViewDatabase:
 
     Attributes:
         stored: the tables that dlt's schema knows and that exist, and their columns.
+        dialect: sqlglot's name for its SQL.
     """
 
     def __init__(self, client: SqlJobClientBase) -> None:
@@ -58,19 +62,81 @@ class ViewDatabase:
         self._client: SqlClientBase[Any] = client.sql_client
         caps = client.capabilities
         self._has_transactions = caps.supports_ddl_transactions
-        self._dialect = caps.sqlglot_dialect or ""
+        self.dialect = caps.sqlglot_dialect or ""
         self._locks = LockBudget()
         self.stored = _stored(client)
 
     def read(self, table: str, columns: Sequence[str]) -> list[dict[str, Any]]:
         """All rows of a table."""
         query = exp.select(*(column(self.stored.folded(name)) for name in columns)).from_(self.stored.table(table))
-        rows = self._client.execute_sql(query.sql(self._dialect))
+        rows = self._client.execute_sql(query.sql(self.dialect))
         return [dict(zip(columns, row, strict=True)) for row in rows or ()]
 
     def has(self, name: str) -> bool:
         """Whether there is a view, or anything else, of this name."""
         return any(columns for _, columns in self._job_client.get_storage_tables([name]))
+
+    def rows(self, query: exp.Query) -> list[tuple[Any, ...]]:
+        """The rows of a query over much."""
+        with self._client.begin_transaction() if self.dialect == "postgres" else nullcontext():
+            if self.dialect == "postgres":
+                self._client.execute_sql(_MEMORY)
+            return [tuple(row) for row in self._client.execute_sql(query.sql(self.dialect)) or ()]
+
+    def has_table(self, name: str, columns: Mapping[str, str]) -> bool:
+        """Whether there is a table of ours, as it should be.
+
+        Args:
+            name: the table's.
+            columns: dlt's data types by name.
+        """
+        ((_, found),) = self._job_client.get_storage_tables([name])
+        return set(found) == {self.stored.folded(column) for column in columns}
+
+    def create_table(self, name: str, columns: Mapping[str, str]) -> None:
+        """An empty table of ours, in the place of one that a former release made; arguments as in `has_table`."""
+        table = self.stored.table(name)
+        typed = ", ".join(
+            f"{exp.to_identifier(self.stored.folded(column), quoted=True).sql(self.dialect)} "
+            f"{exp.DataType.build(SQL_TYPES[type_]).sql(self.dialect)}"
+            for column, type_ in columns.items()
+        )
+        self._execute(f"DROP TABLE IF EXISTS {self._sql(table)}", f"CREATE TABLE {self._sql(table)} ({typed})")
+
+    def rewrite(self, rows: Mapping[str, tuple[exp.Condition, exp.Query]]) -> None:
+        """Exchanges rows of tables of ours at one stroke; who reads them meanwhile sees them as they were.
+
+        Args:
+            rows: by table, in this order: which rows go, and a query for those that come.
+        """
+        statements = [_MEMORY] if self.dialect == "postgres" else []
+        for name, (goes, comes) in rows.items():
+            table = self._sql(self.stored.table(name))
+            if self.dialect == "postgres":  # two who do this at the same time wait for each other, readers for nobody
+                statements.append(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE")
+            statements.append(f"DELETE FROM {table} WHERE {goes.sql(self.dialect)}")  # noqa: S608 - our own table
+            statements.append(f"INSERT INTO {table} {comes.sql(self.dialect)}")
+            if self.dialect == "postgres":
+                statements.append(f"ANALYZE {table}")
+        self._execute(*statements)
+
+    def analyze(self) -> None:
+        """Lets PostgreSQL count what the load has brought, if it has not by itself: it plans by these counts.
+
+        That locks out neither readers nor writers.
+        """
+        if self.dialect != "postgres":
+            return
+        schema = _literal(self.stored.table("portal").db)
+        stale = self._client.execute_sql(
+            "SELECT c.relname FROM pg_class AS c LEFT JOIN pg_stat_all_tables AS s ON s.relid = c.oid "  # noqa: S608 - our own schema
+            f"WHERE c.relnamespace = {schema}::regnamespace AND c.relkind = 'r' AND pg_has_role(c.relowner, 'USAGE') "
+            "AND (c.reltuples < 0 OR s.n_mod_since_analyze > 1000 + 0.2 * c.reltuples)"
+        )
+        known = {self.stored.path(name)[-1]: name for name in self.stored.tables}
+        for (name,) in stale or ():
+            if name in known:
+                self._execute(f"ANALYZE {self._sql(self.stored.table(known[name]))}")
 
     def create_or_replace(self, name: str, query: exp.Query) -> None:
         """The view, in place where the database can: that keeps rights, and what stands on it. Else anew, at one stroke.
@@ -79,21 +145,21 @@ class ViewDatabase:
         """
         view = self.stored.table(name)
         made = exp.Create(this=view, kind="VIEW", expression=query, replace=True)
-        if self._dialect in COMMENTED:
-            content = f"{made.sql(self._dialect)} {sorted(self.stored.tables.items())}"
+        if self.dialect in COMMENTED:
+            content = f"{made.sql(self.dialect)} {sorted(self.stored.tables.items())}"
             mark = f"bitrix24 {hashlib.sha256(content.encode()).hexdigest()[:16]}"
             if self._mark(view) == mark:
                 return  # nobody who reads the view need wait
             query.where(exp.Literal.string(mark).eq(exp.Literal.string(mark)), copy=False)
         try:
-            self._execute(made.sql(self._dialect))
+            self._execute(made.sql(self.dialect))
         except Exception as error:
             if not self._should_recreate(error):
                 raise
         else:
             return
         made.set("replace", False)
-        self._execute(f"DROP VIEW IF EXISTS {self._sql(view)}", made.sql(self._dialect))
+        self._execute(f"DROP VIEW IF EXISTS {self._sql(view)}", made.sql(self.dialect))
 
     def drop(self, name: str) -> None:
         """Takes the view away, so that its tables can be dropped.
@@ -104,7 +170,7 @@ class ViewDatabase:
         try:
             self._execute(f"DROP VIEW IF EXISTS {self._sql(view)}")
         except Exception:
-            if self._dialect != "postgres":
+            if self.dialect != "postgres":
                 raise
         else:
             return
@@ -113,14 +179,14 @@ class ViewDatabase:
     def comments(self) -> Descriptions:
         """What is written on tables, views and columns of the dataset, by whomever."""
         schema = _literal(self.stored.table("portal").db)
-        if self._dialect == "postgres":
+        if self.dialect == "postgres":
             found = self._client.execute_sql(
                 "SELECT c.relname, a.attname, d.description FROM pg_description AS d "  # noqa: S608 - our own name
                 "JOIN pg_class AS c ON c.oid = d.objoid AND d.classoid = 'pg_class'::regclass "
                 "LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = d.objsubid AND d.objsubid > 0 "
                 f"WHERE c.relnamespace = {schema}::regnamespace AND c.relkind IN ('r', 'v')"
             )
-        elif self._dialect == "duckdb":
+        elif self.dialect == "duckdb":
             relations = " UNION ALL ".join(
                 f"SELECT {name}_name, NULL, comment FROM duckdb_{name}s() "  # noqa: S608 - our own words
                 f"WHERE database_name = current_database() AND schema_name = {schema}"
@@ -142,7 +208,7 @@ class ViewDatabase:
             descriptions: by relation and column.
             before: `comments` before the views were made.
         """
-        if self._dialect not in COMMENTED:
+        if self.dialect not in COMMENTED:
             return
         wanted = descriptions | {place: text for place, text in before.items() if not is_ours(text)}
         present = self.comments()
@@ -179,7 +245,7 @@ class ViewDatabase:
         """The statements that write descriptions."""
         for (relation, name), text in texts.items():
             path = self._sql(self.stored.table(relation))
-            quoted = exp.to_identifier(name, quoted=True).sql(self._dialect)
+            quoted = exp.to_identifier(name, quoted=True).sql(self.dialect)
             place = f"COLUMN {path}.{quoted}" if name else f"{relations[relation].kind} {path}"
             yield f"COMMENT ON {place} IS {_literal(' '.join(text.split()))}"
 
@@ -191,11 +257,11 @@ class ViewDatabase:
 
     def is_emptied(self, name: str) -> bool:
         """Whether `drop` could only empty the view, and nobody filled it since."""
-        return self._dialect == "postgres" and self._mark(self.stored.table(name)) == EMPTIED
+        return self.dialect == "postgres" and self._mark(self.stored.table(name)) == EMPTIED
 
     def _should_recreate(self, error: Exception) -> bool:
         """Whether it was refused because of what it says, and not because of who reads it; others give no such reason."""
-        if self._dialect != "postgres":
+        if self.dialect != "postgres":
             return self._has_transactions
         cause = error.dbapi_exception if isinstance(error, DatabaseException) else error
         return getattr(cause, "pgcode", "") == INVALID_TABLE_DEFINITION
@@ -205,7 +271,7 @@ class ViewDatabase:
         wait = self._locks.next_wait(LOCK_SECONDS)
         try:
             with self._client.begin_transaction() if self._has_transactions else nullcontext():
-                if self._dialect == "postgres":
+                if self.dialect == "postgres":
                     self._client.execute_sql(f"SET LOCAL lock_timeout = {int(wait * 1000)}")
                 for statement in statements:
                     self._client.execute_sql(statement)
@@ -216,7 +282,7 @@ class ViewDatabase:
 
     def _mark(self, view: exp.Table) -> str:
         """What the view bears in its query since it was made: the query cannot be compared, databases rewrite it."""
-        if self._dialect == "postgres":
+        if self.dialect == "postgres":
             found = self._client.execute_sql(f"SELECT pg_get_viewdef({self._oid(view)})")
         else:
             found = self._client.execute_sql(
@@ -240,7 +306,7 @@ class ViewDatabase:
         return f"to_regclass({exp.Literal.string(self._sql(view)).sql('postgres')})"
 
     def _sql(self, view: exp.Table) -> str:
-        return view.sql(self._dialect)
+        return view.sql(self.dialect)
 
 
 def _literal(text: str) -> str:

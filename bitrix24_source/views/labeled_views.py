@@ -21,6 +21,7 @@ from ..schema import Field
 from .clickhouse import CLICKHOUSE, ClickHouseViews
 from .database import ViewDatabase
 from .descriptions import Descriptions, item_descriptions, mart_descriptions, view_descriptions
+from .facts import are_facts_kept, refresh_facts
 from .lookups import CATALOG_TABLES
 from .marts import MARTS, MartBuilder, Zone
 from .query import LabeledView
@@ -67,8 +68,10 @@ def create_views(pipeline: dlt.Pipeline, schema: str = "", tables: Container[str
             database.create_or_replace(table + SUFFIX, view.select())
 
         problems = _for_each_table(database, create_or_replace)
-        marts = MartBuilder(database.stored, _read_zone(database))
-        wanted = (mart for mart in MARTS if tables is None or mart in tables)
+        wanted = [mart for mart in MARTS if tables is None or mart in tables]
+        zone = _read_zone(database)
+        problems += _refresh_facts(database, zone) if wanted else []
+        marts = MartBuilder(database.stored, zone, has_facts=are_facts_kept(database))
         problems += _for_each_mart(database, wanted, lambda mart: database.create_or_replace(mart, marts.query(mart)))
         try:
             database.describe(_descriptions(database, fields), before)
@@ -138,6 +141,19 @@ def _for_each_mart(database: ViewDatabase, marts: Iterable[str], act: Callable[[
     """The action for each mart; one that fails does not stop the others."""
     attempts = (_attempt(database, mart, lambda: act(mart)) for mart in marts)  # noqa: B023 - called at once
     return [problem for problem in attempts if problem]
+
+
+def _refresh_facts(database: ViewDatabase, zone: Zone) -> list[Bitrix24Error]:
+    """What the marts on stages stand on; where it cannot be brought up to date they stay as of an earlier load."""
+    try:
+        database.analyze()
+        refresh_facts(database, zone)
+    except Exception as error:  # noqa: BLE001 - each driver has errors of its own
+        sessions = database.who_blocks(error)
+        hint = _HINT_LOCKED.format(sessions) if sessions else "they are as of an earlier load: load again"
+        kind = UnavailableError if sessions else ConfigError
+        return [_problem("marts on stages", error, hint, kind)]
+    return []
 
 
 def _attempt(database: ViewDatabase, view: str, act: Callable[[], None]) -> Bitrix24Error | None:

@@ -43,7 +43,7 @@ class Pair:
     def differences(self, *relations):
         """Relations whose columns or rows differ, all tables where none is named."""
         wrong = []
-        for relation in relations or [name for name in self.duck.types() if not name.startswith("_dlt")]:
+        for relation in relations or [name for name in self.duck.types() if not name.startswith("_")]:
             ours, theirs = (database.columns(relation) for database in self.databases)
             if set(ours) != set(theirs):
                 wrong.append((relation, set(ours) ^ set(theirs)))

@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import dlt
@@ -16,7 +18,10 @@ import pyarrow as pa
 import pytest
 
 import bitrix24_source
-from bitrix24_source.sandbox import SandboxServer
+from bitrix24_source import bitrix24 as make_source
+from bitrix24_source.app import run_load
+from bitrix24_source.sandbox import Portal, SandboxServer
+from bitrix24_source.source import configured_slices
 
 CHOSEN = ("spa_types", "users", "deals", "leads", "activities")
 
@@ -169,6 +174,66 @@ def test_in_a_notebook_an_event_loop_runs(crm, portal):
     asyncio.run(cell())
 
     assert len(portal.items(2).ids()) == len(crm.rows("deals"))
+
+
+def test_each_run_in_dev_mode_begins_anew(catalog_warehouse, tmp_path, monkeypatch):
+    """`dev_mode`: every run has a dataset and a state of its own, and reads everything into it."""
+    crm = catalog_warehouse()
+    items = len(crm.portal.items(2).ids())
+    datasets = []
+    for second in ("_20250701120000", "_20250701120001"):
+        # dlt takes the second of the clock, which both runs may share here
+        monkeypatch.setattr(dlt.Pipeline, "_create_pipeline_instance_id", lambda _pipeline, second=second: second)
+        pipeline = dlt.pipeline(
+            "developed", destination=crm.database.destination, dataset_name="crm", dev_mode=True,
+            pipelines_dir=str(tmp_path / "pipelines"),
+        )  # fmt: skip
+        pipeline.run(crm.source().with_resources("deals"))
+        datasets.append(pipeline.dataset_name)
+        assert [(items,)] == crm.query(f"select count(*) from {pipeline.dataset_name}.deals")  # noqa: S608
+        crm.clock.advance(60)
+
+    assert 2 == len(set(datasets))
+
+
+def test_the_command_obeys_dev_mode(bitrix24, server):
+    """`DEV_MODE=true bitrix24 load` twice: two datasets, each with all deals."""
+    runs = [
+        bitrix24(
+            "load", "--json", "--progress", "none", "--resource", "deals",
+            credentials=server.credentials()["webhook"], DEV_MODE="true",
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    results = [json.loads(done.out) for done in runs]
+
+    assert [0, 0] == [done.code for done in runs]
+    assert 2 == len({result["dataset"] for result in results})
+    assert [len(server.portal.items(2).ids())] * 2 == [result["tables"]["deals"]["rows"] for result in results]
+
+
+def test_two_pipelines_load_in_threads_of_one_process(clock, tmp_path):
+    """Two portals into two files at once: each file has its own portal's rows, and no run sees the other's state."""
+    portals = {"emea": Portal("empty", clock=clock), "apac": Portal("empty", clock=clock)}
+    portals["emea"].add_type("Orders", entity_type_id=177, items=40)
+    portals["apac"].add_type("Orders", entity_type_id=177, items=70)
+
+    def load(name):
+        with SandboxServer(portals[name]) as server:
+            slices = configured_slices()
+            return run_load(
+                make_source(credentials=server.credentials()["webhook"], slices=slices),
+                pipeline_name=f"bitrix24_{name}", dataset="crm", slices=slices, resources=["spa_types", "spa_items"],
+                destination=dlt.destinations.duckdb(str(tmp_path / f"{name}.duckdb")),
+            )  # fmt: skip
+
+    with ThreadPoolExecutor(2) as threads:
+        for _ in range(2):  # the second runs find the state of the first
+            summaries = dict(zip(portals, threads.map(load, portals), strict=True))
+            assert {"emea": 40, "apac": 70} == {
+                name: summary.tables["spa_items_177"].rows for name, summary in summaries.items()
+            }
+            assert not any(summary.issues for summary in summaries.values())
 
 
 def test_other_sources_share_the_dataset(crm, portal):

@@ -99,7 +99,8 @@ def test_a_full_disk(server, command, kilobytes):
     assert code == 1
     assert "Traceback" not in said
     assert re.fullmatch(
-        r"bitrix24: there is no room left to write \(.*\) - .* - make room, then run again.*", said.splitlines()[-1]
+        r"bitrix24: there is no room left to write \(.*\) - .* - make room for .*, then run again.*",
+        said.splitlines()[-1],
     )
     assert shell.run() == (0, "")
 

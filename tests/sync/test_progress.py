@@ -17,12 +17,14 @@ class Watching(Collector):
     def __init__(self):
         self.counts = Counter()
         self.messages = []
+        self.on_message = lambda _message: None
 
     def update(self, name, inc=1, total=None, inc_total=None, message=None, label=""):  # dlt's own signature
         if self.step.startswith("Extract"):
             self.counts[name] += inc
             if message:
                 self.messages.append((name, message))
+                self.on_message(message)
 
     def _start(self, step):
         self.step = step
@@ -63,6 +65,23 @@ def test_what_is_left(clock, portal_with, warehouse, watching):
     assert sorted(left, reverse=True) == left
     assert 6000 < left[0] <= 12_000
     assert all(re.fullmatch(r"(about [\d,]+ left)?", message) for _, message in watching.messages)
+
+
+def test_the_time_that_is_left(clock, portal_with, warehouse, watching):
+    """A slow portal's long table says in minutes, too, how long it will still take; within a third, once a second request came."""
+    portal = portal_with({177: 12_000})
+    portal.costs.latency = (1.0, 0.0)
+    crm = warehouse(portal, progress=watching)
+    said = []
+    watching.on_message = lambda text: said.append((text, clock.monotonic()))
+    crm.run(connections=1)
+    ended = clock.monotonic()
+    minutes = [
+        (int(found[1]), (ended - at) / 60) for text, at in said if (found := re.search(r"left, ([\d,]+) min", text))
+    ]
+
+    assert len(minutes) >= 2
+    assert all(abs(expected - real) <= 1 + real / 3 for expected, real in minutes[1:]), minutes
 
 
 def test_no_collector_is_no_problem(portal_with, warehouse):

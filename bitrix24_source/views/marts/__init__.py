@@ -4,6 +4,9 @@ Each mart is a query in a `.sql` file beside this one, written once in PostgreSQ
 name three kinds of relations: tables of the destination, other files of this folder, and the relations that only exist at run
 time (`living_items`, `deleted_items`, `table_counts`). A table, or a column of it, that was not loaded reads as no rows, or
 NULL: a mart always stands, with the same columns.
+
+What databases would take seconds to work out anew for each question, the stays in stages, is kept in two tables of ours where
+`facts` can do so: numbers, codes and times alone. All words are looked up when a mart is read.
 """
 
 from __future__ import annotations
@@ -77,13 +80,35 @@ _ITEM_COLUMNS: Mapping[str, str] = MappingProxyType({
 })  # fmt: skip
 """what the marts read of each item table"""
 
-_SQL_TYPES: Mapping[str, str] = MappingProxyType(
+FACTS: Mapping[str, str] = MappingProxyType({"stage_stays": "_mart_stage_moves", "stage_changes": "_mart_stage_daily"})
+"""relations that may be kept in tables, and the tables"""
+
+FACT_COLUMNS: Mapping[str, Mapping[str, str]] = MappingProxyType({
+    "stage_stays": {
+        "entity_type_id": "bigint", "item_id": "bigint", "move_id": "bigint", "category_id": "bigint", "stage_id": "text",
+        "stage_semantic_id": "text", "entered_at": "timestamp", "entered_date": "date", "left_at": "timestamp",
+        "left_date": "date", "next_category_id": "bigint", "next_stage_id": "text", "next_semantic_id": "text",
+        "place": "bigint", "amount": "decimal",
+    },
+    "stage_changes": {
+        "entity_type_id": "bigint", "category_id": "bigint", "stage_id": "text", "day": "date", "items": "bigint",
+        "amount": "decimal",
+    },
+})  # fmt: skip
+"""in dlt's data types, in the order of their queries"""
+
+SQL_TYPES: Mapping[str, str] = MappingProxyType(
     {"bigint": "BIGINT", "text": "TEXT", "double": "DOUBLE", "bool": "BOOLEAN", "date": "DATE", "timestamp": "TIMESTAMPTZ",
      "decimal": "DECIMAL(38, 9)"}
 )  # fmt: skip
 
 _MART_OBJECTS = ("leads", "deals", "quotes", "invoices")
-_SUBTRACTS_TIMES = frozenset({"duckdb", "postgres"})
+_COUNTED = {
+    "duckdb": "SELECT UNNEST(RANGE(0, ?)) AS n",
+    # Of a series PostgreSQL expects a thousand rows, and compiles its plan for a second because of them; of an array it expects ten.
+    "postgres": "SELECT u.n - 1 AS n FROM UNNEST(ARRAY_FILL(0, ARRAY[CAST(GREATEST(?, 0) AS INT)])) WITH ORDINALITY AS u(zero, n)",
+}
+"""instead of a join with `numbers`, a bound for each row"""
 _ADDS_DAYS_TO_DATES = frozenset({"duckdb", "postgres"})
 _NAMES_THE_UNIT_LAST = frozenset({"bigquery", "snowflake", "databricks"})
 
@@ -112,12 +137,23 @@ class MartBuilder:
     Args:
         stored: the tables that exist, and their columns.
         zone: in which instants become days.
+        has_facts: whether the tables of `FACTS` are there, up to date.
+        only: conditions on relations, by their names.
     """
 
-    def __init__(self, stored: StoredTables, zone: Zone) -> None:
+    def __init__(
+        self,
+        stored: StoredTables,
+        zone: Zone,
+        *,
+        has_facts: bool = False,
+        only: Mapping[str, exp.Condition] = MappingProxyType({}),
+    ) -> None:
         """Reads nothing yet."""
         self._stored = stored
         self._zone = zone
+        self._has_facts = has_facts
+        self._only = only
         self._dialect = stored.spelling.dialect
         self._functions: Mapping[str, Callable[..., exp.Expression]] = {
             "PORTAL_DAY": self._portal_day,
@@ -127,24 +163,52 @@ class MartBuilder:
             "ADD_DAYS": self._add_days,
             "BOUNDED": _bounded,
             "SEMANTICS": _semantics,
+            "SECONDS_SINCE_1970": self._seconds_since_1970,
         }
 
     def query(self, mart: str) -> exp.Query:
         """The query of one of `MARTS`, on tables of the destination alone: no mart stands on another one."""
         return self._folded(self._relation(mart))
 
+    def changed_items(self) -> exp.Query:
+        """The items, as type and id, whose kept facts differ from what the loaded tables say."""
+        return self._folded(self._file("changed_items"))
+
+    def facts(self, relation: str) -> exp.Query:
+        """What belongs into the table of one of `FACTS`."""
+        return self._folded(self._file(relation))
+
     def _relation(self, name: str) -> exp.Query:
+        """A relation of the files, restricted if it is to be."""
+        query = self._whole(name)
+        if (condition := self._only.get(name)) is None:
+            return query
+        return exp.select("*").from_(_subquery(query, name), copy=False).where(condition)
+
+    def _whole(self, name: str) -> exp.Query:
         if name == "living_items":
             return self._items(deleted=False)
         if name == "deleted_items":
             return self._items(deleted=True)
         if name == "table_counts":
             return self._table_counts()
-        if name in _TABLES:
-            return self._table(name, _TABLES[name])
+        if name == "stages_of_history":
+            return self._relation("stage_changes" if self._has_facts else "stage_history")
+        if name in FACTS and self._has_facts:
+            return exp.select(*map(column, FACT_COLUMNS[name])).from_(self._stored.table(FACTS[name]), copy=False)
+        return self._table(name, _TABLES[name]) if name in _TABLES else self._file(name)
+
+    def _file(self, name: str) -> exp.Query:
         query = _parsed(name).copy()
         for call in reversed(list(query.find_all(exp.Anonymous))):  # the innermost first
             call.replace(self._functions[call.name](*call.expressions))
+        for join in query.find_all(exp.Join):
+            if join.this.name == "numbers" and self._dialect in _COUNTED:
+                counted = _counted(self._dialect).copy()
+                for bound in counted.find_all(exp.Placeholder):
+                    bound.replace(join.args["on"].expression)
+                alias = exp.TableAlias(this=exp.to_identifier(join.this.alias))
+                join.replace(exp.Join(this=exp.Lateral(this=exp.Subquery(this=counted), alias=alias), kind="CROSS"))
         for table in list(query.find_all(exp.Table)):
             table.replace(_subquery(self._relation(table.name), table.alias_or_name))
         return query
@@ -231,7 +295,10 @@ class MartBuilder:
     def _days_between(self, start: exp.Expression, end: exp.Expression) -> exp.Expression:
         """Days from one instant to another, with their fraction."""
         seconds: exp.Expression
-        if self._dialect in _SUBTRACTS_TIMES:
+        if self._dialect == "postgres":  # where EXTRACT gives decimals, at four times the cost
+            lasted = exp.paren(exp.Sub(this=end, expression=start))
+            seconds = exp.Anonymous(this="DATE_PART", expressions=[exp.Literal.string("epoch"), lasted])
+        elif self._dialect == "duckdb":
             epochs = (exp.Extract(this=exp.Var(this="EPOCH"), expression=one) for one in (end, start))
             seconds = exp.cast(exp.paren(exp.Sub(this=next(epochs), expression=next(epochs))), "DOUBLE")
         elif self._dialect in _NAMES_THE_UNIT_LAST:
@@ -239,6 +306,10 @@ class MartBuilder:
         else:
             seconds = exp.cast(exp.DateDiff(this=end, expression=start, unit=exp.Var(this="SECOND")), "DOUBLE")
         return exp.paren(exp.Div(this=seconds, expression=exp.Literal.number("86400.0")))
+
+    def _seconds_since_1970(self, instant: exp.Expression) -> exp.Expression:
+        """Whole seconds; only where facts are kept."""
+        return exp.cast(exp.Anonymous(this="DATE_PART", expressions=[exp.Literal.string("epoch"), instant]), "BIGINT")
 
     def _day_count(self, first: exp.Expression, last: exp.Expression) -> exp.Expression:
         """Whole days from one day to another."""
@@ -277,6 +348,12 @@ def _semantics(letter: exp.Expression) -> exp.Expression:
 
 
 @cache
+def _counted(dialect: str) -> exp.Expr:
+    """0 and as many numbers as a row asks for."""
+    return parse_one(_COUNTED[dialect], read=dialect)
+
+
+@cache
 def _parsed(name: str) -> exp.Query:
     """A file of this folder as an expression."""
     text = (resources.files(__name__) / f"{name}.sql").read_text(encoding="utf-8")
@@ -292,13 +369,11 @@ def _read(known: Mapping[str, str], name: str, type_: str) -> exp.Expr:
     if name not in known:
         return _null(name, type_)
     same = known[name] == type_
-    return (
-        column(name) if same else exp.alias_(exp.cast(column(name), _SQL_TYPES[type_]), name, quoted=True, copy=False)
-    )
+    return column(name) if same else exp.alias_(exp.cast(column(name), SQL_TYPES[type_]), name, quoted=True, copy=False)
 
 
 def _null(name: str, type_: str) -> exp.Expr:
-    return exp.alias_(exp.cast(exp.null(), _SQL_TYPES[type_]), name, quoted=True, copy=False)
+    return exp.alias_(exp.cast(exp.null(), SQL_TYPES[type_]), name, quoted=True, copy=False)
 
 
 def _union(queries: Sequence[exp.Query]) -> exp.Query:

@@ -54,8 +54,8 @@ FROM (
         END AS entered_at
     FROM priced_items AS b
     LEFT JOIN stages_by_category AS s
-        ON s.entity_type_id = b.entity_type_id AND s.category_id = b.category_id AND s.status_id = b.stage_id
-    LEFT JOIN stages_by_code AS a ON a.entity_type_id = b.entity_type_id AND a.status_id = b.stage_id
+        ON s.entity_type_id = b.entity_type_id AND s.category_id = b.category_id AND s.status_id = UPPER(b.stage_id)
+    LEFT JOIN stages_by_code AS a ON a.entity_type_id = b.entity_type_id AND a.status_id = UPPER(b.stage_id)
 ) AS i
 CROSS JOIN as_of AS n
 LEFT JOIN all_categories AS c ON c.entity_type_id = i.entity_type_id AND c.id = i.category_id
