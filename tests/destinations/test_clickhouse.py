@@ -5,14 +5,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import date, datetime, timezone
+from datetime import datetime, timezone
 
 import clickhouse
 import pytest
+import superset_bundle
 from clickhouse import ClickHouse
 from databases import DuckDB
 
-from bitrix24_source import create_views
+from bitrix24_source import create_views, drop_views
 from bitrix24_source.sandbox import Portal
 from bitrix24_source.views.marts import MARTS
 
@@ -20,8 +21,6 @@ pytestmark = pytest.mark.skipif(bool(clickhouse.why_no_clickhouse()), reason=cli
 
 OF_THE_RUN = {"load_id", "loaded_at", "age_hours", "occurred_at"}
 """columns that differ between two runs"""
-FIRST, LAST = date(1970, 1, 1), date(2149, 6, 6)
-"""days that dlt's type for dates holds"""
 
 
 class Pair:
@@ -102,6 +101,8 @@ def test_everything_of_a_portal(clock, pair):
     assert len(views) > 10
     assert [] == both.differences()
     assert [] == both.differences(*MARTS, *views)
+    for mart, metrics in superset_bundle.metric_queries():
+        assert 1 == len(both.house.query(f"select {metrics} from {{}}.{mart}"))
 
     deals = portal.items(2)
     gone, changed, *_ = deals.ids()
@@ -121,3 +122,95 @@ def test_everything_of_a_portal(clock, pair):
     assert [(0,)] == both.house.query("select count(deleted_at) from {}.deals")
     assert [] == both.differences()
     assert [] == both.differences("mart_items", "deals_labeled")
+
+
+NASTY = ("item", "a;b", "100%", "%s %(x)s", "back\\slash", 'quo"te', "l0", "tick`s", "{}", "имя")
+"""titles, some of which are names or words of the view's own SQL, or of the driver's"""
+
+
+@pytest.fixture
+def nasty(clock, pair):
+    """A smart process whose fields have such titles, and whose items have a stage and people that are not to be found."""
+    portal = Portal(scenario="empty", clock=clock)
+    portal.add_type("Process", entity_type_id=1038, items=5)
+    names = [portal.add_field(1038, f"F{n}", "string", title, pool=[title]) for n, title in enumerate(NASTY)]
+    many = portal.add_field(1038, "MANY", "string", "Many; of 100%", multiple=True, pool=[None])
+    items = portal.items(1038)
+    items.update(items.ids()[0], **{many: ["b", "a;", "", "50%"], names[0]: None})
+    items.update(items.ids()[1], assignedById=4711, stageId="DT1038_9:NONE")
+    both = pair(portal)
+    both.run()
+    both.create_views()
+    return both
+
+
+def test_titles_of_every_kind_are_columns(nasty):
+    """Whatever a title holds, the column has it and the field's values; what is looked up in vain is NULL, not empty."""
+    (first, second, *_) = nasty.house.rows("spa_items_1038_labeled")
+
+    assert [] == nasty.differences("spa_items_1038_labeled", "mart_items", "mart_stage_moves")
+    assert [None, *NASTY[1:]] == [first[title] for title in NASTY]
+    assert "b, a;, , 50%" == first["Many; of 100%"]
+    assert (None, 4711) == (second["Responsible"], second["Responsible ID"])
+    assert (None, "DT1038_9:NONE") == (second["Stage"], second["Stage ID"])
+
+
+def test_nulls_do_not_depend_on_who_reads(nasty):
+    """A reader whose own settings are ClickHouse's defaults, and one who has set the contrary, get NULL for what is not found."""
+    where = "{}.spa_items_1038_labeled where `Responsible ID` = 4711"
+    for settings in ("", " settings join_use_nulls = 0", " settings join_use_nulls = 1"):
+        assert [(None,)] == nasty.house.query(f"select Responsible from {where}{settings}")
+    assert [(1,)] == nasty.house.query(f"select count() from {where} and Responsible is null")
+
+
+def test_views_are_kept_and_go(nasty):
+    """An unchanged view is left alone, somebody's comment on it stays, a renamed field renames the column; at last all are gone."""
+    pipeline, house = nasty.pipelines[1], nasty.house
+    made = "select metadata_modification_time from system.tables where name = 'crm___mart_items' and database = '{}'"
+    made = made.format(house._database)
+    house.query("alter table {}.mart_items modify comment 'ours; 100%'")
+    house.query("alter table {}.mart_items comment column title 'ours, too'")
+    before = house.query(made)
+    assert [] == create_views(pipeline)
+    assert before == house.query(made)
+
+    nasty.portal.world.objects[1038].schema.fields["title"].title = "Caption"
+    nasty.portal.clock.advance(3600)
+    nasty.portal.add_type("Another", entity_type_id=1040, items=2)
+    nasty.run()
+    nasty.create_views()
+    ours = f"comment like 'ours%' and database = '{house._database}'"
+    assert [("ours; 100%",)] == house.query(f"select comment from system.tables where {ours}")
+    assert [("title", "ours, too")] == house.query(f"select name, comment from system.columns where {ours}")
+    assert "Caption" in house.columns("spa_items_1038_labeled")
+    assert 7 == len(house.rows("mart_items", "id"))
+
+    assert [] == drop_views(pipeline)
+    assert [] == [name for name in house.types() if name.endswith("_labeled") or name in MARTS]
+
+
+def test_awkward_values_and_names(awkward, pair):
+    """Long names, quotes, backslashes, control characters and extremes of numbers are what they are in DuckDB.
+
+    Days before 1970 and after 2149, and times before 1900 and after 2299, are not: dlt's types do not hold them.
+    """
+    both = pair(awkward)
+    both.run()
+    wrong = {relation for relation, *_ in both.differences()}
+
+    assert wrong == {"TO_SEE"}
+
+
+def test_many_types_and_a_wide_one(clock, pair):
+    """The union of a hundred and fifty item tables, and a view of six hundred columns, are within the engine's limits."""
+    portal = Portal(scenario="empty", clock=clock)
+    for number in range(1040, 1340, 2):
+        portal.add_type(f"Type {number}", entity_type_id=number, items=1)
+    for number in range(300):
+        portal.add_field(1040, f"USER{number}", "employee", f"A rather long title of a person {number}", pool=[1])
+    both = pair(portal)
+    both.run(resources=("spa_types", "spa_fields", "spa_stages", "spa_items", "users", "portal"))
+    both.create_views()
+
+    assert 150 == len(both.house.rows("mart_items", "id"))
+    assert [] == both.differences("mart_items", "spa_items_1040_labeled")
