@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import dlt
@@ -10,7 +11,7 @@ from dlt.common.destination import DestinationCapabilitiesContext
 from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
 from dlt.extract.exceptions import CurrentSourceNotAvailable
 
-from ..schema import NOTHING_STORED, StoredColumns
+from ..schema import NOTHING_STORED, ColumnType, StoredColumns
 
 MERGE_STRATEGY = "delete-insert"
 """the only one that replaces an item's list as a whole, and takes an item twice"""
@@ -32,7 +33,7 @@ def stored_columns() -> StoredColumns:
     """What the destination has, as dlt's schema knows it; nothing outside a load, or where each load writes its tables anew."""
     try:
         return (
-            StoredColumns.from_schema(dlt.current.source_schema())
+            StoredColumns.from_schema(dlt.current.source_schema(), _LIMITS.get(_destination_type()))
             if _is_loading() and supports_merge()
             else NOTHING_STORED
         )
@@ -46,8 +47,21 @@ _MAX_COLUMNS = {"postgres": 1600, "redshift": 1600, "mssql": 1024, "synapse": 10
 
 def max_columns() -> int | None:
     """How many columns a table of the destination may have; None for no limit that anybody meets."""
+    return _MAX_COLUMNS.get(_destination_type())
+
+
+_DAY = 86_400_000_000
+_LIMITS: Mapping[str, Mapping[ColumnType, range]] = {
+    "clickhouse": {"date": range(1 << 16), "timestamp": range(-25_567 * _DAY, 120_530 * _DAY)},
+}
+"""of dlt's types for dates and times; ClickHouse refuses a whole file for a day beyond them, or shows another time.
+https://clickhouse.com/docs/sql-reference/data-types/date and datetime64: from 1970 to 2149, and from 1900 to 2299"""
+
+
+def _destination_type() -> str:
+    """The last word of dlt's name of it; "" outside a load."""
     destination = dlt.current.pipeline().destination if _is_loading() else None
-    return _MAX_COLUMNS.get(destination.destination_type.rpartition(".")[2]) if destination else None
+    return str(destination.destination_type.rpartition(".")[2]) if destination else ""
 
 
 def supports_merge() -> bool:
