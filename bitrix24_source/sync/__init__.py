@@ -9,10 +9,11 @@ from .current_load import (
     selected_resources,
 )
 from .dependents import DependentStream
-from .destination_reader import Bookkeeping
+from .destination_reader import Bookkeeping, recreate_dropped_tables
 from .engine import SyncRun, TableStream
 from .item_tables import MERGE, REJECTED_TABLE, rejections
 from .options import Exclusions, ReconcileSchedule, SyncOptions
+from .preview import PlannedRead, planned_reads
 from .provenance import begin_load
 from .rejected_values import ResolvedRejections
 from .selection import ITEM_RESOURCES, select_streams
@@ -27,6 +28,7 @@ __all__ = [
     "Bookkeeping",
     "DependentStream",
     "Exclusions",
+    "PlannedRead",
     "ReconcileSchedule",
     "ResolvedRejections",
     "RunSession",
@@ -40,6 +42,8 @@ __all__ = [
     "extracted_resources",
     "normalized_column",
     "normalized_table",
+    "planned_reads",
+    "recreate_dropped_tables",
     "rejections",
     "resources_of_transformers",
     "select_streams",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
@@ -327,6 +327,18 @@ def _arrow_field(name: str, type_: pa.DataType) -> pa.Field:
     return pa.field(name, type_, nullable=name != "id")
 
 
-def table_in_destination(name: str, tables: frozenset[str] | None) -> bool:
-    """Whether a table exists, as far as that is known."""
-    return tables is None or normalized_table(name) in tables
+def recreate_dropped_tables(names: Iterable[str], existing: frozenset[str] | None) -> list[str]:
+    """Has dlt make those tables again that its schema knows and the destination lacks; returns their names.
+
+    dlt makes tables only where the schema has changed.
+
+    Args:
+        names: of tables, as this package writes them.
+        existing: tables of the destination; None where they are not known, and then none is taken for dropped.
+    """
+    known = dlt.current.source_schema().tables if current_load_id() and existing is not None else {}
+    dropped = [name for name in map(normalized_table, names) if name in known and name not in (existing or ())]
+    for name in dropped:
+        made_again: Any = {"name": name, "columns": {}, "x-made-again-for": current_load_id()}
+        dlt.current.source_schema().update_table(made_again)
+    return dropped

@@ -21,11 +21,10 @@ from ..catalog import Catalog, EntityType, IssueLog
 from ..errors import Bitrix24Error, ConfigError, DeniedError, PortalError, UnavailableError
 from ..reader import ChildQuery, IdRange, ListEnd, ListQuery, PageBatch, Row, new_batch_sizer, read_lists
 from ..rest import Client, gather
-from .capabilities import normalized_table
 from .child_counts import ChildCounts
 from .current_load import current_collector, current_load_id
 from .dependents import ChildBatch, DependentStream
-from .destination_reader import DestinationReader, DltDestinationReader, table_in_destination
+from .destination_reader import DestinationReader, DltDestinationReader, recreate_dropped_tables
 from .options import SyncOptions
 from .plan import SyncStart, make_plan
 from .provenance import Provenance
@@ -446,14 +445,7 @@ class SyncRun:
     def _is_dropped(self, one: Stream) -> bool:
         """Whether somebody has dropped a table of a list: it is made again, and read whole."""
         names = one.table.table_names if one.table is not None else (one.name,)
-        stored = dlt.current.source_schema().tables if current_load_id() else {}
-        dropped = [
-            name for name in map(normalized_table, names)
-            if name in stored and not table_in_destination(name, self._existing_tables)
-        ]  # fmt: skip
-        for name in dropped:  # dlt makes tables only where the schema has changed
-            made_again: Any = {"name": name, "columns": {}, "x-made-again-for": current_load_id()}
-            dlt.current.source_schema().update_table(made_again)
+        dropped = recreate_dropped_tables(names, self._existing_tables)
         if dropped:
             log.info("%s: all items are read once more: the destination lacks %s", one.name, ", ".join(dropped))
         return bool(dropped)

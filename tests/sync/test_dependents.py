@@ -369,10 +369,10 @@ def test_a_run_without_changes_costs_few_requests(job, clock, portal):
     while len(portal.types()) < 20:
         portal.add_type(f"Process {len(portal.types())}", items=30, off=PLAIN)
     crm = job(portal)
-    crm.run_all(views=False)
+    crm.run_all()
     clock.advance(DAY / 2)
     before = len(portal.requests)
-    loaded = crm.run_all(views=False)
+    loaded = crm.run_all()
 
     taken = portal.requests[before:]
     assert len(taken) <= 25, f"{len(taken)} requests: {[(seen.method, len(seen.commands)) for seen in taken]}"
