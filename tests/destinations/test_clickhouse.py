@@ -128,6 +128,16 @@ def test_everything_of_a_portal(clock, pair):
     assert [] == both.differences("mart_items", "deals_labeled")
 
 
+SMART_PROCESSES = (
+    "spa_types",
+    "spa_fields",
+    "spa_categories",
+    "spa_stages",
+    "spa_items",
+    "users",
+    "portal",
+    "stage_history",
+)
 NASTY = ("item", "a;b", "100%", "%s %(x)s", "back\\slash", 'quo"te', "l0", "tick`s", "имя")
 """titles, some of which are names or words of the view's own SQL, or of the driver's"""
 
@@ -140,21 +150,21 @@ def nasty(clock, pair):
     names = [portal.add_field(1038, f"F{n}", "string", title, pool=[title]) for n, title in enumerate(NASTY)]
     many = portal.add_field(1038, "MANY", "string", "Many; of 100%", multiple=True, pool=[None])
     items = portal.items(1038)
-    items.update(items.ids()[0], **{many: ["b", "a;", "", "50%"], names[0]: None})
+    items.update(items.ids()[0], **{many: ["b", "a;", "50%"], names[0]: None})
     items.update(items.ids()[1], assignedById=4711, stageId="DT1038_9:NONE")
     both = pair(portal)
-    both.run()
+    both.run(resources=SMART_PROCESSES)
     both.create_views()
     return both
 
 
 def test_titles_of_every_kind_are_columns(nasty):
     """Whatever a title holds, the column has it and the field's values; what is looked up in vain is NULL, not empty."""
-    (first, second, *_) = nasty.house.rows("spa_items_1038_labeled")
+    first, second, *_ = sorted(nasty.house.rows("spa_items_1038_labeled"), key=lambda row: row["ID"])
 
     assert [] == nasty.differences("spa_items_1038_labeled", "mart_items", "mart_stage_moves")
     assert [None, *NASTY[1:]] == [first[title] for title in NASTY]
-    assert "b, a;, , 50%" == first["Many; of 100%"]
+    assert "b, a;, 50%" == first["Many; of 100%"]
     assert (None, 4711) == (second["Assigned to"], second["Assigned to ID"])
     assert (None, "DT1038_9:NONE") == (second["Stage"], second["Stage ID"])
 
@@ -181,7 +191,7 @@ def test_views_are_kept_and_go(nasty):
     nasty.portal.world.objects[1038].schema.fields["title"].title = "Caption"
     nasty.portal.clock.advance(3600)
     nasty.portal.add_type("Another", entity_type_id=1040, items=2)
-    nasty.run()
+    nasty.run(resources=SMART_PROCESSES)
     nasty.create_views()
     ours = f"comment like 'ours%' and database = '{house._database}'"
     assert [("ours; 100%",)] == house.query(f"select comment from system.tables where {ours}")
