@@ -1,6 +1,6 @@
 """The Superset dashboard fits the marts as they are; `make superset` shows the same against a real Superset."""
 
-# ruff: noqa: S608, SIM300 - names of our own; the expected value comes first
+# ruff: noqa: S608 - numbers and names of our own
 
 from __future__ import annotations
 
