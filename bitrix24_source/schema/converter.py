@@ -52,13 +52,12 @@ class RejectedValue:
 
 @dataclass(frozen=True)
 class ConvertedPage:
-    """One page as tables; `cleared_lists` has the items that a child table must forget, `unknown_keys` the keys of no field."""
+    """One page as tables; `cleared_lists` has the items that a child table must forget."""
 
     items: pa.Table
     children: dict[str, pa.Table]
     rejected: list[RejectedValue]
     cleared_lists: dict[str, list[int]]
-    unknown_keys: frozenset[str]
 
 
 class Converter:
@@ -97,6 +96,11 @@ class Converter:
             converter.table: _schema(["item_id", "position"], converter.mapping.columns) for converter in self._lists
         }
 
+    def unknown_keys(self, rows: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+        """The keys of no field that hold anything: rows also carry names of what is switched off, always empty."""
+        unknown = [key for key in set().union(*rows) - self._known if not self._ignores(key)]
+        return frozenset(key for key in unknown if not all(is_empty(row.get(key)) for row in rows))
+
     def convert(self, rows: Sequence[Mapping[str, Any]]) -> ConvertedPage:
         """The page as tables. No value can make it fail; a row without an id does."""
         page = _to_columns(rows, frozenset(converter.field.name for converter in self._lists))
@@ -109,7 +113,6 @@ class Converter:
             children={table: child for table, (child, _) in children.items()},
             rejected=rejected,
             cleared_lists={table: cleared_lists for table, (_, cleared_lists) in children.items()},
-            unknown_keys=self._unlisted(page),
         )
 
     def _items(self, ids: list[int], page: _Page, rejected: list[RejectedValue]) -> pa.Table:
@@ -140,11 +143,6 @@ class Converter:
         return table, [
             id_ for id_, value in zip(ids, listed, strict=True) if id_ not in having and value is not _ABSENT
         ]
-
-    def _unlisted(self, page: _Page) -> frozenset[str]:
-        """The keys of no field that hold anything: rows also carry names of what is switched off, always empty."""
-        unknown = (key for key in page.keys() - self._known if not self._ignores(key))
-        return frozenset(key for key in unknown if not all(map(is_empty, page[key])))
 
 
 class _FieldConverter(NamedTuple):
