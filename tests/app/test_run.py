@@ -1,6 +1,6 @@
 """Scheduled jobs, end to end: what people change between runs, and what is lost between them."""
 
-# ruff: noqa: S608, SIM300 - columns of the tests' own; the expected value comes first
+# ruff: noqa: S608 - columns of the tests' own
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
 """What could not be read in a run stays as it was in the tables, in their views and in the dictionaries."""
 
-# ruff: noqa: SIM300 - our own names; the expected value comes first
-
 from __future__ import annotations
 
 from collections import Counter

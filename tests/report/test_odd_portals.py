@@ -1,6 +1,6 @@
 """The page stays usable where a portal lacks something, a dictionary is missing for a day, or loads have reported much."""
 
-# ruff: noqa: SIM300, S608 - the expected value comes first; names of our own
+# ruff: noqa: S608 - the expected value comes first; names of our own
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Dashboards and loads side by side: a reader sees whole tables at every moment, and neither waits long for the other."""
 
-# ruff: noqa: S608, SIM300 - our own names; the expected value comes first
+# ruff: noqa: S608 - our own names
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
 """Leads, deals, contacts, companies, quotes and invoices come through the machinery of the items, with what describes them."""
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 from __future__ import annotations
 
 import re

@@ -1,7 +1,5 @@
 """What happens to items: stage history grows, product rows and bindings are read again with their owners, activities come and go."""
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 from __future__ import annotations
 
 import pytest
