@@ -224,7 +224,9 @@ def _types(inventory: _Inventory, issues: IssueLog, unread: UnreadParts) -> list
         issues.record("spa_types", error, f"smart processes may be missing: {error.what}")
         unread.add(SPA_ENTITY_TABLES)
     types = {type_id: row for row in inventory.types.rows if (type_id := as_id(row.get("entityTypeId")))}
-    issues.record_unusable("spa_types", _TYPES.method, inventory.types.unusable)
+    if inventory.types.unusable:
+        issues.record_unusable("spa_types", _TYPES.method, inventory.types.unusable)
+        unread.add(SPA_ENTITY_TABLES)
     codes = {as_id(row.get("ID")): as_text(row.get("SYMBOL_CODE_SHORT")) for row in inventory.owner_types.rows}
     return [
         EntityType(type_id, row, short_code=codes.get(type_id) or f"T{type_id:x}")
@@ -321,9 +323,10 @@ def _note_missing_parts(inventory: _Inventory, wanted: frozenset[str], issues: I
         resource = part.resource if part.resource in wanted or not wanted_tables else wanted_tables[0]
         issues.record_unusable(resource, part.method, listing.unusable)
         error = listing.error
+        if error is not None or listing.unusable:
+            unread.add(part.tables)
         if error is None:
             continue
-        unread.add(part.tables)
         if part.name == "user_fields" and not isinstance(error, AccessError):
             unread.add(_OPTION_TABLES)  # a bad moment takes nothing from options that had their details
         lacking = inventory.scopes is not None and not inventory.scopes.intersection(part.scopes)

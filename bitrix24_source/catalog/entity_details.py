@@ -224,8 +224,9 @@ def _categories(
     if isinstance(first, Response):
         listing = yield from read_all(_categories_of(entity), first)
         issues.record_unusable(resource, "crm.category.list", listing.unusable, entity.entity_type_id)
-        if listing.error is not None:
+        if listing.error is not None or listing.unusable:
             unread.add({resource}, entity.entity_type_id)
+        if listing.error is not None:
             issues.record(
                 resource,
                 listing.error,
