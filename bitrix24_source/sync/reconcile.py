@@ -149,7 +149,7 @@ def _compare_children(run: SyncRun) -> None:
     for progress in run.dependents:
         if run.reader.lost is not None or run.start is None:
             return
-        if progress.is_complete and progress.plan.reconciles:
+        if progress.is_complete and (progress.plan.reconciles or progress.plan.is_full):
             progress.close_reconciliation(run.start.portal_now.isoformat())
         owners = progress.owners_to_compare()
         name = progress.stream.name

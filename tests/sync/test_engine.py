@@ -184,3 +184,15 @@ def test_a_resource_without_a_consumer_is_not_remembered(clock, portal_with, rea
     clock.advance(3600)
 
     assert crm.run() == {177: 20}
+
+
+def test_a_first_load_of_product_rows_needs_no_comparison(company, clock, reader):
+    """All of them were read: the next run asks for the rows of items that changed, and nothing else."""
+    crm = reader(company, resources=("product_rows",))
+    crm.run()
+    company.items(2).update(1, title="Changed")
+    clock.advance(3600)
+    crm.run()
+    sent = [command for body in crm.adapter.bodies for command in body.get("cmd", {}).values()]
+
+    assert len([command for command in sent if command.startswith("crm.item.productrow.list")]) == 1
