@@ -1,7 +1,7 @@
 """Reads all rows of many lists by id, each once, over a few connections."""
 
 from .batch_sizing import BatchSizer
-from .events import ListEnd, PageBatch
+from .events import ListEnd, PageBatch, ReadTask
 from .id_ranges import IdRange, StoredRange
 from .list_queries import (
     ActivityQuery,
@@ -13,8 +13,8 @@ from .list_queries import (
     Row,
     bindings_in,
 )
+from .page_reader import PageReader, new_batch_sizer, read_lists
 from .process_tuning import release_arrow_memory
-from .scheduler import new_batch_sizer, read_lists
 from .unusable_rows import UnusableRows
 
 __all__ = [
@@ -27,7 +27,9 @@ __all__ = [
     "ListEnd",
     "ListQuery",
     "PageBatch",
+    "PageReader",
     "ProductRowQuery",
+    "ReadTask",
     "Row",
     "StoredRange",
     "UnusableRows",

@@ -57,6 +57,11 @@ class IdRange:
     is_guess: bool = False
     known: int = 0
 
+    @property
+    def range(self) -> IdRange:
+        """Itself, so that a range is a task of its own."""
+        return self
+
     def to_stored(self) -> StoredRange:
         """As a list that can be remembered."""
         return [self.after, self.upper, self.goal, self.id_stride, self.has_uniform_stride]

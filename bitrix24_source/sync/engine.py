@@ -238,7 +238,7 @@ class SyncRun:
         one.max_id = max([one.max_id, *ids.to_pylist()])
         if role == "all":
             one.checkpoint.remaining_ranges, one.checkpoint.high_water_id = (
-                list(what.parts),
+                list(what.remaining),
                 max(one.checkpoint.high_water_id, one.max_id),
             )
             self._count(len(ids))
@@ -567,9 +567,11 @@ class SyncRun:
         if one.table is None:
             return
         if one.role == "all":
-            self._options.session.note_left(one.name, what.left)
+            self._options.session.note_left(one.name, what.rows_left)
         if self._collector is not None:
             seconds = self._client.clock.monotonic() - self._started
-            minutes = what.left * seconds / self._rows / 60 if self._rows else 0
+            minutes = what.rows_left * seconds / self._rows / 60 if self._rows else 0
             time = f", {minutes:,.0f} min" if minutes >= 1 else ""
-            self._collector.update(one.table.name, 0, message=f"about {what.left:,} left{time}" if what.left else "")
+            self._collector.update(
+                one.table.name, 0, message=f"about {what.rows_left:,} left{time}" if what.rows_left else ""
+            )
