@@ -51,7 +51,7 @@ bench: $(READY) ## speed and memory beside other clients and a floor, as a table
 	@$(BIN)/python bench/run.py $(BENCH)
 
 chaos: $(READY) ## loads that are killed and lied to, and the tables compared with the portal (ten minutes at most)
-	@$(BIN)/python -m pytest -q -n auto -m slow tests/survival
+	@$(BIN)/python -m pytest -q -n auto -m slow tests
 	@$(BIN)/python tests/survival/chaos/chaos.py $(CHAOS)
 	@$(BIN)/python tests/survival/chaos/killed_jobs.py
 

@@ -1,11 +1,13 @@
 """Says what a load would read, and where to, without loading: nothing is written to destination, working folder or state.
 
-The catalogue is read as in a load. Then every list is asked for its number of items, fifty lists in a request. The estimate is
-that of a first load, an upper bound where a pipeline has loaded before and reads only what changed since:
+The catalogue is read as in a load, and the state of the last load from the destination: a list that was read to its end is
+asked only for what is new and what changed since. Then every list is asked for its number of rows, fifty lists in a request.
+The estimate:
 
-- pages: one for every fifty items and one for the newest id of each list; product rows need one for every twenty owners,
-  and bindings one for each activity;
-- requests: those that the catalogue took, and one for every fifty pages;
+- pages: one for every fifty rows and one more for each list; product rows need one for every twenty owners, and bindings one for
+  each activity;
+- requests: those that the catalogue and the questions about time took, one for every fifty pages, and for each slice that is
+  committed one more for the time and one for each connection, whose last request is not full;
 - minutes: the catalogue's measured time, and the longer of two times: the requests beyond the burst at the configured requests
   per second; or the pages, each as long as counting a list took on average, shared by the connections.
 """
@@ -14,21 +16,26 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import ceil
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import orjson
 from dlt.common.exceptions import DltException
 
 from ..catalog import ISSUES
-from ..errors import Bitrix24Error
+from ..errors import Bitrix24Error, causes, root_message
+from ..reader import ListQuery
 from ..redaction import safe_line
 from ..rest import BATCH_SIZE, PAGE_SIZE, Client, Response, call_many
-from ..source import fallback_configuration, planned_streams
+from ..source import PlannedStreams, check_destination, fallback_configuration, planned_streams
 from ..sync import ITEM_RESOURCES, DependentStream, RunSession, Stream
 from .error_messages import to_user_error
 from .run import DEFAULTS, LoadTarget, load_target, make_pipeline
+
+LoadKind = Literal["first", "rest", "changes"]
+"""of a list: all of it, what a run that was cut off has left of it, or what is new or changed since the last load"""
 
 
 @dataclass(frozen=True)
@@ -40,8 +47,10 @@ class PlannedList:
         resource: whose table it is.
         entity_type_id: of the items' type; None for lists of all types.
         title: the type's, empty where it has none.
-        items: in the list; of product rows and bindings, the owners that are asked for; None where the portal does not say.
+        items: in the list; of product rows and bindings, the owners in it; None where the portal does not say.
         counts: "items" or "owners".
+        load: a first load of the list, the rest of one, or the changes since the last load.
+        reads: how many of them would be read; None where the portal does not say.
     """
 
     table: str
@@ -50,6 +59,8 @@ class PlannedList:
     title: str
     items: int | None
     counts: str
+    load: LoadKind
+    reads: int | None
 
 
 @dataclass(frozen=True)
@@ -61,7 +72,7 @@ class LoadPlan:
         target: destination, file or host, and dataset.
         catalogue: resources that are read whole, not by id.
         lists: those that are read by id.
-        requests: about how many the first load takes.
+        requests: about how many this load takes.
         minutes: about how many.
         is_complete: every list could be counted; else requests and minutes are lower bounds.
         issues: what of the catalogue cannot be read, a sentence each.
@@ -101,19 +112,24 @@ def plan_load(
     Raises:
         Bitrix24Error: the portal or the configuration cannot be used, or a type or field that was chosen does not exist.
     """
-    target = _target(pipeline_name, destination, dataset)
+    target, state, unknown = _target(pipeline_name, destination, dataset, source.name)
     selected = frozenset(source.with_resources(*(resources or source.selected_resources)).selected_resources)
     began, requests_before = client.clock.monotonic(), client.requests
-    streams, issues = planned_streams(client, slices, selected)
+    planned = planned_streams(client, slices, selected, state)
     catalogue_seconds = client.clock.monotonic() - began
     catalogue_requests = client.requests - requests_before
 
     began = client.clock.monotonic()
-    counts = _count_items(client, streams)
-    page_seconds = (client.clock.monotonic() - began) / max(len(set(map(_list_key, streams))), 1)
+    counts = _count(client, planned)
+    page_seconds = (client.clock.monotonic() - began) / max(len(counts), 1)
 
-    pages = sum(_pages(stream, counts[_list_key(stream)] or 0) for stream in streams)
-    requests = catalogue_requests + ceil(pages / BATCH_SIZE)
+    reads = {stream: _rows_to_read(stream, planned, counts) for stream in planned.streams}
+    pages = sum(_pages(stream, rows or 0) for stream, rows in reads.items())
+    pages += sum(
+        ceil((counts[read.query] or 0) / PAGE_SIZE) + 1 for read in planned.reads if read.mode == "ids"
+    )  # of comparisons
+    slices_to_load = _slices(slices, sum(reads[stream] or 0 for stream in planned.streams if not stream.remembers))
+    requests = catalogue_requests + ceil(pages / BATCH_SIZE) + slices_to_load * (slices.options.connections + 1)
     settings = client.settings
     waiting = max(0.0, requests - settings.burst) / settings.requests_per_second
     seconds = catalogue_seconds + max(waiting, pages * page_seconds / slices.options.connections)
@@ -121,11 +137,11 @@ def plan_load(
         client.portal,
         target,
         sorted(selected - ITEM_RESOURCES.keys() - {ISSUES.name}),
-        [_planned(stream, counts[_list_key(stream)]) for stream in streams],
+        [_planned(stream, counts[stream.items], reads[stream]) for stream in planned.streams],
         requests,
         round(seconds / 60, 1),
         None not in counts.values(),
-        [issue.message for issue in issues],
+        [*unknown, *(issue.message for issue in planned.issues)],
     )
 
 
@@ -140,23 +156,39 @@ def plan_lines(plan: LoadPlan) -> Iterator[str]:
     yield safe_line(f"Would load portal {plan.portal} into {place}, dataset {plan.target.dataset}")
     for planned in plan.lists:
         items = "unknown" if planned.items is None else f"{planned.items:,}"
-        yield safe_line(f"{planned.table:<28} {items:>12} {planned.counts:<6}  {planned.title}".rstrip())
+        yield safe_line(
+            f"{planned.table:<28} {items:>12} {planned.counts:<6}  {_load_text(planned):<24} {planned.title}".rstrip()
+        )
     yield f"catalogue: {', '.join(plan.catalogue) or 'none'}"
     bound = "about" if plan.is_complete else "at least (some lists cannot be counted)"
     minutes = f"{plan.minutes:,.1f} minutes" if plan.minutes >= 1 else "less than a minute"
-    yield f"A first load takes {bound} {plan.requests:,} requests, {minutes}; a later one reads only what changed"
+    yield f"It takes {bound} {plan.requests:,} requests, {minutes}"
     yield from (safe_line(f"cannot be read: {issue}") for issue in plan.issues)
     yield "Nothing was loaded"
 
 
-def _target(pipeline_name: str, destination: Any, dataset: str) -> LoadTarget:
-    """Where it would be loaded to; dlt's working folder for the question is a temporary one."""
+def _load_text(planned: PlannedList) -> str:
+    reads = "unknown" if planned.reads is None else f"{planned.reads:,}"
+    texts: dict[LoadKind, str] = {
+        "first": "first load", "rest": f"first load, {reads} left", "changes": f"new or changed: {reads}",
+    }  # fmt: skip
+    return texts[planned.load]
+
+
+def _target(
+    pipeline_name: str, destination: Any, dataset: str, source: str
+) -> tuple[LoadTarget, Mapping[str, Any], list[str]]:
+    """Where it would be loaded to, the source's state there, and a sentence where that state cannot be read.
+
+    dlt's working folder for the question is a temporary one.
+    """
     failure: Bitrix24Error
     try:
         with tempfile.TemporaryDirectory() as folder, fallback_configuration(DEFAULTS):
             pipeline = make_pipeline(pipeline_name, destination, dataset, None, folder)
             try:
-                return load_target(pipeline)
+                target = load_target(pipeline)
+                return target, *_stored_state(pipeline, target, source)
             finally:
                 pipeline.deactivate()
     except (DltException, OSError) as error:
@@ -164,29 +196,65 @@ def _target(pipeline_name: str, destination: Any, dataset: str) -> LoadTarget:
     raise failure
 
 
-def _list_key(stream: Stream) -> tuple[str, int]:
-    """Tells lists apart; the owners of product rows are the items of their type."""
-    return stream.items.method, stream.items.entity_type_id
+def _stored_state(pipeline: Any, target: LoadTarget, source: str) -> tuple[Mapping[str, Any], list[str]]:
+    """The source's state as the destination has it; empty before the first load."""
+    if target.destination == "duckdb" and not Path(target.location).is_file():
+        return {}, []  # to open it would make it
+    try:
+        check_destination(pipeline)
+        pipeline.sync_destination()
+    except (Bitrix24Error, DltException) as error:
+        reason = root_message(list(causes(error)))
+        return {}, [f"what was loaded before, so that a first load of all lists is assumed: {reason}"]
+    state: Mapping[str, Any] = pipeline.state
+    return state.get("sources", {}).get(source, {}), []
 
 
-def _count_items(client: Client, streams: Sequence[Stream]) -> Mapping[tuple[str, int], int | None]:
-    """The portal's number of rows of each list under its filter; None where it does not say."""
-    queries = {_list_key(stream): stream.items for stream in streams}
-    outcomes = call_many(client, [query.count_call() for query in queries.values()])
-    totals = [outcome.total if isinstance(outcome, Response) else None for outcome in outcomes]
-    return dict(zip(queries, totals, strict=True))
+def _count(client: Client, planned: PlannedStreams) -> Mapping[ListQuery, int | None]:
+    """The portal's number of rows of each list, whole and as far as it would be read; None where it does not say."""
+    queries = [*(stream.items for stream in planned.streams), *(read.query for read in planned.reads)]
+    calls = {repr(call.params) + call.method: call for call in (query.count_call() for query in queries)}
+    outcomes = dict(zip(calls, call_many(client, list(calls.values())), strict=True))
+    totals: dict[ListQuery, int | None] = {}
+    for query in queries:
+        call = query.count_call()
+        outcome = outcomes[repr(call.params) + call.method]
+        totals[query] = outcome.total if isinstance(outcome, Response) else None
+    return totals
 
 
-def _pages(stream: Stream, items: int) -> int:
-    """Calls that a first load needs for a list of so many items."""
-    own = ceil(items / PAGE_SIZE) + 1
+def _rows_to_read(stream: Stream, planned: PlannedStreams, counts: Mapping[ListQuery, int | None]) -> int | None:
+    """Rows, or owners, that come of a list; None where the portal does not say."""
+    if isinstance(stream, DependentStream) and stream.shares_parent_read and stream.parent_stream is not None:
+        stream = stream.parent_stream
+    rows = [counts[read.query] for read in planned.reads if read.stream is stream and read.mode != "ids"]
+    return None if None in rows else sum(number or 0 for number in rows)
+
+
+def _slices(session: RunSession, rows: int) -> int:
+    """How many packages a load commits that reads so many rows whole."""
+    number, left = 1, rows
+    while session.rows and (left := left - _slice_rows(session, number)) > 0:
+        number += 1
+    return number
+
+
+def _slice_rows(session: RunSession, number: int) -> int:
+    """Rows of a slice of a run, counted from 1."""
+    return replace(session, slices=number - 1).slice_rows
+
+
+def _pages(stream: Stream, rows: int) -> int:
+    """Calls that are needed for so many rows of a list, or for so many owners."""
+    own = ceil(rows / PAGE_SIZE) + 1
     if not isinstance(stream, DependentStream):
         return own
-    children = ceil(items / stream.asked(()).max_owners)
+    children = ceil(rows / stream.asked(()).max_owners)
     return children if stream.parent_stream is not None else own + children
 
 
-def _planned(stream: Stream, items: int | None) -> PlannedList:
+def _planned(stream: Stream, items: int | None, reads: int | None) -> PlannedList:
+    is_unfinished = stream.checkpoint.has_unfinished_full_read
     return PlannedList(
         stream.name,
         stream.resource,
@@ -194,4 +262,6 @@ def _planned(stream: Stream, items: int | None) -> PlannedList:
         stream.entity.title or "" if stream.entity else "",
         items,
         "owners" if isinstance(stream, DependentStream) else "items",
+        "changes" if stream.remembers else "rest" if is_unfinished and stream.checkpoint.high_water_id else "first",
+        reads,
     )

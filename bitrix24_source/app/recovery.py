@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import logging
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import dlt
 from dlt.common.configuration.exceptions import ConfigurationException
@@ -19,15 +17,13 @@ from dlt.common.exceptions import DltException
 from dlt.destinations.exceptions import DestinationConnectionError
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from ..database_locks import LOCK_SECONDS, is_lock_timeout
+from ..database_locks import is_lock_timeout
 from ..errors import causes, root_message
 from ..source import data_location
 from .error_messages import was_interrupted
+from .load_locks import load_past_locks
 
 log = logging.getLogger("bitrix24_source")
-
-LOCK_RETRIES = 3
-"""how often a package is tried again whose tables somebody reads in a transaction"""
 
 
 def open_pipeline(make: Callable[[], dlt.Pipeline], folder: Path) -> dlt.Pipeline:
@@ -63,29 +59,6 @@ def load_pending_packages(pipeline: dlt.Pipeline) -> dlt.Pipeline:
         _say_dropped("A package of an earlier run could not be loaded", pipeline.working_dir, error)
         return pipeline.drop()
     return pipeline
-
-
-def load_past_locks(pipeline: dlt.Pipeline, run: Callable[[], Any], sleep: Callable[[float], None] = time.sleep) -> Any:
-    """Runs, and loads the package again where a table could not be locked: those who read it get time to finish.
-
-    Args:
-        pipeline: whose package stays pending where it cannot be loaded.
-        run: extracts and loads; returns dlt's `LoadInfo`.
-        sleep: waits so many seconds.
-
-    Raises:
-        PipelineStepFailed: another error, or the lock is still not to be had; the next run loads the package.
-    """
-    for _ in range(LOCK_RETRIES):
-        try:
-            return run()
-        except PipelineStepFailed as error:
-            if not is_lock_timeout(causes(error)) or not pipeline.has_pending_data:
-                raise
-            log.warning("A table is locked by somebody who reads it; the load is tried again")
-        sleep(LOCK_SECONDS)
-        run = pipeline.load
-    return run()
 
 
 _LOCATION = "bitrix24_location"

@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any
 
 import dlt
 from dlt.common.exceptions import DltException
 
 from ..catalog import ISSUES, IssueLog, issue_dicts
-from ..database_locks import blocking_sessions, is_lock_timeout
+from ..database_locks import is_lock_timeout
 from ..errors import Bitrix24Error, ConfigError, UnavailableError, causes, root_message
 from ..source import (
     check_destination,
@@ -30,8 +31,9 @@ from ..source import (
 from ..sync import REJECTED_TABLE, RunSession
 from ..views import create_views, drop_views, tables_with_views
 from .error_messages import to_user_error, was_interrupted
+from .load_locks import load_beside_locks, load_past_locks, lock_error
 from .pipeline_lock import WAIT_SECONDS, pipeline_lock
-from .recovery import forget_other_destination, load_past_locks, load_pending_packages, open_pipeline
+from .recovery import forget_other_destination, load_pending_packages, open_pipeline
 from .summary import Counts, LoadSummary, WrittenRows, count_rows, summarize
 
 log = logging.getLogger("bitrix24_source")
@@ -128,9 +130,8 @@ def run_load(
                     # that are dropped is taken out by the load itself.
                     share_tables(pipeline, source.name, (REJECTED_TABLE, ISSUES.name))
                 is_time_left()
-                load_ids += _run(pipeline, watch.watched(source, resources), refresh=refresh)
-                while slices and slices.unfinished and is_time_left():
-                    load_ids += _run(pipeline, watch.watched(source, slices.resources), is_slice=True)
+                packages = partial(_packages, source, watch, resources, slices, is_time_left, refresh)
+                pipeline = load_beside_locks(pipeline, packages, slices, load_ids, start_over=not full_refresh)
             if views or dropped:
                 problems = create_views(pipeline, source.name, None if views else dropped)
                 load_ids += _append_issues(pipeline, source, "views", problems, watch)
@@ -144,8 +145,23 @@ def run_load(
         interrupted = was_interrupted(error)
         failure = KeyboardInterrupt() if interrupted else to_user_error(error, _name_of(destination))
         if is_lock_timeout(causes(error)):
-            failure = _locked(pipeline)
+            failure = lock_error(pipeline)
     raise failure
+
+
+def _packages(
+    source: Any,
+    watch: WrittenRows,
+    resources: Sequence[str],
+    slices: RunSession | None,
+    is_time_left: Callable[[], bool],
+    refresh: Any,
+    pipeline: dlt.Pipeline,
+) -> Iterator[list[str]]:
+    """Loads package by package until nothing is left; yields the ids of each that is committed."""
+    yield _run(pipeline, watch.watched(source, resources), refresh=refresh)
+    while slices and slices.unfinished and is_time_left():
+        yield _run(pipeline, watch.watched(source, slices.resources), is_slice=True)
 
 
 def make_pipeline(
@@ -189,17 +205,6 @@ def _time_limit(
         return slices.seconds_left > 0
 
     return is_time_left
-
-
-def _locked(pipeline: dlt.Pipeline) -> Bitrix24Error:
-    """Says who is in the way of a load into PostgreSQL; what was extracted waits in the working folder."""
-    with pipeline.sql_client() as client:
-        sessions = blocking_sessions(client.execute_sql, client.fully_qualified_dataset_name(quote=False))
-    return UnavailableError(
-        "the load waits for a lock on its tables that somebody's transaction holds",
-        f"destination {_name_of(pipeline.destination)}, {sessions}",
-        f"end that transaction, then run again: what was read waits in {pipeline.working_dir}, and the next run loads it",
-    )
 
 
 def _run(pipeline: dlt.Pipeline, data: Any, *, refresh: Any = None, is_slice: bool = False) -> list[str]:

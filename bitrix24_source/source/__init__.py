@@ -14,12 +14,13 @@ from .dlt_internals import (
     working_folders,
 )
 from .hints import column_hints
-from .planned_streams import planned_streams
+from .planned_streams import PlannedStreams, planned_streams
 from .portals import configured_pipeline, pipeline_name, portal_credentials
 from .source import bitrix24, configured_slices, connect
 
 __all__ = [
     "Bitrix24Credentials",
+    "PlannedStreams",
     "_portal",
     "_required",
     "bitrix24",

@@ -20,49 +20,54 @@ from ..catalog import (
     ISSUES,
     OBJECT_TABLES,
     SPA_TABLE_NAMES,
+    SPA_TABLES,
     Catalog,
     CatalogTable,
     EntityType,
     Issue,
     IssueLog,
+    crm_catalog_tables,
     read_catalog,
 )
 from ..errors import UnavailableError
 from ..rest import Client
 from ..schema import Column, StoredColumns, map_columns
-from ..sync import (
-    ITEM_RESOURCES,
-    MERGE,
-    Bookkeeping,
-    Exclusions,
-    ResolvedRejections,
-    SyncOptions,
-    begin_load,
-    current_collector,
-    current_load_id,
-    extracted_resources,
-    normalized_column,
-    normalized_table,
-    stored_columns,
-    supports_merge,
-)
+from ..sync import ITEM_RESOURCES, REJECTED, REJECTED_TABLE, Capabilities, Exclusions, ResolvedRejections, SyncOptions
+from .capabilities import current_capabilities, normalized_column, normalized_table, supports_merge
+from .current_load import current_collector, current_load_id, extracted_resources
 from .destination import check_destination
-from .hints import column_hints
+from .destination_reader import Bookkeeping, recreate_dropped_tables
+from .hints import MERGE, column_hints
+from .load_context import DltLoadContext
+from .load_start import begin_load
 from .lock_waits import tables_in_use
+from .table_writer import TableWriter
+
+_CATALOGUE = (*SPA_TABLES, *crm_catalog_tables())
+_OWN_TABLES = (
+    *(table.name for table in _CATALOGUE),
+    *(table.child.name for table in _CATALOGUE if table.child),
+    ISSUES.name,
+    REJECTED_TABLE,
+)
+"""which all loads write that have a resource of theirs"""
 
 
 class CatalogReader:
     """Reads the catalogue once for every load package, and only what the selected resources need."""
 
-    def __init__(self, client: Client, options: SyncOptions) -> None:
+    def __init__(self, client: Client, options: SyncOptions, tables: Sequence[CatalogTable]) -> None:
         self._client = client
         self._options = options
+        self._tables = tables
         self._slices = options.session
         self._lock = threading.Lock()
         self._read: tuple[str, Catalog] | None = None
         self._resolved: tuple[str, ResolvedRejections] | None = None
         self.bookkeeping = Bookkeeping()
         """what the destination says of itself in this load"""
+        self.in_use: frozenset[str] = frozenset()
+        """tables of the catalogue that a reader's transaction keeps from changing, and that this run leaves as they are"""
 
     def catalog(self, name: str) -> Catalog:
         """The catalogue for the resource `name`, as of this load; the destination is tried before the portal is asked."""
@@ -74,16 +79,21 @@ class CatalogReader:
                 self._client.on_request = _request_counter() if load_id else None
                 self._read = (load_id, self._catalog(name))
                 self.bookkeeping = begin_load(self._client, self._options.renamed_from)
+                recreate_dropped_tables(_OWN_TABLES, self.bookkeeping.tables)
             return self._read[1]
 
     def rejections(self, table: CatalogTable, catalog: Catalog, excluded: Exclusions) -> Iterator[Any]:
         """Rows of `rejected_values` for one table: those of this run take the place of what was rejected before."""
         load_id = current_load_id()
         if self._resolved is None or self._resolved[0] != load_id:
-            self._resolved = load_id, ResolvedRejections(())
+            self._resolved = load_id, ResolvedRejections(DltLoadContext())
         hidden = excluded.columns_of(table.name)
         rejected = [value for value in table.convert(catalog)[1] if value.column_name not in hidden]
-        yield from self._resolved[1].for_catalogue_table(table.name, rejected, self._client.clock.now())
+        now = self._client.clock.now()
+        writer = TableWriter(supports_merge=supports_merge())
+        batches = list(self._resolved[1].for_catalog_table(table.name, table.name, rejected, now))
+        yield from (writer.without_columns(REJECTED) for _ in batches[:1])
+        yield from map(writer.to_dlt, batches)
 
     def _catalog(self, name: str) -> Catalog:
         """What the portal has; the next slice of one reading goes by what the first one found."""
@@ -93,36 +103,58 @@ class CatalogReader:
         catalog = read_catalog(self._client, needed_tables(extracted_resources(name)))
         catalog.find_all(self._options.types or ())
         left_out = self._options.left_out.columns_of
-        catalog = replace(catalog.with_excluded_fields(left_out), stored=stored_columns())
-        waiting, issues = _fields_that_wait(catalog, IssueLog(self._client.clock.now))
+        catalog = replace(catalog.with_excluded_fields(left_out), stored=current_capabilities().stored)
+        log = IssueLog(self._client.clock.now)
+        waiting = self._tables_that_wait(catalog, log)
         if waiting:
             catalog = catalog.with_excluded_fields(lambda table: left_out(table) | waiting.get(table, frozenset()))
-            catalog = replace(catalog, issues=(*catalog.issues, *issues))
+            catalog = replace(catalog, issues=(*catalog.issues, *log.issues))
         slices.catalog = catalog
         return catalog
 
+    def _tables_that_wait(self, catalog: Catalog, log: IssueLog) -> Mapping[str, frozenset[str]]:
+        """New columns, by table, of tables that a reader's transaction holds in PostgreSQL.
 
-def _fields_that_wait(catalog: Catalog, log: IssueLog) -> tuple[Mapping[str, frozenset[str]], Sequence[Issue]]:
-    """Fields whose columns are new in a table that a reader's transaction holds in PostgreSQL, by table; and what to say.
+        Items are loaded without those fields, and the next run finds fields that it has not read before. Tables of the catalogue
+        stay as they are until the next run.
+        """
+        if not current_load_id():
+            return {}
+        selected = extracted_resources("")
+        entities = {entity.items_table: entity for entity in (*catalog.types, *catalog.objects)}
+        new = {
+            table: _fields_without_columns(entity, catalog.stored)
+            for table, entity in entities.items()
+            if (table if entity.is_built_in else "spa_items") in selected
+        }
+        parts = {
+            part.name: table
+            for table in self._tables
+            if table.name in selected
+            for part in (table, table.child)
+            if part
+        }
+        for name, owner in parts.items():
+            new[name] = _columns_to_add(owner if owner.name == name else owner.child, self._options.left_out)
+        wanted = [table for table, columns in new.items() if columns]
+        schema = dlt.current.source_schema().name
+        in_use = tables_in_use(dlt.current.pipeline(), schema, wanted) if wanted else {}
+        for table, sessions in in_use.items():
+            entity_type_id = entities[table].entity_type_id if table in entities else None
+            _record_in_use(log, table, new[table], sessions, entity_type_id)
+        self.in_use = frozenset(parts[name].name for name in in_use if name in parts)
+        return {table: new[table] for table in in_use}
 
-    Without them everything else is loaded, and the next run finds fields that it has not read before.
-    """
-    entities = {entity.items_table: entity for entity in (*catalog.types, *catalog.objects)}
-    new = {table: _fields_without_columns(entity, catalog.stored) for table, entity in entities.items()}
-    tables = [table for table, fields in new.items() if fields]
-    if not tables or not current_load_id():
-        return {}, ()
-    selected = extracted_resources("")
-    tables = [table for table in tables if (table if entities[table].is_built_in else "spa_items") in selected]
-    in_use = tables_in_use(dlt.current.pipeline(), dlt.current.source_schema().name, tables)
-    for table, sessions in in_use.items():
-        error = UnavailableError(
-            f"new columns could not be added, the table is in use: {', '.join(sorted(new[table]))}",
-            table,
-            f"end the transaction of {sessions}; the next run adds them",
-        )
-        log.record(table, error, error.what, entity_type_id=entities[table].entity_type_id)
-    return {table: new[table] for table in in_use}, log.issues
+
+def _record_in_use(
+    log: IssueLog, table: str, columns: Iterable[str], sessions: str, entity_type_id: int | None = None
+) -> None:
+    error = UnavailableError(
+        f"new columns could not be added, the table is in use: {', '.join(sorted(columns))}",
+        table,
+        f"end the transaction of {sessions}; the next run adds them",
+    )
+    log.record(table, error, error.what, entity_type_id=entity_type_id)
 
 
 def _fields_without_columns(entity: EntityType, stored: StoredColumns) -> frozenset[str]:
@@ -165,6 +197,8 @@ def catalog_resource(table: CatalogTable, reader: CatalogReader, excluded: Exclu
 
     def rows() -> Iterator[Any]:
         catalog = reader.catalog(table.name)
+        if table.name in reader.in_use:
+            return  # it stays as it was, and everything else is loaded
         yield from _merged(table, table.name, catalog, excluded)
         if table.child is not None:
             yield from _merged(table.child, table.name, catalog, excluded)
@@ -208,7 +242,8 @@ def _merged(table: CatalogTable, resource: str, catalog: Catalog, excluded: Excl
         row for row in table.rows(catalog) if row.get("entity_type_id") not in unread_types
     )
     if table.columns is FIELD_COLUMNS:
-        found = map(with_normalized_names, found)
+        capabilities = current_capabilities()
+        found = (with_normalized_names(row, capabilities) for row in found)
     rows: Any = [{name: value for name, value in row.items() if name not in hidden} for row in found]
     hints: dict[str, Any] = {"write_disposition": _write_disposition(table, resource, catalog)}
     is_child = table.name != resource
@@ -254,19 +289,28 @@ def _included(table: CatalogTable, excluded: Exclusions) -> list[Column]:
     return [column for column in table.columns if column.name not in excluded.columns_of(table.name)]
 
 
+def _columns_to_add(table: CatalogTable | None, excluded: Exclusions) -> frozenset[str]:
+    """Columns that a table lacks which an earlier load has written."""
+    if table is None or not _is_stored(table.name):
+        return frozenset()
+    stored = dlt.current.source_schema().tables[normalized_table(table.name)]["columns"]
+    names = (column.name for column in _included(table, excluded))
+    return frozenset(name for name in names if normalized_column(name) not in stored)
+
+
 def _is_stored(table: str) -> bool:
     """Whether an earlier load has written the table."""
     known: Mapping[str, Any] = dlt.current.source_schema().tables if current_load_id() else {}
     return bool((known.get(normalized_table(table), {}).get("x-normalizer") or {}).get("seen-data"))
 
 
-def with_normalized_names(row: dict[str, Any]) -> dict[str, Any]:
+def with_normalized_names(row: dict[str, Any], capabilities: Capabilities) -> dict[str, Any]:
     """A row of `spa_fields` with the names that the destination has: dlt shortens what is too long for it."""
     column, child = row["column_name"], row["child_table"]
     return {
         **row,
-        "column_name": column and normalized_column(column),
-        "child_table": child and normalized_table(child),
+        "column_name": column and capabilities.normalize_column(column),
+        "child_table": child and capabilities.normalize_table(child),
     }
 
 

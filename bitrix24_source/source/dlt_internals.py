@@ -116,6 +116,17 @@ def table_of(meta: Any, default: str) -> str:
     return str(getattr(meta, "table_name", None) or hints.get("table_name") or default)
 
 
+def parent_resource(resource: Any) -> str | None:
+    """Name of the resource that a transformer takes its rows from; `_pipe` is private (dlt 1.31.0)."""
+    parent = resource._pipe.parent  # noqa: SLF001
+    return None if parent is None else str(parent.name)
+
+
+def dropped_tables_in(package_state: Mapping[str, Any]) -> list[str]:
+    """Tables that a refresh drops before a load, out of the state of its package (`dropped_tables`, dlt 1.31.0)."""
+    return [str(table["name"]) for table in package_state.get("dropped_tables", ())]
+
+
 def share_tables(pipeline: dlt.Pipeline, schema: str, tables: tuple[str, ...]) -> None:
     """Keeps tables out of a refresh: dlt drops the tables whose `resource` in the stored schema is refreshed (dlt 1.31.0)."""
     stored = pipeline.schemas[schema].tables if schema in pipeline.schema_names else {}

@@ -124,8 +124,8 @@ def bitrix24(
         session=slices or RunSession(),
     )
     options.session.options = options
-    reader = CatalogReader(client, options)
     tables = (*SPA_TABLES, *crm_catalog_tables(personal=personal_data))
+    reader = CatalogReader(client, options, tables)
     resources = [
         *(catalog_resource(table, reader, options.left_out) for table in tables),
         *list_resources(reader, client, options),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
+from typing import Any
 
 from sqlglot import exp
 
@@ -37,9 +38,9 @@ _LIST = exp.condition(
 class ClickHouseViews(ViewDatabase):
     """A ClickHouse database, in which a dataset is what the names of its tables begin with."""
 
-    def create_or_replace(self, name: str, query: exp.Query) -> None:
-        """The view, in place and at one stroke, without waiting for anybody."""
-        super().create_or_replace(name, for_clickhouse(query))
+    def create_or_replace(self, name: str, build: Callable[[], exp.Query], *inputs: Any) -> None:
+        """The view, in place and at one stroke, without waiting for anybody. Arguments as everywhere."""
+        super().create_or_replace(name, lambda: for_clickhouse(build()), *inputs)
 
     def comments(self) -> Descriptions:
         """What is written on tables, views and columns of the dataset, by whomever."""

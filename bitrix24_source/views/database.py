@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +21,7 @@ from .descriptions import Descriptions, is_ours
 from .lookups import column
 from .marts import SQL_TYPES
 from .query import StoredTables
+from .revision import digest_of
 
 INVALID_TABLE_DEFINITION = "42P16"
 """PostgreSQL's code for a view that would lose, rename or retype a column if it were replaced in place"""
@@ -31,7 +32,7 @@ COMMENTED = frozenset({"duckdb", "postgres", "clickhouse"})
 _COMMENTS_AT_ONCE = 500
 _MEMORY = "SET LOCAL work_mem = '64MB'"
 """PostgreSQL sorts on disk from four megabytes on by itself"""
-MARK = re.compile(r"bitrix24 (?:[0-9a-f]{16}|emptied)")
+MARK = re.compile(r"bitrix24 (?:[0-9a-f]{16}(?: [0-9a-f]{16})?|emptied)")
 EMPTIED = "bitrix24 emptied"
 """written on a view that had to let go of its table and could not be dropped"""
 
@@ -65,6 +66,9 @@ class ViewDatabase:
         self.dialect = caps.sqlglot_dialect or ""
         self._locks = LockBudget()
         self.stored = _stored(client)
+        self._tables = digest_of(
+            sorted((name, sorted(columns.items())) for name, columns in self.stored.tables.items())
+        )
 
     def read(self, table: str, columns: Sequence[str]) -> list[dict[str, Any]]:
         """All rows of a table."""
@@ -138,19 +142,31 @@ class ViewDatabase:
             if name in known:
                 self._execute(f"ANALYZE {self._sql(self.stored.table(known[name]))}")
 
-    def create_or_replace(self, name: str, query: exp.Query) -> None:
+    def create_or_replace(self, name: str, build: Callable[[], exp.Query], *inputs: Any) -> None:
         """The view, in place where the database can: that keeps rights, and what stands on it. Else anew, at one stroke.
 
         A view that is only being read is left as it is: made anew it would lose its rights for no reason.
+
+        Args:
+            name: the view's.
+            build: makes its query, which takes long; not called where the same code built the view from the same inputs.
+            inputs: what the query depends on beside `stored`.
         """
         view = self.stored.table(name)
+        is_marked = self.dialect in COMMENTED
+        present = self._mark(view).split() if is_marked else []
+        inputs_digest = digest_of(self._sql(view), self.dialect, self._tables, inputs)
+        if inputs_digest in present:
+            return
+        query = build()
         made = exp.Create(this=view, kind="VIEW", expression=query, replace=True)
-        if self.dialect in COMMENTED:
+        if is_marked:
             content = f"{made.sql(self.dialect)} {sorted(self.stored.tables.items())}"
-            mark = f"bitrix24 {hashlib.sha256(content.encode()).hexdigest()[:16]}"
-            if self._mark(view) == mark:
+            digest = hashlib.sha256(content.encode()).hexdigest()[:16]
+            if digest in present:
                 return  # nobody who reads the view need wait
-            query.where(exp.Literal.string(mark).eq(exp.Literal.string(mark)), copy=False)
+            mark = exp.Literal.string(f"bitrix24 {inputs_digest} {digest}")
+            query.where(mark.eq(mark.copy()), copy=False)
         try:
             self._execute(made.sql(self.dialect))
         except Exception as error:

@@ -65,14 +65,19 @@ def create_views(pipeline: dlt.Pipeline, schema: str = "", tables: Container[str
             if not listed and _are_fields_loaded(database, is_spa) and database.has(table + SUFFIX):
                 return  # its columns' names are known to the view alone
             view = LabeledView(database.stored, table, entity_type_id, listed, is_spa=is_spa)
-            database.create_or_replace(table + SUFFIX, view.select())
+            database.create_or_replace(table + SUFFIX, view.select, listed)
 
         problems = _for_each_table(database, create_or_replace)
         wanted = [mart for mart in MARTS if tables is None or mart in tables]
         zone = _read_zone(database)
         problems += _refresh_facts(database, zone) if wanted else []
-        marts = MartBuilder(database.stored, zone, has_facts=are_facts_kept(database))
-        problems += _for_each_mart(database, wanted, lambda mart: database.create_or_replace(mart, marts.query(mart)))
+        has_facts = are_facts_kept(database)
+        marts = MartBuilder(database.stored, zone, has_facts=has_facts)
+
+        def create_or_replace_mart(mart: str) -> None:
+            database.create_or_replace(mart, lambda: marts.query(mart), zone, has_facts)
+
+        problems += _for_each_mart(database, wanted, create_or_replace_mart)
         try:
             database.describe(_descriptions(database, fields), before)
         except Exception as error:  # noqa: BLE001 - each driver has errors of its own

@@ -1,19 +1,25 @@
 """`bitrix24 load --dry-run`: what a load would read, without loading."""
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 
+import duckdb
 import pytest
+import requests
 
 from bitrix24_source import bitrix24 as bitrix24_source
+from bitrix24_source.app import run_load
 from bitrix24_source.app.dry_run import plan_lines, plan_load
-from bitrix24_source.sandbox import Fault
-from bitrix24_source.source import configured_slices, working_folders
+from bitrix24_source.rest.client import Client
+from bitrix24_source.sandbox import Fault, Portal, SandboxAdapter
+from bitrix24_source.source import Bitrix24Credentials, configured_slices, working_folders
+from bitrix24_source.source.credentials import auth_from_credentials
+from bitrix24_source.sync.session import RunSession
 
 
 @pytest.fixture
@@ -96,3 +102,101 @@ def test_a_list_that_cannot_be_counted_is_unknown(plan, portal):
     assert (None, False) == (refused.lists[0].items, refused.is_complete)
     assert any(line.split()[:2] == ["activities", "unknown"] for line in lines)
     assert any("at least" in line for line in lines)
+
+
+@dataclass
+class Rehearsal:
+    """A portal that is planned and loaded alternately, on the portal's clock."""
+
+    portal: Portal
+    resources: Sequence[str]
+
+    def _source(self, slices):
+        session = requests.Session()
+        session.mount("https://", SandboxAdapter(self.portal))
+        credentials = self.portal.credentials(self.portal.base_url)["webhook"]
+        client = Client(
+            auth_from_credentials(Bitrix24Credentials(**credentials)), clock=self.portal.clock, session=session
+        )
+        return bitrix24_source(credentials=credentials, client=client, slices=slices), client
+
+    def plan(self):
+        slices = configured_slices()
+        source, client = self._source(slices)
+        target = {"pipeline_name": "bitrix24", "destination": "duckdb", "dataset": "bitrix24"}
+        return plan_load(source, client, slices, resources=self.resources, **target)
+
+    def load(self, slices, **limits):
+        source, self.client = self._source(slices)
+        return run_load(source, resources=self.resources, slices=slices, **limits)
+
+    def fingerprint(self):
+        """Of the DuckDB file's content and of the working folder."""
+        with duckdb.connect("bitrix24_data.duckdb", read_only=True) as database:
+            tables = database.sql("select table_name from information_schema.tables").fetchall()
+            rows = {name: database.sql(f"select count(*) from bitrix24.{name}").fetchall() for (name,) in tables}  # noqa: S608
+        folder = Path(working_folders()) / "bitrix24"
+        return rows, {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def load_and_plan(portal):
+    """Deals of the demo portal."""
+    return Rehearsal(portal, ["deals"])
+
+
+def test_the_estimate_is_near_what_the_load_takes(clock):
+    """A first load and one of changes: requests within 30 %, minutes within a factor of 1.6 of what they then take."""
+    portal = Portal("demo", items=3000, clock=clock)
+    portal.costs.latency = (0.5, 0.0)
+
+    rehearsal = Rehearsal(portal, ())
+
+    def measure():
+        plan, began = rehearsal.plan(), clock.monotonic()
+        rehearsal.load(configured_slices())
+        seconds, real = clock.monotonic() - began, rehearsal.client.requests
+        assert 0.7 * real <= plan.requests <= 1.3 * real, (plan.requests, real)
+        assert seconds / 60 / 1.6 - 0.1 <= plan.minutes <= 1.6 * seconds / 60 + 0.1, (plan.minutes, seconds / 60)
+        return {planned.table: planned for planned in plan.lists}
+
+    first = measure()
+    clock.advance(3600)
+    deals = portal.items(2)
+    for id_ in deals.ids()[:120]:
+        deals.update(id_, title="changed")
+    second = measure()
+
+    assert {"first"} == {planned.load for planned in first.values()}
+    assert {"changes"} == {planned.load for planned in second.values()}
+    assert (len(deals.ids()), 120) == (first["deals"].reads, second["deals"].reads)
+    assert 0 == second["leads"].reads
+
+
+def test_a_load_that_was_cut_off_has_a_rest(load_and_plan):
+    """What it has read is not read again, and the plan counts what is left."""
+    moments = iter([0, 0, 61] + [61] * 100)
+    first = load_and_plan.load(RunSession(rows=50), max_minutes=1, monotonic=lambda: next(moments))
+    (deals,) = load_and_plan.plan().lists
+
+    assert "rest" == deals.load
+    assert deals.items - first.rows["deals"] == deals.reads
+
+
+def test_a_plan_changes_nothing_in_the_destination(load_and_plan):
+    """It reads the state of the last load there: file, working folder and state are the same before and after."""
+    load_and_plan.load(configured_slices())
+    before = load_and_plan.fingerprint()
+    (deals,) = load_and_plan.plan().lists
+
+    assert ("changes", 0) == (deals.load, deals.reads)
+    assert before == load_and_plan.fingerprint()
+
+
+def test_a_destination_that_cannot_be_asked_is_said(load_and_plan):
+    """Then a first load is assumed, and the plan says why."""
+    Path("bitrix24_data.duckdb").write_bytes(b"no database")
+    plan = load_and_plan.plan()
+
+    assert "first" == plan.lists[0].load
+    assert plan.issues[0].startswith("what was loaded before, so that a first load of all lists is assumed: ")

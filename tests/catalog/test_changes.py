@@ -1,7 +1,5 @@
 """The next run: what changed in the portal is what the tables say."""
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 from __future__ import annotations
 
 import pytest

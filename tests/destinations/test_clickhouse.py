@@ -1,6 +1,6 @@
 """ClickHouse, by its own engine: dlt's tables and merges, our views and marts hold and say what they do in DuckDB."""
 
-# ruff: noqa: S608, SIM300 - numbers of our own; the expected value comes first
+# ruff: noqa: S608 - numbers of our own
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
 """The questions in pipelines/reports, asked of both databases, have the answers that the portal's own state gives."""
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 from __future__ import annotations
 
 import re

@@ -1,7 +1,5 @@
 """The retry policy: what is tried again, when, and for how long. Plain data; nothing is sent or waited for."""
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 from __future__ import annotations
 
 import copy

@@ -1,10 +1,10 @@
 """Dashboards and loads side by side: a reader sees whole tables at every moment, and neither waits long for the other."""
 
-# ruff: noqa: S608, SIM300 - our own names; the expected value comes first
+# ruff: noqa: S608 - our own names
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import dlt
 import psycopg2
@@ -12,10 +12,10 @@ import pytest
 from databases import POSTGRES, connect
 from dlt.common.storages.load_package import PackageStorage
 
-from bitrix24_source.app import recovery
+from bitrix24_source.app import load_locks
 from bitrix24_source.errors import Bitrix24Error, UnavailableError
 from bitrix24_source.sandbox import Portal
-from bitrix24_source.source import lock_waits
+from bitrix24_source.source import catalog_resources, lock_waits
 from bitrix24_source.views import database as view_database
 
 DICTIONARIES = (
@@ -67,7 +67,7 @@ def counts(job):
 @pytest.mark.all_databases
 def test_a_reader_sees_whole_tables_at_every_moment(office, job, at_each_job):
     """Between any two jobs of a load each dictionary has all its rows, and each stage its label."""
-    line = job(office)
+    line = job(office, views=True)
     line.run(*RESOURCES)
     before = counts(line)
     seen = []
@@ -84,7 +84,7 @@ def test_a_reader_sees_whole_tables_at_every_moment(office, job, at_each_job):
 @pytest.mark.parametrize("last", [1, 9])
 def test_a_load_that_dies_leaves_whole_tables(office, job, at_each_job, monkeypatch, last):
     """Cut off after some jobs, a load leaves every dictionary as it was or as it will be; the next run goes on."""
-    line = job(office)
+    line = job(office, views=True)
     line.run(*RESOURCES)
     before = counts(line)
 
@@ -107,7 +107,7 @@ def test_a_load_that_dies_leaves_whole_tables(office, job, at_each_job, monkeypa
 def test_what_is_gone_leaves_the_dictionaries(office, job):
     """A stage, an option, a field and a type that were removed are gone after the next run, and the rest stays."""
     office.add_type("Lots", entity_type_id=1030, items=1)
-    line = job(office)
+    line = job(office, views=True)
     line.run(*RESOURCES)
     office.delete_type(1030)
     line.run(*RESOURCES)
@@ -134,9 +134,9 @@ def idle_session(job, table=VIEW):
 @pytest.fixture
 def postgres_job(office, job, postgres, monkeypatch):
     """A job into PostgreSQL after its first run; locks are waited for for moments."""
-    for module in (lock_waits, view_database, recovery):
+    for module in (lock_waits, view_database, load_locks):
         monkeypatch.setattr(module, "LOCK_SECONDS", 0.2)
-    line = job(office)
+    line = job(office, views=True)
     line.database = postgres
     line.run(*RESOURCES)
     return line
@@ -170,6 +170,48 @@ def test_a_new_column_waits_for_the_next_run(office, postgres_job):
     assert 1 == loaded.issues
     assert f"pid {pid} (dashboard, user postgres, idle in transaction since " in hint[0]
     assert [("changed",)] == postgres_job.query("select title from {}.spa_items_177 where id = 1")
+    assert 0 == postgres_job.run(*RESOURCES).issues
+    assert [("new",)] == postgres_job.query('select "Note" from {}.' + VIEW + ' where "ID" = 1')
+
+
+def test_a_dictionary_that_needs_a_lock_waits_for_the_next_run(office, postgres_job):
+    """A column of a dictionary that cannot be added: it stays as it was, the session is named, and all else is loaded."""
+    postgres_job.run(*RESOURCES, refresh=True, leave_out=["spa_types.code"])
+    office.add_type("Lots", entity_type_id=1030, items=1)
+    with idle_session(postgres_job, "spa_types") as pid:
+        loaded = postgres_job.run(*RESOURCES)
+    (hint,) = postgres_job.query("select hint from {}.load_issues where resource = 'spa_types'")
+
+    assert 1 == loaded.issues
+    assert f"pid {pid} (dashboard" in hint[0]
+    assert 1 == len(postgres_job.query("select id from {}.spa_types"))
+    assert 1 == len(postgres_job.rows("spa_items_1030"))
+    assert 0 == postgres_job.run(*RESOURCES).issues
+    assert 2 == len(postgres_job.query("select code from {}.spa_types"))
+
+
+def test_a_reader_who_comes_after_the_check_stops_nothing_else(office, postgres_job, monkeypatch):
+    """A lock that is lost between reading and loading: the same run reads again without what needs it, and loads that."""
+    name = office.add_field(177, "NOTE", "string", "Note", pool=["new"])
+    office.items(177).update(1, title="changed", **{name: "new"})
+    office.add_type("Lots", entity_type_id=1030, items=1)
+    office.clock.advance(3600)
+    reader, check, checked = ExitStack(), catalog_resources.tables_in_use, []
+
+    def check_and_come(*arguments):
+        found = check(*arguments)
+        checked.append(found)
+        if len(checked) == 1:
+            reader.enter_context(idle_session(postgres_job))
+        return found
+
+    monkeypatch.setattr(catalog_resources, "tables_in_use", check_and_come)
+    with reader:
+        loaded = postgres_job.run(*RESOURCES)
+
+    assert ([0, 1], 2) == ([len(found) for found in checked], loaded.issues)  # the column, and the view that shows it
+    assert [("changed",)] == postgres_job.query("select title from {}.spa_items_177 where id = 1")
+    assert 1 == len(postgres_job.rows("spa_items_1030"))
     assert 0 == postgres_job.run(*RESOURCES).issues
     assert [("new",)] == postgres_job.query('select "Note" from {}.' + VIEW + ' where "ID" = 1')
 

@@ -1,6 +1,5 @@
 """Values from the wire to the database: the right typed one, or NULL and a row that says why. None is dropped in silence."""
 
-# ruff: noqa: SIM300 - the expected value comes first
 # ruff: noqa: S608 - tables and columns of the tests' own
 
 from __future__ import annotations
