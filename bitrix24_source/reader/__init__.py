@@ -14,7 +14,7 @@ from .list_queries import (
     bindings_in,
 )
 from .page_reader import PageReader, new_batch_sizer, read_lists
-from .process_tuning import release_arrow_memory
+from .process_tuning import limit_malloc_retention, relaxed_gc, release_arrow_memory
 from .unusable_rows import UnusableRows
 
 __all__ = [
@@ -34,7 +34,9 @@ __all__ = [
     "StoredRange",
     "UnusableRows",
     "bindings_in",
+    "limit_malloc_retention",
     "new_batch_sizer",
     "read_lists",
+    "relaxed_gc",
     "release_arrow_memory",
 ]
