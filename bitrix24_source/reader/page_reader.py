@@ -299,7 +299,7 @@ def read_lists(
     Raises:
         Bitrix24Error: what concerns all lists alike: credential, network, a limit that does not end.
     """
-    ranges = [one if isinstance(one, IdRange) else IdRange(one) for one in lists]
+    ranges = [item if isinstance(item, IdRange) else IdRange(item) for item in lists]
     open_: defaultdict[ListQuery, dict[int, PageBatch]] = defaultdict(dict)
     for id_range in ranges:
         open_[id_range.items][id(id_range)] = PageBatch(id_range, (), int(id_range.rows_left()), [id_range.to_stored()])

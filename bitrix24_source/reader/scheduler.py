@@ -206,8 +206,8 @@ class ReadScheduler:
         elif max_id < id_range.after:  # not to be believed where more has come already
             self._pending.append(id_range)
         else:
-            id_range.goal = max_id if id_range.upper is None else min(max_id, id_range.upper)
-            if id_range.goal > id_range.after:
+            id_range.known_max_id = max_id if id_range.upper is None else min(max_id, id_range.upper)
+            if id_range.known_max_id > id_range.after:
                 self._requeue(id_range)
             else:
                 yield from self._close(id_range)
@@ -216,7 +216,7 @@ class ReadScheduler:
         ranges = self._open[id_range.items]
         if id_range not in ranges:
             return  # its list has failed meanwhile
-        was_first, task = id_range.goal is None, ranges[id_range]
+        was_first, task = id_range.known_max_id is None, ranges[id_range]
         chain = consume_pages(id_range, results, self._redact)
         if chain.reference_not_resolved and self._longest_chain > 1:
             self._longest_chain = 1

@@ -101,7 +101,7 @@ class Checkpoint:
     def ranges(self, items: ListQuery) -> list[IdRange]:
         """What a full reading has left, or all of it."""
         if not self.has_unfinished_full_read:
-            return [IdRange(items, known=self.high_water_id)]
+            return [IdRange(items, checkpoint_max_id=self.high_water_id)]
         return [IdRange.from_stored(items, part) for part in self.remaining_ranges]
 
     def is_sweep_due(self, now: datetime, schedule: ReconcileSchedule) -> bool:

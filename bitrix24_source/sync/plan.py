@@ -90,7 +90,9 @@ def plan_stream(
     if one.sweeps:
         times = (one.items.updated_field,) if one.has_time and one.items.updated_field else ()
         ids = replace(one.items, select=(one.items.id_field, *times), extra_select=())
-        planned.append(("ids", IdRange(_own(one, ids), known=0 if one.items.filter else checkpoint.high_water_id)))
+        planned.append(
+            ("ids", IdRange(_own(one, ids), checkpoint_max_id=0 if one.items.filter else checkpoint.high_water_id))
+        )
     return planned
 
 
