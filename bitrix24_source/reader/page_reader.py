@@ -151,6 +151,8 @@ class PageReader:
                 self._stop_if_wanted(scheduler)
                 if self._error is not None or scheduler.is_finished:
                     return []
+                if self._is_closed:
+                    raise RuntimeError("The reader was closed while it read.")
                 self._changed.wait(1.0)  # with an end: a wait without one cannot be interrupted everywhere
             events = [self._results.popleft() for _ in range(min(MAX_COALESCED, len(self._results)))]
             self._changed.notify_all()
