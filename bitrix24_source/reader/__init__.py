@@ -1,6 +1,6 @@
 """Reads all rows of many lists by id, each once, over a few connections."""
 
-from .batch_sizing import BatchSizer
+from .batch_sizing import REQUEST_SECONDS, BatchSizer
 from .events import ListEnd, PageBatch
 from .id_ranges import IdRange, StoredRange
 from .list_queries import (
@@ -18,6 +18,7 @@ from .scheduler import new_batch_sizer, read_lists
 from .unusable_rows import UnusableRows
 
 __all__ = [
+    "REQUEST_SECONDS",
     "ActivityQuery",
     "BatchSizer",
     "BindingQuery",

@@ -49,6 +49,7 @@ from ..sync import (
 from .destination import check_destination
 from .hints import column_hints
 from .lock_waits import tables_in_use
+from .table_owners import require_own_tables
 
 
 class CatalogReader:
@@ -74,6 +75,7 @@ class CatalogReader:
             if self._read is None or not load_id or self._read[0] != load_id:
                 if load_id:
                     check_destination(dlt.current.pipeline())
+                    require_own_tables(extracted_resources(name))
                 self._client.on_request = _request_counter() if load_id else None
                 self._read = (load_id, self._catalog(name))
                 self.bookkeeping = begin_load(self._client, self._options.renamed_from)

@@ -6,12 +6,14 @@ Stored in the source's state beside the checkpoints, and compared before anythin
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 import dlt
+from dlt.common.configuration.container import Container
+from dlt.common.pipeline import pipeline_state
 
 from ..errors import ConfigError
 from ..rest import Client, is_loopback
@@ -69,6 +71,9 @@ def begin_load(client: Client, renamed_from: str = "") -> Bookkeeping:
     for name, portal in {"": stored.portal, **bookkeeping.portals}.items():
         if portal and portal not in hosts:
             _refuse(portal, client, f"the pipeline {name!r}" if name else "this pipeline")
+    for name, portal in _portals_of_other_sources():
+        if portal not in hosts:
+            _refuse(portal, client, f"the source {name!r}")
     if bookkeeping.has_load is False:
         log.info("the destination does not have the last load of this pipeline: its own state is gone on from")
         state.clear()
@@ -76,6 +81,16 @@ def begin_load(client: Client, renamed_from: str = "") -> Bookkeeping:
     user = Provenance.from_state(state).user
     Provenance(host_of(f"https://{client.portal}"), user, current_load_id()).to_state(state)
     return bookkeeping
+
+
+def _portals_of_other_sources() -> Iterator[tuple[str, str]]:
+    """By name, the portals of this pipeline's other sources, also of one that this run has only just extracted."""
+    state, _ = pipeline_state(Container())  # dlt.current knows the state of one source only (dlt 1.31.0)
+    sources: Mapping[str, Any] = state.get("sources", {})
+    for name, state in sources.items():
+        portal = Provenance.from_state(state).portal
+        if portal and name != dlt.current.source_schema().name:
+            yield name, portal
 
 
 def host_of(url: str) -> str:
