@@ -23,6 +23,7 @@ import gc
 import ipaddress
 import itertools
 import os
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
@@ -32,11 +33,7 @@ from typing import Any
 import pytest
 import requests
 from databases import ENGINES, REQUIRED, DuckDB, PostgreSQL, make, why_no_postgres
-from dlt.common import validation
-from dlt.common.configuration import resolve
 from dlt.common.configuration.container import Container
-from dlt.common.configuration.providers import environ
-from dlt.common.configuration.specs import base_configuration
 from dlt.common.pipeline import PipelineContext
 from dlt.common.runtime.run_context import RunContext, switched_run_context
 
@@ -45,6 +42,7 @@ from bitrix24_source.rest.token_store import TokenStore
 from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter
 from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
 
+TESTS = Path(__file__).parent
 Connect = Callable[..., Client]
 
 pytest_plugins = ["fixtures.item_warehouse", "fixtures.jobs", "fixtures.catalog_warehouse", "fixtures.commands"]
@@ -99,36 +97,28 @@ def client(connect: Connect) -> Client:
     return connect()
 
 
-def _remembered(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The same answer to the same arguments, which are types and always the same objects."""
-    answers: dict[Any, tuple[Any, ...]] = {}
-
-    def answer(*args: Any, **kwargs: Any) -> Any:
-        asked = (*map(id, args), *kwargs, *map(id, kwargs.values()))
-        if asked not in answers:
-            answers[asked] = (function(*args, **kwargs), args, kwargs)  # kept: an id is one object's while it lives
-        return answers[asked][0]
-
-    return answer
-
-
-# Each run has dlt ask ten thousand times what the same few type hints mean, an eighth of the time of a small load.
-for module, name in (
-    (environ, "is_secret_hint"), (resolve, "is_secret_hint"), (resolve, "extract_inner_hint"),
-    (resolve, "is_hint_not_resolvable"), (resolve, "is_union_type"), (resolve, "is_base_configuration_inner_hint"),
-    (resolve, "is_context_inner_hint"), (base_configuration, "is_optional_type"), (validation, "get_type_hints"),
-):  # fmt: skip
-    if hasattr(module, name):
-        setattr(module, name, _remembered(getattr(module, name)))
-
-
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Tests of one file run in one process, where what they share is loaded once; files in their order, with `-n`."""
+    """Tests of one file run in one process, where what they share is loaded once; files in the order of collection."""
     from xdist.scheduler import LoadFileScheduling
 
     config.option.loadscopereorder = False  # by numbers of tests: those that take longest would come last, and alone
     return LoadFileScheduling(config, log)
+
+
+def pytest_configure() -> None:
+    """Ctrl-C works in the processes that tests start, also where a shell has started all this in the background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+LONG_FIRST = ("survival", "app", "views", "report", "docs", "sync", "catalog", "destinations")
+"""folders of tests; those that take longest would otherwise come last, and alone"""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take long come first, so that two processes end together."""
+    places = {folder: place for place, folder in enumerate(LONG_FIRST)}
+    items.sort(key=lambda item: places.get(item.path.relative_to(TESTS).parts[0], len(places)))
 
 
 def pytest_collection_finish() -> None:

@@ -5,6 +5,7 @@ What runs has its own environment, folder, output and end, as if a shell had sta
 
 from __future__ import annotations
 
+import atexit
 import functools
 import gc
 import json
@@ -55,8 +56,14 @@ def _run(folder: Path | str, environment: Mapping[str, str], **what: Any) -> Don
 
 @functools.cache
 def _first() -> Any:
-    """Ends with the tests, when nobody is left who could ask it for anything."""
-    return subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    """Ends with the tests."""
+    first = subprocess.Popen([sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    atexit.register(_end, first)
+    return first
+
+
+def _end(first: subprocess.Popen[str]) -> None:
+    first.communicate()
 
 
 # --- in the process that forks --------------------------------------------------------------------------------------

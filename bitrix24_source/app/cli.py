@@ -283,17 +283,30 @@ def _heading(client: Client, target: LoadTarget) -> str:
 @click.option("--no-people", is_flag=True, help="Leave out who is responsible.")
 @click.option("--since", type=click.DateTime(["%Y-%m-%d"]), metavar="D", help="Only what was created since this day.")
 @click.option("--language", type=click.Choice(["en", "ru"]), help="[default: the portal's, as far as it is known]")
+@click.option(
+    "--sql", metavar="Q", help="Print a query upon the marts instead, to run in your own tool; `list` names all."
+)
 @portal_option
 def report(
-    out: Path, types: tuple[str, ...], no_people: bool, since: datetime | None, language: str | None, portal: str | None
+    out: Path,
+    types: tuple[str, ...],
+    no_people: bool,
+    since: datetime | None,
+    language: str | None,
+    sql: str | None,
+    portal: str | None,
 ) -> None:
     """Make one HTML file with charts from the marts of the last load; it opens offline.
 
     Example: bitrix24 report --out sales.html --type deals --since 2026-01-01
     """
-    from ..report import write_report  # noqa: PLC0415
+    from ..report import questions, sql_of, write_report  # noqa: PLC0415
     from .loaded_pipeline import loaded_pipeline  # noqa: PLC0415 - as above
 
+    if sql:
+        listed = "\n".join(f"{name:24}{question}" for name, question in questions().items())
+        click.echo(listed if sql == "list" else sql_of(sql).rstrip())
+        return
     file = write_report(
         loaded_pipeline(portal),
         out,

@@ -50,8 +50,8 @@ _OBJECTS = (
         "invoices", 31, "CRM_SMART_INVOICE", "SI", "SMART_INVOICE_STAGE_{}", has_categories=True, has_history=True
     ),
 )  # fmt: skip
-CRM_OBJECTS: Mapping[str, CrmObject] = {one.table: one for one in _OBJECTS}
-CRM_OBJECTS_BY_ID: Mapping[int, CrmObject] = {one.entity_type_id: one for one in _OBJECTS}
+CRM_OBJECTS: Mapping[str, CrmObject] = {crm_object.table: crm_object for crm_object in _OBJECTS}
+CRM_OBJECTS_BY_ID: Mapping[int, CrmObject] = {crm_object.entity_type_id: crm_object for crm_object in _OBJECTS}
 LEADS = CRM_OBJECTS["leads"].entity_type_id
 
 
@@ -72,9 +72,11 @@ def parse_stage_directory(directory: str) -> tuple[int, int | None] | None:
     directory = directory.upper()
     if match := _SPA_DIRECTORY.fullmatch(directory):
         return int(match[1]), int(match[2])
-    for one in _OBJECTS:
-        if one.directory and directory == one.directory_of(0):
-            return one.entity_type_id, 0 if one.has_categories else None
-        if "{}" in one.directory and (match := re.fullmatch(one.directory.format(r"(\d+)"), directory)):
-            return one.entity_type_id, int(match[1])
+    for crm_object in _OBJECTS:
+        if crm_object.directory and directory == crm_object.directory_of(0):
+            return crm_object.entity_type_id, 0 if crm_object.has_categories else None
+        if "{}" in crm_object.directory and (
+            match := re.fullmatch(crm_object.directory.format(r"([0-9]{1,18})"), directory)
+        ):
+            return crm_object.entity_type_id, int(match[1])
     return None

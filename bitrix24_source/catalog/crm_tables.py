@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from typing import Any
 
-from ..rest import as_bool, as_decimal, as_int, as_list, as_text
+from ..rest import as_bool, as_id, as_list, is_blank
 from ..schema import Column
-from .model import Catalog, Row
-from .rejected_cells import date_cell, timestamp_cell
+from .model import Catalog
 from .table_rows import (
     CATEGORY_COLUMNS,
     FIELD_COLUMNS,
@@ -25,17 +24,17 @@ from .table_rows import (
 
 
 def _statuses(catalog: Catalog) -> Rows:
-    for row in _unique_rows(catalog.statuses, "ENTITY_ID", "STATUS_ID"):
+    for row in catalog.statuses:
         yield {
-            "entity_id": str(row["ENTITY_ID"]),
-            "status_id": str(row["STATUS_ID"]),
-            "id": as_int(row.get("ID")),
-            "name": as_text(row.get("NAME")),
-            "name_init": as_text(row.get("NAME_INIT")),
-            "sort": as_int(row.get("SORT")),
-            "is_system": as_bool(row.get("SYSTEM")),
-            "category_id": as_int(row.get("CATEGORY_ID")),
-            "color": as_text(row.get("COLOR")),
+            "entity_id": row.get("ENTITY_ID"),
+            "status_id": row.get("STATUS_ID"),
+            "id": row.get("ID"),
+            "name": row.get("NAME"),
+            "name_init": row.get("NAME_INIT"),
+            "sort": row.get("SORT"),
+            "is_system": row.get("SYSTEM"),
+            "category_id": row.get("CATEGORY_ID"),
+            "color": row.get("COLOR"),
             "semantics": stage_semantics(row) if row.get("SEMANTICS") else None,
         }
 
@@ -45,29 +44,33 @@ def _currencies(catalog: Catalog) -> Rows:
 
     https://apidocs.bitrix24.com/api-reference/crm/currency/crm-currency-list.html
     """
-    for row in _unique_rows(sorted(catalog.currencies, key=lambda row: as_bool(row.get("BASE")) is True), "CURRENCY"):
+    for row in sorted(catalog.currencies, key=lambda row: as_bool(row.get("BASE")) is True):
         yield {
-            "currency": str(row["CURRENCY"]),
-            "full_name": as_text(row.get("FULL_NAME")),
-            "amount_cnt": as_int(row.get("AMOUNT_CNT")),
-            "amount": as_decimal(row.get("AMOUNT")),
-            "is_base": as_bool(row.get("BASE")),
-            "decimals": as_int(row.get("DECIMALS")),
-            "sort": as_int(row.get("SORT")),
-            "date_update": timestamp_cell(row.get("DATE_UPDATE")),
+            "currency": row.get("CURRENCY"),
+            "full_name": row.get("FULL_NAME"),
+            "amount_cnt": row.get("AMOUNT_CNT"),
+            "amount": row.get("AMOUNT"),
+            "is_base": row.get("BASE"),
+            "decimals": row.get("DECIMALS"),
+            "sort": row.get("SORT"),
+            "date_update": row.get("DATE_UPDATE"),
         }
 
 
 def _departments(catalog: Catalog) -> Rows:
-    for row in _unique_rows(catalog.departments, "ID"):
-        if (number := as_int(row.get("ID"))) is not None:
-            yield {
-                "id": number,
-                "name": as_text(row.get("NAME")),
-                "sort": as_int(row.get("SORT")),
-                "parent": as_int(row.get("PARENT")) or None,
-                "uf_head": as_int(row.get("UF_HEAD")) or None,
-            }
+    for row in catalog.departments:
+        yield {
+            "id": row.get("ID"),
+            "name": row.get("NAME"),
+            "sort": row.get("SORT"),
+            "parent": _reference(row.get("PARENT")),
+            "uf_head": _reference(row.get("UF_HEAD")),
+        }
+
+
+def _reference(value: Any) -> Any:
+    """An id as it came; 0 refers to nothing."""
+    return None if as_id(value, least=0) == 0 else value
 
 
 def _portal(catalog: Catalog) -> Rows:
@@ -76,7 +79,7 @@ def _portal(catalog: Catalog) -> Rows:
             "host": facts.host,
             "zone": facts.zone,
             "utc_offset_minutes": facts.utc_offset_minutes,
-            "base_currency": next((row["currency"] for row in _currencies(catalog) if row["is_base"]), None),
+            "base_currency": next((row["currency"] for row in _currencies(catalog) if as_bool(row["is_base"])), None),
             "languages": ", ".join(facts.languages) or None,
             "loaded_at": facts.loaded_at,
         }
@@ -98,14 +101,14 @@ def users_table(*, personal: bool) -> CatalogTable:
     texts = (*_USER_TEXTS, *(_PERSONAL_TEXTS if personal else ()))
 
     def rows(catalog: Catalog) -> Rows:
-        for number, row in _users(catalog):
+        for row in catalog.users:
             yield {
-                "id": number,
-                "active": as_bool(row.get("ACTIVE")),
-                **{name.lower(): as_text(row.get(name)) for name in texts},
-                "date_register": date_cell(row.get("DATE_REGISTER")),
-                "last_login": timestamp_cell(row.get("LAST_LOGIN")),
-                **({"personal_birthday": date_cell(row.get("PERSONAL_BIRTHDAY"))} if personal else {}),
+                "id": row.get("ID"),
+                "active": row.get("ACTIVE"),
+                **{name.lower(): row.get(name) for name in texts},
+                "date_register": row.get("DATE_REGISTER"),
+                "last_login": row.get("LAST_LOGIN"),
+                **({"personal_birthday": row.get("PERSONAL_BIRTHDAY")} if personal else {}),
             }
 
     shown = (
@@ -118,10 +121,11 @@ def users_table(*, personal: bool) -> CatalogTable:
 
 
 def _user_departments(catalog: Catalog) -> Rows:
-    for number, row in _users(catalog):
-        departments = filter(None, map(as_int, as_list(row.get("UF_DEPARTMENT"))))
-        for position, department in enumerate(dict.fromkeys(departments)):
-            yield {"item_id": number, "position": position, "value": department}
+    for row in catalog.users:
+        departments = {repr(department): department for department in as_list(row.get("UF_DEPARTMENT"))}
+        filled = (department for department in departments.values() if not is_blank(_reference(department)))
+        for position, department in enumerate(filled):
+            yield {"item_id": row.get("ID"), "position": position, "value": department}
 
 
 _USER_DEPARTMENTS = CatalogTable(
@@ -130,21 +134,6 @@ _USER_DEPARTMENTS = CatalogTable(
     columns(item_id="bigint", position="bigint", value="bigint"),
     _user_departments,
 )
-
-
-def _users(catalog: Catalog) -> Iterable[tuple[int, Row]]:
-    for row in _unique_rows(catalog.users, "ID"):
-        if (number := as_int(row.get("ID"))) is not None:
-            yield number, row
-
-
-def _unique_rows(rows: Sequence[Row], *key: str) -> Iterable[Row]:
-    """Rows that have all of the key, one for each."""
-    return {
-        tuple(map(str, values)): row
-        for row in rows
-        if None not in (values := tuple(row.get(name) for name in key)) and "" not in values
-    }.values()
 
 
 def crm_catalog_tables(*, personal: bool = False) -> tuple[CatalogTable, ...]:

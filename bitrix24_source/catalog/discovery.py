@@ -1,7 +1,7 @@
 """Reads the whole catalogue of a portal in a dozen requests, whatever the credential may see.
 
-Two conversations: which types exist, then everything about each type. In both, all independent calls share batches. A part
-that may not be read becomes an `Issue`; only what makes the catalogue impossible is raised.
+First the lists of the portal are read, then everything about each type; independent calls share batches. A part that may not
+be read becomes an `Issue`; only what makes the catalogue impossible is raised.
 Facts: https://apidocs.bitrix24.com/api-reference/crm/universal/user-defined-object-types/index.html
 """
 
@@ -14,8 +14,23 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..errors import AccessError, DeniedError, ScopeError
-from ..rest import Call, CallGenerator, Client, ListResult, OffsetList, Response, gather, read_all
-from .crm_objects import CRM_OBJECTS, LEADS
+from ..rest import (
+    Call,
+    CallGenerator,
+    Client,
+    ListResult,
+    OffsetList,
+    Response,
+    as_id,
+    as_int,
+    as_list,
+    as_text,
+    gather,
+    numbered_values,
+    read_all,
+    shown_value,
+)
+from .crm_objects import CRM_OBJECTS, CRM_OBJECTS_BY_ID, LEADS
 from .entity_details import SPA_ENTITY_TABLES, STATUSES, read_entity, read_options, stages_by_type
 from .issues import IssueLog
 from .model import Catalog, EntityType
@@ -55,6 +70,7 @@ def read_catalog(client: Client, wanted: Iterable[str] = SPA_TABLE_NAMES) -> Cat
     inventory = _Inventory(*gather(client, _first_readers(parts)))
     entities = [*_types(inventory, issues, unread), *_objects(inventory, parts)]
     _note_missing_parts(inventory, parts, issues, unread)
+    _note_unusable_values(inventory, issues)
     unreadable: dict[int, str] = {}
     readers: list[CallGenerator[Any]] = [
         read_entity(entity, parts, inventory.directories, unreadable, issues, unread) for entity in entities
@@ -88,7 +104,7 @@ def read_catalog(client: Client, wanted: Iterable[str] = SPA_TABLE_NAMES) -> Cat
 
 @dataclass(frozen=True)
 class _Inventory:
-    """What the first conversation brought, in the order of `_first_readers`."""
+    """The lists of the portal, in the order of `_first_readers`."""
 
     scopes: frozenset[str] | None
     types: ListResult
@@ -105,12 +121,10 @@ class _Inventory:
     portal: PortalAnswers | None
 
 
-_TYPES = OffsetList("crm.type.list", "types", lambda row: row.get("id"), {"order": {"id": "ASC"}})
-_OWNER_TYPES = OffsetList("crm.enum.ownertype", "", lambda row: row.get("ID"), whole=True)
-_DIRECTORIES = OffsetList("crm.status.entity.types", "", lambda row: row.get("ID"), whole=True)
-_SOLUTIONS = OffsetList(
-    "crm.automatedsolution.list", "automatedSolutions", lambda row: row.get("id"), {"order": {"id": "ASC"}}
-)
+_TYPES = OffsetList("crm.type.list", "types", ("entityTypeId",), {"order": {"id": "ASC"}})
+_OWNER_TYPES = OffsetList("crm.enum.ownertype", "", ("ID",), whole=True)
+_DIRECTORIES = OffsetList("crm.status.entity.types", "", ("ID",), whole=True, has_text_keys=True)
+_SOLUTIONS = OffsetList("crm.automatedsolution.list", "automatedSolutions", ("id",), {"order": {"id": "ASC"}})
 _TEMPLATE_COLUMNS = [
     "ID", "NAME", "MODULE_ID", "ENTITY", "DOCUMENT_TYPE", "AUTO_EXECUTE", "MODIFIED", "IS_MODIFIED", "USER_ID", "SYSTEM_CODE",
 ]  # fmt: skip
@@ -119,7 +133,7 @@ _TEMPLATE_COLUMNS = [
 _TEMPLATES = OffsetList(
     "bizproc.workflow.template.list",
     "",
-    lambda row: row.get("ID"),
+    ("ID",),
     {
         "SELECT": _TEMPLATE_COLUMNS,
         "select": _TEMPLATE_COLUMNS,
@@ -128,16 +142,14 @@ _TEMPLATES = OffsetList(
     },
 )
 # Of all CRM objects: a filter on entityId is not documented, and one list is cheaper than one for each type.
-_USER_FIELDS = OffsetList(
-    "userfieldconfig.list", "fields", lambda row: row.get("id"), {"moduleId": "crm", "order": {"id": "ASC"}}
-)
+_USER_FIELDS = OffsetList("userfieldconfig.list", "fields", ("id",), {"moduleId": "crm", "order": {"id": "ASC"}})
 # Without ADMIN_MODE people of no department are left out; who is no administrator of the portal is refused nothing by it.
-_USERS = OffsetList("user.get", "", lambda row: row.get("ID"), {"sort": "ID", "order": "ASC", "ADMIN_MODE": True})
+_USERS = OffsetList("user.get", "", ("ID",), {"sort": "ID", "order": "ASC", "ADMIN_MODE": True})
 # The page calls the offset START; the portal heeds `start` alone, and answers the first page again to anything else.
-_DEPARTMENTS = OffsetList("department.get", "", lambda row: row.get("ID"), {"sort": "ID", "order": "ASC"})
+_DEPARTMENTS = OffsetList("department.get", "", ("ID",), {"sort": "ID", "order": "ASC"})
 # The vendor's example has a currency twice, once as the base of all rates: both come, `currencies` keeps that one.
 _CURRENCIES = OffsetList(
-    "crm.currency.list", "", lambda row: (row.get("CURRENCY"), row.get("BASE")), {"order": {"sort": "asc"}}
+    "crm.currency.list", "", ("CURRENCY",), {"order": {"sort": "asc"}}, has_text_keys=True, tie_breaker="BASE"
 )
 
 
@@ -168,10 +180,10 @@ def _nothing() -> CallGenerator[ListResult]:
 
 
 def _scopes() -> CallGenerator[frozenset[str] | None]:
-    """What the credential may use; None where the portal does not say."""
+    """The scopes of the credential; None where the portal does not list them."""
     (outcome,) = yield [Call("scope")]
-    listed = isinstance(outcome, Response) and isinstance(outcome.result, list)
-    return frozenset(str(scope) for scope in outcome.result) if listed else None  # type: ignore[union-attr]  # `listed`
+    scopes = numbered_values(outcome.result) if isinstance(outcome, Response) else None
+    return None if scopes is None else frozenset(map(str, scopes))
 
 
 def _leads_exist(parts: frozenset[str]) -> CallGenerator[bool]:
@@ -179,7 +191,7 @@ def _leads_exist(parts: frozenset[str]) -> CallGenerator[bool]:
     if not parts & {*OBJECT_TABLES, "leads", LEADS_MODE}:
         return True
     (outcome,) = yield [Call("crm.settings.mode.get")]
-    return not (isinstance(outcome, Response) and str(outcome.result) == str(WITHOUT_LEADS))
+    return not (isinstance(outcome, Response) and as_int(outcome.result) == WITHOUT_LEADS)
 
 
 def _listed_types() -> CallGenerator[ListResult]:
@@ -191,40 +203,49 @@ def _listed_types() -> CallGenerator[ListResult]:
     owners = yield from read_all(_OWNER_TYPES)
     if owners.error is not None:
         return listing
-    spas = [row for row in owners.rows if str(row.get("SYMBOL_CODE") or "").upper().startswith("DYNAMIC_")]
-    return ListResult([{"entityTypeId": row.get("ID"), "title": row.get("NAME")} for row in spas])
+    spas = [row for row in owners.rows if (as_text(row.get("SYMBOL_CODE")) or "").upper().startswith("DYNAMIC_")]
+    rows = [{"entityTypeId": row.get("ID"), "title": row.get("NAME")} for row in spas]
+    return ListResult(rows, unusable=owners.unusable)
 
 
-def _types(exists: _Inventory, issues: IssueLog, unread: UnreadParts) -> list[EntityType]:
-    error = exists.types.error
+def _types(inventory: _Inventory, issues: IssueLog, unread: UnreadParts) -> list[EntityType]:
+    """The smart processes that are listed, by their numbers; CRM objects among them are read as such."""
+    error = inventory.types.error
     if error is not None:
-        if isinstance(error, ScopeError) or (exists.scopes is not None and "crm" not in exists.scopes):
+        if isinstance(error, ScopeError) or (inventory.scopes is not None and "crm" not in inventory.scopes):
             raise ScopeError(
                 "the scope crm is missing, without which smart processes cannot be read",
                 error.where,
                 "add the scope crm to the webhook or application in Bitrix24",
                 error.code,
             )
-        if not exists.types.rows:
+        if not inventory.types.rows:
             raise error
         issues.record("spa_types", error, f"smart processes may be missing: {error.what}")
         unread.add(SPA_ENTITY_TABLES)
-    types = {_int(row.get("entityTypeId")): row for row in exists.types.rows}
-    codes = {_int(row.get("ID")): str(row.get("SYMBOL_CODE_SHORT") or "") for row in exists.owner_types.rows}
+    types = {type_id: row for row in inventory.types.rows if (type_id := as_id(row.get("entityTypeId")))}
+    if inventory.types.unusable:
+        issues.record_unusable("spa_types", _TYPES.method, inventory.types.unusable)
+        unread.add(SPA_ENTITY_TABLES)
+    codes = {as_id(row.get("ID")): as_text(row.get("SYMBOL_CODE_SHORT")) for row in inventory.owner_types.rows}
     return [
-        EntityType(type_id, row, short_code=codes.get(type_id, "") or f"T{type_id:x}")
+        EntityType(type_id, row, short_code=codes.get(type_id) or f"T{type_id:x}")
         for type_id, row in sorted(types.items())
-        if type_id
+        if type_id not in CRM_OBJECTS_BY_ID
     ]
 
 
-def _objects(exists: _Inventory, parts: frozenset[str]) -> list[EntityType]:
+def _objects(inventory: _Inventory, parts: frozenset[str]) -> list[EntityType]:
     """The built-in objects that tables are wanted of; leads are none where the portal works without them."""
-    wanted = [one for one in CRM_OBJECTS.values() if parts & {*OBJECT_TABLES, one.table}]
-    if not exists.has_leads and any(one.entity_type_id == LEADS for one in wanted):
+    wanted = {
+        crm_object.entity_type_id: crm_object
+        for crm_object in CRM_OBJECTS.values()
+        if parts & {*OBJECT_TABLES, crm_object.table}
+    }
+    if not inventory.has_leads and LEADS in wanted:
+        del wanted[LEADS]
         log.warning("leads: this portal works without them, so they are left out")
-        wanted = [one for one in wanted if one.entity_type_id != LEADS]
-    return [EntityType(one.entity_type_id, {}, short_code=one.short_code) for one in wanted]
+    return [EntityType(type_id, {}, short_code=crm_object.short_code) for type_id, crm_object in wanted.items()]
 
 
 @dataclass(frozen=True)
@@ -237,6 +258,10 @@ class _Part:
     cost: str
     tables: frozenset[str] = frozenset()
     """whose rows are unknown where the list fails; those that only lack details are not among them"""
+
+    @property
+    def method(self) -> str:
+        return _LISTS[self.name].method
 
 
 _PARTS = (
@@ -265,36 +290,48 @@ _PARTS = (
 )  # fmt: skip
 
 
+_LISTS = {
+    "user_fields": _USER_FIELDS, "templates": _TEMPLATES, "solutions": _SOLUTIONS, "directories": _DIRECTORIES,
+    "statuses": STATUSES, "owner_types": _OWNER_TYPES, "users": _USERS, "departments": _DEPARTMENTS,
+    "currencies": _CURRENCIES,
+}  # fmt: skip
+
+
+def _note_unusable_values(inventory: _Inventory, issues: IssueLog) -> None:
+    """What stands inside of rows that are used, and inside of answers that are no list."""
+    type_ids = (id_ for row in inventory.solutions.rows for id_ in as_list(row.get("typeIds")))
+    unusable = [f"typeIds {shown_value(id_)}" for id_ in type_ids if as_id(id_) is None]
+    issues.record_unusable("automated_solution_types", _SOLUTIONS.method, unusable)
+    if inventory.portal is not None and inventory.portal.is_unreadable:
+        issues.record_unreadable("portal", "server.time", ["its time, and with it the zone"])
+
+
 def _field_owners(parts: frozenset[str]) -> re.Pattern[str]:
     """Whose user fields' options are wanted; of a smart process the number is its `id`, which may not be known yet."""
     spas = [r"CRM_\d+"] if "spa_field_options" in parts else []
-    objects = [one.user_fields for one in CRM_OBJECTS.values()] if "crm_field_options" in parts else []
+    objects = [crm_object.user_fields for crm_object in CRM_OBJECTS.values()] if "crm_field_options" in parts else []
     return re.compile("|".join([*spas, *objects]) or r"(?!)")
 
 
 def _note_missing_parts(inventory: _Inventory, wanted: frozenset[str], issues: IssueLog, unread: UnreadParts) -> None:
     """One issue for each list that failed, at the first of its tables that is wanted."""
     for part in _PARTS:
-        error = getattr(inventory, part.name).error
-        if error is None:
-            continue
-        unread.add(part.tables)
+        listing: ListResult = getattr(inventory, part.name)
         if part.name == "currencies" and "currencies" not in wanted:
             continue  # `portal` was loaded beside what was asked for; without them it has no base currency
+        wanted_tables = sorted(part.tables & wanted)
+        resource = part.resource if part.resource in wanted or not wanted_tables else wanted_tables[0]
+        issues.record_unusable(resource, part.method, listing.unusable)
+        error = listing.error
+        if error is not None or listing.unusable:
+            unread.add(part.tables)
+        if error is None:
+            continue
         if part.name == "user_fields" and not isinstance(error, AccessError):
             unread.add(_OPTION_TABLES)  # a bad moment takes nothing from options that had their details
-        others = sorted(part.tables & wanted)
-        resource = part.resource if part.resource in wanted or not others else others[0]
         lacking = inventory.scopes is not None and not inventory.scopes.intersection(part.scopes)
         if isinstance(error, ScopeError) or lacking:
             hint = f"add the scope {part.scopes[0]} to the webhook or application in Bitrix24"
             issues.record(resource, error, f"the scope {part.scopes[0]} is missing: {part.cost}", hint=hint)
         else:
             issues.record(resource, error, f"{error.what}: {part.cost}")
-
-
-def _int(value: Any) -> int:
-    try:
-        return int(value)
-    except (TypeError, ValueError):
-        return 0

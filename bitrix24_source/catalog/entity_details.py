@@ -11,9 +11,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..errors import AccessError, Bitrix24Error
-from ..rest import Call, CallGenerator, CallResult, ListResult, OffsetList, Response, read_all
-from ..schema import fields_from_response, with_multifield
+from ..errors import AccessError, Bitrix24Error, PortalError
+from ..rest import (
+    Call,
+    CallGenerator,
+    CallResult,
+    ListResult,
+    OffsetList,
+    Response,
+    as_id,
+    as_mapping,
+    as_rows,
+    as_text,
+    is_blank,
+    read_all,
+    shown_value,
+)
+from ..schema import Field, fields_from_response, with_multifield
 from .crm_objects import CRM_OBJECTS_BY_ID, parse_stage_directory
 from .issues import IssueLog
 from .model import EntityType, Row
@@ -27,6 +41,9 @@ _SPA_FIELDS = frozenset({"spa_types", "spa_fields", "spa_field_options"})
 _SPA_RELATIONS = frozenset({"spa_type_relations", "spa_type_linked_fields"})
 _OBJECT_FIELDS = frozenset({"crm_fields", "crm_field_options"})
 SPA_ENTITY_TABLES = _SPA_FIELDS | _SPA_RELATIONS | {"spa_categories", "spa_stages"}
+
+
+_TYPE_DETAILS = "crm.type.getByEntityTypeId"
 
 
 def read_entity(
@@ -43,11 +60,11 @@ def read_entity(
     responses: dict[str, CallResult] = dict(zip(calls, outcomes, strict=True))
     details = responses.get("type")
     if isinstance(details, Bitrix24Error):
-        gone = details.code == "NOT_FOUND" or (yield from _is_deleted(entity))
-        if not _accept_without_details(entity, details, unreadable, issues, unread, is_deleted=gone):
+        is_deleted = details.code == "NOT_FOUND" or (yield from _is_deleted(entity))
+        if not _accept_without_details(entity, details, unreadable, issues, unread, is_deleted=is_deleted):
             return None
     if isinstance(details, Response):
-        entity = _with_details(entity, _as_mapping(_as_mapping(details.result).get("type")))
+        entity = _with_details(entity, as_mapping(details.result).get("type"), issues, unread)
     if "fields" in responses:
         entity = _with_fields(entity, responses["fields"], unreadable, issues, unread)
     if "categories" in responses:
@@ -57,13 +74,13 @@ def read_entity(
 
 
 def _calls_for(entity: EntityType, parts: frozenset[str]) -> dict[str, Call]:
-    asked = {"entityTypeId": entity.entity_type_id}
+    params = {"entityTypeId": entity.entity_type_id}
     built_in = CRM_OBJECTS_BY_ID.get(entity.entity_type_id)
     calls = {}
     if built_in is None and (entity.id is None or parts & {"spa_type_relations", "spa_type_linked_fields"}):
-        calls["type"] = Call("crm.type.getByEntityTypeId", asked)
+        calls["type"] = Call(_TYPE_DETAILS, params)
     if parts & (_SPA_FIELDS if built_in is None else {*_OBJECT_FIELDS, built_in.table}):
-        calls["fields"] = Call("crm.item.fields", asked)
+        calls["fields"] = Call("crm.item.fields", params)
     if ("spa_categories" if built_in is None else "categories") in parts and (
         built_in is None or built_in.has_categories
     ):
@@ -113,21 +130,53 @@ def _accept_without_details(
     return False
 
 
-def _with_details(entity: EntityType, row: Row) -> EntityType:
-    relations = {side: _as_rows(_as_mapping(row.get("relations")).get(side)) for side in ("parent", "child")}
-    known = entity.row if entity.id is not None else row
-    return replace(entity, row=known, relations=relations, linked_fields=_as_mapping(row.get("linkedUserFields")))
+def _with_details(entity: EntityType, details: Any, issues: IssueLog, unread: UnreadParts) -> EntityType:
+    row, unusable = as_mapping(details), list[str]()
+    sides = as_mapping(row.get("relations"))
+    relations = {side: _usable_rows(sides.get(side), "entityTypeId", unusable) for side in ("parent", "child")}
+    issues.record_unusable("spa_type_relations", _TYPE_DETAILS, unusable, entity.entity_type_id)
+    maps = [("type", details, row), *((key, row.get(key), as_mapping(row.get(key))) for key in _DETAIL_MAPS)]
+    unreadable = [key for key, value, mapping in maps if not mapping and not is_blank(value)]
+    unreadable += [] if row else ["type"]
+    lists = ((side, sides.get(side)) for side in relations)
+    unreadable += [side for side, value in lists if as_rows(value) is None and not is_blank(value)]
+    if unreadable:
+        unread.add(_SPA_RELATIONS, entity.entity_type_id)
+        issues.record_unreadable("spa_type_relations", _TYPE_DETAILS, unreadable[:1], entity.entity_type_id)
+    linked_fields = {name: value for name, value in as_mapping(row.get("linkedUserFields")).items() if as_text(name)}
+    known = entity.row if entity.id is not None else {**row, **entity.row, "id": row.get("id")}
+    return replace(entity, row=known, relations=relations, linked_fields=linked_fields)
+
+
+_DETAIL_MAPS = ("relations", "linkedUserFields")
+
+
+def _usable_rows(value: Any, key: str, unusable: list[str]) -> list[Row]:
+    """The rows of a list below an answer; what stands in place of the ids of others is added to `unusable`."""
+    rows = []
+    for row in as_rows(value) or ():
+        if as_id(as_mapping(row).get(key)) is None:
+            unusable.append(f"{key} {shown_value(row[key])}" if key in as_mapping(row) else shown_value(row))
+        else:
+            rows.append(row)
+    return rows
 
 
 def _with_fields(
     entity: EntityType, outcome: CallResult, unreadable: dict[int, str], issues: IssueLog, unread: UnreadParts
 ) -> EntityType:
-    if isinstance(outcome, Response):
-        fields = fields_from_response(outcome.result)
-        has_contacts = entity.is_built_in and CRM_OBJECTS_BY_ID[entity.entity_type_id].has_contacts
-        return replace(entity, fields=with_multifield(fields) if has_contacts else fields)
-    unreadable[entity.entity_type_id] = entity.title
     resource = "crm_fields" if entity.is_built_in else "spa_fields"
+    if isinstance(outcome, Response):
+        fields = _usable_fields(entity, fields_from_response(outcome.result), resource, issues)
+        if fields:
+            has_contacts = entity.is_built_in and CRM_OBJECTS_BY_ID[entity.entity_type_id].has_contacts
+            return replace(entity, fields=with_multifield(fields) if has_contacts else fields)
+        outcome = PortalError(
+            "the portal's answer has no fields",
+            "crm.item.fields",
+            "report it to the portal's administrator; what was loaded before stays",
+        )
+    unreadable[entity.entity_type_id] = entity.title
     unread.add(_OBJECT_FIELDS if entity.is_built_in else _SPA_FIELDS - {"spa_types"}, entity.entity_type_id)
     issues.record(
         resource,
@@ -138,11 +187,29 @@ def _with_fields(
     return entity
 
 
+def _usable_fields(entity: EntityType, fields: Sequence[Field], resource: str, issues: IssueLog) -> tuple[Field, ...]:
+    """Fields that have a name, with the options that have an id."""
+    unusable = [f"name {shown_value(field.name)}" for field in fields if not field.upper_name]
+    issues.record_unusable(resource, "crm.item.fields", unusable, entity.entity_type_id)
+    unusable = [
+        f"ID {shown_value(option.id)}" for field in fields for option in field.options if as_id(option.id) is None
+    ]
+    unreadable = [f"{key} of {field.name}" for field in fields for key in field.unreadable]
+    issues.record_unreadable(resource, "crm.item.fields", unreadable, entity.entity_type_id)
+    options_resource = "crm_field_options" if entity.is_built_in else "spa_field_options"
+    issues.record_unusable(options_resource, "crm.item.fields", unusable, entity.entity_type_id)
+    return tuple(
+        replace(field, options=tuple(option for option in field.options if as_id(option.id) is not None))
+        for field in fields
+        if field.upper_name
+    )
+
+
 def _categories_of(entity: EntityType) -> OffsetList:
     return OffsetList(
         "crm.category.list",
         "categories",
-        lambda row: row.get("id"),
+        ("id",),
         {"entityTypeId": entity.entity_type_id},
         whole=True,
     )
@@ -156,8 +223,10 @@ def _categories(
     is_supported = isinstance(first, Response) or first.code != "ENTITY_TYPE_NOT_SUPPORTED"
     if isinstance(first, Response):
         listing = yield from read_all(_categories_of(entity), first)
-        if listing.error is not None:
+        issues.record_unusable(resource, "crm.category.list", listing.unusable, entity.entity_type_id)
+        if listing.error is not None or listing.unusable:
             unread.add({resource}, entity.entity_type_id)
+        if listing.error is not None:
             issues.record(
                 resource,
                 listing.error,
@@ -189,9 +258,10 @@ def _categories(
 STATUSES = OffsetList(
     "crm.status.list",
     "",
-    lambda row: (row.get("ENTITY_ID"), row.get("STATUS_ID")),
+    ("ENTITY_ID", "STATUS_ID"),
     {"order": {"ID": "ASC"}},
     whole=True,
+    has_text_keys=True,
 )
 """every row of every directory, those included that crm.status.entity.types does not name; older portals answer pages"""
 
@@ -206,7 +276,7 @@ def stages_by_type(statuses: Sequence[Row]) -> Mapping[int, list[Row]]:
 
 def _owner_of(directory: Any) -> int:
     """The entityTypeId whose stages a directory holds; 0 for a directory of anything else."""
-    return (parse_stage_directory(str(directory)) or (0, None))[0]
+    return (parse_stage_directory(as_text(directory) or "") or (0, None))[0]
 
 
 def read_options(
@@ -214,11 +284,11 @@ def read_options(
 ) -> CallGenerator[Mapping[tuple[str, str], Mapping[str, Row]]]:
     """Option details by field. Whether the list holds them is not documented; where it does not, each field is asked."""
     enumerations = {
-        (owner, str(row.get("fieldName"))): row
+        (owner, as_text(row.get("fieldName")) or ""): row
         for row in user_fields
-        if row.get("userTypeId") == "enumeration" and owners.fullmatch(owner := str(row.get("entityId")))
+        if row.get("userTypeId") == "enumeration" and owners.fullmatch(owner := as_text(row.get("entityId")) or "")
     }
-    lacking = [key for key, row in enumerations.items() if not isinstance(row.get("enum"), list)]
+    lacking = [key for key, row in enumerations.items() if as_rows(row.get("enum")) is None]
     outcomes = yield [
         Call("userfieldconfig.get", {"moduleId": "crm", "id": enumerations[key].get("id")}) for key in lacking
     ]
@@ -230,17 +300,15 @@ def read_options(
         issues.record("spa_field_options", failed[0], f"{failed[0].what}: {cost}")
     for key, outcome in zip(lacking, outcomes, strict=True):
         if isinstance(outcome, Response):
-            enumerations[key] = _as_mapping(_as_mapping(outcome.result).get("field"))
-    return {
-        key: {str(option.get("id")): option for option in _as_rows(row.get("enum"))}
-        for key, row in enumerations.items()
-    }
-
-
-def _as_mapping(value: Any) -> Row:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _as_rows(value: Any) -> list[Row]:
-    listed = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
-    return [row for row in listed if isinstance(row, Mapping)]
+            enumerations[key] = as_mapping(as_mapping(outcome.result).get("field"))
+    unusable: list[str] = []
+    details: dict[tuple[str, str], Mapping[str, Row]] = {}
+    for key, row in enumerations.items():
+        if as_rows(row.get("enum")) is None and (
+            key not in lacking or isinstance(outcomes[lacking.index(key)], Response)
+        ):
+            unusable.append(f"enum of {key[1]}")
+        options = _usable_rows(row.get("enum"), "id", unusable)
+        details[key] = {str(as_id(option["id"])): option for option in options}
+    issues.record_unusable("spa_field_options", "userfieldconfig.get", unusable)
+    return details

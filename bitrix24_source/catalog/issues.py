@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from ..errors import Bitrix24Error
+from ..errors import Bitrix24Error, PortalError
 from ..redaction import safe_line
 
 log = logging.getLogger("bitrix24_source")
@@ -41,3 +41,30 @@ class IssueLog:
         self.issues.append(issue)
         subject = resource if entity_type_id is None else f"{resource}, type {entity_type_id}"
         log.warning("%s: %s - %s", subject, issue.message, issue.hint)
+
+    def record_unusable(
+        self, resource: str, method: str, unusable: Sequence[str], entity_type_id: int | None = None
+    ) -> None:
+        """Adds one issue for all entries of a list that are rows of no table; nothing where there are none.
+
+        Args:
+            resource: that lacks them.
+            method: that answered them.
+            unusable: what stands in place of each entry's key.
+            entity_type_id: of the type that they belong to.
+        """
+        if unusable:
+            problem = f"rows left out, because their ids are unusable or not theirs alone: {len(unusable)}, such as {unusable[0]}"
+            self._record_answer(resource, method, problem, entity_type_id)
+
+    def record_unreadable(
+        self, resource: str, method: str, unreadable: Sequence[str], entity_type_id: int | None = None
+    ) -> None:
+        """The same for values that say nothing, and without which everything else was loaded; `unreadable` names them."""
+        if unreadable:
+            problem = f"values that cannot be read: {len(unreadable)}, such as {unreadable[0]}"
+            self._record_answer(resource, method, problem, entity_type_id)
+
+    def _record_answer(self, resource: str, method: str, problem: str, entity_type_id: int | None) -> None:
+        error = PortalError(problem, method, "report it to the portal's administrator; everything else was loaded")
+        self.record(resource, error, f"{method}: {problem}", entity_type_id=entity_type_id)

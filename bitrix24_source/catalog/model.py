@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import ConfigError
+from ..rest import as_id, as_text
 from ..schema import NOTHING_STORED, Field, StoredColumns, is_excluded
 from .crm_objects import CRM_OBJECTS, CRM_OBJECTS_BY_ID, items_table
 from .issues import Issue
@@ -44,15 +45,15 @@ class EntityType:
 
     @property
     def id(self) -> int | None:
-        return int(self.row["id"]) if "id" in self.row else None
+        return as_id(self.row.get("id"))
 
     @property
     def title(self) -> str:
-        return self.items_table if self.is_built_in else str(self.row.get("title") or "")
+        return self.items_table if self.is_built_in else as_text(self.row.get("title")) or ""
 
     @property
     def code(self) -> str:
-        return str(self.row.get("code") or "")
+        return as_text(self.row.get("code")) or ""
 
     @property
     def items_table(self) -> str:
@@ -76,7 +77,7 @@ class EntityType:
 
 @dataclass(frozen=True)
 class Catalog:
-    """What was asked for and could be read.
+    """The part of a portal's catalogue that was requested and could be read.
 
     Attributes:
         types: readable smart processes.
@@ -88,8 +89,8 @@ class Catalog:
         statuses: rows of crm.status.list, of all directories that were read.
         users, departments, currencies: rows of the methods of these names.
         has_leads: False where the portal runs without them.
-        stored: what the destination has, on which the columns of fields depend.
-        portal: what the portal tells of itself; None where nobody asked.
+        stored: columns of the destination, on which the columns of fields depend.
+        portal: facts of the portal itself; None where they were not requested.
         unread: tables whose list could not be read to its end in this run: rows that did not come may still exist.
         unread_types: by table name, the entityTypeIds whose rows could not be read in this run.
         issues: what could not be read, in words.
@@ -117,22 +118,22 @@ class Catalog:
         return table in self.unread or entity_type_id in self.unread_types.get(table, ())
 
     def with_excluded_fields(self, columns_of: Callable[[str], frozenset[str]]) -> Catalog:
-        """The same, with fields marked that nobody wants: their columns, by the table that they would be in."""
+        """Returns a copy in which excluded fields are flagged; `columns_of` maps a table to its excluded columns."""
 
-        def marked(one: EntityType) -> EntityType:
-            unwanted = columns_of(one.items_table)
-            if not unwanted or one.fields is None:
-                return one
-            fields = (replace(field, is_excluded=is_excluded(field.upper_name, unwanted)) for field in one.fields)
-            return replace(one, fields=tuple(fields))
+        def flagged(entity: EntityType) -> EntityType:
+            excluded = columns_of(entity.items_table)
+            if not excluded or entity.fields is None:
+                return entity
+            fields = (replace(field, is_excluded=is_excluded(field.upper_name, excluded)) for field in entity.fields)
+            return replace(entity, fields=tuple(fields))
 
-        return replace(self, types=tuple(map(marked, self.types)), objects=tuple(map(marked, self.objects)))
+        return replace(self, types=tuple(map(flagged, self.types)), objects=tuple(map(flagged, self.objects)))
 
     def find(self, name: int | str) -> EntityType:
         """The type that somebody named: a CRM object by its table's name or number, a smart process as in `select`."""
         number = CRM_OBJECTS[name].entity_type_id if isinstance(name, str) and name in CRM_OBJECTS else name
-        built_in = next((one for one in self.objects if str(one.entity_type_id) == str(number)), None)
-        return built_in or self._one(name)
+        built_in = next((entity for entity in self.objects if str(entity.entity_type_id) == str(number)), None)
+        return built_in or self._find_smart_process(name)
 
     def find_all(self, wanted: Sequence[int | str]) -> tuple[EntityType, ...]:
         """The types that somebody named by entityTypeId, title or code, each once.
@@ -140,9 +141,9 @@ class Catalog:
         Raises:
             ConfigError: a name fits none, or several; the message says which there are.
         """
-        return tuple({spa.entity_type_id: spa for spa in map(self._one, wanted)}.values())
+        return tuple({spa.entity_type_id: spa for spa in map(self._find_smart_process, wanted)}.values())
 
-    def _one(self, name: int | str) -> EntityType:
+    def _find_smart_process(self, name: int | str) -> EntityType:
         text = str(name).strip()
         found = (
             [spa for spa in self.types if str(spa.entity_type_id) == text]
@@ -174,8 +175,12 @@ class Catalog:
         for type_id, title in self.unreadable.items():
             if text.casefold() in (str(type_id), title.strip().casefold()):
                 return self._hidden(text, type_id)
-        objects = (one for one in CRM_OBJECTS.values() if text.casefold() in (one.table, str(one.entity_type_id)))
-        if built_in := next(objects, None):
+        names = {
+            name: crm_object
+            for crm_object in CRM_OBJECTS.values()
+            for name in (crm_object.table, str(crm_object.entity_type_id))
+        }
+        if built_in := names.get(text.casefold()):
             return ConfigError(
                 f"{text!r} is an object of CRM and no smart process",
                 f"the resource {built_in.table}",

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from ..rest import Call, CallGenerator, Response
+from ..rest import Call, CallGenerator, Response, as_mapping, as_text
 
 
 @dataclass(frozen=True)
@@ -18,10 +18,12 @@ class PortalAnswers:
     Attributes:
         server_time: of `server.time`, ISO 8601 with the server's present offset.
         user_zone: TIME_ZONE of `profile`: the IANA name that the credential's owner has chosen.
+        is_unreadable: `server.time` was answered, and by no time.
     """
 
     server_time: str = ""
     user_zone: str = ""
+    is_unreadable: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,11 @@ def read_portal(*, wanted: bool) -> CallGenerator[PortalAnswers | None]:
     if not wanted:
         return None
     clock, profile = yield [Call("server.time"), Call("profile")]
-    server_time = clock.result or clock.server_time if isinstance(clock, Response) else ""
-    row = profile.result if isinstance(profile, Response) else None
-    return PortalAnswers(str(server_time), str(row.get("TIME_ZONE") or "") if isinstance(row, Mapping) else "")
+    times = (clock.result, clock.server_time) if isinstance(clock, Response) else ()
+    server_time = next((time for time in times if _instant(time) is not None), None)
+    row = as_mapping(profile.result) if isinstance(profile, Response) else {}
+    is_unreadable = bool(times) and server_time is None
+    return PortalAnswers(as_text(server_time) or "", as_text(row.get("TIME_ZONE")) or "", is_unreadable)
 
 
 def portal_facts(
@@ -78,15 +82,15 @@ def portal_facts(
     """
     if answers is None:
         return None
-    told = _instant(answers.server_time)
-    languages = tuple(sorted({str(row["LID"]).lower() for row in currencies if row.get("LID")}))
-    if told is None:
+    server_time = _instant(answers.server_time)
+    languages = tuple(sorted({language.lower() for row in currencies if (language := as_text(row.get("LID")))}))
+    if server_time is None:
         return PortalFacts(host, None, None, languages, now)
-    written = [told, *_instants(types, "createdTime", "updatedTime"), *_instants(currencies, "DATE_UPDATE")]
-    offset = told.utcoffset() or timedelta()
+    written = [server_time, *_instants(types, "createdTime", "updatedTime"), *_instants(currencies, "DATE_UPDATE")]
+    offset = server_time.utcoffset() or timedelta()
     minutes = int(offset.total_seconds() // 60)
-    zone = answers.user_zone if _agrees(answers.user_zone, written) else told.isoformat()[-6:]
-    return PortalFacts(host, zone, minutes, languages, told)
+    zone = answers.user_zone if _agrees(answers.user_zone, written) else server_time.isoformat()[-6:]
+    return PortalFacts(host, zone, minutes, languages, server_time)
 
 
 def _agrees(zone: str, written: Iterable[datetime]) -> bool:
@@ -94,18 +98,21 @@ def _agrees(zone: str, written: Iterable[datetime]) -> bool:
         known = ZoneInfo(zone) if zone else None
     except (ValueError, OSError, KeyError):  # no name of a zone, or none that this machine knows
         return False
-    return known is not None and all(one.astimezone(known).utcoffset() == one.utcoffset() for one in written)
+    return known is not None and all(time.astimezone(known).utcoffset() == time.utcoffset() for time in written)
 
 
 def _instants(rows: Sequence[Mapping[str, Any]], *names: str) -> Iterator[datetime]:
     values = (_instant(row.get(name)) for row in rows for name in names)
-    return (one for one in values if one is not None)
+    return (time for time in values if time is not None)
 
 
 def _instant(value: Any) -> datetime | None:
-    """A time with its offset; None for anything else."""
+    """A time with its offset, in years in which zones have rules; None for anything else."""
     try:
-        moment = datetime.fromisoformat(str(value))
+        time = datetime.fromisoformat(as_text(value) or "")
     except ValueError:
         return None
-    return moment if moment.tzinfo is not None else None
+    return time if time.tzinfo is not None and time.year in _ZONED_YEARS else None
+
+
+_ZONED_YEARS = range(1901, 2201)

@@ -1,60 +1,87 @@
-"""Values of catalogue rows that their columns cannot take: NULL there, and kept with the reason."""
+"""Converts the cells of catalogue rows; what a column cannot take is NULL there, and kept with the reason."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date
 from typing import Any
 
-from ..rest import ConversionError, to_date, to_timestamp
-from ..schema import RejectedValue, rejected_json
+from ..rest import (
+    ConversionError,
+    as_json,
+    is_blank,
+    strip_unstorable,
+    to_bool,
+    to_date,
+    to_decimal,
+    to_int,
+    to_text,
+    to_timestamp,
+)
+from ..schema import Column, ColumnType, RejectedValue, rejected_json
+
+Row = dict[str, Any]
+_FIELD_TYPES: Mapping[ColumnType, str] = {
+    "bigint": "integer", "double": "double", "text": "string", "bool": "boolean", "date": "date",
+    "timestamp": "datetime", "decimal": "double", "json": "string",
+}  # fmt: skip
 
 
-@dataclass(frozen=True)
-class RejectedCell:
-    """Stands in a row for a value that its column cannot take."""
-
-    field_type: str
-    value: Any
-    reason: str
-
-
-def timestamp_cell(value: Any) -> Any:
-    """An instant in UTC, None for nothing, or a `RejectedCell`."""
-    return _cell("datetime", to_timestamp, value)
+def _storable_text(value: Any) -> str | None:
+    text = to_text(value)
+    stored = strip_unstorable(text) or None
+    if stored != text:
+        raise ConversionError("holds characters that databases refuse", stored)
+    return stored
 
 
-def date_cell(value: Any) -> Any:
-    """The day, None for nothing, or a `RejectedCell`."""
-    return _cell("date", to_date, value)
+_CONVERTERS: Mapping[ColumnType, Callable[[Any], Any]] = {
+    "bigint": to_int, "double": to_decimal, "text": _storable_text, "bool": to_bool, "date": to_date,
+    "timestamp": to_timestamp, "decimal": to_decimal, "json": as_json,
+}  # fmt: skip
 
 
-def _cell(field_type: str, convert: Callable[[Any], Any], value: Any) -> Any:
-    if value is None or value is False or value in ("", [], {}):
-        return None
-    try:
-        return convert(value)
-    except ConversionError as error:
-        return RejectedCell(field_type, value, error.reason)
-
-
-def separate_rejected(
-    table: str, key: Sequence[str], rows: Iterable[dict[str, Any]]
-) -> tuple[list[dict[str, Any]], list[RejectedValue]]:
-    """The rows without rejected cells, and these as rows of `rejected_values`.
+def convert_rows(
+    table: str, key: Sequence[str], columns: Sequence[Column], rows: Iterable[Row]
+) -> tuple[list[Row], list[RejectedValue]]:
+    """The rows with the values of their columns, one for each key, and the values that did not fit.
 
     Args:
         table: of the rows.
-        key: its primary key. The item's id is the first whole number of it; 0 where there is none, and then the reason names the key.
-        rows: as converted.
+        key: its primary key, which every row has. The item's id is the first whole number of it; 0 where there is none, and
+            then the reason names the key.
+        columns: of the table. A cell of none of them is a flag that the portal has and the table does not know yet.
+        rows: cells as the portal writes them, or as they are to be stored.
     """
-    clean, rejected = [], []
-    for row in rows:
-        cells = {name: cell for name, cell in row.items() if isinstance(cell, RejectedCell)}
-        clean.append({**row, **dict.fromkeys(cells)})
-        for name, cell in cells.items():
-            item_id = next((row[part] for part in key if isinstance(row[part], int)), 0)
-            reason = cell.reason if item_id else f"{cell.reason} ({', '.join(str(row[part]) for part in key)})"
-            raw = rejected_json(cell.value)
-            rejected.append(RejectedValue(table, item_id, name, cell.field_type, raw, reason))
-    return clean, rejected
+    types = {column.name: column.type for column in columns}
+    converted: dict[tuple[Any, ...] | int, Row] = {}
+    rejected: list[RejectedValue] = []
+    for number, raw in enumerate(rows):
+        row: Row = {}
+        unfit: dict[str, str] = {}
+        for name, value in raw.items():
+            try:
+                row[name] = _convert(types.get(name, "bool"), value)
+            except ConversionError as error:
+                row[name], unfit[name] = (error.partial or (None,))[0], error.reason
+        names = [row[name] for name in key]
+        converted[tuple(names) if names else number] = row
+        item_id = next((part for part in names if isinstance(part, int)), 0)
+        for name, reason in unfit.items():
+            rejected.append(
+                RejectedValue(
+                    table_name=table,
+                    item_id=item_id,
+                    column_name=name,
+                    field_type=_FIELD_TYPES[types.get(name, "bool")],
+                    raw_value=rejected_json(raw[name]),
+                    reason=reason if item_id else f"{reason} ({', '.join(map(str, names))})",
+                )
+            )
+    return list(converted.values()), rejected
+
+
+def _convert(type_: ColumnType, value: Any) -> Any:
+    if type_ == "bool" and value is False:
+        return False
+    return None if is_blank(value) else value if isinstance(value, date) else _CONVERTERS[type_](value)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..rest import as_bool, as_int, as_list, as_text
+from ..rest import as_bool, as_id, as_int, as_list, is_blank
 from ..schema import Column
 from .model import Catalog, Row
-from .rejected_cells import timestamp_cell
 from .table_rows import (
     CATEGORY_COLUMNS,
     FIELD_COLUMNS,
@@ -35,10 +34,10 @@ def _snake(name: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
-def _flags(row: Row) -> dict[str, bool | None]:
+def _flags(row: Row) -> dict[str, Any]:
     """All documented flags, and those that a newer portal adds."""
     more = (name for name in row if re.fullmatch(r"is[A-Z][A-Za-z]*", name) and as_bool(row[name]) is not None)
-    return {_snake(name): as_bool(row.get(name)) for name in dict.fromkeys((*_TYPE_FLAGS, *more))}
+    return {_snake(name): row.get(name) for name in dict.fromkeys((*_TYPE_FLAGS, *more))}
 
 
 def _types(catalog: Catalog) -> Rows:
@@ -46,15 +45,15 @@ def _types(catalog: Catalog) -> Rows:
         row = spa.row
         yield {
             "entity_type_id": spa.entity_type_id,
-            "id": as_int(row.get("id")),
-            "title": as_text(row.get("title")),
-            "code": as_text(row.get("code")),
+            "id": row.get("id"),
+            "title": row.get("title"),
+            "code": row.get("code"),
             **_flags(row),
-            "custom_section_id": as_int(row.get("customSectionId")),
-            "created_time": timestamp_cell(row.get("createdTime")),
-            "updated_time": timestamp_cell(row.get("updatedTime")),
-            "created_by": as_int(row.get("createdBy")),
-            "updated_by": as_int(row.get("updatedBy")),
+            "custom_section_id": row.get("customSectionId"),
+            "created_time": row.get("createdTime"),
+            "updated_time": row.get("updatedTime"),
+            "created_by": row.get("createdBy"),
+            "updated_by": row.get("updatedBy"),
             "items_table": None if spa.entity_type_id in catalog.unreadable else spa.items_table,
         }
 
@@ -62,71 +61,67 @@ def _types(catalog: Catalog) -> Rows:
 def _relations(catalog: Catalog) -> Rows:
     for spa in catalog.types:
         for relation in ("parent", "child"):
-            related = {as_int(row.get("entityTypeId")): row for row in spa.relations.get(relation, ())}
-            for type_id, row in related.items():
-                if type_id is not None:
-                    yield {
-                        "entity_type_id": spa.entity_type_id,
-                        "relation": relation,
-                        "related_entity_type_id": type_id,
-                        "is_children_list_enabled": as_bool(row.get("isChildrenListEnabled")),
-                        "is_predefined": as_bool(row.get("isPredefined")),
-                    }
+            for row in spa.relations.get(relation, ()):
+                yield {
+                    "entity_type_id": spa.entity_type_id,
+                    "relation": relation,
+                    "related_entity_type_id": row.get("entityTypeId"),
+                    "is_children_list_enabled": row.get("isChildrenListEnabled"),
+                    "is_predefined": row.get("isPredefined"),
+                }
 
 
 def _linked_fields(catalog: Catalog) -> Rows:
     for spa in catalog.types:
         for linked_field, enabled in spa.linked_fields.items():
-            yield {
-                "entity_type_id": spa.entity_type_id,
-                "linked_field": str(linked_field),
-                "is_enabled": as_bool(enabled),
-            }
+            yield {"entity_type_id": spa.entity_type_id, "linked_field": linked_field, "is_enabled": enabled}
 
 
 def _automations(catalog: Catalog) -> Rows:
     """Templates of smart processes, and those whose object the portal does not name. AUTO_EXECUTE: 1 create, 2 edit, 3 both."""
     for row in catalog.templates:
         type_id, is_spa = _document_type(row.get("DOCUMENT_TYPE"))
-        if not is_spa or as_int(row.get("ID")) is None:
+        if not is_spa:
             continue
-        runs_on = as_int(row.get("AUTO_EXECUTE"))
+        events = row.get("AUTO_EXECUTE")
+        runs_on = as_int(events)
         yield {
-            "id": as_int(row.get("ID")),
+            "id": row.get("ID"),
             "entity_type_id": type_id,
-            "name": as_text(row.get("NAME")),
-            "auto_execute_on_create": None if runs_on is None else bool(runs_on & 1),
-            "auto_execute_on_update": None if runs_on is None else bool(runs_on & 2),
-            "modified": timestamp_cell(row.get("MODIFIED")),
-            "user_id": as_int(row.get("USER_ID")),
-            "is_modified": as_bool(row.get("IS_MODIFIED")),
-            "system_code": as_text(row.get("SYSTEM_CODE")),
+            "name": row.get("NAME"),
+            "auto_execute_on_create": events if runs_on is None else bool(runs_on & 1),
+            "auto_execute_on_update": events if runs_on is None else bool(runs_on & 2),
+            "modified": row.get("MODIFIED"),
+            "user_id": row.get("USER_ID"),
+            "is_modified": row.get("IS_MODIFIED"),
+            "system_code": row.get("SYSTEM_CODE"),
         }
 
 
-def _document_type(value: Any) -> tuple[int | None, bool]:
-    """The entityTypeId of a template, and whether it belongs to a smart process as far as one can tell.
+def _document_type(value: Any) -> tuple[Any, bool]:
+    """The entityTypeId of a template, and whether it belongs to a smart process as far as the portal says.
 
-    The pages disagree: `DYNAMIC_156`, or a list whose last part is that.
+    The pages disagree: `DYNAMIC_156`, or a list whose last part is that. What names no object is given back as it came.
     """
     last = listed[-1] if (listed := as_list(value)) else None
-    if last in (None, "", [], {}):
+    if is_blank(last):
         return None, True
-    match = re.fullmatch(r"DYNAMIC_(\d+)", str(last).upper())
-    return (int(match[1]), True) if match else (None, False)
+    match = re.fullmatch(r"DYNAMIC_([0-9]{1,18})", str(last).upper())
+    if match:
+        return int(match[1]), True
+    return last, not (isinstance(last, str) and re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", last))
 
 
 def _solutions(catalog: Catalog) -> Rows:
     for row in catalog.solutions:
-        if (solution_id := as_int(row.get("id"))) is not None:
-            yield {"id": solution_id, "title": as_text(row.get("title"))}
+        yield {"id": row.get("id"), "title": row.get("title")}
 
 
 def _solution_types(catalog: Catalog) -> Rows:
     for row in catalog.solutions:
-        for type_id in dict.fromkeys(map(as_int, as_list(row.get("typeIds")))):
-            if type_id is not None:
-                yield {"automated_solution_id": as_int(row.get("id")), "spa_type_id": type_id}
+        for type_id in as_list(row.get("typeIds")):
+            if as_id(type_id) is not None:
+                yield {"automated_solution_id": row.get("id"), "spa_type_id": type_id}
 
 
 SPA_TABLES: tuple[CatalogTable, ...] = (

@@ -9,19 +9,27 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..rest import as_bool, as_int, as_json, as_text
+from ..rest import as_id
 from ..schema import Column, ColumnMapping, ColumnType, Field, RejectedValue, map_columns, with_system_types
 from .crm_objects import parse_stage_directory
 from .issues import Issue
 from .model import Catalog, EntityType
-from .rejected_cells import separate_rejected
+from .rejected_cells import convert_rows
 
 Rows = Iterator[dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class CatalogTable:
-    """One table of the catalogue; `child` is filled beside it, with a row for each value of a list."""
+    """One table of the catalogue.
+
+    Attributes:
+        name: of the table.
+        key: columns that tell a row from the others, all of which every row has.
+        columns: all of them.
+        cells: the rows, with cells as the portal writes them or as they are to be stored.
+        child: filled beside it, with a row for each value of a list.
+    """
 
     name: str
     key: tuple[str, ...]
@@ -31,7 +39,7 @@ class CatalogTable:
 
     def convert(self, catalog: Catalog) -> tuple[list[dict[str, Any]], list[RejectedValue]]:
         """The rows, and the values that fit no column of theirs."""
-        return separate_rejected(self.name, self.key, self.cells(catalog))
+        return convert_rows(self.name, self.key, self.columns, self.cells(catalog))
 
     def rows(self, catalog: Catalog) -> Rows:
         """The rows alone."""
@@ -56,23 +64,23 @@ OPTION_COLUMNS = columns(
 
 
 def field_rows(catalog: Catalog, types: Sequence[EntityType]) -> Rows:
-    for one, field, place in _fields_with_columns(catalog, types):
+    for entity, field, place in _fields_with_columns(catalog, types):
         loaded_inline = place is not None and place.child_table is None
         yield {
-            "entity_type_id": one.entity_type_id,
-            "upper_name": as_text(field.upper_name),
-            "name": as_text(field.name),
-            "title": as_text(field.title),
-            "type": as_text(field.type),
+            "entity_type_id": entity.entity_type_id,
+            "upper_name": field.upper_name,
+            "name": field.name,
+            "title": field.title,
+            "type": field.type,
             "is_required": field.is_required,
             "is_read_only": field.is_read_only,
             "is_immutable": field.is_immutable,
             "is_multiple": field.is_multiple,
             "is_dynamic": field.is_dynamic,
             "is_deprecated": field.is_deprecated,
-            "status_type": as_text(field.status_type),
-            "form_label": as_text(field.form_label),
-            "settings": as_json(field.settings),
+            "status_type": field.status_type,
+            "form_label": field.form_label,
+            "settings": field.settings,
             "position": field.position,
             "column_name": place.column.name if place and loaded_inline else None,
             "column_type": place.column.sql_type if place else None,
@@ -81,21 +89,19 @@ def field_rows(catalog: Catalog, types: Sequence[EntityType]) -> Rows:
 
 
 def option_rows(catalog: Catalog, types: Sequence[EntityType]) -> Rows:
-    for one, field, _ in _fields_with_columns(catalog, types):
-        details = catalog.options.get((one.user_fields, field.upper_name), {})
+    for entity, field, _ in _fields_with_columns(catalog, types):
+        details = catalog.options.get((entity.user_fields, field.upper_name), {})
         for position, option in enumerate({option.id: option for option in field.options}.values()):
-            known = details.get(option.id, {})
-            if (option_id := as_int(option.id)) is None:
-                continue
+            known = details.get(str(as_id(option.id)), {})
             yield {
-                "entity_type_id": one.entity_type_id,
-                "upper_name": as_text(field.upper_name),
-                "option_id": option_id,
-                "value": as_text(option.value) or "",
+                "entity_type_id": entity.entity_type_id,
+                "upper_name": field.upper_name,
+                "option_id": option.id,
+                "value": option.value,
                 "position": position,
-                "sort": as_int(known.get("sort")),
-                "xml_id": as_text(known.get("xmlId")),
-                "is_default": as_bool(known.get("def")),
+                "sort": known.get("sort"),
+                "xml_id": known.get("xmlId"),
+                "is_default": known.get("def"),
             }
 
 
@@ -103,12 +109,12 @@ def _fields_with_columns(
     catalog: Catalog, types: Sequence[EntityType]
 ) -> Iterator[tuple[EntityType, Field, ColumnMapping | None]]:
     """Every field with its place, in the portal's order; one for each name that a table could hold."""
-    for one in types:
-        fields = list({field.upper_name: field for field in one.fields or ()}.values())
-        typed = with_system_types(fields) if one.has_system_columns else fields
-        places = map_columns(typed, one.items_table, catalog.stored)
+    for entity in types:
+        fields = list({field.upper_name: field for field in entity.fields or ()}.values())
+        typed = with_system_types(fields) if entity.has_system_columns else fields
+        places = map_columns(typed, entity.items_table, catalog.stored)
         for field in fields:
-            yield one, field, places[field.name]
+            yield entity, field, places[field.name]
 
 
 CATEGORY_COLUMNS = columns(
@@ -121,17 +127,16 @@ STAGE_COLUMNS = columns(
 
 
 def category_rows(types: Sequence[EntityType]) -> Rows:
-    for one in types:
-        for row in one.categories:
-            if (category_id := as_int(row.get("id"))) is not None:
-                yield {
-                    "entity_type_id": one.entity_type_id,
-                    "id": category_id,
-                    "name": as_text(row.get("name")),
-                    "sort": as_int(row.get("sort")),
-                    "is_default": as_bool(row.get("isDefault")),
-                    "code": as_text(row.get("code")),
-                }
+    for entity in types:
+        for row in entity.categories:
+            yield {
+                "entity_type_id": entity.entity_type_id,
+                "id": row.get("id"),
+                "name": row.get("name"),
+                "sort": row.get("sort"),
+                "is_default": row.get("isDefault"),
+                "code": row.get("code"),
+            }
 
 
 # Filled for all objects, unlike EXTRA, which SPA do not have.
@@ -140,19 +145,16 @@ _SEMANTICS = {"S": "success", "F": "failure"}
 
 
 def stage_rows(types: Sequence[EntityType]) -> Rows:
-    for one in types:
-        for row in one.stages:
-            directory, status = as_text(row.get("ENTITY_ID")), as_text(row.get("STATUS_ID"))
-            if directory is None or status is None:
-                continue
+    for entity in types:
+        for row in entity.stages:
             yield {
-                "entity_id": directory,
-                "status_id": status,
-                "entity_type_id": one.entity_type_id,
-                "category_id": (parse_stage_directory(directory) or (0, None))[1],
-                "name": as_text(row.get("NAME")),
-                "sort": as_int(row.get("SORT")),
-                "color": as_text(row.get("COLOR")),
+                "entity_id": row.get("ENTITY_ID"),
+                "status_id": row.get("STATUS_ID"),
+                "entity_type_id": entity.entity_type_id,
+                "category_id": (parse_stage_directory(str(row.get("ENTITY_ID"))) or (0, None))[1],
+                "name": row.get("NAME"),
+                "sort": row.get("SORT"),
+                "color": row.get("COLOR"),
                 "semantics": stage_semantics(row),
             }
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
-from ..rest import PAGE_SIZE, Call, as_id
+from ..rest import PAGE_SIZE, Call, as_id, as_mapping, as_rows
 
 Row = Mapping[str, Any]
 CostKey = tuple[str, int, bool]
@@ -115,12 +115,8 @@ class ListQuery:
 
         What is no object among others that are counts as a row without fields.
         """
-        found = result
-        if self.rows_key:
-            found = result.get(self.rows_key) if isinstance(result, Mapping) else None
-        if isinstance(found, Mapping):  # PHP writes a list with gaps as a map
-            found = list(found.values())
-        if not isinstance(found, list):
+        found = as_rows(as_mapping(result).get(self.rows_key) if self.rows_key else result)
+        if found is None:
             return None
         rows = [row if isinstance(row, Mapping) else {} for row in found]
         return rows if not found or any(isinstance(row, Mapping) for row in found) else None
@@ -246,17 +242,16 @@ def bindings_in(activity: Row) -> list[Row]:
 
     No activity is bound to nothing, so that an empty list says nothing either.
     """
-    listed = activity.get(ActivityQuery.bindings_field)
-    listed = list(listed.values()) if isinstance(listed, Mapping) else listed
-    if not isinstance(listed, list) or not all(isinstance(one, Mapping) for one in listed):
+    listed = as_rows(activity.get(ActivityQuery.bindings_field)) or ()
+    if not all(isinstance(binding, Mapping) for binding in listed):
         return []
     rows: list[Row] = [
         {
             "activityId": activity.get(ActivityQuery.id_field),
-            "entityTypeId": one.get("OWNER_TYPE_ID", one.get("entityTypeId")),
-            "entityId": one.get("OWNER_ID", one.get("entityId")),
+            "entityTypeId": binding.get("OWNER_TYPE_ID", binding.get("entityTypeId")),
+            "entityId": binding.get("OWNER_ID", binding.get("entityId")),
         }
-        for one in listed
+        for binding in listed
     ]
     return rows if all(str(value).isdecimal() for row in rows for value in row.values()) else []
 

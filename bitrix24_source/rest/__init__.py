@@ -4,7 +4,7 @@ from .auth import Auth, OAuth2, StaticAuth
 from .batching import CallGenerator, CallResult, call_many, gather, merge_generators, send_batch
 from .client import Client, ClientSettings
 from .clock import Clock
-from .offset_pagination import ListResult, OffsetList, read_all
+from .offset_pagination import ListResult, OffsetList, read_all, shown_value
 from .php_values import (
     ConversionError,
     as_bool,
@@ -15,12 +15,18 @@ from .php_values import (
     as_json,
     as_list,
     as_mapping,
+    as_rows,
     as_text,
     as_timestamp,
+    is_blank,
     numbered_values,
+    strip_unstorable,
+    to_bool,
     to_date,
+    to_decimal,
     to_int,
     to_microseconds,
+    to_text,
     to_timestamp,
 )
 from .protocol import BATCH_SIZE, PAGE_SIZE, Call, Response
@@ -60,18 +66,25 @@ __all__ = [
     "as_json",
     "as_list",
     "as_mapping",
+    "as_rows",
     "as_text",
     "as_timestamp",
     "call_many",
     "fingerprint",
     "gather",
+    "is_blank",
     "is_loopback",
     "merge_generators",
     "numbered_values",
     "read_all",
     "send_batch",
+    "shown_value",
+    "strip_unstorable",
+    "to_bool",
     "to_date",
+    "to_decimal",
     "to_int",
     "to_microseconds",
+    "to_text",
     "to_timestamp",
 ]

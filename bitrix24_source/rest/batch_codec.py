@@ -11,7 +11,8 @@ from typing import Any
 from urllib.parse import quote
 
 from ..errors import Bitrix24Error
-from .protocol import BATCH_SIZE, Call, Redact, Response, _duration_in, as_int, error_from_envelope, time_usage_in
+from .php_values import as_int
+from .protocol import BATCH_SIZE, Call, Redact, Response, _duration_in, error_from_envelope, time_usage_in
 
 
 def encode_batch(calls: Sequence[Call]) -> Call:

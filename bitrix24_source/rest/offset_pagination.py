@@ -6,12 +6,14 @@ Facts: https://apidocs.bitrix24.com/settings/how-to-call-rest-api/list-methods-p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+import re
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import Bitrix24Error, PortalError
 from .batching import CallGenerator, CallResult
+from .php_values import as_id, as_mapping, as_rows, as_text
 from .protocol import PAGE_SIZE, Call, Response
 
 Row = Mapping[str, Any]
@@ -20,64 +22,138 @@ _MOST_PAGES = 2000  # of a dictionary; more is a portal that never ends its list
 
 @dataclass(frozen=True)
 class OffsetList:
-    """A list method: where its rows lie in `result`, and what tells one row from another."""
+    """A list method.
+
+    Attributes:
+        method: its name.
+        rows_key: where the rows lie below `result`; "" where `result` is the list itself.
+        key: the keys that tell a row from the others.
+        params: of every call.
+        whole: known to come all at once: a full page alone is no sign that there is another, only `next` or `total` is.
+        has_text_keys: the key is of texts; of numbers otherwise.
+        tie_breaker: a key that tells rows apart which share their `key`.
+    """
 
     method: str
     rows_key: str
-    """key below `result`; "" where `result` is the list itself"""
-    key: Callable[[Row], Hashable]
+    key: tuple[str, ...]
     params: Mapping[str, Any] = field(default_factory=dict)
     whole: bool = False
-    """known to come all at once: a full page alone is no sign that there is another, only `next` or `total` is"""
+    has_text_keys: bool = False
+    tie_breaker: str = ""
 
     def page(self, start: int) -> Call:
         """The call for the page at an offset; the first page is asked for without one, which every list method takes."""
         return Call(self.method, {**self.params, "start": start} if start else self.params)
 
-    def rows_in(self, answer: Response) -> list[Row]:
-        found = answer.result
-        if self.rows_key:
-            found = found.get(self.rows_key) if isinstance(found, Mapping) else []
-        if isinstance(found, Mapping):  # PHP writes a list with gaps as a map
-            found = list(found.values())
-        return [row for row in found if isinstance(row, Mapping)] if isinstance(found, list) else []
+    def entries_in(self, answer: Response) -> Sequence[Any] | None:
+        """The entries of a page, rows or not; None for what is no page: taken for an empty one, it would end the list."""
+        if self.rows_key and answer.result != []:
+            return as_rows(as_mapping(answer.result).get(self.rows_key))
+        return as_rows(answer.result)
+
+    def key_of(self, row: Row) -> tuple[Hashable, ...] | None:
+        """The values of the row's key; None where it has none that a table could hold."""
+        written = (row.get(name) for name in self.key)
+        values = tuple(as_text(value) if self.has_text_keys else as_id(value, least=0) for value in written)
+        return None if None in values else (*values, str(row.get(self.tie_breaker)))
 
 
 @dataclass(frozen=True)
 class ListResult:
-    """What a list held; `error` says why rows may be missing, and None that none is."""
+    """What a list held.
+
+    Attributes:
+        rows: each once; of two with one key the last one.
+        error: why rows may be missing; None says that none is.
+        unusable: for each entry that is no row of any table, what stands in place of its key, as `shown_value` has it.
+    """
 
     rows: Sequence[Row] = ()
     error: Bitrix24Error | None = None
+    unusable: Sequence[str] = ()
 
 
 def read_all(listed: OffsetList, first: CallResult | None = None) -> CallGenerator[ListResult]:
     """Every row of a list, without those that two pages share; `first` is its first page where that was asked before."""
-    seen: dict[Hashable, Row] = {}
+    seen: dict[Hashable, Any] = {}
     starts: Sequence[int] = [0]
     for _ in range(_MOST_PAGES):
         outcomes = [first] if first is not None else (yield [listed.page(start) for start in starts])
         first = None
         error = _collect(listed, starts, outcomes, seen)
         if error:
-            return ListResult(list(seen.values()), error)
+            return _result(listed, seen, error)
         starts = _starts_after(listed, starts[-1], outcomes[-1], len(seen))
         if not starts:
-            return ListResult(list(seen.values()))
-    return ListResult(list(seen.values()), _repeating_page(listed))
+            return _result(listed, seen)
+    return _result(listed, seen, _repeating_page(listed))
+
+
+def _result(listed: OffsetList, seen: Mapping[Hashable, Any], error: Bitrix24Error | None = None) -> ListResult:
+    rows = [entry for key, entry in seen.items() if isinstance(key, tuple)]
+    unusable = tuple(_shown_key(listed, entry) for key, entry in seen.items() if not isinstance(key, tuple))
+    return ListResult(rows, error, unusable)
+
+
+def _shown_key(listed: OffsetList, entry: Any) -> str:
+    if not isinstance(entry, Mapping):
+        return shown_value(entry)
+    return ", ".join(f"{name} {shown_value(entry.get(name))}" for name in listed.key)
+
+
+def shown_value(value: Any) -> str:
+    """A value as an example for everybody: what could be about a person, or has no end, is named by its kind."""
+    if isinstance(value, str) and not re.fullmatch(r"[A-Za-z]{0,20}|[0-9.,+-]{1,8}", value):
+        return f"a text of {len(value)} characters"
+    if isinstance(value, str):
+        return f'"{value}"'
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, (int, float)):
+        return str(value) if abs(value) < 10**8 else "a number"
+    return "a map" if isinstance(value, Mapping) else "a list"
 
 
 def _collect(
-    listed: OffsetList, starts: Sequence[int], outcomes: Sequence[CallResult], seen: dict[Hashable, Row]
+    listed: OffsetList, starts: Sequence[int], outcomes: Sequence[CallResult], seen: dict[Hashable, Any]
 ) -> Bitrix24Error | None:
     for start, outcome in zip(starts, outcomes, strict=True):
         if not isinstance(outcome, Response):
             return outcome
-        rows = {listed.key(row): row for row in listed.rows_in(outcome)}
+        entries = listed.entries_in(outcome)
+        if entries is None:
+            return _no_page(listed)
+        rows = _by_identity(listed, entries)
         if start and rows and rows.keys() <= seen.keys():
             return _repeating_page(listed)
         seen.update(rows)
     return None
+
+
+def _by_identity(listed: OffsetList, entries: Sequence[Any]) -> dict[Hashable, Any]:
+    """The entries of one page. Of two that differ and have one key, the last one has it."""
+    rows: dict[Hashable, Any] = {}
+    for entry in entries:
+        key = _identity(listed, entry)
+        if rows.get(key, entry) != entry:
+            rows[repr(rows[key])] = rows[key]
+        rows[key] = entry
+    return rows
+
+
+def _identity(listed: OffsetList, entry: Any) -> Hashable:
+    """The key of a row, as a tuple; of anything else the whole of it as text, so that pages that repeat it do not count it twice."""
+    key = listed.key_of(entry) if isinstance(entry, Mapping) else None
+    return repr(entry) if key is None else key
+
+
+def _no_page(listed: OffsetList) -> Bitrix24Error:
+    return PortalError(
+        "the portal's answer is no list",
+        listed.method,
+        "report it to the portal's administrator; what was loaded before stays",
+    )
 
 
 def _starts_after(listed: OffsetList, start: int, last: CallResult, held: int) -> Sequence[int]:
@@ -90,7 +166,7 @@ def _starts_after(listed: OffsetList, start: int, last: CallResult, held: int) -
     if listed.whole and last.next is None and not last.total:
         return []
     reached = start + PAGE_SIZE
-    full = len(listed.rows_in(last)) == PAGE_SIZE  # more than a page holds is a list that came whole
+    full = len(listed.entries_in(last) or ()) == PAGE_SIZE  # more than a page holds is a list that came whole
     if last.total and last.total > reached and (full or last.next is not None):
         return range(reached, last.total, PAGE_SIZE)
     if last.next is not None and last.next > start:

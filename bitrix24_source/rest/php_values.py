@@ -8,13 +8,17 @@ a list. The `as_*` functions answer None (or an empty collection) for what is no
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, TypeVar
+
+_T = TypeVar("_T")
 
 _FLAGS = {"Y": True, "N": False, "1": True, "0": False, "TRUE": True, "FALSE": False}
+_LONGEST_FLAG = 5
+_MOST_DIGITS = 28  # before the point of an exact number
 
 
 class ConversionError(ValueError):
@@ -25,46 +29,44 @@ class ConversionError(ValueError):
         self.reason, self.partial = reason, partial
 
 
+def is_blank(value: Any) -> bool:
+    """Whether PHP says nothing by it: null, false, an empty text, list or map."""
+    return value is None or value is False or (isinstance(value, (str, list, Mapping)) and not value)
+
+
 def as_bool(value: Any) -> bool | None:
-    """A flag, in any spelling."""
-    return value if isinstance(value, bool) else _FLAGS.get(str(value).upper())
+    """A flag, as `to_bool` has it."""
+    return _converted(to_bool, value)
 
 
 def as_int(value: Any) -> int | None:
     """A 64-bit integer, as `to_int` has it."""
-    try:
-        return to_int(value)
-    except ConversionError:
-        return None
+    return _converted(to_int, value)
 
 
-def as_id(value: Any) -> int | None:
-    """The id of a row: a positive 64-bit integer, as a number or in digits.
+def as_id(value: Any, *, least: int = 1) -> int | None:
+    """The id of a row: a 64-bit integer from `least` on, as a number or in digits; 0 is a category's.
 
     Stricter than `as_int`: "7.0" can be read as the number 7, and still a row 7 may stand beside it.
     """
     if isinstance(value, str):
         value = int(value) if re.fullmatch("[0-9]{1,19}", value) else None
-    return value if type(value) is int and 0 < value < 2**63 else None
+    return value if type(value) is int and least <= value < 2**63 else None
 
 
 def as_decimal(value: Any) -> Decimal | None:
-    """An exact number of at most 28 digits before the point."""
-    try:
-        number = Decimal(str(value))
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() and abs(number) < 10**28 else None
+    """An exact number, as `to_decimal` has it."""
+    return _converted(to_decimal, value)
 
 
 def as_text(value: Any) -> str | None:
-    """Text without what no database keeps; None for every way of PHP to say nothing."""
-    return None if value in (None, "", [], {}, False) else strip_unstorable(str(value))
+    """Text without what no database keeps; None for every way of PHP to say nothing, and for what is no text."""
+    return strip_unstorable(_converted(to_text, value) or "") or None
 
 
 def strip_unstorable(text: str) -> str:
     """Without what no database keeps: NUL, and halves of characters."""
-    return text.replace("\x00", "").encode("utf-8", "replace").decode()
+    return text.replace("\x00", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def as_json(value: Any) -> Any:
@@ -93,23 +95,80 @@ def as_list(value: Any) -> Sequence[Any]:
     listed = numbered_values(value)
     if listed is not None:
         return listed
-    return () if value is None or value is False or value in ("", {}) else (value,)
+    return () if is_blank(value) else (value,)
+
+
+def as_rows(value: Any) -> Sequence[Any] | None:
+    """The entries of a list of rows, which a map of rows may stand for; None for what holds no rows.
+
+    Entries that are no maps are among them: whoever reads the list says so.
+    """
+    if isinstance(value, Mapping) and value and all(isinstance(row, Mapping) for row in value.values()):
+        return list(value.values())
+    listed = numbered_values(value)
+    if listed is None and isinstance(value, Mapping):
+        return [value] if value else []
+    return listed
 
 
 def as_timestamp(value: Any) -> datetime | None:
     """An instant in UTC, as `to_timestamp` has it."""
-    try:
-        return to_timestamp(value)
-    except ConversionError:
-        return None
+    return _converted(to_timestamp, value)
 
 
 def as_date(value: Any) -> date | None:
     """A day, as `to_date` has it."""
+    return _converted(to_date, value)
+
+
+def _converted(convert: Callable[[Any], _T], value: Any) -> _T | None:
     try:
-        return to_date(value)
+        return convert(value)
     except ConversionError:
         return None
+
+
+def to_bool(value: Any) -> bool:
+    """A flag, in any spelling.
+
+    Raises:
+        ConversionError: it is none.
+    """
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int) and value in (0, 1):
+        return bool(value)
+    if isinstance(value, str) and (text := value[: _LONGEST_FLAG + 1].upper()) in _FLAGS:
+        return _FLAGS[text]
+    raise ConversionError("neither Y nor N")
+
+
+def to_text(value: Any) -> str:
+    """Text, or a number as text.
+
+    Raises:
+        ConversionError: it is neither.
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not -1e300 < value < 1e300:
+        raise ConversionError("neither text nor number")
+    return str(value)
+
+
+def to_decimal(value: Any) -> Decimal:
+    """An exact number of at most 28 digits before the point.
+
+    Raises:
+        ConversionError: it is none.
+    """
+    try:
+        number = Decimal(to_text(value))
+    except InvalidOperation:
+        raise ConversionError("not a number") from None
+    if not number.is_finite() or abs(number) >= 10**_MOST_DIGITS:
+        raise ConversionError(f"not a number of at most {_MOST_DIGITS} digits")
+    return number
 
 
 def to_int(value: Any) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 from ..errors import Bitrix24Error, PortalError, UnavailableError
 from .error_codes import error_from_code
 from .json_codec import parse_json_object
+from .php_values import as_int
 
 BATCH_SIZE = 50
 PAGE_SIZE = 50
@@ -153,10 +154,3 @@ def _duration_in(time: Any) -> float:
 
 def _has_fraction(moment: Any) -> bool:
     return isinstance(moment, float) and not moment.is_integer()
-
-
-def as_int(value: Any) -> int | None:
-    try:
-        return int(value)
-    except (TypeError, ValueError, OverflowError):
-        return None

@@ -69,7 +69,7 @@ def map_columns(
         key=lambda field: (field.is_unlisted, field.upper_name, field.name),
     )
     taken = set(RESERVED_COLUMNS)
-    placed: dict[str, ColumnMapping | None] = dict.fromkeys((field.name for field in fields), None)
+    mappings: dict[str, ColumnMapping | None] = dict.fromkeys((field.name for field in fields), None)
     for is_unlisted in (False, True):
         loaded = [field for field in order if field.is_unlisted == is_unlisted]
         names = {
@@ -77,9 +77,9 @@ def map_columns(
             for field in loaded
         }
         for field in loaded:
-            natural = _map_column(field, names[field.name], items_table, taken)
-            placed[field.name] = _fit_stored(natural, items_table, stored, taken)
-    return placed
+            unsuffixed = _map_column(field, names[field.name], items_table, taken)
+            mappings[field.name] = _fit_stored(unsuffixed, items_table, stored, taken)
+    return mappings
 
 
 def _fit_stored(natural: ColumnMapping, items_table: str, stored: StoredColumns, taken: set[str]) -> ColumnMapping:

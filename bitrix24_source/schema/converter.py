@@ -16,18 +16,20 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..rest import as_id, numbered_values
-from .arrow_types import ARROW_TYPES, INTEGER, TIMESTAMP
+from ..rest import as_id, as_list
+from .arrow_types import ARROW_TYPES, DATE, INTEGER, TIMESTAMP
 from .columns import NOTHING_STORED, ColumnMapping, map_columns
-from .fields import Column, Field
+from .fields import Column, ColumnType, Field
 from .redacted_json import rejected_json
 from .row_wise import convert_each
 from .scalars import is_empty
 from .stored_columns import StoredColumns
 from .vectorized import VECTORIZED
 
-_IGNORED = frozenset({"entityTypeId", "searchContent"})  # the first names the table; the second is nobody's business
-_ABSENT = object()  # where a row does not mention a list, nothing is known of it, so nothing is cleared_lists
+_IGNORED = frozenset(
+    {"entityTypeId", "searchContent"}
+)  # the first names the table; the second is scrambled personal data
+_ABSENT = object()  # a list that a row does not mention is unknown, so that its rows stay
 _FEW = 64
 _Page = Mapping[str, Sequence[Any]]
 
@@ -38,7 +40,7 @@ class UnusableIdError(ValueError):
 
 @dataclass(frozen=True)
 class RejectedValue:
-    """A value that its column lacks, wholly or in part; here it is whole, but for credentials."""
+    """A value that its column could not take, or not all of it; kept whole here, without credentials."""
 
     table_name: str
     item_id: int
@@ -50,13 +52,12 @@ class RejectedValue:
 
 @dataclass(frozen=True)
 class ConvertedPage:
-    """One page as tables; `cleared_lists` has the items that a child table must forget, `unknown_keys` the keys of no field."""
+    """One page as tables; `cleared_lists` has the items that a child table must forget."""
 
     items: pa.Table
     children: dict[str, pa.Table]
     rejected: list[RejectedValue]
     cleared_lists: dict[str, list[int]]
-    unknown_keys: frozenset[str]
 
 
 class Converter:
@@ -79,98 +80,114 @@ class Converter:
         self._is_swept = is_swept
         self._ignores = ignores
         known = list({field.name: field for field in fields}.values())
-        placed = map_columns(known, items_table, stored)
-        lanes = [_FieldConverter(field, place, items_table) for field in known if (place := placed[field.name])]
-        self._known = {"id", *_IGNORED, *placed}
-        self._singles = [lane for lane in lanes if not lane.placement.child_table and lane.field.name != "id"]
-        self._lists = [lane for lane in lanes if lane.placement.child_table]
-        single_columns = chain.from_iterable(lane.placement.columns for lane in self._singles)
+        mappings = map_columns(known, items_table, stored)
+        converters = [
+            _FieldConverter(field, mapping, items_table, stored.limits)
+            for field in known
+            if (mapping := mappings[field.name])
+        ]
+        self._known = {"id", *_IGNORED, *mappings}
+        self._singles = [
+            converter for converter in converters if not converter.mapping.child_table and converter.field.name != "id"
+        ]
+        self._lists = [converter for converter in converters if converter.mapping.child_table]
+        single_columns = chain.from_iterable(converter.mapping.columns for converter in self._singles)
         own_columns = [Column("deleted_at", "timestamp")] if is_swept else []
         self.items_schema = _schema(["id"], [*single_columns, *own_columns], required)
         self.child_schemas = {
-            lane.table: _schema(["item_id", "position"], lane.placement.columns) for lane in self._lists
+            converter.table: _schema(["item_id", "position"], converter.mapping.columns) for converter in self._lists
         }
+
+    def unknown_keys(self, rows: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+        """The keys of no field that hold anything: rows also carry names of what is switched off, always empty."""
+        unknown = [key for key in set().union(*rows) - self._known if not self._ignores(key)]
+        return frozenset(key for key in unknown if not all(is_empty(row.get(key)) for row in rows))
 
     def convert(self, rows: Sequence[Mapping[str, Any]]) -> ConvertedPage:
         """The page as tables. No value can make it fail; a row without an id does."""
-        page = _to_columns(rows, frozenset(lane.field.name for lane in self._lists))
+        page = _to_columns(rows, frozenset(converter.field.name for converter in self._lists))
         ids = _ids(page.get("id", [None] * len(rows)))
         rejected: list[RejectedValue] = []
         items = self._items(ids, page, rejected)
-        children = {lane.table: self._child(lane, ids, page, rejected) for lane in self._lists}
+        children = {converter.table: self._child(converter, ids, page, rejected) for converter in self._lists}
         return ConvertedPage(
             items=items,
             children={table: child for table, (child, _) in children.items()},
             rejected=rejected,
             cleared_lists={table: cleared_lists for table, (_, cleared_lists) in children.items()},
-            unknown_keys=self._unlisted(page),
         )
 
     def _items(self, ids: list[int], page: _Page, rejected: list[RejectedValue]) -> pa.Table:
         arrays = [pa.array(ids, INTEGER)]
         nothing = [None] * len(ids)
-        for lane in self._singles:
-            cells, reasons = lane.read(values := page.get(lane.field.name, nothing))
+        for converter in self._singles:
+            cells, reasons = converter.read(values := page.get(converter.field.name, nothing))
             arrays += cells
-            rejected += lane.rejected(ids, values, reasons)
+            rejected += converter.rejected(ids, values, reasons)
         arrays += [pa.nulls(len(ids), TIMESTAMP)] if self._is_swept else []
         return pa.Table.from_arrays(arrays, schema=self.items_schema)
 
     def _child(
-        self, lane: _FieldConverter, ids: list[int], page: _Page, rejected: list[RejectedValue]
+        self, converter: _FieldConverter, ids: list[int], page: _Page, rejected: list[RejectedValue]
     ) -> tuple[pa.Table, list[int]]:
         """One row per value that is not empty, and the items which said that they have none."""
-        said = page.get(lane.field.name, [_ABSENT] * len(ids))
-        lists = [value if type(value) is list else _as_list(value) for value in said]
+        listed = page.get(converter.field.name, [_ABSENT] * len(ids))
+        lists = [value if type(value) is list else _said_values(value) for value in listed]
         lengths = list(map(len, lists))
         values = list(chain.from_iterable(lists))
         owners = list(chain.from_iterable(map(repeat, ids, lengths)))
         positions = list(chain.from_iterable(map(range, lengths)))
-        cells, reasons = lane.read(values)
-        rejected += lane.rejected(owners, values, reasons)
+        cells, reasons = converter.read(values)
+        rejected += converter.rejected(owners, values, reasons)
         arrays = [pa.array(owners, INTEGER), pa.array(positions, INTEGER), *cells]
-        table = _without_empty(pa.Table.from_arrays(arrays, schema=self.child_schemas[lane.table]), reasons)
+        table = _without_empty(pa.Table.from_arrays(arrays, schema=self.child_schemas[converter.table]), reasons)
         having = set(owners if len(table) == len(owners) else table.column("item_id").to_pylist())
-        return table, [id_ for id_, value in zip(ids, said, strict=True) if id_ not in having and value is not _ABSENT]
-
-    def _unlisted(self, page: _Page) -> frozenset[str]:
-        """The keys of no field that hold anything: rows also carry names of what is switched off, always empty."""
-        unknown = (key for key in page.keys() - self._known if not self._ignores(key))
-        return frozenset(key for key in unknown if not all(map(is_empty, page[key])))
+        return table, [
+            id_ for id_, value in zip(ids, listed, strict=True) if id_ not in having and value is not _ABSENT
+        ]
 
 
 class _FieldConverter(NamedTuple):
-    """One field on its way to its columns."""
+    """Converts the values of one field to its columns."""
 
     field: Field
-    placement: ColumnMapping
+    mapping: ColumnMapping
     items_table: str
+    limits: Mapping[ColumnType, range]
 
     @property
     def table(self) -> str:
-        return self.placement.child_table or self.items_table
+        return self.mapping.child_table or self.items_table
 
     def read(self, values: Sequence[Any]) -> tuple[list[pa.Array], dict[int, str]]:
         """An array for each column, and for each value that did not fit, by its index, the reason."""
+        arrays, reasons = self._read(values)
+        for place, column in enumerate(self.mapping.columns):
+            if bounds := self.limits.get(column.type):
+                arrays[place] = _within(bounds, arrays[place], reasons)
+        return arrays, reasons
+
+    def _read(self, values: Sequence[Any]) -> tuple[list[pa.Array], dict[int, str]]:
+        """As `read`, whatever the destination holds."""
         types = set(map(type, values))
         if types <= {type(None)}:
-            return [pa.nulls(len(values), ARROW_TYPES[column.type]) for column in self.placement.columns], {}
+            return [pa.nulls(len(values), ARROW_TYPES[column.type]) for column in self.mapping.columns], {}
         if fast := VECTORIZED.get(self.field.kind):
             with suppress(ValueError, TypeError, LookupError, OverflowError, pa.ArrowException):
                 return fast(values, types), {}
             if len(values) > _FEW:
                 return self._read_in_halves(values)
-        return convert_each(self.field, self.placement.columns, values)
+        return convert_each(self.field, self.mapping.columns, values)
 
     def _read_in_halves(self, values: Sequence[Any]) -> tuple[list[pa.Array], dict[int, str]]:
-        """Oddities are few as a rule: most of the column is read at a stroke yet."""
+        """Halves the column, since few values are odd as a rule: most of it is still converted in one pass."""
         middle = len(values) // 2
-        (before, reasons), (after, more) = self.read(values[:middle]), self.read(values[middle:])
+        (before, reasons), (after, more) = self._read(values[:middle]), self._read(values[middle:])
         arrays = [pa.concat_arrays(halves) for halves in zip(before, after, strict=True)]
         return arrays, reasons | {middle + index: reason for index, reason in more.items()}
 
     def rejected(self, owners: Sequence[int], values: Sequence[Any], reasons: Mapping[int, str]) -> list[RejectedValue]:
-        column, field = self.placement.column.name, self.field
+        column, field = self.mapping.column.name, self.field
         return [
             RejectedValue(
                 self.table, owners[index], column, field.type, rejected_json(values[index], field.kind), reason
@@ -179,9 +196,25 @@ class _FieldConverter(NamedTuple):
         ]
 
 
+def _within(bounds: range, array: pa.Array, reasons: dict[int, str]) -> pa.Array:
+    """The days or instants that the destination can hold; for others there is a reason."""
+    numbers = array.view(pa.int32() if array.type == DATE else pa.int64())
+    fits = pc.and_(pc.greater_equal(numbers, bounds.start), pc.less(numbers, bounds.stop))
+    if pc.all(fits).as_py() is not False:
+        return array
+    reasons |= {
+        index: "beyond the days that the destination holds"
+        for index, fit in enumerate(fits.to_pylist())
+        if fit is False
+    }
+    return pc.if_else(fits, array, pa.scalar(None, array.type))
+
+
 def _schema(keys: Iterable[str], columns: Iterable[Column], required: Sequence[str] = ()) -> pa.Schema:
     own = [pa.field(name, INTEGER, nullable=False) for name in keys]
-    return pa.schema([*own, *(pa.field(one.name, ARROW_TYPES[one.type], one.name not in required) for one in columns)])
+    return pa.schema(
+        [*own, *(pa.field(column.name, ARROW_TYPES[column.type], column.name not in required) for column in columns)]
+    )
 
 
 def _to_columns(rows: Sequence[Mapping[str, Any]], lists: frozenset[str]) -> _Page:
@@ -208,12 +241,8 @@ def _ids(values: Sequence[Any]) -> list[int]:
     return ids
 
 
-def _as_list(value: Any) -> Sequence[Any]:
-    """PHP writes a list with gaps as a map by number, and an empty one in five ways."""
-    if value is _ABSENT or is_empty(value) or value is False:
-        return ()
-    items = numbered_values(value)
-    return (value,) if items is None else items
+def _said_values(value: Any) -> Sequence[Any]:
+    return () if value is _ABSENT else as_list(value)
 
 
 def _without_empty(child: pa.Table, reasons: Mapping[int, str]) -> pa.Table:

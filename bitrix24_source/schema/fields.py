@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
-from ..rest import as_bool, as_list, as_mapping
+from ..rest import as_bool, as_mapping, as_rows, as_text, is_blank
 
 ColumnType = Literal["bigint", "double", "text", "bool", "date", "timestamp", "decimal", "json"]
 FieldKind = Literal[
@@ -80,27 +80,31 @@ class Field:
     """Somebody does not want it in a table."""
     is_unlisted: bool = False
     """Rows have the key, and the portal's field list does not name it."""
+    unreadable: tuple[str, ...] = ()
+    """Keys of the description whose values say nothing that a field could have."""
 
     @classmethod
-    def from_wire(cls, name: str, description: Mapping[str, Any], position: int) -> Field:
+    def from_wire(cls, name: str, described: Any, position: int) -> Field:
         """What the portal says of one field; keys that it leaves out or spells oddly are no reason to fail."""
-        title = _text(description.get("title"))
+        description = as_mapping(described)
+        title = as_text(description.get("title"))
         return cls(
             name=name,
-            upper_name=_text(description.get("upperName")) or _upper_name(name),
-            type=_text(description.get("type")) or "",
+            upper_name=as_text(description.get("upperName")) or _upper_name(name),
+            type=as_text(description.get("type")) or "",
             title=title or "",
-            form_label=_text(description.get("formLabel")) or _text(description.get("listLabel")) or title,
+            form_label=as_text(description.get("formLabel")) or as_text(description.get("listLabel")) or title,
             is_required=_is_true(description.get("isRequired")),
             is_read_only=_is_true(description.get("isReadOnly")),
             is_immutable=_is_true(description.get("isImmutable")),
             is_multiple=_is_true(description.get("isMultiple")),
             is_dynamic=_is_true(description.get("isDynamic")),
             is_deprecated=_is_true(description.get("isDeprecated")),
-            status_type=_text(description.get("statusType")),
+            status_type=as_text(description.get("statusType")),
             settings=as_mapping(description.get("settings")),
             options=_options(description.get("items")),
             position=position,
+            unreadable=_unreadable_keys(description) if isinstance(described, Mapping) else ("description",),
         )
 
     @property
@@ -126,8 +130,7 @@ def fields_from_response(result: Any) -> tuple[Field, ...]:
     """The fields of a `crm.item.fields` result, in the portal's order."""
     described = as_mapping(as_mapping(result).get("fields"))
     return tuple(
-        Field.from_wire(name, as_mapping(description), position)
-        for position, (name, description) in enumerate(described.items())
+        Field.from_wire(name, description, position) for position, (name, description) in enumerate(described.items())
     )
 
 
@@ -139,15 +142,22 @@ def _is_true(value: Any) -> bool:
     return as_bool(value) is True
 
 
-def _text(value: Any) -> str | None:
-    return str(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) and value != "" else None
+_READERS: Mapping[str, Callable[[Any], Any]] = MappingProxyType({
+    **dict.fromkeys(("title", "type", "upperName", "statusType", "formLabel", "listLabel"), as_text),
+    **dict.fromkeys(("isRequired", "isReadOnly", "isImmutable", "isMultiple", "isDynamic", "isDeprecated"), as_bool),
+    "settings": as_mapping,
+    "items": as_rows,
+})  # fmt: skip
+
+
+def _unreadable_keys(description: Mapping[str, Any]) -> tuple[str, ...]:
+    if description and description.keys().isdisjoint(_READERS):
+        return ("description",)
+    values = ((key, read, description.get(key)) for key, read in _READERS.items())
+    return tuple(key for key, read, value in values if not is_blank(value) and read(value) in (None, {}))
 
 
 def _options(items: Any) -> tuple[Option, ...]:
-    listed = items.values() if isinstance(items, Mapping) else as_list(items)
-    mappings = (item for item in listed if isinstance(item, Mapping))
-    return tuple(
-        Option(id=_text(item["ID"]) or "", value=_text(item.get("VALUE")) or "")
-        for item in mappings
-        if _text(item.get("ID")) is not None
-    )
+    """Every entry of the list; what has no id is an option with an empty one."""
+    rows = map(as_mapping, as_rows(items) or ())
+    return tuple(Option(as_text(row.get("ID")) or "", as_text(row.get("VALUE")) or "") for row in rows)

@@ -36,10 +36,10 @@ def history_mapper(entity_type_id: int) -> Callable[[Row], Row]:
     for name in ("STAGE_SEMANTIC_ID", "STAGE_ID"):
         del statuses[name]
 
-    def made(row: Row) -> Row:
+    def mapped(row: Row) -> Row:
         return _renamed(row, statuses if "STATUS_ID" in row else names, {"entity_type_id": entity_type_id})
 
-    return made
+    return mapped
 
 
 # https://apidocs.bitrix24.com/api-reference/crm/timeline/activities/activity-base/crm-activity-fields.html
@@ -66,10 +66,10 @@ def activity_fields(*, personal: bool) -> tuple[Field, ...]:
 
 def activity_row(row: Row) -> Row:
     """The year 9999 is no deadline."""
-    made = _renamed(row, _ACTIVITY_NAMES, {})
-    if str(made["deadline"] or "").startswith(NO_DEADLINE):
-        made["deadline"] = None
-    return made
+    renamed = _renamed(row, _ACTIVITY_NAMES, {})
+    if str(renamed["deadline"] or "").startswith(NO_DEADLINE):
+        renamed["deadline"] = None
+    return renamed
 
 
 # https://apidocs.bitrix24.com/api-reference/crm/data-types.html#crm_item_product_row
@@ -83,8 +83,8 @@ PRODUCT_ROW_FIELDS = _fields(
 
 
 def _camel(name: str) -> str:
-    first, *others = name.split("_")
-    return first + "".join(map(str.capitalize, others))
+    first, *following = name.split("_")
+    return first + "".join(map(str.capitalize, following))
 
 
 _PRODUCT_ROW_NAMES = {_camel(field.name): field.name for field in PRODUCT_ROW_FIELDS if field.name != "entity_type_id"}

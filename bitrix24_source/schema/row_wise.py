@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ..rest import ConversionError, to_date, to_int
+from ..rest import ConversionError, strip_unstorable, to_date, to_int
 from . import scalars
 from .arrow_types import ARROW_TYPES, TEXT
 from .fields import Column, Field, FieldKind
@@ -55,15 +55,11 @@ def _storable(cells: Sequence[Any], reasons: dict[int, str]) -> Sequence[Any]:
     with suppress(UnicodeEncodeError):
         if b"\0" not in "".join(filter(None, cells)).encode():
             return cells
-    clean = [cell and _clean(cell) for cell in cells]
+    clean = [cell and (strip_unstorable(cell) or None) for cell in cells]
     for index, (before, after) in enumerate(zip(cells, clean, strict=True)):
         if before != after:
             reasons.setdefault(index, "holds characters that databases refuse")
     return clean
-
-
-def _clean(text: str) -> str | None:
-    return text.replace("\0", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace") or None
 
 
 def _money(value: Any, _field: Field) -> _Cells:

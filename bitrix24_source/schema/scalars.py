@@ -12,7 +12,7 @@ from contextlib import suppress
 from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperation
 from typing import Any
 
-from ..rest import ConversionError, numbered_values, to_int, to_microseconds
+from ..rest import ConversionError, numbered_values, php_values, to_int, to_microseconds
 from .arrow_types import VALID_MICROSECONDS
 
 BOOLEANS: Mapping[Any, bool | None] = {
@@ -54,11 +54,7 @@ _NUMBER = r"\s*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,6})?\s*"
 
 
 def to_text(value: Any) -> str | None:
-    if isinstance(value, str) or is_empty(value):
-        return value or None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not -1e300 < value < 1e300:
-        raise ConversionError("neither text nor number")
-    return str(value)
+    return None if is_empty(value) else php_values.to_text(value)
 
 
 def to_bool(value: Any) -> bool | None:

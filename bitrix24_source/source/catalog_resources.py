@@ -20,36 +20,38 @@ from ..catalog import (
     ISSUES,
     OBJECT_TABLES,
     SPA_TABLE_NAMES,
+    SPA_TABLES,
     Catalog,
     CatalogTable,
     EntityType,
     Issue,
     IssueLog,
+    crm_catalog_tables,
     read_catalog,
 )
 from ..errors import UnavailableError
 from ..rest import Client
 from ..schema import Column, StoredColumns, map_columns
-from ..sync import (
-    ITEM_RESOURCES,
-    MERGE,
-    Bookkeeping,
-    Exclusions,
-    ResolvedRejections,
-    SyncOptions,
-    begin_load,
-    current_collector,
-    current_load_id,
-    extracted_resources,
-    normalized_column,
-    normalized_table,
-    stored_columns,
-    supports_merge,
-)
+from ..sync import ITEM_RESOURCES, REJECTED, REJECTED_TABLE, Capabilities, Exclusions, ResolvedRejections, SyncOptions
+from .capabilities import current_capabilities, normalized_column, normalized_table, supports_merge
+from .current_load import current_collector, current_load_id, extracted_resources
 from .destination import check_destination
-from .hints import column_hints
+from .destination_reader import Bookkeeping, recreate_dropped_tables
+from .hints import MERGE, column_hints
+from .load_context import DltLoadContext
+from .load_start import begin_load
 from .lock_waits import tables_in_use
 from .table_owners import require_own_tables
+from .table_writer import TableWriter
+
+_CATALOGUE = (*SPA_TABLES, *crm_catalog_tables())
+_OWN_TABLES = (
+    *(table.name for table in _CATALOGUE),
+    *(table.child.name for table in _CATALOGUE if table.child),
+    ISSUES.name,
+    REJECTED_TABLE,
+)
+"""which all loads write that have a resource of theirs"""
 
 
 class CatalogReader:
@@ -79,16 +81,21 @@ class CatalogReader:
                 self._client.on_request = _request_counter() if load_id else None
                 self._read = (load_id, self._catalog(name))
                 self.bookkeeping = begin_load(self._client, self._options.renamed_from)
+                recreate_dropped_tables(_OWN_TABLES, self.bookkeeping.tables)
             return self._read[1]
 
     def rejections(self, table: CatalogTable, catalog: Catalog, excluded: Exclusions) -> Iterator[Any]:
         """Rows of `rejected_values` for one table: those of this run take the place of what was rejected before."""
         load_id = current_load_id()
         if self._resolved is None or self._resolved[0] != load_id:
-            self._resolved = load_id, ResolvedRejections(())
+            self._resolved = load_id, ResolvedRejections(DltLoadContext())
         hidden = excluded.columns_of(table.name)
         rejected = [value for value in table.convert(catalog)[1] if value.column_name not in hidden]
-        yield from self._resolved[1].for_catalogue_table(table.name, rejected, self._client.clock.now())
+        now = self._client.clock.now()
+        writer = TableWriter(supports_merge=supports_merge())
+        batches = list(self._resolved[1].for_catalog_table(table.name, table.name, rejected, now))
+        yield from (writer.without_columns(REJECTED) for _ in batches[:1])
+        yield from map(writer.to_dlt, batches)
 
     def _catalog(self, name: str) -> Catalog:
         """What the portal has; the next slice of one reading goes by what the first one found."""
@@ -98,7 +105,7 @@ class CatalogReader:
         catalog = read_catalog(self._client, needed_tables(extracted_resources(name)))
         catalog.find_all(self._options.types or ())
         left_out = self._options.left_out.columns_of
-        catalog = replace(catalog.with_excluded_fields(left_out), stored=stored_columns())
+        catalog = replace(catalog.with_excluded_fields(left_out), stored=current_capabilities().stored)
         log = IssueLog(self._client.clock.now)
         waiting = self._tables_that_wait(catalog, log)
         if waiting:
@@ -237,7 +244,8 @@ def _merged(table: CatalogTable, resource: str, catalog: Catalog, excluded: Excl
         row for row in table.rows(catalog) if row.get("entity_type_id") not in unread_types
     )
     if table.columns is FIELD_COLUMNS:
-        found = map(with_normalized_names, found)
+        capabilities = current_capabilities()
+        found = (with_normalized_names(row, capabilities) for row in found)
     rows: Any = [{name: value for name, value in row.items() if name not in hidden} for row in found]
     hints: dict[str, Any] = {"write_disposition": _write_disposition(table, resource, catalog)}
     is_child = table.name != resource
@@ -298,13 +306,13 @@ def _is_stored(table: str) -> bool:
     return bool((known.get(normalized_table(table), {}).get("x-normalizer") or {}).get("seen-data"))
 
 
-def with_normalized_names(row: dict[str, Any]) -> dict[str, Any]:
+def with_normalized_names(row: dict[str, Any], capabilities: Capabilities) -> dict[str, Any]:
     """A row of `spa_fields` with the names that the destination has: dlt shortens what is too long for it."""
     column, child = row["column_name"], row["child_table"]
     return {
         **row,
-        "column_name": column and normalized_column(column),
-        "child_table": child and normalized_table(child),
+        "column_name": column and capabilities.normalize_column(column),
+        "child_table": child and capabilities.normalize_table(child),
     }
 
 

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any
 
-from ..sync import TableStream
+Rows = Generator[tuple[str, Any], None, None]
+"""A consumer's name, and something for it."""
 
 
 class Demultiplexer:
     """What one stream makes, taker by taker. Little waits: a taker who has nothing first lets the others take theirs."""
 
-    def __init__(self, names: Sequence[str], make: Callable[[Demultiplexer], TableStream]) -> None:
+    def __init__(self, names: Sequence[str], make: Callable[[Demultiplexer], Rows]) -> None:
         self._waiting: dict[str, deque[Any]] = {name: deque() for name in names}
         self._gone: set[str] = set()
         self._stream = make(self)

@@ -19,7 +19,7 @@ from dlt.common.configuration.providers import CONFIG_TOML, SECRETS_TOML, Custom
 from dlt.common.configuration.specs import ConfigSectionContext
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 from dlt.common.destination import Destination
-from dlt.common.pipeline import get_dlt_pipelines_dir
+from dlt.common.pipeline import get_dlt_pipelines_dir, pipeline_state
 from dlt.common.runtime.run_context import RunContext, active
 from dlt.common.storages.configuration import WithLocalFiles
 from dlt.extract.reference import SourceFactory
@@ -114,6 +114,23 @@ def table_of(meta: Any, default: str) -> str:
     """The table that an item is for, out of what `dlt.mark` puts around it (`TableNameMeta`, `HintsMeta`, dlt 1.31.0)."""
     hints = getattr(meta, "hints", None) or {}
     return str(getattr(meta, "table_name", None) or hints.get("table_name") or default)
+
+
+def parent_resource(resource: Any) -> str | None:
+    """Name of the resource that a transformer takes its rows from; `_pipe` is private (dlt 1.31.0)."""
+    parent = resource._pipe.parent  # noqa: SLF001
+    return None if parent is None else str(parent.name)
+
+
+def dropped_tables_in(package_state: Mapping[str, Any]) -> list[str]:
+    """Tables that a refresh drops before a load, out of the state of its package (`dropped_tables`, dlt 1.31.0)."""
+    return [str(table["name"]) for table in package_state.get("dropped_tables", ())]
+
+
+def states_of_sources() -> Mapping[str, Any]:
+    """The states of all sources of the pipeline that is extracting; `dlt.current` knows that of one source only (dlt 1.31.0)."""
+    state, _ = pipeline_state(Container())
+    return state.get("sources", {})
 
 
 def share_tables(pipeline: dlt.Pipeline, schema: str, tables: tuple[str, ...]) -> None:

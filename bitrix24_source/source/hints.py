@@ -1,4 +1,4 @@
-"""Columns as dlt wants them described."""
+"""Columns and write dispositions as dlt wants them described."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from typing import Any
 
 from ..schema import Column
 
+MERGE_STRATEGY = "delete-insert"
+"""the only one that replaces an item's list as a whole, and takes an item twice"""
+MERGE: Any = {"disposition": "merge", "strategy": MERGE_STRATEGY}
+
 
 def column_hints(columns: Iterable[Column]) -> Any:
     """Columns as dlt wants them described."""
@@ -14,3 +18,15 @@ def column_hints(columns: Iterable[Column]) -> Any:
         column.name: {"data_type": column.type, **({"timezone": True} if column.type == "timestamp" else {})}
         for column in columns
     }
+
+
+def write_disposition(key: str = "", *, supports_merge: bool) -> Any:
+    """How tables of items are written; with a `key`, what arrives replaces the rows of the same key.
+
+    dlt would ask for each row of the destination whether its keys were among those that arrived. DuckDB answers that by
+    sorting the whole table into hashes; asked in this form it skips what lies outside of the ids that arrived.
+    """
+    if not supports_merge:
+        return "replace"
+    scope = {"destination_scope": f"{key} IN (SELECT {key} FROM {{staging_table}})"} if key else {}  # noqa: S608 - our own names
+    return {**MERGE, **scope}

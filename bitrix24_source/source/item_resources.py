@@ -14,29 +14,27 @@ import dlt
 import pyarrow.compute as pc
 from dlt.extract import DltResource
 
-from ..catalog import ISSUES, IssueLog
+from ..catalog import ISSUES, Catalog, IssueLog
 from ..errors import ConfigError
 from ..reader import release_arrow_memory
 from ..rest import Client
 from ..sync import (
     ITEM_RESOURCES,
-    MERGE,
+    REJECTED,
     ResolvedRejections,
     RunSession,
     SyncOptions,
     SyncRun,
-    TableStream,
-    current_load_id,
+    TableBatch,
     rejections,
-    resources_of_transformers,
     select_streams,
-    selected_resources,
-    supports_merge,
 )
 from .catalog_resources import CatalogReader, issue_rows
-from .demultiplexer import Demultiplexer
-from .dlt_internals import table_of
-from .hints import column_hints
+from .current_load import current_load_id, resources_of_transformers, selected_resources
+from .demultiplexer import Demultiplexer, Rows
+from .hints import MERGE, column_hints
+from .load_context import DltLoadContext
+from .table_writer import TableWriter
 
 DELETED_AT = "deleted_at"
 
@@ -74,7 +72,7 @@ class _SharedSync:
             if self._latest is None or not load_id or self._latest[0] != load_id:
                 selected = selected_resources(name)
                 names = [resource for resource in ITEM_RESOURCES if resource in selected]
-                self._latest = load_id, Demultiplexer(names, lambda demultiplexer: self._batches(names, demultiplexer))
+                self._latest = load_id, Demultiplexer(names, lambda demultiplexer: self._rows(names, demultiplexer))
             return self._latest[1]
 
     def rows_for_transformers(self, name: str) -> Iterator[Any]:
@@ -86,44 +84,46 @@ class _SharedSync:
         catalog = self._reader.catalog(name)
         issues = IssueLog(self._client.clock.now)
         options = replace(self._options, restart=True, session=RunSession())
-        streams = list(select_streams(catalog, self._client, options, frozenset({name})))
+        context = DltLoadContext(is_detached=True)
+        streams = list(select_streams(catalog, self._client, options, frozenset({name}), context.capabilities))
         tables = {stream.table.name for stream in streams if stream.table is not None}
-        for _, batch in SyncRun(self._client, streams, lambda _name: {}, options, issues).batches(catalog):
-            if table_of(batch.meta, name) in tables and len(batch.data):
+        for batch in SyncRun(self._client, streams, context, options, issues).batches(catalog):
+            if batch.table.name in tables and len(batch.data):
                 marks = batch.data.column(DELETED_AT) if DELETED_AT in batch.data.column_names else None
                 yield batch.data if marks is None else batch.data.filter(pc.is_null(marks))
 
-    def _batches(self, names: list[str], demultiplexer: Demultiplexer) -> TableStream:
-        if not supports_merge():
-            self._options.require_single_package()
+    def _rows(self, names: list[str], demultiplexer: Demultiplexer) -> Rows:
+        """By the resource, everything for dlt."""
         _require_own_hints(names)
         catalog = self._reader.catalog(names[0])
+        context = DltLoadContext(self._reader.bookkeeping.tables, demultiplexer.has_consumer)
+        writer = TableWriter(supports_merge=context.capabilities.supports_merge)
         issues = IssueLog(self._client.clock.now)
-        states = {name: dlt.current.resource_state(name) if current_load_id() else {} for name in names}
-        self._options.session.resources = frozenset(names)
-        lists = list(select_streams(catalog, self._client, self._options, frozenset(names)))
-        resolved = ResolvedRejections(one.table.name for one in lists if one.table is not None and one.is_swept)
-        yield from ((names[0], rows) for rows in resolved.for_dropped_tables())
-        sync_run = SyncRun(
-            self._client,
-            lists,
-            states.__getitem__,
-            self._options,
-            issues,
-            existing_tables=self._reader.bookkeeping.tables,
-            source_state=dlt.current.source_state() if current_load_id() else {},
-        )
-        for name, made in sync_run.batches(catalog, demultiplexer.has_consumer):
-            yield name, made
-            yield from ((name, rows) for rows in resolved.for_batch(made))
+        for batch in self._batches(names, catalog, context, issues):
+            yield batch.resource, writer.to_dlt(batch)
         release_arrow_memory()
-        some = next((name for name in names if demultiplexer.has_consumer(name)), names[0])
-        yield some, rejections([], self._client.clock.now())
+        consumer = next((name for name in names if context.has_consumer(name)), names[0])
+        nothing = rejections([], self._client.clock.now(), context.capabilities)
+        yield consumer, writer.to_dlt(TableBatch(consumer, REJECTED, nothing))
         if issues.issues:
-            made = dlt.mark.make_hints(
+            hints = dlt.mark.make_hints(
                 table_name=ISSUES.name, columns=column_hints(ISSUES.columns), write_disposition="append"
             )
-            yield some, dlt.mark.with_hints(issue_rows(issues.issues), made, create_table_variant=True)
+            yield consumer, dlt.mark.with_hints(issue_rows(issues.issues), hints, create_table_variant=True)
+
+    def _batches(
+        self, names: list[str], catalog: Catalog, context: DltLoadContext, issues: IssueLog
+    ) -> Iterator[TableBatch]:
+        if not context.capabilities.supports_merge:
+            self._options.require_single_package()
+        self._options.session.resources = frozenset(names)
+        streams = list(select_streams(catalog, self._client, self._options, frozenset(names), context.capabilities))
+        items_tables = [stream.table.name for stream in streams if stream.table is not None and stream.is_swept]
+        resolved = ResolvedRejections(context, items_tables)
+        yield from resolved.for_dropped_tables(names[0])
+        for batch in SyncRun(self._client, streams, context, self._options, issues).batches(catalog):
+            yield batch
+            yield from resolved.for_batch(batch)
 
 
 def _require_own_hints(names: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ import dlt
 
 from ..database_locks import LOCK_SECONDS, LockBudget, blocking_sessions, is_lock_timeout
 from ..errors import causes
-from ..sync import normalized_table
+from .capabilities import normalized_table
 from .dlt_internals import override_credentials
 
 

@@ -12,7 +12,8 @@ from dlt.destinations.job_client_impl import SqlJobClientBase
 
 from ..catalog import ISSUES
 from ..errors import ConfigError
-from ..sync import current_load_id, normalized_table
+from .capabilities import normalized_table
+from .current_load import current_load_id
 
 
 def require_own_tables(resources: frozenset[str]) -> None:

@@ -1,53 +1,46 @@
 """Decides what to read, what it means for the destination, and what to remember for the next run."""
 
-from .capabilities import normalized_column, normalized_table, stored_columns, supports_merge
-from .current_load import (
-    current_collector,
-    current_load_id,
-    extracted_resources,
-    resources_of_transformers,
-    selected_resources,
-)
 from .dependents import DependentStream
-from .destination_reader import Bookkeeping
-from .engine import SyncRun, TableStream
-from .item_tables import MERGE, REJECTED_TABLE, rejections
+from .engine import SyncRun
 from .options import Exclusions, ReconcileSchedule, SyncOptions
+from .ports import TIMESTAMP, Capabilities, ChildCounts, DestinationReader, LoadContext, State, StoredKeys
 from .preview import PlannedRead, planned_reads
-from .provenance import begin_load
-from .rejected_values import ResolvedRejections
+from .provenance import PROVENANCE, Provenance
+from .rejected_values import REJECTED, REJECTED_KEYS_SCHEMA, REJECTED_TABLE, ResolvedRejections, rejections
 from .selection import ITEM_RESOURCES, select_streams
 from .session import RunSession
 from .setting_ranges import validate_range
 from .streams import Stream
+from .table_batches import HARD_DELETE, TableBatch, TableSpec
 
 __all__ = [
+    "HARD_DELETE",
     "ITEM_RESOURCES",
-    "MERGE",
+    "PROVENANCE",
+    "REJECTED",
+    "REJECTED_KEYS_SCHEMA",
     "REJECTED_TABLE",
-    "Bookkeeping",
+    "TIMESTAMP",
+    "Capabilities",
+    "ChildCounts",
     "DependentStream",
+    "DestinationReader",
     "Exclusions",
+    "LoadContext",
     "PlannedRead",
+    "Provenance",
     "ReconcileSchedule",
     "ResolvedRejections",
     "RunSession",
+    "State",
+    "StoredKeys",
     "Stream",
     "SyncOptions",
     "SyncRun",
-    "TableStream",
-    "begin_load",
-    "current_collector",
-    "current_load_id",
-    "extracted_resources",
-    "normalized_column",
-    "normalized_table",
+    "TableBatch",
+    "TableSpec",
     "planned_reads",
     "rejections",
-    "resources_of_transformers",
     "select_streams",
-    "selected_resources",
-    "stored_columns",
-    "supports_merge",
     "validate_range",
 ]

@@ -6,15 +6,14 @@ something, so that one without bindings in the destination lacks them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 
 from ..errors import Bitrix24Error, DeniedError
 from ..reader import ChildQuery, ProductRowQuery
 from ..rest import PAGE_SIZE, CallGenerator, CallResult, Response
+from .ports import ChildCounts
 
-ChildCounts = Mapping[int, tuple[int, int]]
-"""Number of rows and highest row id, by owner."""
 MAX_SINGLE_OWNERS = 1_000
 """that are counted one by one for a user whom the portal refuses lists of owners; of more the comparison is left out"""
 

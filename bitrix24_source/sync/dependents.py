@@ -6,7 +6,7 @@ parents come from the parent stream's own rows; else their ids are read first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain
@@ -17,9 +17,10 @@ import pyarrow as pa
 from ..errors import Bitrix24Error, PortalError
 from ..reader import BindingQuery, ChildQuery, ProductRowQuery, Row
 from ..rest import CallGenerator
-from .capabilities import supports_merge
 from .checkpoint import Checkpoint
-from .child_counts import ChildCounts, owners_that_differ
+from .child_counts import owners_that_differ
+from .item_tables import TableRows
+from .ports import ChildCounts
 from .record_tables import BindingTableBuilder, ChildTableBuilder
 from .streams import Stream
 
@@ -58,8 +59,8 @@ class DependentStream(Stream):
     def name(self) -> str:
         return self.owned.name
 
-    def empty_tables(self, stored: Mapping[str, Any]) -> Iterator[Any]:
-        yield from self.owned.empty_tables(stored)
+    def empty_tables(self) -> Iterator[TableRows]:
+        yield from self.owned.empty_tables()
 
     def remember(self) -> None:
         """Not where something is missing: then the owners are asked for again."""
@@ -157,8 +158,10 @@ class ChildBatch:
         self.owners += owners
         self.rows += rows
 
-    def tables(self, into: ChildTableBuilder | BindingTableBuilder, now: datetime, *, is_new: bool) -> Iterator[Any]:
-        """For dlt; of a new table there is nothing to delete.
+    def tables(
+        self, into: ChildTableBuilder | BindingTableBuilder, now: datetime, *, with_deletes: bool
+    ) -> Iterator[TableRows]:
+        """The rows, and where there may be old ones delete markers of the owners that have none any more.
 
         Raises:
             PortalError: it belongs to others, so that the portal has passed over the owners that it was asked for.
@@ -172,7 +175,7 @@ class ChildBatch:
             )
         if self.rows:
             yield from into.convert(self.rows, now)
-        if not is_new and supports_merge():
+        if with_deletes:
             yield from into.without_rows([owner for owner in self.owners if owner not in had])
 
 

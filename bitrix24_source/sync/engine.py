@@ -9,35 +9,31 @@ from __future__ import annotations
 import logging
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Any
 
-import dlt
 import pyarrow as pa
 
 from ..catalog import Catalog, EntityType, IssueLog
 from ..errors import Bitrix24Error, ConfigError, DeniedError, PortalError, UnavailableError
 from ..reader import ChildQuery, IdRange, ListEnd, ListQuery, PageBatch, Row, new_batch_sizer, read_lists
 from ..rest import Client, gather
-from .capabilities import normalized_table
-from .child_counts import ChildCounts
-from .current_load import current_collector, current_load_id
 from .dependents import ChildBatch, DependentStream
-from .destination_reader import DestinationReader, DltDestinationReader, table_in_destination
+from .item_tables import TableRows, item_spec
 from .options import SyncOptions
 from .plan import SyncStart, make_plan
+from .ports import ChildCounts, LoadContext
 from .provenance import Provenance
 from .reconcile import ALWAYS_ALLOWED_DELETES, compare, confirmed_deleted_types, tombstones
 from .selection import SPA_ITEMS
-from .streams import ReadMode, State, Stream
+from .streams import ReadMode, Stream
+from .table_batches import TableBatch
 
 log = logging.getLogger("bitrix24_source")
 
 
-TableStream = Generator[tuple[str, Any], None, None]
-"""a taker's name, and something for it"""
+TableStream = Generator[TableBatch, None, None]
 _LOST = (UnavailableError, PortalError)
 """the portal cannot be asked any further; what came is worth keeping, which a refused credential is no reason for"""
 LISTS_AT_ONCE = 10_000
@@ -51,25 +47,22 @@ class SyncRun:
         self,
         client: Client,
         streams: Sequence[Stream],
-        state_of: Callable[[str], State],
+        context: LoadContext,
         options: SyncOptions,
         issues: IssueLog,
-        destination: DestinationReader | None = None,
-        existing_tables: frozenset[str] | None = None,
-        source_state: State | None = None,
     ) -> None:
         self._client = client
         self._streams = streams
-        self._state_of = state_of
+        self._context = context
         self._options = options
         self._issues = issues
         self._of: dict[ListQuery, tuple[Stream, ReadMode]] = {}
         self._missing: dict[ListQuery, Stream] = {}
         """lists of rows that came back or came into sight, and are to be read by their ids"""
         self._enough = threading.Event()
-        self._destination: DestinationReader = destination or DltDestinationReader()
-        self._existing_tables = existing_tables
-        self._source_state: State = {} if source_state is None else source_state
+        self._destination = context.destination
+        self._written: set[str] = set()
+        """names of the tables that rows were handed on for"""
         self._to_reconcile: list[Stream] = []
         self._counts: dict[str, Mapping[int, ChildCounts] | None] = {}
         """rows of tables that belong to others, as far as they were asked for"""
@@ -79,21 +72,16 @@ class SyncRun:
         self._lost: Bitrix24Error | None = None
         """why the portal cannot be asked any further in this round"""
 
-    def batches(self, catalog: Catalog, wanted: Callable[[str], bool] = lambda _resource: True) -> TableStream:
-        """Everything for dlt: hints, tables, marks; keeps the checkpoint of what it finished.
-
-        Args:
-            catalog: what the portal has.
-            wanted: whether a resource still takes what comes; what was not taken is not remembered.
-        """
+    def batches(self, catalog: Catalog) -> TableStream:
+        """Everything for the destination; keeps the checkpoint of what it finished."""
+        wanted = self._context.has_consumer
         session = self._options.session
         session.begin_slice()
-        self._collector = current_collector()
         self._started = self._client.clock.monotonic()
         self._streams = [one for one in self._streams if one.key not in session.finished and self._accepts(one)]
         for one in self._streams:
             one.is_dropped = not session.slices and self._is_dropped(one)
-            one.recall(self._state_of(one.resource), is_first_slice=not session.slices)
+            one.recall(self._context.resource_state(one.resource), is_first_slice=not session.slices)
         planned = self._plan()
         yield from self._read([id_range for role, id_range in planned if role != "all"], threading.Event())
         yield from self._read([id_range for role, id_range in planned if role == "all"], self._enough)
@@ -103,9 +91,8 @@ class SyncRun:
         self._report_unusable_rows()
         if wanted(SPA_ITEMS):
             yield from self._deleted_type_tombstones(catalog)
-        stored = dlt.current.source_schema().tables if current_load_id() else {}
         for one in self._streams:
-            yield from ((one.resource, table) for table in one.empty_tables(stored))
+            yield from self._empty_tables(one)
         for one in self._streams:
             if self._moment is not None and wanted(one.resource):
                 one.remember()
@@ -128,7 +115,11 @@ class SyncRun:
         asking = [one for one in self._streams if not (isinstance(one, DependentStream) and one.shares_parent_read)]
         try:
             self._moment, asked = make_plan(
-                self._client, asking, self._options, self._issues, Provenance.from_state(self._source_state).user
+                self._client,
+                asking,
+                self._options,
+                self._issues,
+                Provenance.from_state(self._context.source_state).user,
             )
         except _LOST as error:
             self._lost = error
@@ -140,16 +131,17 @@ class SyncRun:
 
     def _accepts(self, one: Stream) -> bool:
         """Whether the destination's table can take the list as it is now."""
-        stored = dlt.current.source_schema().tables if current_load_id() else {}
-        if not self._options.session.slices and one.name not in stored:
+        if not self._options.session.slices and not self._context.has_columns(one.name):
             self._options.session.new_tables.add(one.name)
         if one.table is None:
             return True
-        one.is_new = bool(current_load_id()) and one.table.name not in stored
+        one.is_new = not self._context.has_columns(one.table.name)
         too_wide = one.table.tables_beyond_limit()
         if too_wide:
             sizes = ", ".join(f"{name} has {size}" for name, size in too_wide.items())
-            error = ConfigError(f"more columns than the destination allows in a table ({one.table.max_columns})", sizes)
+            error = ConfigError(
+                f"more columns than the destination allows in a table ({one.table.capabilities.max_columns})", sizes
+            )
             hint = f"name the fields that are needed in select, or leave_out the others as {one.table.name}.<column>"
             message = f"{error.what}: {error.where}; its items are not loaded"
             self._issues.record(one.resource, error, message, hint=hint, entity_type_id=one.entity_type_id)
@@ -254,7 +246,18 @@ class SyncRun:
             ):
                 yield from self._child_tables(other, other.observe_parents(ids, rows))
         if one.table is not None:
-            yield from ((one.resource, table) for table in one.table.convert(rows, self._client.clock.now()))
+            yield from self._batches_of(one, one.table.convert(rows, self._client.clock.now()))
+
+    def _batches_of(self, one: Stream, tables: Iterable[TableRows]) -> TableStream:
+        for spec, rows in tables:
+            self._written.add(spec.name)
+            yield TableBatch(one.resource, spec, rows)
+
+    def _empty_tables(self, one: Stream) -> TableStream:
+        """Those of which nothing came. Not those that the destination has: an empty table is as much work for it as any."""
+        for spec, rows in one.empty_tables():
+            if spec.name not in self._written and not self._context.has_columns(spec.name, rows.schema.names):
+                yield from self._batches_of(one, [(spec, rows)])
 
     def _check_bound(self, one: Stream, rows: Sequence[Row]) -> None:
         """Rows older than the bound mean that the portal ignored the filter: nothing is lost, but much is read in vain."""
@@ -387,7 +390,7 @@ class SyncRun:
                 if comparison.is_unusual(max_share) and not one.may_shrink:
                     self._report_unusual_deletions(one, len(comparison.gone), comparison.active)
                 for rows in tombstones(self._destination, table.name, comparison.gone, now):
-                    yield one.resource, table.mark_deleted(rows)
+                    yield from self._batches_of(one, [(table.spec, rows)])
         except Bitrix24Error as error:
             self._issues.record(one.resource, error, error.what, entity_type_id=one.entity_type_id)
             return
@@ -441,19 +444,13 @@ class SyncRun:
     def _remember_user(self) -> None:
         """Who has read the tables."""
         if self._moment is not None and self._moment.user:
-            replace(Provenance.from_state(self._source_state), user=self._moment.user).to_state(self._source_state)
+            state = self._context.source_state
+            replace(Provenance.from_state(state), user=self._moment.user).to_state(state)
 
     def _is_dropped(self, one: Stream) -> bool:
         """Whether somebody has dropped a table of a list: it is made again, and read whole."""
         names = one.table.table_names if one.table is not None else (one.name,)
-        stored = dlt.current.source_schema().tables if current_load_id() else {}
-        dropped = [
-            name for name in map(normalized_table, names)
-            if name in stored and not table_in_destination(name, self._existing_tables)
-        ]  # fmt: skip
-        for name in dropped:  # dlt makes tables only where the schema has changed
-            made_again: Any = {"name": name, "columns": {}, "x-made-again-for": current_load_id()}
-            dlt.current.source_schema().update_table(made_again)
+        dropped = self._context.recreate_dropped_tables(names)
         if dropped:
             log.info("%s: all items are read once more: the destination lacks %s", one.name, ", ".join(dropped))
         return bool(dropped)
@@ -512,10 +509,12 @@ class SyncRun:
 
     def _child_tables(self, one: DependentStream, what: ChildBatch) -> TableStream:
         is_new = one.owned.name in self._options.session.new_tables
+        with_deletes = self._context.capabilities.supports_merge and not is_new
         one.childless.update(set(what.owners) - {one.owned.owner_of(row) for row in what.rows})
         try:
-            for table in what.tables(one.owned, self._client.clock.now(), is_new=is_new):
-                yield one.resource, table
+            yield from self._batches_of(
+                one, what.tables(one.owned, self._client.clock.now(), with_deletes=with_deletes)
+            )
         except PortalError as error:
             self._record_failure(one, error)
 
@@ -543,10 +542,10 @@ class SyncRun:
 
     def _deleted_type_tombstones(self, catalog: Catalog) -> TableStream:
         """A type that was read before and that the portal no longer has: its items are gone with it."""
-        remembered = self._state_of(SPA_ITEMS).get("types", {})
+        remembered = self._context.resource_state(SPA_ITEMS).get("types", {})
         present = {spa.entity_type_id for spa in catalog.types} | set(catalog.unreadable)
         absent = [EntityType(type_id, {}) for type_id in map(int, remembered) if type_id not in present]
-        if not absent or not current_load_id() or self._options.session.slices or self._lost is not None:
+        if not absent or not self._context.load_id or self._options.session.slices or self._lost is not None:
             return
         try:
             gone = confirmed_deleted_types(self._client, absent)
@@ -559,7 +558,9 @@ class SyncRun:
             stored_keys = self._destination.keys(spa.items_table)
             active = [] if stored_keys is None else stored_keys.active_ids.to_pylist()
             for rows in tombstones(self._destination, spa.items_table, active, self._client.clock.now()):
-                yield SPA_ITEMS, dlt.mark.with_table_name(rows, spa.items_table)
+                yield TableBatch(
+                    SPA_ITEMS, item_spec(spa.items_table, has_time="updated_time" in rows.schema.names), rows
+                )
             del remembered[str(spa.entity_type_id)]
 
     def _say_what_is_left(self, one: Stream, what: PageBatch) -> None:
@@ -568,8 +569,7 @@ class SyncRun:
             return
         if one.role == "all":
             self._options.session.note_left(one.name, what.left)
-        if self._collector is not None:
-            seconds = self._client.clock.monotonic() - self._started
-            minutes = what.left * seconds / self._rows / 60 if self._rows else 0
-            time = f", {minutes:,.0f} min" if minutes >= 1 else ""
-            self._collector.update(one.table.name, 0, message=f"about {what.left:,} left{time}" if what.left else "")
+        seconds = self._client.clock.monotonic() - self._started
+        minutes = what.left * seconds / self._rows / 60 if self._rows else 0
+        time = f", {minutes:,.0f} min" if minutes >= 1 else ""
+        self._context.show_progress(one.table.name, f"about {what.left:,} left{time}" if what.left else "")

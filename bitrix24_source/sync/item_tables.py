@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, ClassVar
 
-import dlt
 import pyarrow as pa
 
 from ..reader import Row
 from ..schema import (
     COLUMN_TYPES,
-    NOTHING_STORED,
-    ConvertedPage,
     Converter,
     Field,
     RejectedValue,
@@ -28,28 +25,13 @@ from ..schema import (
     with_hidden,
     with_system_types,
 )
-from .capabilities import MERGE_STRATEGY, normalized_column, normalized_table, supports_merge, write_disposition
+from .ports import Capabilities
+from .rejected_values import REJECTED, rejections
+from .table_batches import TableSpec, with_delete_markers
 
 log = logging.getLogger("bitrix24_source")
 
-
-MERGE: Any = {"disposition": "merge", "strategy": MERGE_STRATEGY}
-HARD_DELETE = pa.field("is_removed", pa.bool_())
-"""true on a row that stands for an emptied list: dlt deletes the old rows and does not keep this one"""
-REJECTED_TABLE = "rejected_values"
-REJECTED_SCHEMA = pa.schema(
-    [
-        pa.field("table_name", pa.string(), nullable=False),
-        pa.field("item_id", pa.int64(), nullable=False),
-        pa.field("column_name", pa.string(), nullable=False),
-        pa.field("field_type", pa.string()),
-        pa.field("raw_value", pa.string(), nullable=False),
-        pa.field("reason", pa.string()),
-        pa.field("loaded_at", pa.timestamp("us", tz="UTC")),
-    ]
-)
-REJECTED_KEY = ("table_name", "item_id", "column_name")
-_REJECTED_HINTS: dict[str, Any] = {"primary_key": [*REJECTED_KEY, "raw_value"], "merge_key": list(REJECTED_KEY)}
+TableRows = tuple[TableSpec, pa.Table]
 
 
 @dataclass
@@ -63,9 +45,8 @@ class ItemTableBuilder:
         selected: wire names; empty for all. Nothing else is loaded then, but for the id.
         excluded: names of columns that somebody left out.
         is_spa: the table has the system columns of smart processes, whether or not the portal lists them.
-        stored: what the destination has; a column never changes its type.
-        max_columns: how many the destination allows in a table, None for no limit.
-        rows: how many items came.
+        capabilities: of the destination; a stored column never changes its type.
+        rows: how many items were converted.
     """
 
     name: str
@@ -74,8 +55,7 @@ class ItemTableBuilder:
     selected: frozenset[str] = frozenset()
     excluded: frozenset[str] = frozenset()
     is_spa: bool = False
-    stored: StoredColumns = NOTHING_STORED
-    max_columns: int | None = None
+    capabilities: Capabilities = field(default_factory=Capabilities)
     rows: int = 0
 
     is_swept: ClassVar[bool] = True
@@ -89,31 +69,37 @@ class ItemTableBuilder:
         self._use(known)
         self._filled = frozenset(self._columns())
 
-    def empty_tables(self, stored: Mapping[str, Any]) -> Iterator[Any]:
-        """The tables of which nothing came, empty: a type without items is a table without rows.
+    def empty_tables(self) -> Iterator[TableRows]:
+        """All its tables without rows: a type without items is a table without rows."""
+        return self._tables([])
 
-        Not those that the destination has already, with all columns: to dlt an empty table is as much work as any.
-        """
-        nothing = self._converter.convert([])
-        for name, table in {self.name: nothing.items, **nothing.children}.items():
-            if name not in self._told and not _is_stored(stored, name, table.schema.names):
-                yield self._named(name, table if name == self.name else with_delete_markers(table, []))
-
-    def convert(self, rows: Sequence[Row], now: datetime) -> Iterator[Any]:
-        """Rows of one page or several, as tables for dlt."""
-        converted = self._converter.convert(rows)
-        if converted.unknown_keys:
-            self._add_unknown_keys(converted.unknown_keys, rows)
-            converted = self._converter.convert(rows)
+    def convert(self, rows: Sequence[Row], now: datetime) -> Iterator[TableRows]:
+        """Rows of a page or several, as tables; those that did not fit their columns come last."""
+        if unknown := self._converter.unknown_keys(rows):
+            self._add_unknown_keys(unknown, rows)
         self.rows += len(rows)
-        yield from self._tables(converted)
-        if converted.rejected:
-            yield rejections(converted.rejected, now, is_first=REJECTED_TABLE not in self._told)
-            self._told.add(REJECTED_TABLE)
+        rejected: list[RejectedValue] = []
+        yield from self._tables(rows, rejected)
+        if rejected:
+            yield REJECTED, rejections(rejected, now, self.capabilities)
 
-    def mark_deleted(self, rows: pa.Table) -> Any:
-        """Rows read back from the destination, `deleted_at` set, in this run's columns."""
-        return self._named(self.name, rows)
+    def _tables(self, rows: Sequence[Row], rejected: list[RejectedValue] | None = None) -> Iterator[TableRows]:
+        converted = self._converter.convert(rows)
+        if rejected is not None:
+            rejected += converted.rejected
+        yield self._specs[self.name], converted.items
+        for name, table in converted.children.items():
+            cleared = converted.cleared_lists.get(name, []) if self.capabilities.supports_merge else []
+            yield self._specs[name], with_delete_markers(table, cleared, "item_id")
+
+    @property
+    def spec(self) -> TableSpec:
+        """Of the table of the items themselves."""
+        return self._specs[self.name]
+
+    @property
+    def stored(self) -> StoredColumns:
+        return self.capabilities.stored
 
     def filled_columns(self) -> frozenset[str]:
         """What the fields fill, as `table.column type`, and as it was before the first row came.
@@ -123,16 +109,9 @@ class ItemTableBuilder:
         """
         return self._filled
 
-    def appeared_columns(self) -> frozenset[str]:
-        """What rows of this run fill besides, for the first time in a table that was there before: older rows lack it."""
-        if not self.stored.columns_of(self.name):
-            return frozenset()
-        new = (name for name in self._columns() if name not in self._filled)
-        return frozenset(name for name in new if self.stored.type_of(*name.split(" ")[0].split(".")) is None)
-
     def tables_beyond_limit(self) -> dict[str, int]:
         """Tables that the destination could not make, with the number of their columns."""
-        limit = self.max_columns
+        limit = self.capabilities.max_columns
         return {} if limit is None else {name: size for name, size in self._sizes().items() if size > limit}
 
     def unknown_exclusions(self) -> list[str]:
@@ -156,10 +135,10 @@ class ItemTableBuilder:
     def _use(self, fields: Sequence[Field]) -> None:
         marked = [replace(f, is_excluded=f.is_excluded or is_excluded(f.upper_name, self.excluded)) for f in fields]
         self.fields = [f for f in marked if not self.selected or f.name in self.selected or f.name == "id"]
-        self._converter = self._made_converter(self.fields)
-        self._told: set[str] = set()
+        self._converter = self._new_converter(self.fields)
+        self._specs = self._table_specs()
 
-    def _made_converter(self, fields: Sequence[Field]) -> Converter:
+    def _new_converter(self, fields: Sequence[Field]) -> Converter:
         return Converter(fields, self.name, stored=self.stored, ignores=self._ignores)
 
     def _ignores(self, key: str) -> bool:
@@ -205,123 +184,22 @@ class ItemTableBuilder:
         elif hidden:
             log.info("%s: rows hold %s, which the field list does not explain", self.name, ", ".join(hidden))
 
-    def _tables(self, converted: ConvertedPage) -> Iterator[Any]:
-        yield self._named(self.name, converted.items)
-        for child, table in converted.children.items():
-            yield self._named(child, with_delete_markers(table, converted.cleared_lists.get(child, [])))
-
-    def _named(self, name: str, table: pa.Table) -> Any:
-        """A table for dlt, with its hints the first time: yielded by themselves they would count for `add_limit`."""
-        if name in self._told:
-            return dlt.mark.with_table_name(table, name)
-        self._told.add(name)
-        return with_hints(table, name, **(self._hints() if name == self.name else _LIST_HINTS))
-
-    def _hints(self) -> dict[str, Any]:
+    def _table_specs(self) -> dict[str, TableSpec]:
         has_time = "updated_time" in self._converter.items_schema.names
-        columns = {"updated_time": {"dedup_sort": "desc"}} if has_time else {}
-        return {"primary_key": "id", "replaces": "id", "columns": columns}
-
-
-_LIST_HINTS: dict[str, Any] = {
-    "primary_key": ["item_id", "position"],
-    "replaces": "item_id",
-    "columns": {
-        "item_id": {"nullable": False},
-        "position": {"nullable": False},
-        HARD_DELETE.name: {"data_type": "bool", "hard_delete": True},
-    },
-}
-
-
-def with_delete_markers(table: pa.Table, emptied: Sequence[int]) -> pa.Table:
-    """The child rows, and for each emptied list one row that makes the merge delete its old ones, if there is a merge."""
-    whole = table.append_column(HARD_DELETE, pa.nulls(len(table), HARD_DELETE.type))
-    if not emptied or not supports_merge():
-        return whole
-    nothing = {
-        "item_id": pa.array(emptied, pa.int64()),
-        "position": pa.array([-1] * len(emptied), pa.int64()),
-        HARD_DELETE.name: pa.array([True] * len(emptied)),
-    }
-    columns = [nothing.get(column.name, pa.nulls(len(emptied), column.type)) for column in whole.schema]
-    return pa.concat_tables([whole, pa.Table.from_arrays(columns, schema=whole.schema)])
-
-
-def rejections(rejected: Sequence[RejectedValue], now: datetime, *, is_first: bool = True) -> Any:
-    """One row for each value that did not fit, as a table for dlt; rejected again, it replaces its row.
-
-    Args:
-        rejected: the values.
-        now: when they were.
-        is_first: they come with their hints, which the resource does not know yet.
-    """
-    tables = {name: normalized_table(name) for name in {value.table_name for value in rejected}}
-    columns = {name: normalized_column(name) for name in {value.column_name for value in rejected}}
-    rows = [
-        {
-            **vars(value),
-            "table_name": tables[value.table_name],
-            "column_name": columns[value.column_name],
-            "loaded_at": now,
+        return {self.name: item_spec(self.name, has_time=has_time)} | {
+            name: child_spec(name) for name in self._converter.child_schemas
         }
-        for value in rejected
-    ]
-    table = pa.Table.from_pylist(rows, schema=REJECTED_SCHEMA)
-    if not is_first:
-        return dlt.mark.with_table_name(table, REJECTED_TABLE)
-    return with_hints(table, REJECTED_TABLE, **_REJECTED_HINTS)
 
 
-def no_rejections() -> Any:
-    """The hints of the table without a row, for a resource that has columns and a key: a variant of it would start with these.
-
-    Only an empty dict takes columns out again.
-    """
-    made = dlt.mark.make_hints(
-        table_name=REJECTED_TABLE, write_disposition=write_disposition(), **_REJECTED_HINTS, columns={}
-    )
-    return dlt.mark.with_hints([], made, create_table_variant=True)
+def item_spec(name: str, *, has_time: bool) -> TableSpec:
+    """A table of items: an item that arrives replaces its row."""
+    return TableSpec(name, ("id",), replaces_by="id", newest_by="updated_time" if has_time else "")
 
 
-def resolved_rejections(keys: pa.Table) -> Any:
-    """Rows that make the merge delete those of the same `REJECTED_KEY`, as a table for dlt.
-
-    They alone have the column that says so: a destination in which nothing was ever resolved does without it.
-    """
-    nothing = {
-        "raw_value": pa.array(["resolved"] * len(keys)),  # no JSON, as all others are
-        HARD_DELETE.name: pa.array([True] * len(keys)),
-    }
-    schema = REJECTED_SCHEMA.append(HARD_DELETE)
-    arrays = [
-        keys.column(one.name) if one.name in REJECTED_KEY else nothing.get(one.name, pa.nulls(len(keys), one.type))
-        for one in schema
-    ]
-    columns = {HARD_DELETE.name: {"data_type": "bool", "hard_delete": True}}
-    return with_hints(pa.Table.from_arrays(arrays, schema=schema), REJECTED_TABLE, columns=columns, **_REJECTED_HINTS)
-
-
-def with_hints(table: pa.Table, name: str, *, replaces: str = "", **hints: Any) -> Any:
-    """A table and its hints, once: on every page they would cost more than the rows.
-
-    dlt may rank rows to keep one of each key, although reading by id brings each once: a package that is loaded again after a
-    kill finds its first rows still in the staging table.
-    """
-    if not supports_merge():
-        hints["columns"] = {name: _plain(column) for name, column in hints.get("columns", {}).items()}
-    made = dlt.mark.make_hints(table_name=name, write_disposition=write_disposition(replaces), **hints)
-    return dlt.mark.with_hints(table, made, create_table_variant=True)
-
-
-def _plain(column: Mapping[str, Any]) -> dict[str, Any]:
-    """A column without what only a merge understands."""
-    return {key: value for key, value in column.items() if key not in ("dedup_sort", "hard_delete")}
-
-
-def _is_stored(stored: Mapping[str, Any], table: str, columns: Sequence[str]) -> bool:
-    known = stored.get(normalized_table(table), {}).get("columns", {}) if supports_merge() else {}
-    return all(normalized_column(name) in known for name in columns)
+def child_spec(name: str) -> TableSpec:
+    """A table of the values of a field that takes several: an item's list is replaced as a whole."""
+    key = ("item_id", "position")
+    return TableSpec(name, key, replaces_by="item_id", not_null=key, has_delete_markers=True)
 
 
 _DLT_COLUMNS = ("_dlt_load_id", "_dlt_id")

@@ -11,8 +11,9 @@ from ..rest import Client
 from .dependents import DependentStream
 from .options import SyncOptions
 from .plan import make_plan
+from .ports import State
 from .provenance import Provenance
-from .streams import ReadMode, State, Stream
+from .streams import ReadMode, Stream
 
 
 @dataclass(frozen=True)

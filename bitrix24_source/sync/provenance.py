@@ -5,23 +5,12 @@ Stored in the source's state beside the checkpoints, and compared before anythin
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
-import dlt
-from dlt.common.configuration.container import Container
-from dlt.common.pipeline import pipeline_state
-
-from ..errors import ConfigError
-from ..rest import Client, is_loopback
-from .current_load import current_load_id
-from .destination_reader import PROVENANCE, Bookkeeping, DltDestinationReader
-
-log = logging.getLogger("bitrix24_source")
-
+PROVENANCE = "loaded_from"
+"""key of what a source's state says of where its tables were read from"""
 VERSION = 1
 
 
@@ -47,64 +36,3 @@ class Provenance:
 
     def to_state(self, state: MutableMapping[str, Any]) -> None:
         state[PROVENANCE] = {"version": VERSION, **vars(self)}
-
-
-def begin_load(client: Client, renamed_from: str = "") -> Bookkeeping:
-    """Makes the pipeline's state fit the destination, and refuses another portal than the tables were read from.
-
-    A destination that does not have the load that the state was stored with (it was restored, or pipelines load into several
-    datasets alternately) counts with its own state: the checkpoints become those that its tables are of.
-
-    Args:
-        client: speaks to the portal, and has done so: a renamed portal has sent it to its new address.
-        renamed_from: a former host of the portal.
-
-    Raises:
-        ConfigError: the pipeline or the dataset belongs to another portal.
-    """
-    if not current_load_id():
-        return Bookkeeping()
-    state = dlt.current.source_state()
-    stored = Provenance.from_state(state)
-    bookkeeping = DltDestinationReader().bookkeeping(stored.load_id)
-    hosts = {host_of(client.auth.rest_url), host_of(f"https://{client.portal}"), renamed_from}
-    for name, portal in {"": stored.portal, **bookkeeping.portals}.items():
-        if portal and portal not in hosts:
-            _refuse(portal, client, f"the pipeline {name!r}" if name else "this pipeline")
-    for name, portal in _portals_of_other_sources():
-        if portal not in hosts:
-            _refuse(portal, client, f"the source {name!r}")
-    if bookkeeping.has_load is False:
-        log.info("the destination does not have the last load of this pipeline: its own state is gone on from")
-        state.clear()
-        state.update(bookkeeping.state)
-    user = Provenance.from_state(state).user
-    Provenance(host_of(f"https://{client.portal}"), user, current_load_id()).to_state(state)
-    return bookkeeping
-
-
-def _portals_of_other_sources() -> Iterator[tuple[str, str]]:
-    """By name, the portals of this pipeline's other sources, also of one that this run has only just extracted."""
-    state, _ = pipeline_state(Container())  # dlt.current knows the state of one source only (dlt 1.31.0)
-    sources: Mapping[str, Any] = state.get("sources", {})
-    for name, state in sources.items():
-        portal = Provenance.from_state(state).portal
-        if portal and name != dlt.current.source_schema().name:
-            yield name, portal
-
-
-def host_of(url: str) -> str:
-    """How a portal is known; ports of this machine change with every start."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    return host if is_loopback(host) else parts.netloc
-
-
-def _refuse(portal: str, client: Client, owner: str) -> None:
-    here = host_of(f"https://{client.portal}")
-    raise ConfigError(
-        f"the credentials are of the portal {here}, and {owner} has loaded the portal {portal} into these tables",
-        f"dataset {dlt.current.pipeline().dataset_name}",
-        f"load {here} with a pipeline and into a dataset of its own; if {portal} was renamed to {here}, run once with "
-        f"SOURCES__BITRIX24__RENAMED_FROM={portal}",
-    )

@@ -19,7 +19,7 @@ from ..catalog import EntityType
 from ..errors import Bitrix24Error, PortalError
 from ..rest import Call, Client, call_many
 from .change_filter import parse_timestamp
-from .destination_reader import TIMESTAMP, DestinationReader, StoredKeys
+from .ports import TIMESTAMP, DestinationReader, StoredKeys
 
 ALWAYS_ALLOWED_DELETES = 10
 """rows that may always go"""

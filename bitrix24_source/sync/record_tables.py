@@ -5,12 +5,10 @@ Rows of an owner are merged by owner, so that what the owner no longer has is re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
-import dlt
 import pyarrow as pa
 
 from ..reader import Row
@@ -20,13 +18,15 @@ from ..schema import (
     PRODUCT_ROW_FIELDS,
     Converter,
     Field,
+    RejectedValue,
     activity_fields,
     activity_row,
     history_mapper,
     product_row,
 )
-from .capabilities import supports_merge
-from .item_tables import HARD_DELETE, ItemTableBuilder, with_hints
+from .item_tables import ItemTableBuilder, TableRows
+from .ports import Capabilities
+from .table_batches import TableSpec, with_delete_markers
 
 
 def _as_it_comes(row: Row) -> Row:
@@ -45,10 +45,10 @@ class FixedTableBuilder(ItemTableBuilder):
     shape: Callable[[Row], Row] = _as_it_comes
     key: tuple[str, ...] = ("id",)
 
-    def convert(self, rows: Sequence[Row], now: datetime) -> Iterator[Any]:
+    def convert(self, rows: Sequence[Row], now: datetime) -> Iterator[TableRows]:
         yield from super().convert([self.shape(row) for row in rows], now)
 
-    def _made_converter(self, fields: Sequence[Field]) -> Converter:
+    def _new_converter(self, fields: Sequence[Field]) -> Converter:
         return Converter(
             fields, self.name, required=self.key, is_swept=self.is_swept, stored=self.stored, ignores=self._ignores
         )
@@ -56,8 +56,8 @@ class FixedTableBuilder(ItemTableBuilder):
     def _known_fields(self) -> Sequence[Field]:
         return self.fields
 
-    def _hints(self) -> dict[str, Any]:
-        return {"primary_key": list(self.key), "columns": {name: {"nullable": False} for name in self.key}}
+    def _table_specs(self) -> dict[str, TableSpec]:
+        return {self.name: TableSpec(self.name, self.key, not_null=self.key)}
 
 
 class AppendOnlyTable(FixedTableBuilder):
@@ -85,34 +85,23 @@ class ChildTableBuilder(FixedTableBuilder):
     def owner_of(self, row: Row) -> int | None:
         return as_int(row.get("ownerId"))
 
-    def without_rows(self, owners: Sequence[int]) -> Iterator[Any]:
+    def without_rows(self, owners: Sequence[int]) -> Iterator[TableRows]:
         """Owners that have no rows any more: each gets one that makes the merge delete its old ones."""
         if owners:
-            columns = self._converter.items_schema
-            made = {name: [value] * len(owners) for name, value in self.constants.items()}
-            made |= {self.owner[-1]: list(owners), "id": [-1] * len(owners)}
-            arrays = [
-                pa.array(made[one.name], one.type) if one.name in made else pa.nulls(len(owners), one.type)
-                for one in columns
-            ]
-            removed = pa.array([True] * len(owners), HARD_DELETE.type)
-            yield self._named(self.name, pa.Table.from_arrays([*arrays, removed], schema=columns.append(HARD_DELETE)))
+            nothing = self._converter.items_schema.empty_table()
+            yield self.spec, with_delete_markers(nothing, owners, self.owner[-1], self.constants)
 
-    def _named(self, name: str, table: pa.Table) -> Any:
-        if name == self.name and HARD_DELETE.name not in table.schema.names:
-            table = table.append_column(HARD_DELETE, pa.nulls(len(table), HARD_DELETE.type))
-        return super()._named(name, table)
+    def _tables(self, rows: Sequence[Row], rejected: list[RejectedValue] | None = None) -> Iterator[TableRows]:
+        for spec, table in super()._tables(rows, rejected):
+            yield spec, with_delete_markers(table, [], self.owner[-1])
 
-    def _hints(self) -> dict[str, Any]:
-        hints = super()._hints()
-        hints["columns"][HARD_DELETE.name] = {"data_type": "bool", "hard_delete": True}
-        return {**hints, "merge_key": list(self.owner)}
+    def _table_specs(self) -> dict[str, TableSpec]:
+        spec = TableSpec(self.name, self.key, merge_key=self.owner, not_null=self.key, has_delete_markers=True)
+        return {self.name: spec}
 
 
-BINDING_SCHEMA = pa.schema(
-    [pa.field(name, pa.int64(), nullable=False) for name in ("activity_id", "entity_type_id", "entity_id")]
-    + [HARD_DELETE]
-)
+_BINDING_KEY = ("activity_id", "entity_type_id", "entity_id")
+BINDING_SCHEMA = pa.schema([pa.field(name, pa.int64(), nullable=False) for name in _BINDING_KEY])
 
 
 class BindingTableBuilder:
@@ -120,48 +109,37 @@ class BindingTableBuilder:
 
     name = "activity_bindings"
     counted_by = (None, "activity_id", "entity_id")
-
-    def __init__(self) -> None:
-        self._is_told = False
+    spec = TableSpec(name, _BINDING_KEY, merge_key=("activity_id",), has_delete_markers=True)
 
     def owner_of(self, row: Row) -> int | None:
         return as_int(row.get("activityId"))
 
-    def convert(self, rows: Sequence[Row], _now: datetime) -> Iterator[Any]:
-        """Bindings of one activity or several."""
-        named = [tuple(as_int(row.get(name)) for name in ("activityId", "entityTypeId", "entityId")) for row in rows]
-        yield from self._told([(*one, None) for one in dict.fromkeys(named) if None not in one])
+    def convert(self, rows: Sequence[Row], _now: datetime) -> Iterator[TableRows]:
+        """Bindings of one activity or several, each once."""
+        keys = [tuple(as_int(row.get(name)) for name in ("activityId", "entityTypeId", "entityId")) for row in rows]
+        unique = [key for key in dict.fromkeys(keys) if None not in key]
+        columns = list(zip(*unique, strict=True)) or [()] * len(BINDING_SCHEMA)
+        table = pa.Table.from_arrays([pa.array(column, pa.int64()) for column in columns], schema=BINDING_SCHEMA)
+        yield self.spec, with_delete_markers(table, [], "activity_id")
 
-    def without_rows(self, owners: Sequence[int]) -> Iterator[Any]:
-        """As that of `OwnedTable`."""
+    def without_rows(self, owners: Sequence[int]) -> Iterator[TableRows]:
+        """As that of `ChildTableBuilder`."""
         if owners:
-            yield from self._told([(owner, -1, -1, True) for owner in owners])
+            yield self.spec, with_delete_markers(BINDING_SCHEMA.empty_table(), owners, "activity_id")
 
-    def empty_tables(self, stored: Mapping[str, Any]) -> Iterator[Any]:
-        """The table, if nothing came of it and the destination does not have it."""
-        if not self._is_told and not (self.name in stored and supports_merge()):
-            yield from self._told([])
-
-    def _told(self, rows: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
-        cells = list(zip(*rows, strict=True)) or [()] * len(BINDING_SCHEMA)
-        arrays = [pa.array(column, one.type) for column, one in zip(cells, BINDING_SCHEMA, strict=True)]
-        table = pa.Table.from_arrays(arrays, schema=BINDING_SCHEMA)
-        if self._is_told:
-            yield dlt.mark.with_table_name(table, self.name)
-            return
-        self._is_told = True
-        key = ["activity_id", "entity_type_id", "entity_id"]
-        columns = {HARD_DELETE.name: {"data_type": "bool", "hard_delete": True}}
-        yield with_hints(table, self.name, primary_key=key, merge_key="activity_id", columns=columns)
+    def empty_tables(self) -> Iterator[TableRows]:
+        """The table without rows."""
+        return self.convert([], datetime.min)  # noqa: DTZ901 - no row has a time
 
 
-def history_table(entity_type_id: int) -> AppendOnlyTable:
+def history_table(entity_type_id: int, capabilities: Capabilities) -> AppendOnlyTable:
     """`stage_history`, for the moves of one type's items."""
     shape = history_mapper(entity_type_id)
-    return AppendOnlyTable("stage_history", HISTORY_FIELDS, _none, shape=shape, key=("entity_type_id", "id"))
+    key = ("entity_type_id", "id")
+    return AppendOnlyTable("stage_history", HISTORY_FIELDS, _none, shape=shape, key=key, capabilities=capabilities)
 
 
-def activity_table(*, personal: bool, left_out: frozenset[str]) -> FixedTableBuilder:
+def activity_table(capabilities: Capabilities, *, personal: bool, left_out: frozenset[str]) -> FixedTableBuilder:
     """`activities`, without some columns."""
     fields = [field for field in activity_fields(personal=personal) if field.name not in left_out]
     names = {field.name for field in fields}
@@ -169,10 +147,10 @@ def activity_table(*, personal: bool, left_out: frozenset[str]) -> FixedTableBui
     def shape(row: Row) -> Row:
         return {name: value for name, value in activity_row(row).items() if name in names}
 
-    return FixedTableBuilder("activities", fields, _none, shape=shape)
+    return FixedTableBuilder("activities", fields, _none, shape=shape, capabilities=capabilities)
 
 
-def product_row_table(entity_type_id: int) -> ChildTableBuilder:
+def product_row_table(entity_type_id: int, capabilities: Capabilities) -> ChildTableBuilder:
     """`product_rows`, for the items of one type. The portal numbers rows anew whenever they are edited."""
     return ChildTableBuilder(
         "product_rows",
@@ -182,6 +160,7 @@ def product_row_table(entity_type_id: int) -> ChildTableBuilder:
         key=("entity_type_id", "owner_id", "id"),
         owner=("entity_type_id", "owner_id"),
         constants={"entity_type_id": entity_type_id},
+        capabilities=capabilities,
     )
 
 

@@ -1,113 +1,131 @@
-"""Removes rows of `rejected_values` whose values have been corrected in the portal since."""
+"""The table `rejected_values`: values that did not fit their columns, until they are corrected in the portal."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from datetime import datetime
-from typing import Any
 
-import dlt
 import pyarrow as pa
 import pyarrow.compute as pc
-from dlt.common.destination.exceptions import SqlClientNotAvailable
-from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from ..schema import RejectedValue
-from .capabilities import normalized_table, supports_merge
-from .current_load import current_load_id
-from .destination_reader import ROWS_AT_ONCE
-from .item_tables import REJECTED_KEY, REJECTED_SCHEMA, REJECTED_TABLE, no_rejections, rejections, resolved_rejections
+from .ports import Capabilities, LoadContext
+from .table_batches import HARD_DELETE, TableBatch, TableSpec
 
+REJECTED_TABLE = "rejected_values"
+REJECTED_SCHEMA = pa.schema(
+    [
+        pa.field("table_name", pa.string(), nullable=False),
+        pa.field("item_id", pa.int64(), nullable=False),
+        pa.field("column_name", pa.string(), nullable=False),
+        pa.field("field_type", pa.string()),
+        pa.field("raw_value", pa.string(), nullable=False),
+        pa.field("reason", pa.string()),
+        pa.field("loaded_at", pa.timestamp("us", tz="UTC")),
+    ]
+)
+REJECTED_KEY = ("table_name", "item_id", "column_name")
+REJECTED_KEYS_SCHEMA = pa.schema([REJECTED_SCHEMA.field(name) for name in REJECTED_KEY])
+REJECTED = TableSpec(REJECTED_TABLE, primary_key=(*REJECTED_KEY, "raw_value"), merge_key=REJECTED_KEY)
+RESOLVED = TableSpec(REJECTED_TABLE, primary_key=REJECTED.primary_key, merge_key=REJECTED_KEY, has_delete_markers=True)
+"""The same with rows that only delete: a destination in which nothing was ever resolved does without their column."""
 _REJECTED_IN_LOAD = "rejected_in_load"
 """in the source's state: the latest load that rejected a value"""
-_KEYS = pa.schema([REJECTED_SCHEMA.field(name) for name in REJECTED_KEY])
+
+
+def rejections(rejected: Sequence[RejectedValue], now: datetime, capabilities: Capabilities) -> pa.Table:
+    """One row for each value that did not fit; rejected again, it replaces its row. Names are the destination's."""
+    rows = [
+        {
+            **vars(value),
+            "table_name": capabilities.normalize_table(value.table_name),
+            "column_name": capabilities.normalize_column(value.column_name),
+            "loaded_at": now,
+        }
+        for value in rejected
+    ]
+    return pa.Table.from_pylist(rows, schema=REJECTED_SCHEMA)
+
+
+def resolved_rejections(keys: pa.Table) -> pa.Table:
+    """Rows that make the merge delete those of the same `REJECTED_KEY`."""
+    filled = {
+        "raw_value": pa.array(["resolved"] * len(keys)),  # no JSON, as all others are
+        HARD_DELETE.name: pa.array([True] * len(keys)),
+    }
+    schema = REJECTED_SCHEMA.append(HARD_DELETE)
+    arrays = [
+        keys.column(column.name)
+        if column.name in REJECTED_KEY
+        else filled.get(column.name, pa.nulls(len(keys), column.type))
+        for column in schema
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 class ResolvedRejections:
-    """Lives as long as one extraction. The destination is asked once, and not at all where the state knows of no such row.
+    """Removes rows of `rejected_values` whose values have been corrected in the portal since.
 
-    Args:
-        tables: item tables, in which an item has one id for ever; rows of other tables cannot be told apart by an id.
+    Lives as long as one extraction. The destination is asked once, and not at all where the state knows of no such row.
     """
 
-    def __init__(self, tables: Iterable[str]) -> None:
+    def __init__(self, context: LoadContext, tables: Iterable[str] = ()) -> None:
+        """Begins a load.
+
+        Args:
+            context: the load.
+            tables: item tables, in which an item has one id for ever; rows of other tables cannot be told apart by an id.
+        """
+        self._context = context
         self._tables = frozenset(tables)
 
-    def for_dropped_tables(self) -> Iterator[Any]:
+    def for_dropped_tables(self, resource: str) -> Iterator[TableBatch]:
         """Of the tables that a refresh drops before this load: what is still rejected comes with their items."""
-        dropped = _dropped_tables()
-        if dropped and len(self._held):
-            found = pc.is_in(self._held.column("table_name"), value_set=pa.array(dropped, pa.string()))
-            yield from _told(self._held.filter(found))
+        dropped = list(self._context.dropped_tables)
+        if dropped and len(self._stored):
+            found = pc.is_in(self._stored.column("table_name"), value_set=pa.array(dropped, pa.string()))
+            yield from _resolved(resource, self._stored.filter(found))
 
-    def for_batch(self, made: Any) -> Iterator[Any]:
+    def for_batch(self, batch: TableBatch) -> Iterator[TableBatch]:
         """Of items that come again, of their lists, too: what is still rejected comes with them."""
-        name = getattr(made.meta, "table_name", None) or made.meta.hints["table_name"]
-        if name == REJECTED_TABLE and len(made.data) and current_load_id():
+        if batch.table.name == REJECTED_TABLE and len(batch.data):
             self._note_rejected()
-        if name not in self._tables or not len(made.data) or not len(self._held):
+        if batch.table.name not in self._tables or not len(batch.data) or not len(self._stored):
             return
-        is_there = pc.is_null(made.data.column("deleted_at"))  # a row that is marked is an old one
-        ids = made.data.filter(is_there).column("id")
-        table, own = self._held.column("table_name"), normalized_table(name)
-        belongs = pc.or_(pc.equal(table, own), pc.starts_with(table, f"{own}__"))
-        yield from _told(self._held.filter(pc.and_(belongs, pc.is_in(self._held.column("item_id"), value_set=ids))))
+        is_active = pc.is_null(batch.data.column("deleted_at"))  # a row that is marked is an old one
+        ids = batch.data.filter(is_active).column("id")
+        table, name = self._stored.column("table_name"), self._context.capabilities.normalize_table(batch.table.name)
+        is_of_table = pc.or_(pc.equal(table, name), pc.starts_with(table, f"{name}__"))
+        is_of_items = pc.is_in(self._stored.column("item_id"), value_set=ids)
+        yield from _resolved(batch.resource, self._stored.filter(pc.and_(is_of_table, is_of_items)))
 
-    def for_catalogue_table(self, table: str, rejected: Sequence[RejectedValue], now: datetime) -> Iterator[Any]:
+    def for_catalog_table(
+        self, resource: str, table: str, rejected: Sequence[RejectedValue], now: datetime
+    ) -> Iterator[TableBatch]:
         """Of a table that is read as a whole: what is rejected in this run, and the end of all that was rejected before."""
-        held = self._held.filter(pc.equal(self._held.column("table_name"), normalized_table(table)))
-        if not rejected and not len(held):
-            return
-        yield no_rejections()
-        yield from _told(held)
+        name = self._context.capabilities.normalize_table(table)
+        yield from _resolved(resource, self._stored.filter(pc.equal(self._stored.column("table_name"), name)))
         if rejected:
             self._note_rejected()
-            yield rejections(rejected, now)
+            yield TableBatch(resource, REJECTED, rejections(rejected, now, self._context.capabilities))
 
     def _note_rejected(self) -> None:
         """For later runs, which look up rejected values only where there may be some."""
-        if current_load_id():
-            dlt.current.source_state().update({REJECTED_TABLE: True, _REJECTED_IN_LOAD: current_load_id()})
+        if self._context.load_id:
+            self._context.source_state.update({REJECTED_TABLE: True, _REJECTED_IN_LOAD: self._context.load_id})
 
     @functools.cached_property
-    def _held(self) -> pa.Table:
-        """Keys of the rows that the destination has; none where it cannot be read back or merged into."""
-        chunks = [_KEYS.empty_table()]
-        if not current_load_id() or not supports_merge() or not dlt.current.source_state().get(REJECTED_TABLE, True):
-            return chunks[0]
-        pipeline, name = dlt.current.pipeline(), dlt.current.source_schema().name
-        if name in pipeline.schema_names and REJECTED_TABLE in pipeline.schemas[name].tables:
-            with suppress(DatabaseUndefinedRelation, SqlClientNotAvailable, NotImplementedError):
-                chunks += _keys(pipeline.sql_client(name))
-        is_new = dlt.current.source_state().get(_REJECTED_IN_LOAD) == current_load_id()
-        dlt.current.source_state()[REJECTED_TABLE] = is_new or len(chunks) > 1
-        return pa.concat_tables(chunks)
+    def _stored(self) -> pa.Table:
+        """Keys of the rows that the destination has."""
+        state, load_id = self._context.source_state, self._context.load_id
+        if not load_id or not self._context.capabilities.supports_merge or not state.get(REJECTED_TABLE, True):
+            return REJECTED_KEYS_SCHEMA.empty_table()
+        keys = self._context.destination.rejected_keys()
+        state[REJECTED_TABLE] = bool(len(keys)) or state.get(_REJECTED_IN_LOAD) == load_id
+        return keys
 
 
-def _keys(sql_client: Any) -> list[pa.Table]:
-    with sql_client as client:
-        names = ", ".join(map(client.escape_column_name, REJECTED_KEY))
-        query = f"SELECT DISTINCT {names} FROM {client.make_qualified_table_name(REJECTED_TABLE)}"  # noqa: S608 - our own names
-        with client.execute_query(query) as cursor:
-            return [
-                pa.Table.from_arrays(
-                    [pa.array(cells, one.type) for cells, one in zip(zip(*rows, strict=True), _KEYS, strict=True)],
-                    schema=_KEYS,
-                )
-                for rows in cursor.iter_fetch(ROWS_AT_ONCE)
-                if rows
-            ]
-
-
-def _dropped_tables() -> list[str]:
-    if not current_load_id():
-        return []
-    state = dlt.current.load_package_state()["state"]
-    return [str(table["name"]) for table in state.get("dropped_tables", ())]
-
-
-def _told(keys: pa.Table) -> Iterator[Any]:
+def _resolved(resource: str, keys: pa.Table) -> Iterator[TableBatch]:
     if len(keys):
-        yield resolved_rejections(keys)
+        yield TableBatch(resource, RESOLVED, resolved_rejections(keys))

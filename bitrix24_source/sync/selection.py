@@ -10,10 +10,10 @@ from ..errors import ConfigError
 from ..reader import ActivityQuery, HistoryQuery, ListQuery, bindings_in
 from ..rest import Client
 from ..schema import MULTIFIELD, fields_from_response, with_hidden
-from .capabilities import max_columns, stored_columns
 from .dependents import DependentStream, bindings_of, product_rows_of
 from .item_tables import ItemTableBuilder, resolve_field_names
 from .options import SyncOptions
+from .ports import Capabilities
 from .record_tables import BindingTableBuilder, activity_table, history_table, product_row_table
 from .streams import Stream
 
@@ -31,14 +31,18 @@ ITEM_RESOURCES: Mapping[str, frozenset[str]] = {
 
 
 def select_streams(
-    catalog: Catalog, client: Client, options: SyncOptions, selected: frozenset[str]
+    catalog: Catalog,
+    client: Client,
+    options: SyncOptions,
+    selected: frozenset[str],
+    capabilities: Capabilities | None = None,
 ) -> Iterator[Stream]:
     """One for each list, parent_streams before those who follow them.
 
     Raises:
         ConfigError: somebody chose a type or a field that does not exist.
     """
-    made = _StreamFactory(catalog, client, options)
+    made = _StreamFactory(catalog, client, options, capabilities or Capabilities())
     parent_streams: dict[int, Stream] = {}
     spas = made.spas(with_fields=SPA_ITEMS in selected)
     for one in (*(spas if SPA_ITEMS in selected else ()), *made.objects(selected)):
@@ -73,13 +77,13 @@ def _has_products(one: EntityType) -> bool:
 class _StreamFactory:
     """Makes streams of what somebody chose."""
 
-    def __init__(self, catalog: Catalog, client: Client, options: SyncOptions) -> None:
+    def __init__(self, catalog: Catalog, client: Client, options: SyncOptions, capabilities: Capabilities) -> None:
         self._catalog = catalog
         self._client = client
         self._options = options
         self._selects = self._by_type(options.select)
         self._filters = self._by_type(options.filter)
-        self._stored, self._max_columns = stored_columns(), max_columns()
+        self._capabilities = capabilities
 
     def spas(self, *, with_fields: bool) -> list[EntityType]:
         """Smart processes that were chosen; else all that can be read."""
@@ -119,8 +123,7 @@ class _StreamFactory:
             names,
             self._options.left_out.columns_of(one.items_table),
             is_spa=has_system_columns,
-            stored=self._stored,
-            max_columns=self._max_columns,
+            capabilities=self._capabilities,
         )
         return Stream(
             one.items_table if one.is_built_in else SPA_ITEMS,
@@ -134,7 +137,9 @@ class _StreamFactory:
     def history(self, one: EntityType) -> Stream:
         """The moves of one type's items."""
         number = one.entity_type_id
-        return Stream(HISTORY, HistoryQuery(number), history_table(number), one, restarts=self._restarts())
+        return Stream(
+            HISTORY, HistoryQuery(number), history_table(number, self._capabilities), one, restarts=self._restarts()
+        )
 
     def product_rows(self, one: EntityType, parent_stream: Stream | None) -> Stream:
         """What one type's items hold of products."""
@@ -145,14 +150,16 @@ class _StreamFactory:
             None,
             one,
             restarts=self._restarts(),
-            owned=product_row_table(number),
+            owned=product_row_table(number, self._capabilities),
             asked=product_rows_of(number, one.short_code),
             parent_stream=parent_stream,
         )
 
     def activities(self, also: tuple[str, ...]) -> Stream:
         """What people did and have to do; `also` is read beside it, for others."""
-        table = activity_table(personal=self._options.personal, left_out=self._options.left_out.columns_of(ACTIVITIES))
+        table = activity_table(
+            self._capabilities, personal=self._options.personal, left_out=self._options.left_out.columns_of(ACTIVITIES)
+        )
         names = tuple(field.upper_name for field in table.fields)
         return Stream(ACTIVITIES, ActivityQuery(0, select=names, extra_select=also), table, restarts=self._restarts())
 

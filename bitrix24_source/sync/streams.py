@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from ..catalog import EntityType
 from ..reader import ListQuery, UnusableRows
 from .change_filter import TimeFilter
 from .checkpoint import Checkpoint, column_keys
-from .item_tables import ItemTableBuilder
+from .item_tables import ItemTableBuilder, TableRows
+from .ports import State
 from .reconcile import SeenKeys
 from .record_tables import AppendOnlyTable
 
 log = logging.getLogger("bitrix24_source")
 
 ReadMode = Literal["all", "changed", "new", "ids"]
-State = MutableMapping[str, Any]
 
 
 @dataclass(eq=False)
@@ -125,10 +125,10 @@ class Stream:
         again = is_done and self.resumes and self.is_swept
         return not self.failed and (self.checkpoint.has_unfinished_full_read or again or self.starts_over)
 
-    def empty_tables(self, stored: Mapping[str, Any]) -> Iterator[Any]:
-        """Its tables of which nothing came and that the destination does not have."""
+    def empty_tables(self) -> Iterator[TableRows]:
+        """Its tables without rows."""
         if self.table is not None:
-            yield from self.table.empty_tables(stored)
+            yield from self.table.empty_tables()
 
     def recall(self, state: State, *, is_first_slice: bool) -> None:
         """Takes up its checkpoint, or starts over where rows that were read before do not do any more."""

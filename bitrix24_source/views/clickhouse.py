@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
+from typing import Any
 
 from sqlglot import exp
 
-from .database import MARK, Relation, ViewDatabase
+from .database import Relation, ViewDatabase
 from .descriptions import Descriptions
 
 CLICKHOUSE = "clickhouse"
@@ -21,8 +22,10 @@ _SETTINGS: Mapping[str, int] = MappingProxyType({
     "join_use_nulls": 1,  # a label that is not found is NULL
     "prefer_column_name_to_alias": 1,  # a field may be titled like a column
 })  # fmt: skip
-_MAX_QUERY_BYTES = 64 << 20
-"""ClickHouse reads 256 KiB of a statement by default; the view of a wide table has more"""
+LIMITS: Mapping[str, int] = MappingProxyType({
+    "max_query_size": 64 << 20, "max_ast_elements": 10_000_000, "max_expanded_ast_elements": 10_000_000,
+})  # fmt: skip
+"""of a statement that makes a view: those by default are too narrow for hundreds of types or columns"""
 _SPECIAL = str.maketrans({";": "\\x3B", "%": "\\x25"})
 """dlt cuts statements at semicolons, and its driver takes per cent signs for parameters, in quotes as well"""
 _DAY = exp.DataType.build("Nullable(Date32)", dialect=CLICKHOUSE)
@@ -37,9 +40,9 @@ _LIST = exp.condition(
 class ClickHouseViews(ViewDatabase):
     """A ClickHouse database, in which a dataset is what the names of its tables begin with."""
 
-    def create_or_replace(self, name: str, query: exp.Query) -> None:
-        """The view, in place and at one stroke, without waiting for anybody."""
-        super().create_or_replace(name, for_clickhouse(query))
+    def create_or_replace(self, name: str, build: Callable[[], exp.Query], *inputs: Any) -> None:
+        """The view, in place and at one stroke, without waiting for anybody. Arguments as everywhere."""
+        super().create_or_replace(name, lambda: for_clickhouse(build()), *inputs)
 
     def comments(self) -> Descriptions:
         """What is written on tables, views and columns of the dataset, by whomever."""
@@ -67,15 +70,12 @@ class ClickHouseViews(ViewDatabase):
             yield f"ALTER TABLE {self._sql(self.stored.table(relation))} {', '.join(parts)}"
 
     def _execute(self, *statements: str) -> None:
+        limits = ", ".join(f"{name} = {value}" for name, value in LIMITS.items())
         for statement in statements:
-            self._client.execute_sql(f"SET max_query_size = {_MAX_QUERY_BYTES}; {statement.translate(_SPECIAL)}")
+            self._client.execute_sql(f"SET {limits}; {statement.translate(_SPECIAL)}")
 
-    def _mark(self, view: exp.Table) -> str:
-        found = self._client.execute_sql(
-            f"SELECT as_select FROM system.tables WHERE database = {_literal(view.db)} AND name = {_literal(view.name)}"  # noqa: S608 - our own names
-        )
-        match = MARK.search(str(found[0][0])) if found else None
-        return match[0] if match else ""
+    def _definitions(self) -> str:
+        return f"SELECT name, as_select FROM system.tables WHERE {self._is_ours('name')} AND engine = 'View'"  # noqa: S608 - our own names
 
     @property
     def _prefix(self) -> str:

@@ -65,14 +65,19 @@ def create_views(pipeline: dlt.Pipeline, schema: str = "", tables: Container[str
             if not listed and _are_fields_loaded(database, is_spa) and database.has(table + SUFFIX):
                 return  # its columns' names are known to the view alone
             view = LabeledView(database.stored, table, entity_type_id, listed, is_spa=is_spa)
-            database.create_or_replace(table + SUFFIX, view.select())
+            database.create_or_replace(table + SUFFIX, view.select, listed)
 
         problems = _for_each_table(database, create_or_replace)
         wanted = [mart for mart in MARTS if tables is None or mart in tables]
         zone = _read_zone(database)
         problems += _refresh_facts(database, zone) if wanted else []
-        marts = MartBuilder(database.stored, zone, has_facts=are_facts_kept(database))
-        problems += _for_each_mart(database, wanted, lambda mart: database.create_or_replace(mart, marts.query(mart)))
+        has_facts = are_facts_kept(database)
+        marts = MartBuilder(database.stored, zone, has_facts=has_facts)
+
+        def create_or_replace_mart(mart: str) -> None:
+            database.create_or_replace(mart, lambda: marts.query(mart), zone, has_facts)
+
+        problems += _for_each_mart(database, wanted, create_or_replace_mart)
         try:
             database.describe(_descriptions(database, fields), before)
         except Exception as error:  # noqa: BLE001 - each driver has errors of its own
@@ -203,7 +208,7 @@ def _read_zone(database: ViewDatabase) -> Zone:
 
 def _item_tables(tables: Mapping[str, Any]) -> list[tuple[str, int]]:
     spas = ((name, int(match[1])) for name in tables if (match := re.fullmatch(r"spa_items_(\d+)", name)))
-    return [*spas, *((name, one.entity_type_id) for name, one in CRM_OBJECTS.items() if name in tables)]
+    return [*spas, *((name, crm_object.entity_type_id) for name, crm_object in CRM_OBJECTS.items() if name in tables)]
 
 
 def _problem(where: str, error: Exception, hint: str, kind: type[Bitrix24Error] = ConfigError) -> Bitrix24Error:
@@ -232,7 +237,10 @@ def _read_fields(database: ViewDatabase, is_spa: bool) -> dict[int, list[Field]]
     types: dict[int, dict[str, Field]] = {}
     for row in database.read(table, known):
         types.setdefault(row["entity_type_id"], {})[row["upper_name"]] = _field(row)
-    return {number: sorted(fields.values(), key=lambda one: one.position) for number, fields in types.items()}
+    return {
+        number: sorted(fields.values(), key=lambda field: (field.position, field.upper_name))
+        for number, fields in types.items()
+    }
 
 
 def _field(row: Mapping[str, Any]) -> Field:

@@ -1,7 +1,5 @@
 """The vendor's own example answers become the rows of the catalogue that a reader of the documentation expects."""
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 from __future__ import annotations
 
 import json

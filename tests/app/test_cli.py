@@ -1,7 +1,5 @@
 """The commands, run as a person's shell runs them: what they print, what they leave, and how they end."""
 
-# ruff: noqa: SIM300 - the demo portal speaks Russian; the expected value comes first
-
 from __future__ import annotations
 
 import json

@@ -1,7 +1,5 @@
 """`bitrix24 load --dry-run`: what a load would read, without loading."""
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 from __future__ import annotations
 
 import json

@@ -3,8 +3,6 @@
 The command runs in a process of its own, against a portal behind a socket. Whatever happens, no credential is shown or kept.
 """
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 from __future__ import annotations
 
 import re

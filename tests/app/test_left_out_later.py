@@ -1,6 +1,6 @@
 """What is left out after it was loaded: `--full-refresh` takes it out of tables, child tables, views and rejected values."""
 
-# ruff: noqa: S608, SIM300 - tables of the test's own; the expected value comes first
+# ruff: noqa: S608 - tables of the test's own; the expected value comes first
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
 """Runs with a time limit, their result for machines, and what reaches a terminal."""
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 from __future__ import annotations
 
 import json

@@ -1,6 +1,6 @@
 """Scheduled jobs, end to end: what people change between runs, and what is lost between them."""
 
-# ruff: noqa: S608, SIM300 - columns of the tests' own; the expected value comes first
+# ruff: noqa: S608 - columns of the tests' own
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def rows_of_items(loaded):
 def test_a_run_without_changes(clock, portal_with, job):
     """Twenty types, all resources: at most 25 requests, and no item row is written."""
     crm = job(portal_with(TWENTY))
-    first = crm.run_all(views=False)
+    first = crm.run_all()
     clock.advance(HOUR)
-    second = crm.run_all(views=False)
+    second = crm.run_all()
 
     assert sum(TWENTY.values()) == sum(rows_of_items(first).values())
     assert {} == rows_of_items(second)
@@ -40,7 +40,7 @@ def test_a_run_without_changes(clock, portal_with, job):
 @pytest.mark.all_databases
 def test_a_custom_field_is_added(clock, portal_with, job):
     """The next run has its column, its list's table, and the values that people entered; other rows keep what they hold."""
-    crm = job(portal_with({177: 60}))
+    crm = job(portal_with({177: 60}), views=True)
     crm.run()
     before = crm.items(177)
     clock.advance(HOUR)
@@ -113,7 +113,7 @@ def test_the_selection_is_changed(clock, portal_with, job):
 @pytest.mark.all_databases
 def test_full_refresh_of_everything(clock, portal_with, job):
     """Tables are made anew."""
-    crm = job(portal_with({177: 130}))
+    crm = job(portal_with({177: 130}), views=True)
     crm.run()
     clock.advance(HOUR)
     crm.portal.items(177).delete(5)
@@ -126,7 +126,7 @@ def test_full_refresh_of_everything(clock, portal_with, job):
 @pytest.mark.all_databases
 def test_the_destination_is_dropped(clock, portal_with, job):
     """An empty destination gets everything again, whatever the working directory remembers."""
-    crm = job(portal_with({177: 120, 1030: 30}))
+    crm = job(portal_with({177: 120, 1030: 30}), views=True)
     crm.run()
     clock.advance(HOUR)
     crm.execute("drop schema {} cascade")
@@ -239,7 +239,7 @@ def views_of(crm):
 @pytest.mark.all_databases
 def test_a_full_refresh_without_views_leaves_those_that_were_there(portal_with, job):
     """Views have to go for a refresh; with views=False those that there were come back, over the new rows, and no others."""
-    crm = job(portal_with({177: 20, 1030: 20}))
+    crm = job(portal_with({177: 20, 1030: 20}), views=True)
     crm.run(*SPA)
     crm.execute("drop view {}.spa_items_1030_labeled")
     crm.run(*SPA, refresh=True, views=False, slices=RunSession(rows=10))
@@ -260,7 +260,7 @@ def test_a_full_refresh_without_views_makes_none(portal_with, job):
 @pytest.mark.parametrize("views", [True, False])
 def test_a_refresh_that_fails_leaves_the_views_that_were_there(portal_with, job, monkeypatch, views):
     """In its second slice, too: those that there were, and no others."""
-    crm = job(portal_with({177: 20, 1030: 20}))
+    crm = job(portal_with({177: 20, 1030: 20}), views=True)
     crm.run(*SPA)
     crm.execute("drop view {}.spa_items_1030_labeled")
     runs, run_of_dlt = [], dlt.Pipeline.run

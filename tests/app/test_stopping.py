@@ -1,7 +1,5 @@
 """Ctrl-C at any moment is exit code 130 and one line, never a traceback."""
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 from __future__ import annotations
 
 import subprocess

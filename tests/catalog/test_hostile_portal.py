@@ -1,6 +1,6 @@
 """A portal in which everything is odd loads completely, and equally into DuckDB and PostgreSQL."""
 
-# ruff: noqa: RUF001, SIM300 - letters that look like others are the point; the expected value comes first
+# ruff: noqa: RUF001 - letters that look like others are the point
 
 from __future__ import annotations
 

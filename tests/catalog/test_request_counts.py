@@ -1,7 +1,5 @@
 """How much is asked of the portal: sixty types in fifteen requests, and only for what is wanted."""
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 from __future__ import annotations
 
 from collections import Counter

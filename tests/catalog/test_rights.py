@@ -1,7 +1,5 @@
 """Less than everything: missing rights and scopes cost what they must, and each loss is one row of `load_issues`."""
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 from __future__ import annotations
 
 from datetime import timezone

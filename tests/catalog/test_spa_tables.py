@@ -1,7 +1,5 @@
 """Every table of the catalogue: its name, columns and keys, and its rows against what the portal itself says."""
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 from __future__ import annotations
 
 import contextlib

@@ -1,7 +1,5 @@
 """What could not be read in a run stays as it was in the tables, in their views and in the dictionaries."""
 
-# ruff: noqa: SIM300 - our own names; the expected value comes first
-
 from __future__ import annotations
 
 from collections import Counter
@@ -96,7 +94,7 @@ def test_a_view_whose_fields_are_not_known_stays(clock, job):
     """Where the destination has lost the fields of a type, its view keeps the portal's words."""
     portal = Portal(scenario="empty", clock=clock)
     portal.add_type("Requests", entity_type_id=177, items=1)
-    line = job(portal)
+    line = job(portal, views=True)
     line.run("spa_types", "spa_fields", "spa_items")
     line.execute("delete from {}.spa_fields")
     portal.faults.add(failing("crm.item.fields"))

@@ -1,6 +1,5 @@
 """Files: rows cannot be merged into them, so each run leaves a snapshot of the portal; read back by DuckDB."""
 
-# ruff: noqa: SIM300 - the expected value comes first
 # ruff: noqa: S608 - tables of the tests' own
 
 from __future__ import annotations

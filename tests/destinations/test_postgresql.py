@@ -1,7 +1,5 @@
 """PostgreSQL holds what DuckDB holds: the same tables, types and rows, whatever the values and however long the names."""
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 from __future__ import annotations
 
 import json

@@ -1,7 +1,5 @@
 """Portals that do not do as the documents say: what they ignore is found out, named and stopped, never loaded as if it were all."""
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 from __future__ import annotations
 
 import pytest

@@ -1,7 +1,5 @@
 """A portal's limits: our own pace never meets them, somebody else's use is waited out, and no request takes long."""
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 from __future__ import annotations
 
 import pytest
@@ -20,7 +18,7 @@ def limited(clock, items, latency, billing="nested"):
     return portal
 
 
-@pytest.mark.parametrize("connections", [1, 4])
+@pytest.mark.parametrize("connections", [pytest.param(1, marks=pytest.mark.slow), 4])
 @pytest.mark.parametrize("billing", BILLINGS)
 @pytest.mark.parametrize("latency", [(0.3, 0.008), (2.0, 0.02)], ids=["0.7 s a page", "3 s a page"])
 def test_our_own_pace_meets_no_limit(clock, recording_adapter, read_items, latency, billing, connections):

@@ -1,7 +1,5 @@
 """Every item once, in few requests, whatever the number of items and however far apart their ids lie."""
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 from __future__ import annotations
 
 import random

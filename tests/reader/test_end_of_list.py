@@ -1,7 +1,5 @@
 """What is not to be believed at once: an empty page where items are known to be, a page that never comes, a stretch unmeasured."""
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 from __future__ import annotations
 
 import pytest

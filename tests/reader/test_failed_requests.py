@@ -1,7 +1,5 @@
 """Commands and requests that fail: done again, or the type is named as a whole. Never a silent gap."""
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 from __future__ import annotations
 
 import random

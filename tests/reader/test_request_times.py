@@ -1,7 +1,5 @@
 """How long a request takes where pages differ, and what a limit or a bad moment costs besides the time that it takes."""
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 from __future__ import annotations
 
 import pytest

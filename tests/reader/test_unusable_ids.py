@@ -1,7 +1,5 @@
 """Rows without a usable id: passed over, counted and named, while all other rows of their list are loaded."""
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 from __future__ import annotations
 
 import pytest

@@ -1,7 +1,5 @@
 """The report: its figures are SQL's and the portal's, it asks nobody for anything, and no title harms it."""
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 from __future__ import annotations
 
 import re

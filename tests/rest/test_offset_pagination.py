@@ -18,8 +18,8 @@ from bitrix24_source.rest.offset_pagination import ListResult, OffsetList, read_
 from bitrix24_source.rest.protocol import Response
 from bitrix24_source.sandbox import Fault, Portal
 
-TYPES = OffsetList("crm.type.list", "types", lambda row: row["id"], {"order": {"id": "ASC"}})
-BARE = OffsetList("crm.status.list", "", lambda row: row["id"])
+TYPES = OffsetList("crm.type.list", "types", ("id",), {"order": {"id": "ASC"}})
+BARE = OffsetList("crm.status.list", "", ("id",))
 
 Pages = Callable[[int], Response]
 
@@ -101,7 +101,7 @@ def test_lists_that_come_whole(size, total):
 @pytest.mark.parametrize(("asked", "whole"), [([0], True), ([0, 50], False)])
 def test_fifty_rows_of_a_list_that_comes_whole(asked, whole):
     """Fifty rows without any signal are the end where the method is documented to come whole, and a full page elsewhere."""
-    listed = OffsetList("crm.status.list", "", lambda row: row["id"], whole=whole)
+    listed = OffsetList("crm.status.list", "", ("id",), whole=whole)
     listing, starts = read(listed, paged(50, total=False, next_=False))
 
     assert listing == ListResult(rows(0, 50))
@@ -150,21 +150,23 @@ def test_pages_that_overlap():
     [
         (rows(1, 3), TYPES, {"types": rows(1, 3)}),
         (rows(1, 3), TYPES, {"types": {"0": {"id": 1}, "5": {"id": 2}}}),
+        (rows(1, 2), TYPES, {"types": {"id": 1}}),
         (rows(1, 3), BARE, rows(1, 3)),
         (rows(1, 3), BARE, {"3": {"id": 1}, "7": {"id": 2}}),
         ([], TYPES, {"types": []}),
-        ([], TYPES, {"types": None}),
+        ([], TYPES, {"types": {}}),
         ([], TYPES, []),
-        ([], TYPES, None),
-        ([], BARE, None),
-        ([], BARE, False),
-        ([], BARE, ""),
-        (rows(1, 2), BARE, [{"id": 1}, None, "text", []]),
+        (None, TYPES, {"types": None}),
+        (None, TYPES, None),
+        (None, BARE, None),
+        (None, BARE, False),
+        (None, BARE, ""),
+        ([{"id": 1}, None, "text", []], BARE, [{"id": 1}, None, "text", []]),
     ],
 )
 def test_where_rows_lie(expected, listed, result):
-    """Rows are found below their key or bare, as a list or as the map that PHP makes of a list with gaps."""
-    assert expected == listed.rows_in(Response(result))
+    """Rows are below their key or bare, as a list or as the map that PHP writes for a list with gaps; nothing else is a page."""
+    assert expected == listed.entries_in(Response(result))
 
 
 def test_the_first_page_is_asked_for_without_an_offset():
@@ -218,7 +220,7 @@ def test_sixty_types(clock, session, connect):
     portal = Portal(scenario="hostile", items=0, clock=clock)
     session.adapters["https://"].portal = portal
     client = connect(webhook_url=portal.base_url + portal.webhook_path)
-    owners = OffsetList("crm.enum.ownertype", "", lambda row: row["ID"], whole=True)
+    owners = OffsetList("crm.enum.ownertype", "", ("ID",), whole=True)
     types, known = gather(client, [read_all(TYPES), read_all(owners)])
 
     assert sorted(row["id"] for row in portal.types()) == [row["id"] for row in types.rows]
@@ -261,3 +263,45 @@ def test_pages_after_the_first_share_a_request(scripted_client, mocker):
 
     assert listing == ListResult(rows(0, 237))
     assert len(mocker.request_history) == 2
+
+
+@pytest.mark.parametrize(
+    ("entry", "shown"),
+    [
+        ({"id": None}, "id null"),
+        ({"id": ""}, 'id ""'),
+        ({"id": "7.0"}, 'id "7.0"'),
+        ({"id": "abc"}, 'id "abc"'),
+        ({"id": 7.5}, "id 7.5"),
+        ({"id": True}, "id true"),
+        ({"id": [7]}, "id a list"),
+        ({"id": {"a": 7}}, "id a map"),
+        ({"id": "+7 999 123-45-67"}, "id a text of 16 characters"),
+        ({"id": "anna@example.com"}, "id a text of 16 characters"),
+        ({}, "id null"),
+        (None, "null"),
+        ("+79991234567", "a text of 12 characters"),
+        ([1], "a list"),
+    ],
+)
+def test_entries_without_an_id_are_reported(entry, shown):
+    """An entry whose id names no row is left out, and reported in words that show nobody's data."""
+    listing, _ = read(BARE, lambda _start: Response([*rows(0, 2), entry, entry], 4))
+
+    assert listing == ListResult(rows(0, 2), unusable=(shown,))
+
+
+def test_of_two_rows_with_one_id_the_last_counts():
+    """Two rows of one page that differ and share their id: the last one is loaded, the first is reported."""
+    twins = [{"id": 1, "name": "first"}, {"id": "1", "name": "last"}]
+
+    listing, _ = read(BARE, lambda _start: Response(twins, 2))
+
+    assert listing == ListResult(twins[1:], unusable=("id 1",))
+
+
+def test_no_list_is_no_empty_list():
+    """An answer that holds no list is an error: what was loaded before stays."""
+    listing, _ = read(TYPES, lambda _start: Response({"types": None}))
+
+    assert listing.error is not None

@@ -3,8 +3,6 @@
 Airflow and Dagster are in an environment of their own (`make schedulers`); elsewhere their tests are skipped with a word.
 """
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 from __future__ import annotations
 
 import importlib.util

@@ -332,10 +332,10 @@ def test_unlisted_keys():
     known = {"id": 1, "utmSource": "google", "entityTypeId": 177, "searchContent": "blob", "fm": []}
     converter = Converter(with_hidden([x("string")], is_spa=False), TABLE)
 
-    assert converter.convert([known]).unknown_keys == frozenset()
-    assert converter.convert([known | {"ufNew": None}]).unknown_keys == frozenset()
-    assert converter.convert([known, {"id": 2, "ufNew": 1}]).unknown_keys == {"ufNew"}
-    assert converter.convert([known | {"fm": [{"value": "1"}]}]).unknown_keys == {"fm"}
+    assert converter.unknown_keys([known]) == frozenset()
+    assert converter.unknown_keys([known | {"ufNew": None}]) == frozenset()
+    assert converter.unknown_keys([known, {"id": 2, "ufNew": 1}]) == {"ufNew"}
+    assert converter.unknown_keys([known | {"fm": [{"value": "1"}]}]) == {"fm"}
     assert converter.convert([known]).items.column("utm_source").to_pylist() == ["google"]
     assert "searchContent" not in str(converter.convert([known]))
 
@@ -622,7 +622,7 @@ def test_vendor_samples():
     ]
     assert converted.cleared_lists == {"leads__contact_ids": [250], "leads__observers": [250], "leads__fm": []}
     filled = {name for name, value in lead.items() if value not in (None, "", [], {})}
-    assert converted.unknown_keys == filled - {field.name for field in lead_fields} - {
+    assert Converter(lead_fields, "leads").unknown_keys([lead]) == filled - {field.name for field in lead_fields} - {
         "entityTypeId", "searchContent", "utmSource", "utmMedium", "utmCampaign", "utmContent", "utmTerm",
     }  # fmt: skip
     assert Converter(lead_fields, "leads").convert(sample("crm.item.list")["items"]).items.num_rows == 4

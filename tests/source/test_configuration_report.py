@@ -1,7 +1,5 @@
 """Mistakes in the configuration: one sentence for each, which names the files and variables that were looked at."""
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 from __future__ import annotations
 
 import json

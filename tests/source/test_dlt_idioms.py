@@ -1,7 +1,5 @@
 """What dlt's users are used to, on this source: it works, or is refused in one sentence."""
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 from __future__ import annotations
 
 import asyncio

@@ -1,7 +1,5 @@
 """What dlt does not promise and this package relies on: each test fails when a release of dlt changes one of them."""
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 from __future__ import annotations
 
 from pathlib import Path
@@ -11,8 +9,10 @@ import dlt
 from bitrix24_source.source.dlt_internals import (
     configuration_files,
     data_location,
+    dropped_tables_in,
     fallback_configuration,
     local_destination,
+    parent_resource,
     settings_folder,
     table_of,
     working_folders,
@@ -63,3 +63,28 @@ def test_places_are_those_that_dlt_uses(tmp_path, monkeypatch):
         :2
     ]
     assert working_folders().startswith(str(tmp_path / "data"))
+
+
+def test_a_transformer_knows_its_parent():
+    """The resource that a transformer takes its rows from is found; a plain resource has none."""
+    rows = dlt.resource([{"id": 1}], name="rows")
+    doubled = rows | dlt.transformer(lambda item: item, name="doubled")
+
+    assert parent_resource(doubled) == "rows"
+    assert parent_resource(rows) is None
+
+
+def test_dropped_tables_are_in_the_state_of_the_package(database):
+    """While a refresh is extracted, the tables that it drops are named."""
+    found = []
+
+    @dlt.resource(name="rows")
+    def rows():
+        found.append(dropped_tables_in(dlt.current.load_package_state()["state"]))
+        yield {"id": 1}
+
+    pipeline = dlt.pipeline("refreshed", destination=database().destination, dataset_name="crm")
+    pipeline.run(rows())
+    pipeline.run(rows(), refresh="drop_resources")
+
+    assert found == [[], ["rows"]]

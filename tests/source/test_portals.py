@@ -1,7 +1,5 @@
 """Several portals: each has its own section, pipeline and dataset, and none ever uses what belongs to another."""
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 from __future__ import annotations
 
 import logging

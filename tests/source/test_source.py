@@ -1,7 +1,5 @@
 """The dlt source as schedulers and people use it: quiet until it is run, and fresh each time."""
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 from __future__ import annotations
 
 import subprocess

@@ -86,6 +86,7 @@ class ScheduledJob:
     auth: str = "webhook"
     settings: ClientSettings | None = None
     given: dict[str, Any] = field(default_factory=dict)
+    views: bool = False
     before: Callable[[int], None] = lambda _number: None
     adapter: RecordingAdapter = field(init=False, repr=False)
     _kept: Any = None
@@ -121,7 +122,7 @@ class ScheduledJob:
         return run_load(
             source, pipeline_name="crm", destination=dlt.destinations.duckdb(str(self.database)), dataset="crm",
             resources=resources or ("spa_items",), pipelines_dir=str(self.pipelines), slices=slices,
-            wait_seconds=wait_seconds, progress=progress,
+            wait_seconds=wait_seconds, progress=progress, views=self.views,
         )  # fmt: skip
 
     def run_as_configured(self, *resources: str, progress: Any) -> LoadSummary:
@@ -292,7 +293,7 @@ slices = RunSession(rows)
 run_load(
     bitrix24(credentials=credentials, client=client, slices=slices, connections=1), pipeline_name="crm",
     destination=dlt.destinations.duckdb(f"{folder}/items.duckdb"), dataset="crm", resources=("spa_items",),
-    pipelines_dir=f"{folder}/pipelines", slices=slices, progress=Deadly(),
+    pipelines_dir=f"{folder}/pipelines", slices=slices, progress=Deadly(), views=False,
 )
 """
 

@@ -1,6 +1,6 @@
 """Dashboards and loads side by side: a reader sees whole tables at every moment, and neither waits long for the other."""
 
-# ruff: noqa: S608, SIM300 - our own names; the expected value comes first
+# ruff: noqa: S608 - our own names
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def counts(job):
 @pytest.mark.all_databases
 def test_a_reader_sees_whole_tables_at_every_moment(office, job, at_each_job):
     """Between any two jobs of a load each dictionary has all its rows, and each stage its label."""
-    line = job(office)
+    line = job(office, views=True)
     line.run(*RESOURCES)
     before = counts(line)
     seen = []
@@ -84,7 +84,7 @@ def test_a_reader_sees_whole_tables_at_every_moment(office, job, at_each_job):
 @pytest.mark.parametrize("last", [1, 9])
 def test_a_load_that_dies_leaves_whole_tables(office, job, at_each_job, monkeypatch, last):
     """Cut off after some jobs, a load leaves every dictionary as it was or as it will be; the next run goes on."""
-    line = job(office)
+    line = job(office, views=True)
     line.run(*RESOURCES)
     before = counts(line)
 
@@ -107,7 +107,7 @@ def test_a_load_that_dies_leaves_whole_tables(office, job, at_each_job, monkeypa
 def test_what_is_gone_leaves_the_dictionaries(office, job):
     """A stage, an option, a field and a type that were removed are gone after the next run, and the rest stays."""
     office.add_type("Lots", entity_type_id=1030, items=1)
-    line = job(office)
+    line = job(office, views=True)
     line.run(*RESOURCES)
     office.delete_type(1030)
     line.run(*RESOURCES)
@@ -136,7 +136,7 @@ def postgres_job(office, job, postgres, monkeypatch):
     """A job into PostgreSQL after its first run; locks are waited for for moments."""
     for module in (lock_waits, view_database, load_locks):
         monkeypatch.setattr(module, "LOCK_SECONDS", 0.2)
-    line = job(office)
+    line = job(office, views=True)
     line.database = postgres
     line.run(*RESOURCES)
     return line

@@ -84,7 +84,20 @@ LASTING = {
 }
 
 
-@pytest.mark.parametrize("situation", [*SITUATIONS, *LASTING])
+ONE_OF_EACH_KIND = {
+    "connection refused", "reset in the body", "read timeout", "truncated", "web page", "500", "504", "429",
+    "503 in commands", "503 blocked by hand", "redirect to a foreign host",
+}  # fmt: skip
+"""refused, cut off, late, unreadable, each way of saying no; `make chaos` runs the others too"""
+
+
+@pytest.mark.parametrize(
+    "situation",
+    [
+        pytest.param(name, marks=[] if name in ONE_OF_EACH_KIND else pytest.mark.slow)
+        for name in (*SITUATIONS, *LASTING)
+    ],
+)
 def test_a_bad_day(scheduled_job, situation):
     """It stays from the middle of a load on: each type that is not whole is listed, and nothing is marked as deleted. In the
     next run it happens once more and passes: that costs time and nothing else.

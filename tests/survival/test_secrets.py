@@ -148,7 +148,9 @@ def _unpacked(path: Path) -> bytes:
     return b"\n".join([raw, *(text.encode() for text in texts)])
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[] if kind in {"webhook", "oauth2"} else pytest.mark.slow) for kind in KINDS]
+)
 def test_nothing_is_left_behind(scheduled_job, said, monkeypatch, kind):
     """Run after run of one job, each with another misfortune, everything logged: only the token file holds a token.
 

@@ -1,7 +1,5 @@
 """Clocks and spellings of time: whatever a portal makes of a filter on `updatedTime`, no change is missed."""
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone

@@ -10,9 +10,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from databases import DuckDB
 
 from bitrix24_source.reader import ListQuery
+from bitrix24_source.sandbox import Portal
 from bitrix24_source.sync.checkpoint import Checkpoint
 
 STORED = json.loads((Path(__file__).parent / "stored_state" / "release_0_1_0.json").read_text())
@@ -73,3 +75,40 @@ def test_the_keys_of_0_1_0_are_read_and_written():
     assert checkpoint.has_unfinished_full_read
     assert checkpoint.since(timedelta()).isoformat() == stored["cursor"]
     assert {key: written["types"]["177"][key] for key in KEYS_OF_0_1_0} == stored
+
+
+DICTIONARIES = json.loads((Path(__file__).parent / "stored_state" / "dictionaries_0_1_0.json").read_text())["tables"]
+DICTIONARY_KEYS = {
+    "users": "id", "users__uf_department": "item_id, position", "departments": "id", "statuses": "entity_id, status_id",
+    "currencies": "currency", "spa_types": "entity_type_id", "spa_fields": "entity_type_id, upper_name",
+    "spa_field_options": "entity_type_id, upper_name, option_id", "spa_categories": "entity_type_id, id",
+    "spa_stages": "entity_id, status_id", "spa_automations": "id", "automated_solutions": "id",
+    "automated_solution_types": "automated_solution_id, spa_type_id", "categories": "entity_type_id, id",
+    "stages": "entity_id, status_id",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("runs", [1, 2])
+def test_dictionaries_of_0_1_0_go_on(clock, job, runs):
+    """Dictionary tables that 0.1.0 replaced are merged into: each row once, as in a dataset that was loaded anew."""
+    portal = Portal(scenario="demo", items=5, clock=clock)
+    upgraded, new = job(portal), job(portal)
+    upgraded.database.dataset = "bitrix24"
+    restore(upgraded.database, DICTIONARIES)
+    portal.world.users.pop()
+    for warehouse in (upgraded, new):
+        for _ in range(runs):
+            warehouse.run(*(name for name in DICTIONARY_KEYS if "__" not in name))
+            clock.advance(3600)
+
+    for table, key in DICTIONARY_KEYS.items():
+        rows, expected = (
+            warehouse.query(f"select {key} from {{}}.{table} order by all") for warehouse in (upgraded, new)
+        )
+        assert rows == expected, table
+        assert len(set(rows)) == len(rows), table
+        columns = set(new.database.columns(table))
+        assert columns <= set(upgraded.database.columns(table)), table
+        assert columns | set(DICTIONARIES[table]["columns"]) >= set(upgraded.database.columns(table)), table
+    assert {row["name"] for row in upgraded.rows("users")} == {row["name"] for row in new.rows("users")}
+    assert upgraded.issues() == []

@@ -1,6 +1,5 @@
 """Columns outlive features, fields and types: every load ends well, no column changes its type, and no value is lost."""
 
-# ruff: noqa: SIM300 - the expected value comes first
 # ruff: noqa: S608 - tables and columns of the tests' own
 
 from __future__ import annotations
@@ -182,7 +181,7 @@ def test_a_type_that_is_too_wide_is_named(portal_with, warehouse, monkeypatch):
     for number in range(30):
         portal.add_field(177, f"N{number}", "integer", "N")
     crm = warehouse(portal)
-    monkeypatch.setattr("bitrix24_source.sync.capabilities._MAX_COLUMNS", {"duckdb": 60})
+    monkeypatch.setattr("bitrix24_source.source.capabilities._MAX_COLUMNS", {"duckdb": 60})
     crm.run()
     (issue,) = crm.issues()
 

@@ -1,7 +1,5 @@
 """Leads, deals, contacts, companies, quotes and invoices come through the machinery of the items, with what describes them."""
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 from __future__ import annotations
 
 import re
@@ -136,7 +134,7 @@ def test_personal_data_is_off_unless_asked_for(crm):
 def test_what_is_left_out_is_not_there(crm):
     """leave_out takes resources and columns: no table, no column, and crm_fields says so."""
     left_out = ["activities", "contacts.birthdate", "contacts.fm", "users.email"]
-    crm.run_all(leave_out=left_out, views=False)
+    crm.run_all(leave_out=left_out)
     there = crm.query("select table_name, column_name from information_schema.columns where table_schema = '{}'")
     tables, contacts = {table for table, _ in there}, {column for table, column in there if table == "contacts"}
 
@@ -180,7 +178,7 @@ def test_a_portal_without_leads(crm, caplog):
 def test_missing_scopes_cost_nothing_else(crm):
     """Without the scopes of people and departments, these two are listed, and everything else is loaded."""
     crm.portal.set_scopes({"crm", "userfieldconfig", "bizproc"})
-    loaded = crm.run_all(views=False)
+    loaded = crm.run_all()
 
     issues = {row["resource"]: row["hint"] for row in crm.rows("load_issues")}
     assert {"users", "departments"} == set(issues)

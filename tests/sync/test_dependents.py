@@ -1,7 +1,5 @@
 """What happens to items: stage history grows, product rows and bindings are read again with their owners, activities come and go."""
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 from __future__ import annotations
 
 import pytest
@@ -369,10 +367,10 @@ def test_a_run_without_changes_costs_few_requests(job, clock, portal):
     while len(portal.types()) < 20:
         portal.add_type(f"Process {len(portal.types())}", items=30, off=PLAIN)
     crm = job(portal)
-    crm.run_all(views=False)
+    crm.run_all()
     clock.advance(DAY / 2)
     before = len(portal.requests)
-    loaded = crm.run_all(views=False)
+    loaded = crm.run_all()
 
     taken = portal.requests[before:]
     assert len(taken) <= 25, f"{len(taken)} requests: {[(seen.method, len(seen.commands)) for seen in taken]}"

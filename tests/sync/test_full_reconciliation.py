@@ -109,7 +109,7 @@ def test_a_type_made_anew(crm, clock):
 
 def test_another_user_marks_nothing_at_first(crm, clock):
     """A run by another user marks nothing and says what it does not see; the next run marks it."""
-    crm.state["loaded_from"]["user"] = "77"
+    crm.states[""]["loaded_from"]["user"] = "77"
     for id_ in range(1, 21):
         crm.portal.items(177).delete(id_)
     crm.run()

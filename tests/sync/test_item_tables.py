@@ -1,7 +1,5 @@
 """The tables of items: their columns are those that spa_fields names, whatever the portal's fields are and become."""
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 # ruff: noqa: S608 - tables and columns of the tests' own
 
 from __future__ import annotations

@@ -1,7 +1,5 @@
 """One row for each item, also where one run brings it for two reasons."""
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 from __future__ import annotations
 
 from datetime import timedelta

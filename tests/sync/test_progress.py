@@ -1,7 +1,5 @@
 """What a person sees while items are loaded: rows of each table as they come, requests, and what is left."""
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 from __future__ import annotations
 
 import re

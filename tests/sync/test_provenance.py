@@ -106,10 +106,10 @@ def test_two_datasets_by_turns(clock, portal_with, job):
 def test_a_table_that_somebody_dropped_or_emptied(clock, portal_with, job, statement):
     """A dropped table is there again after the next run, and an emptied one is whole after the next sweep."""
     crm = job(portal_with({177: 30, 1030: 5}))
-    crm.run(views=False)
+    crm.run()
     crm.execute(statement)
     clock.advance(HOUR)
-    crm.run(views=False, sweep=True)
+    crm.run(sweep=True)
 
     assert crm.differs(177, 1030) == []
     assert crm.issues() == []
@@ -118,7 +118,7 @@ def test_a_table_that_somebody_dropped_or_emptied(clock, portal_with, job, state
 def test_a_history_with_missing_rows_heals(clock, job):
     """Where the destination has fewer moves than the portal counts, they are read again; else none is."""
     crm = job(Portal(scenario="demo", items=40, clock=clock))
-    crm.run("stage_history", views=False)
+    crm.run("stage_history")
     before = crm.query("select entity_type_id, id from {}.stage_history order by 1, 2")
     clock.advance(HOUR)
     crm.run("stage_history", views=False, sweep=True)

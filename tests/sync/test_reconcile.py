@@ -1,7 +1,5 @@
 """Deletes: what is gone from the portal is marked and keeps what it held; what comes back is unmarked."""
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 from __future__ import annotations
 
 import pytest

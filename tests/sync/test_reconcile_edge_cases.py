@@ -1,7 +1,5 @@
 """Runs to which a portal says what is not to be believed, or that want more of it than its time budget gives."""
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 from __future__ import annotations
 
 import pytest

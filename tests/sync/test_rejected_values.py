@@ -1,7 +1,5 @@
 """What becomes of `rejected_values` from run to run: a row is there as long as its value does not fit, and no longer."""
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 from __future__ import annotations
 
 import pytest
@@ -152,7 +150,9 @@ def test_where_nothing_was_rejected_nothing_is_looked_up(portal_with, job, clock
     crm = job(portal_with({177: 20}))
     crm.run()
     asked = []
-    monkeypatch.setattr("bitrix24_source.sync.rejected_values._keys", lambda client: asked.append(client) or [])
+    monkeypatch.setattr(
+        "bitrix24_source.source.destination_reader._rejected_keys", lambda client: asked.append(client) or []
+    )
     clock.advance(HOUR)
     crm.portal.items(177).update(1, title="changed")
     crm.run()

@@ -1,7 +1,5 @@
 """Some of the types, some of their fields, some of their items: what is chosen is loaded, and nothing else is asked for."""
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 from __future__ import annotations
 
 import threading

@@ -1,7 +1,5 @@
 """Numbers in the configuration: one that cannot work is one sentence before anything is done, whoever reads it first."""
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 from __future__ import annotations
 
 import re

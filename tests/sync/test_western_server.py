@@ -1,7 +1,5 @@
 """Dates of a server west of UTC, which prints them on the evening before."""
 
-# ruff: noqa: SIM300 - the expected value comes first
-
 from __future__ import annotations
 
 from datetime import date

@@ -82,7 +82,7 @@ class Warehouse:
     def load(self, *resources: str, **arguments: Any) -> None:
         """One run of the source, and the views after it; there is nothing to complain about."""
         self.run(*resources, **arguments)
-        assert [] == create_views(self.pipeline)  # noqa: SIM300 - the expected value comes first
+        assert [] == create_views(self.pipeline)
 
     def load_rows(self, **tables: list[Row]) -> None:
         """Tables that the source does not load, in the shape that it would give them."""

@@ -1,7 +1,5 @@
 """Names of a view's columns: valid, different, and the same tomorrow, whatever the titles."""
 
-# ruff: noqa: SIM300 - letters that look like others are the point; the expected value comes first
-
 from __future__ import annotations
 
 import pytest

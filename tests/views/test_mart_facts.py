@@ -1,6 +1,6 @@
 """The facts that the marts on stages stand on are kept equal to the loaded tables, whatever happened in between."""
 
-# ruff: noqa: SIM300, S608 - the expected value comes first; names of our own
+# ruff: noqa: S608 - names of our own
 
 from __future__ import annotations
 

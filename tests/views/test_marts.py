@@ -1,6 +1,6 @@
 """The marts say what the portal's own state gives, counted here by hand, on both databases, to the day and the cent."""
 
-# ruff: noqa: S608, SIM300 - numbers of our own; the expected value comes first
+# ruff: noqa: S608 - numbers of our own
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The labelled views say the portal's words, in DuckDB and PostgreSQL alike, whatever was loaded beside the items."""
 
-# ruff: noqa: RUF001, SIM300 - letters that look like others are the point; the expected value comes first
+# ruff: noqa: RUF001 - letters that look like others are the point
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Views stand beside loads, readers and other people's views, and none of them harms another."""
 
-# ruff: noqa: S608, SIM300 - our own names; the expected value comes first
+# ruff: noqa: S608 - our own names
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def new_type(
 ) -> Row:
     """A smart process with one category and the usual stages, and so many items of the portal's past."""
     number = entity_type_id or free_entity_type(world)
-    type_id = max((row["id"] for row in world.types.values()), default=10) + 1
+    type_id = max([10, world.newest_type, *(row["id"] for row in world.types.values())]) + 1
     row = type_row(type_id, number, title, world.now(), off=off, code=code)
     add_type(world, row, items)
     return row

@@ -78,6 +78,8 @@ class World:
     # Items that only an administrator may read, by type.
     unreadable: dict[int, set[int]] = field(default_factory=dict)
     crm_mode: int = 1
+    newest_type: int = 0
+    """the highest `id` of smart processes that were deleted; no number is given twice"""
     # In which the texts of errors come: en, ru or de.
     language: str = "en"
     # Counters of ids that are global to the portal.
@@ -115,6 +117,7 @@ class World:
 
     def forget_type(self, entity_type_id: int) -> None:
         """A smart process is deleted, with its categories, stages and items."""
+        self.newest_type = max([self.newest_type, *(row["id"] for row in self.types.values())])
         codes = {row["ID"] for row in self.directories if row.get("ENTITY_TYPE_ID") == entity_type_id}
         self.directories = [row for row in self.directories if row["ID"] not in codes]
         self.statuses = [row for row in self.statuses if row["ENTITY_ID"] not in codes]

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import dlt
 import pyarrow as pa
-import pyarrow.compute as pc
 from dlt.common.destination.exceptions import SqlClientNotAvailable
 from dlt.common.versioned_state import decompress_state
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from ..schema import ARROW_TYPES, ColumnType
+from ..sync import PROVENANCE, REJECTED_KEYS_SCHEMA, REJECTED_TABLE, TIMESTAMP, ChildCounts, StoredKeys
 from .capabilities import normalized_table, supports_merge
-from .child_counts import ChildCounts
 from .current_load import current_load_id
 
 log = logging.getLogger("bitrix24_source")
@@ -27,53 +26,6 @@ IDS_AT_ONCE = 1000
 """ids in one IN list"""
 ROWS_AT_ONCE = 10_000
 """of ids that are read, as Python objects"""
-TIMESTAMP = pa.timestamp("us", tz="UTC")
-
-
-@dataclass(frozen=True)
-class StoredKeys:
-    """The rows of one item table, by column and in the same order.
-
-    Attributes:
-        ids: all of them, each once.
-        updated: `updated_time`; None where the table has no such column.
-        is_deleted: whether a row is marked in `deleted_at`.
-    """
-
-    ids: pa.Array
-    updated: pa.Array | None
-    is_deleted: pa.Array
-
-    @property
-    def active_ids(self) -> pa.Array:
-        """Ids that are not marked as deleted."""
-        return self.ids.filter(pc.invert(self.is_deleted))
-
-    @property
-    def deleted_ids(self) -> pa.Array:
-        """Ids that are marked as deleted."""
-        return self.ids.filter(self.is_deleted)
-
-
-class DestinationReader(Protocol):
-    """What a destination holds of the loads before the running one."""
-
-    def opened(self) -> AbstractContextManager[Any]:
-        """Keeps one connection for everything that is read meanwhile."""
-
-    def keys(self, table: str) -> StoredKeys | None:
-        """Keys of an item table; None where the destination cannot be read back."""
-
-    def rows(self, table: str, ids: Sequence[int]) -> Iterator[pa.Table]:
-        """Whole rows of an item table."""
-
-    def counts(self, table: str, *, items_tables: Mapping[int, str]) -> Mapping[int, int] | None:
-        """Rows by `entity_type_id` of a table that has this column, those of deleted items left out."""
-
-    def child_counts(
-        self, table: str, *, group: str | None, owner: str, row_id: str
-    ) -> Mapping[int, ChildCounts] | None:
-        """By the value of the column `group` (0 without one), number and highest id of each owner's rows; None as above."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +70,7 @@ class DltDestinationReader:
             return None
         columns = self._tables.get(table, {}).get("columns", {})
         if "id" not in columns or "deleted_at" not in columns:
-            return _no_keys()
+            return StoredKeys.empty()
         has_time = columns.get("updated_time", {}).get("data_type") == "timestamp"
         with self._connection() as client:
             if client is None:
@@ -133,9 +85,9 @@ class DltDestinationReader:
                 with client.execute_query(query) as cursor:
                     chunks = [_as_keys(rows, has_time=has_time) for rows in cursor.iter_fetch(ROWS_AT_ONCE) if rows]
             except DatabaseUndefinedRelation:
-                return _no_keys()
+                return StoredKeys.empty()
         if not chunks:
-            return _no_keys()
+            return StoredKeys.empty()
         times = [chunk.updated for chunk in chunks if chunk.updated is not None]
         return StoredKeys(
             pa.concat_arrays([chunk.ids for chunk in chunks]),
@@ -212,6 +164,17 @@ class DltDestinationReader:
                 return {}
         return counts
 
+    def rejected_keys(self) -> pa.Table:
+        chunks = [REJECTED_KEYS_SCHEMA.empty_table()]
+        if self._is_readable and REJECTED_TABLE in self._tables:
+            with (
+                suppress(DatabaseUndefinedRelation, SqlClientNotAvailable, NotImplementedError),
+                self._connection() as client,
+            ):
+                if client is not None:
+                    chunks += _rejected_keys(client)
+        return pa.concat_tables(chunks)
+
     def bookkeeping(self, load_id: str) -> Bookkeeping:
         """What the destination says of itself; nothing where it cannot be asked.
 
@@ -274,8 +237,21 @@ class DltDestinationReader:
         return dict(pipeline.schemas[name].tables) if name in pipeline.schema_names and supports_merge() else {}
 
 
-PROVENANCE = "loaded_from"
-"""key of what a source's state says of where its tables were read from"""
+def _rejected_keys(client: Any) -> list[pa.Table]:
+    names = ", ".join(map(client.escape_column_name, REJECTED_KEYS_SCHEMA.names))
+    query = f"SELECT DISTINCT {names} FROM {client.make_qualified_table_name(REJECTED_TABLE)}"  # noqa: S608 - our own names
+    with client.execute_query(query) as cursor:
+        return [
+            pa.Table.from_arrays(
+                [
+                    pa.array(cells, column.type)
+                    for cells, column in zip(zip(*rows, strict=True), REJECTED_KEYS_SCHEMA, strict=True)
+                ],
+                schema=REJECTED_KEYS_SCHEMA,
+            )
+            for rows in cursor.iter_fetch(ROWS_AT_ONCE)
+            if rows
+        ]
 
 
 def _portal_in(state: Mapping[str, Any]) -> str:
@@ -313,10 +289,6 @@ def _tables(client: Any) -> frozenset[str] | None:
     return frozenset(str(name) for (name,) in found or ()) or None
 
 
-def _no_keys() -> StoredKeys:
-    return StoredKeys(pa.array([], pa.int64()), pa.array([], TIMESTAMP), pa.array([], pa.bool_()))
-
-
 def _as_keys(rows: Sequence[Sequence[Any]], *, has_time: bool) -> StoredKeys:
     ids, times, marks = zip(*rows, strict=True)
     updated = pa.array(times, TIMESTAMP) if has_time else None
@@ -327,6 +299,18 @@ def _arrow_field(name: str, type_: pa.DataType) -> pa.Field:
     return pa.field(name, type_, nullable=name != "id")
 
 
-def table_in_destination(name: str, tables: frozenset[str] | None) -> bool:
-    """Whether a table exists, as far as that is known."""
-    return tables is None or normalized_table(name) in tables
+def recreate_dropped_tables(names: Iterable[str], existing: frozenset[str] | None) -> list[str]:
+    """Has dlt make those tables again that its schema knows and the destination lacks; returns their names.
+
+    dlt makes tables only where the schema has changed.
+
+    Args:
+        names: of tables, as this package writes them.
+        existing: tables of the destination; None where they are not known, and then none is taken for dropped.
+    """
+    known = dlt.current.source_schema().tables if current_load_id() and existing is not None else {}
+    dropped = [name for name in map(normalized_table, names) if name in known and name not in (existing or ())]
+    for name in dropped:
+        made_again: Any = {"name": name, "columns": {}, "x-made-again-for": current_load_id()}
+        dlt.current.source_schema().update_table(made_again)
+    return dropped

@@ -8,6 +8,8 @@ import dlt
 from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
 from dlt.extract.exceptions import CurrentSourceNotAvailable
 
+from .dlt_internals import dropped_tables_in, parent_resource
+
 
 def current_load_id() -> str:
     """The load package that is being extracted; empty outside a pipeline."""
@@ -48,5 +50,10 @@ def resources_of_transformers() -> frozenset[str]:
         selected = dlt.current.source().resources.selected.values()
     except CurrentSourceNotAvailable:
         return frozenset()
-    pipes = (resource._pipe.parent for resource in selected)  # noqa: SLF001 - see source/dlt_internals.py
-    return frozenset(pipe.name for pipe in pipes if pipe is not None)
+    parents = map(parent_resource, selected)
+    return frozenset(name for name in parents if name is not None)
+
+
+def dropped_tables() -> list[str]:
+    """The tables that a refresh drops before this load."""
+    return dropped_tables_in(dlt.current.load_package_state()["state"]) if current_load_id() else []
