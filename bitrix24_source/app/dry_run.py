@@ -6,9 +6,9 @@ The estimate:
 
 - pages: one for every fifty rows and one more for each list; product rows need one for every twenty owners, and bindings one for
   each activity;
-- requests: those that the catalogue and the questions about time took, one for every fifty pages or for so
-  many as take twelve seconds, and for each slice that is committed one more for the time and one for each connection, whose last
-  request is not full;
+- requests: those that the catalogue and the questions about time took, one for every fifty pages, or for so many as take twelve
+  seconds, and for each slice that is committed one for the time and, of long lists, one for each connection, whose last request
+  is not full;
 - minutes: the catalogue's measured time, and the longer of two times: the requests beyond the burst at the configured requests
   per second; or the pages, each as long as counting a list took on average, shared by the connections.
 """
@@ -133,7 +133,7 @@ def plan_load(
     requests = (
         catalogue_requests
         + ceil(pages / _pages_in_request(page_seconds))
-        + slices_to_load * (slices.options.connections + 1)
+        + slices_to_load * (1 + min(slices.options.connections, pages // 10))
     )
     settings = client.settings
     waiting = max(0.0, requests - settings.burst) / settings.requests_per_second

@@ -34,8 +34,8 @@ def test_a_full_refresh_takes_out_what_is_left_out_from_now_on(job, clock):
 
     assert "contacts" in columns_with(crm, PHONE)
     assert crm.query("select count(*) from {}.contacts__fm")[0][0]
-    assert ["contacts", "contacts_labeled"] == columns_with(crm, COMMENT)
-    assert ["rejected_values"] == columns_with(crm, BIRTHDAY)
+    assert "contacts" in columns_with(crm, COMMENT)
+    assert "rejected_values" in columns_with(crm, BIRTHDAY)
     assert "users" in columns_with(crm, MOBILE)
 
     left_out = ["contacts.fm", "contacts.comments", "contacts.birthdate"]
