@@ -149,7 +149,7 @@ def load_and_plan(portal):
 
 def test_the_estimate_is_near_what_the_load_takes(clock):
     """A first load and one of changes: requests within a factor of two, minutes within a factor of three of what they then take."""
-    portal = Portal("demo", items=3000, clock=clock)
+    portal = Portal("demo", items=600, clock=clock)
     portal.costs.latency = (0.1, 0.0)
 
     rehearsal = Rehearsal(portal, ())
