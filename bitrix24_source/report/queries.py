@@ -29,10 +29,12 @@ POINTS = 104
 Row = dict[str, Any]
 
 _ITEM_COLUMNS = (
-    "entity_type_id, entity_type, id, title, category_id, category, category_order, stage_id, stage, stage_order, "
-    "stage_color, semantics, responsible_id, responsible, department, company_id, company, contact, source_id, source, "
-    "created_date, closed_date, due_date, amount_base, cycle_days, is_overdue"
+    "entity_type_id, entity_type, category_id, category, stage_id, stage, stage_order, stage_color, semantics, "
+    "responsible_id, responsible, department, company_id, company, source_id, source, created_date, closed_date, due_date, "
+    "amount_base, cycle_days, is_overdue, CASE WHEN title IS NOT NULL THEN 1 END AS title, "
+    "CASE WHEN contact IS NOT NULL THEN 1 END AS contact"
 )
+"""what is kept of each item; of texts that are only counted, that they are there"""
 
 
 class SqlClient(Protocol):
@@ -87,7 +89,7 @@ def collect(reader: MartReader, *, types: Sequence[str] = (), people: bool = Tru
         ),
         "sources": _top(reader, "source", "source_id", "COUNT(*)"),
         "products": _products(reader, only, since),
-        "overdue": _overdue(reader, people=people),
+        "overdue": _overdue(reader, f"{only} AND {created}", people=people),
         "filled": _filled(reader),
         "health": _health(reader),
         "issues": _issues(reader),
@@ -97,8 +99,8 @@ def collect(reader: MartReader, *, types: Sequence[str] = (), people: bool = Tru
 def _portal(reader: MartReader) -> list[Row]:
     try:
         rows = reader.rows(
-            "SELECT p.host, p.zone, p.base_currency, p.languages, CAST(p.loaded_at AS TEXT) AS loaded_at_text, p.loaded_at, "
-            "(SELECT CAST(MAX(updated_at) AS TEXT) FROM mart_items) AS last_change, p.utc_offset_minutes FROM portal AS p"
+            "SELECT p.host, p.zone, p.base_currency, p.languages, p.loaded_at, p.utc_offset_minutes FROM portal AS p "
+            "WHERE NOT EXISTS (SELECT 1 FROM mart_items WHERE FALSE)"
         )
     except Exception as error:
         raise ConfigError(
@@ -108,14 +110,10 @@ def _portal(reader: MartReader) -> list[Row]:
         raise ConfigError("the table portal is empty", "bitrix24 report", "run bitrix24 load first")
     row = rows[0]
     moment = row.pop("loaded_at")
-    row.pop("loaded_at_text")
-    last = reader.rows(
-        "SELECT MAX(created_date) AS created, MAX(moved_date) AS moved, MAX(closed_date) AS closed FROM mart_items"
-    )[0]
+    last = reader.rows("SELECT MAX(created_date) AS created, MAX(moved_date) AS moved FROM mart_items")[0]
     days = [day for day in last.values() if day]
     offset = timedelta(minutes=row["utc_offset_minutes"] or 0)
     local = (moment - moment.utcoffset()).replace(tzinfo=None) + offset
-    row.pop("last_change")
     return [{**row, "loaded_at": local.isoformat(" ", "minutes"), "today": local.date().isoformat(),
              "data_until": max(days).isoformat() if days else None}]  # fmt: skip
 
@@ -218,7 +216,7 @@ def _daily(reader: MartReader, only: str, today: str, since: date | None) -> lis
         "SELECT entity_type_id AS type, category_id, stage_id, entered_date AS day, 1 AS items FROM mart_stage_moves "
         f"WHERE semantics = 'process' AND {only} UNION ALL "
         "SELECT entity_type_id, category_id, stage_id, left_date, -1 FROM mart_stage_moves "
-        f"WHERE semantics = 'process' AND {only}) AS m WHERE m.day IS NOT NULL GROUP BY 1, 2, 3, 4"
+        f"WHERE semantics = 'process' AND {only}) AS m WHERE m.day IS NOT NULL GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
     )
     if not changes:
         return []
@@ -275,10 +273,11 @@ def _products(reader: MartReader, only: str, since: date | None) -> list[Row]:
     )
 
 
-def _overdue(reader: MartReader, *, people: bool) -> list[Row]:
+def _overdue(reader: MartReader, only: str, *, people: bool) -> list[Row]:
     rows = reader.rows(
         "SELECT * FROM (SELECT entity_type_id AS type, id, title, responsible, stage, CAST(due_date AS TEXT) AS due, "
-        "ROW_NUMBER() OVER (PARTITION BY entity_type_id ORDER BY due_date, id) AS place FROM report_items WHERE is_overdue) AS o "
+        "ROW_NUMBER() OVER (PARTITION BY entity_type_id ORDER BY due_date, id) AS place FROM mart_items "
+        f"WHERE is_overdue AND {only}) AS o "
         f"WHERE o.place <= {OVERDUE} ORDER BY o.type, o.place"
     )
     return _plain({name: value for name, value in row.items() if people or name != "responsible"} for row in rows)

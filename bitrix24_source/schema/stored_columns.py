@@ -31,7 +31,7 @@ class StoredColumns:
 
     @classmethod
     def from_schema(cls, schema: Any, limits: Mapping[ColumnType, range] | None = None) -> StoredColumns:
-        """Of a dlt schema. Columns of which nothing ever came have no type and are none."""
+        """Reads a dlt schema. Columns that never had a value have no type and are left out."""
         tables = {
             name: {
                 column: cast(ColumnType, described["data_type"])
@@ -51,5 +51,5 @@ class StoredColumns:
         return self.tables.get(self.normalize_table(table), {})
 
     def has(self, table: str, column: str, type_: ColumnType) -> bool:
-        """Whether a column of this type can be written: it exists with it, or not at all."""
+        """Returns whether a column of this type can be written: it exists with it, or not at all."""
         return self.type_of(table, column) in (None, type_)

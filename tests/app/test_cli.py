@@ -42,7 +42,7 @@ def tables_in(folder, dataset="bitrix24"):
         return {
             name: connection.table(f"{dataset}.{name}").count("*").fetchall()[0][0]
             for (name,) in names
-            if not name.startswith("_dlt")
+            if not name.startswith("_")
         }
 
 
