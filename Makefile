@@ -5,13 +5,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SCHEDULERS := .venv-schedulers
+SUPERSET := .venv-superset
+# Superset's own requirements have no wheels for Python 3.13.
+SUPERSET_PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.10; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3,10) <= sys.version_info[:2] <= (3,12))' 2>/dev/null && { echo $$p; break; }; done)
 PYTHONS := .venv-pythons
 
 # What `make test-pythons` runs: no process is started and killed, nothing needs a server, and yet each layer is met.
 FAST ?= tests/rest tests/schema tests/sandbox tests/source/test_credentials.py tests/source/test_source.py tests/sync/test_setting_ranges.py
 
 .DEFAULT_GOAL := help
-.PHONY: echarts help demo test test-pythons lint types docs audit bench chaos schedulers check lock clean
+.PHONY: echarts help demo test test-pythons lint types docs audit bench chaos schedulers superset check lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -61,6 +65,13 @@ schedulers: ## the example jobs in a real Airflow and Dagster, in an environment
 	@$(SCHEDULERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@$(SCHEDULERS)/bin/python -m pytest -q tests/schedulers
 
+superset: ## the dashboard on the marts in a real Superset, its charts compared with SQL, and screenshots (ten minutes)
+	@test -n "$(SUPERSET_PYTHON)" || { echo "Superset needs Python 3.10 to 3.12 - name one: make superset SUPERSET_PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@test -x $(SUPERSET)/bin/python || $(SUPERSET_PYTHON) -m venv $(SUPERSET)
+	@$(SUPERSET)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/superset.txt
+	@$(SUPERSET)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(SUPERSET)/bin/python tools/superset/prove.py
+
 check: lint types test audit ## lint + types + test + audit
 
 echarts: ## renews the charts that the report embeds (needs npm)
@@ -70,6 +81,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.10 --generate-hash
 lock: ## renews the lock files in requirements/ from pyproject.toml (needs uv)
 	$(LOCK) --extra dev --output-file requirements/dev.txt pyproject.toml
 	$(LOCK) --extra schedulers --output-file requirements/schedulers.txt pyproject.toml
+	$(LOCK) --extra superset --output-file requirements/superset.txt pyproject.toml
 
 clean: ## removes everything that these targets made
-	rm -rf $(VENV) $(SCHEDULERS) $(PYTHONS) site .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist bitrix24_demo.duckdb bitrix24_demo.html
+	rm -rf $(VENV) $(SCHEDULERS) $(SUPERSET) .superset $(PYTHONS) site .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist bitrix24_demo.duckdb bitrix24_demo.html

@@ -55,7 +55,7 @@ def main() -> None:
 
 _TABLES = """
 SELECT table_name FROM information_schema.tables
-WHERE table_schema = 'bitrix24' AND table_type = ? AND table_name NOT LIKE '\\_dlt%' ESCAPE '\\' ORDER BY table_name
+WHERE table_schema = 'bitrix24' AND table_type = ? AND table_name NOT LIKE '\\_%' ESCAPE '\\' ORDER BY table_name
 """
 
 _NEXT = f"""Next

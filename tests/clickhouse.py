@@ -66,6 +66,11 @@ def ask(sql: str) -> tuple[list[tuple[Any, ...]], list[tuple[str, str]]]:
     return _unpacked(packed)
 
 
+def quoted(name: str) -> str:
+    """A column's name in a statement."""
+    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
 def _unpacked(packed: bytes) -> tuple[list[tuple[Any, ...]], list[tuple[str, str]]]:
     from clickhouse_driver.bufferedreader import CompressedBufferedReader
     from clickhouse_driver.context import Context
@@ -158,7 +163,7 @@ class ClickHouse(DuckDB):
 
     def rows(self, table: str, *columns: str) -> list[Row]:
         names = columns or self.columns(table)
-        listed = ", ".join(f"`{name}`" for name in names)
+        listed = ", ".join(map(quoted, names))
         return [dict(zip(names, row, strict=True)) for row in self.query(f"select {listed} from {{}}.{table}")]
 
     def drop(self) -> None:

@@ -78,7 +78,7 @@ class DuckDB:
     def rows(self, table: str, *columns: str) -> list[Row]:
         """Rows with some columns, or with all but dlt's own."""
         names = columns or self.columns(table)
-        listed = ", ".join(f'"{name}"' for name in names)
+        listed = ", ".join('"' + name.replace('"', '""') + '"' for name in names)
         found = self.query(f'select {listed} from {{}}."{table}"') if names else []
         return [dict(zip(names, row, strict=True)) for row in found]
 

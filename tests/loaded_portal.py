@@ -13,11 +13,11 @@ from dlt.common.runtime.run_context import RunContext, switched_run_context
 
 from bitrix24_source import bitrix24
 from bitrix24_source.app.run import run_load
+from bitrix24_source.report import sql_of
 from bitrix24_source.rest.client import Client
 from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter
 from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
 
-REPORTS = Path(__file__).parents[1] / "pipelines" / "reports"
 NOW = datetime(2025, 7, 1, 12, tzinfo=timezone.utc)
 """when the portal is loaded, by its own clock"""
 
@@ -38,8 +38,8 @@ class LoadedPortal:
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
     def report(self, name):
-        """Rows of a report."""
-        return self.ask((REPORTS / f"{name}.sql").read_text(encoding="utf-8"))
+        """Rows of one of the report's queries."""
+        return self.ask(sql_of(name))
 
     def items(self, type_):
         items = self.portal.items(type_)

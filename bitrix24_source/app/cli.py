@@ -75,6 +75,8 @@ class _SafeFormatter(logging.Formatter):
 
 def _keep_first_line(record: logging.LogRecord) -> bool:
     """Of what dlt logs: whole tracebacks of what is then said in one sentence help nobody."""
+    if "in state differs from destination" in record.getMessage():
+        return False  # the working folder of another destination is emptied, and needs no word
     if logging.getLogger("dlt").getEffectiveLevel() > logging.DEBUG:
         record.msg, record.args = (
             record.getMessage().partition("\n")[0].removesuffix(" Traceback (most recent call last):"),
@@ -90,11 +92,12 @@ def _unreadable_configuration(error: Exception) -> Bitrix24Error | None:
         return None
     from dlt.common.configuration.exceptions import (  # noqa: PLC0415 - `--help` should not wait
         ConfigurationException,
+        ConfigValueCannotBeCoercedException,
         ValueNotSecretException,
     )
 
     from ..errors import ConfigError  # noqa: PLC0415
-    from ..source import settings_folder, unreadable_file  # noqa: PLC0415
+    from ..source import files_and_variable, settings_folder, unreadable_file  # noqa: PLC0415
 
     if not isinstance(error, (ConfigurationException, UnicodeDecodeError)):
         return None
@@ -104,6 +107,15 @@ def _unreadable_configuration(error: Exception) -> Bitrix24Error | None:
     if isinstance(error, ValueNotSecretException):
         return ConfigError(
             f"[{error.key}] is in config.toml", settings_folder(), "secrets go to secrets.toml: move it there"
+        )
+    if isinstance(error, ConfigValueCannotBeCoercedException):
+        kind = {int: "a whole number", float: "a number", bool: "true or false"}.get(
+            error.hint, "what is expected there"
+        )
+        return ConfigError(
+            f"{error.field_name} is not {kind}",
+            f"sources.bitrix24.{error.field_name}",
+            f"looked in {files_and_variable(f'sources.bitrix24.{error.field_name}')}",
         )
     message = " ".join(str(error).split())[:400]
     return ConfigError(
@@ -200,12 +212,12 @@ def load(
     Example: bitrix24 load --destination postgres --dataset crm
     """
     from ..reader import limit_malloc_retention, relaxed_gc  # noqa: PLC0415
-    from ..source import bitrix24, configured_slices, connect  # noqa: PLC0415
+    from ..source import bitrix24, configured_slices, connect, require_known_settings  # noqa: PLC0415
     from .run import run_load  # noqa: PLC0415
     from .summary import json_line, summary_lines  # noqa: PLC0415
 
     started = time.monotonic()
-
+    require_known_settings(portal)
     with _credentials(portal, sandbox) as given:
         slices = configured_slices(portal=portal)
         options = {"spa_types": list(types), "sweep": sweep, "full_refresh": full_refresh}
@@ -274,17 +286,30 @@ def _heading(client: Client, target: LoadTarget) -> str:
 @click.option("--no-people", is_flag=True, help="Leave out who is responsible.")
 @click.option("--since", type=click.DateTime(["%Y-%m-%d"]), metavar="D", help="Only what was created since this day.")
 @click.option("--language", type=click.Choice(["en", "ru"]), help="[default: the portal's, as far as it is known]")
+@click.option(
+    "--sql", metavar="Q", help="Print a query upon the marts instead, to run in your own tool; `list` names all."
+)
 @portal_option
 def report(
-    out: Path, types: tuple[str, ...], no_people: bool, since: datetime | None, language: str | None, portal: str | None
+    out: Path,
+    types: tuple[str, ...],
+    no_people: bool,
+    since: datetime | None,
+    language: str | None,
+    sql: str | None,
+    portal: str | None,
 ) -> None:
     """Make one HTML file with charts from the marts of the last load; it opens offline.
 
     Example: bitrix24 report --out sales.html --type deals --since 2026-01-01
     """
-    from ..report import write_report  # noqa: PLC0415
+    from ..report import questions, sql_of, write_report  # noqa: PLC0415
     from .loaded_pipeline import loaded_pipeline  # noqa: PLC0415 - as above
 
+    if sql:
+        listed = "\n".join(f"{name:24}{question}" for name, question in questions().items())
+        click.echo(listed if sql == "list" else sql_of(sql).rstrip())
+        return
     file = write_report(
         loaded_pipeline(portal),
         out,
@@ -360,11 +385,11 @@ def _credentials(portal: str | None, use_sandbox: bool) -> Iterator[dict[str, An
 
 
 @contextlib.contextmanager
-def _progress_bar(client: Client, what: str) -> Iterator[None]:
+def _progress_bar(client: Client, description: str) -> Iterator[None]:
     """Requests, on a terminal, for what takes longer than a second."""
     from tqdm import tqdm  # noqa: PLC0415
 
-    with tqdm(desc=what, unit=" requests", delay=1, leave=False, file=sys.stderr, disable=None) as bar:
+    with tqdm(desc=description, unit=" requests", delay=1, leave=False, file=sys.stderr, disable=None) as bar:
         client.on_request = _stepping(bar)
         yield
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from ..errors import Bitrix24Error, DeniedError, ScopeError
-from ..rest import Call, CallResult, Client, Response, as_int, call_many
+from ..rest import Call, CallResult, Client, Response, as_int, as_mapping, as_rows, as_text, call_many, numbered_values
 
 # What each scope is used for, and what its absence costs. https://apidocs.bitrix24.com/api-reference/scopes/permissions.html
 SCOPES: Mapping[str, str] = {
@@ -63,8 +63,8 @@ def _user(outcome: CallResult) -> CheckResult:
     """https://apidocs.bitrix24.com/api-reference/common/users/profile.html"""
     if isinstance(outcome, Bitrix24Error):
         return CheckResult("user", f"unknown ({outcome.what})")
-    profile: Any = outcome.result
-    if not isinstance(profile, dict) or "ID" not in profile:
+    profile = as_mapping(outcome.result)
+    if "ID" not in profile:
         return CheckResult("user", "unknown: the user behind the credential may be dismissed")
     name = " ".join(str(profile[key]) for key in ("NAME", "LAST_NAME") if profile.get(key)) or "without a name"
     rights = (
@@ -76,11 +76,12 @@ def _user(outcome: CallResult) -> CheckResult:
 
 
 def _scopes(outcome: CallResult) -> Iterator[CheckResult]:
-    if isinstance(outcome, Bitrix24Error) or not isinstance(outcome.result, list):
+    listed = None if isinstance(outcome, Bitrix24Error) else numbered_values(outcome.result)
+    if listed is None:
         reason = outcome.what if isinstance(outcome, Bitrix24Error) else "the portal does not say"
         yield CheckResult("scopes", f"unknown ({reason})")
         return
-    present = {str(scope) for scope in outcome.result}
+    present = set(map(str, listed))
     yield CheckResult("scopes", ", ".join(sorted(present)) or "none")
     for scope, cost in SCOPES.items():
         if not present & {scope, *INSTEAD.get(scope, ())}:
@@ -89,21 +90,20 @@ def _scopes(outcome: CallResult) -> Iterator[CheckResult]:
 
 def _types(listed: CallResult, owners: CallResult, scopes: CallResult) -> CheckResult:
     if isinstance(listed, Response):
-        rows: Any = listed.result.get("types") if isinstance(listed.result, dict) else None
-        count = listed.total if listed.total is not None else len(rows or ())
+        rows = as_rows(as_mapping(listed.result).get("types")) or ()
+        count = listed.total if listed.total is not None else len(rows)
         return CheckResult("SPA types", f"{count} can be listed")
-    if isinstance(listed, DeniedError) and isinstance(owners, Response) and isinstance(owners.result, list):
-        count = sum(
-            str(row.get("SYMBOL_CODE")).startswith("DYNAMIC_") for row in owners.result if isinstance(row, dict)
-        )
+    if isinstance(listed, DeniedError) and isinstance(owners, Response):
+        codes = (as_text(as_mapping(row).get("SYMBOL_CODE")) or "" for row in as_rows(owners.result) or ())
+        count = sum(code.startswith("DYNAMIC_") for code in codes)
         return CheckResult(
             "SPA types",
             f"{count} exist; without administrative rights in CRM each is asked for by itself, and what may not be read is "
             "listed in load_issues",
         )
     # Newer portals answer ERROR_METHOD_NOT_FOUND where the scope is missing.
-    present = scopes.result if isinstance(scopes, Response) and isinstance(scopes.result, list) else [REQUIRED]
-    missing_scope = isinstance(listed, ScopeError) or REQUIRED not in present
+    present = numbered_values(scopes.result) if isinstance(scopes, Response) else None
+    missing_scope = isinstance(listed, ScopeError) or REQUIRED not in (present or [REQUIRED])
     hint = "add the scope crm to the webhook or application in Bitrix24" if missing_scope else listed.hint
     return CheckResult("SPA types", f"cannot be listed: {listed.what} - {hint}", ok=False)
 
@@ -136,10 +136,10 @@ def _zones(client: Client, clock: CallResult, *people: CallResult) -> CheckResul
     offset = now.utcoffset() if now else None
     if now is None or offset is None:
         return CheckResult("zones", "unknown: the portal does not tell its time with a zone")
-    rows = [row.result for row in people if isinstance(row, Response) and isinstance(row.result, dict)]
+    rows = [as_mapping(row.result) for row in people if isinstance(row, Response)]
     name, shift = _user_zone(rows, now, offset)
     if name == "" and shift is None:
-        shift = _told_shift(client, rows)
+        shift = _shift_by_user_get(client, rows)
     server = f"the server's ({now:UTC%z})"
     if shift is None:
         return CheckResult("zones", f"the user's is not known here; if it is not {server}, {_ADVICE}")
@@ -160,7 +160,7 @@ def _parse_time(value: Any) -> datetime | None:
         return None
 
 
-def _user_zone(rows: list[dict[str, Any]], now: datetime, offset: timedelta) -> tuple[str, timedelta | None]:
+def _user_zone(rows: Sequence[Mapping[str, Any]], now: datetime, offset: timedelta) -> tuple[str, timedelta | None]:
     """The name of the user's zone, and how far it is ahead of the server's; ("", None) where it is not said.
 
     https://apidocs.bitrix24.com/api-reference/common/users/profile.html
@@ -177,14 +177,14 @@ def _user_zone(rows: list[dict[str, Any]], now: datetime, offset: timedelta) -> 
     return "", timedelta(seconds=seconds[0]) if seconds else None
 
 
-def _told_shift(client: Client, rows: list[dict[str, Any]]) -> timedelta | None:
+def _shift_by_user_get(client: Client, rows: Sequence[Mapping[str, Any]]) -> timedelta | None:
     """TIME_ZONE_OFFSET of user.get, seconds, which user.current may leave out: a zone that the browser chose has no name."""
     ids = [row["ID"] for row in rows if row.get("ID")]
     if not ids:
         return None
     (outcome,) = call_many(client, [Call("user.get", {"filter": {"ID": ids[0]}, "ADMIN_MODE": True})])
-    found = outcome.result if isinstance(outcome, Response) and isinstance(outcome.result, list) else []
-    seconds = as_int(found[0].get("TIME_ZONE_OFFSET")) if found and isinstance(found[0], dict) else None
+    found = as_rows(outcome.result) if isinstance(outcome, Response) else None
+    seconds = as_int(as_mapping(found[0]).get("TIME_ZONE_OFFSET")) if found else None
     return None if seconds is None else timedelta(seconds=seconds)
 
 

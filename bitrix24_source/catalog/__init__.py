@@ -1,4 +1,4 @@
-"""What a portal contains, discovered at run time, as objects and as rows of the catalogue tables."""
+"""Discovers what a portal contains, as objects and as rows of the catalogue tables."""
 
 from .crm_objects import CRM_OBJECTS, CRM_OBJECTS_BY_ID, LEADS, items_table
 from .crm_tables import crm_catalog_tables

@@ -187,7 +187,7 @@ def _scopes() -> CallGenerator[frozenset[str] | None]:
 
 
 def _leads_exist(parts: frozenset[str]) -> CallGenerator[bool]:
-    """Whether the portal works with leads; one that does not say so is asked for them."""
+    """Returns False for a portal that says it works without leads."""
     if not parts & {*OBJECT_TABLES, "leads", LEADS_MODE}:
         return True
     (outcome,) = yield [Call("crm.settings.mode.get")]
@@ -224,7 +224,9 @@ def _types(inventory: _Inventory, issues: IssueLog, unread: UnreadParts) -> list
         issues.record("spa_types", error, f"smart processes may be missing: {error.what}")
         unread.add(SPA_ENTITY_TABLES)
     types = {type_id: row for row in inventory.types.rows if (type_id := as_id(row.get("entityTypeId")))}
-    issues.record_unusable("spa_types", _TYPES.method, inventory.types.unusable)
+    if inventory.types.unusable:
+        issues.record_unusable("spa_types", _TYPES.method, inventory.types.unusable)
+        unread.add(SPA_ENTITY_TABLES)
     codes = {as_id(row.get("ID")): as_text(row.get("SYMBOL_CODE_SHORT")) for row in inventory.owner_types.rows}
     return [
         EntityType(type_id, row, short_code=codes.get(type_id) or f"T{type_id:x}")
@@ -296,7 +298,7 @@ _LISTS = {
 
 
 def _note_unusable_values(inventory: _Inventory, issues: IssueLog) -> None:
-    """What stands inside of rows that are used, and inside of answers that are no list."""
+    """Records unusable values inside of rows that are used, and inside of answers that are no list."""
     type_ids = (id_ for row in inventory.solutions.rows for id_ in as_list(row.get("typeIds")))
     unusable = [f"typeIds {shown_value(id_)}" for id_ in type_ids if as_id(id_) is None]
     issues.record_unusable("automated_solution_types", _SOLUTIONS.method, unusable)
@@ -305,7 +307,7 @@ def _note_unusable_values(inventory: _Inventory, issues: IssueLog) -> None:
 
 
 def _field_owners(parts: frozenset[str]) -> re.Pattern[str]:
-    """Whose user fields' options are wanted; of a smart process the number is its `id`, which may not be known yet."""
+    """Matches the entityIds whose options are wanted; that of a smart process has its `id`, which may not be known yet."""
     spas = [r"CRM_\d+"] if "spa_field_options" in parts else []
     objects = [crm_object.user_fields for crm_object in CRM_OBJECTS.values()] if "crm_field_options" in parts else []
     return re.compile("|".join([*spas, *objects]) or r"(?!)")
@@ -321,9 +323,10 @@ def _note_missing_parts(inventory: _Inventory, wanted: frozenset[str], issues: I
         resource = part.resource if part.resource in wanted or not wanted_tables else wanted_tables[0]
         issues.record_unusable(resource, part.method, listing.unusable)
         error = listing.error
+        if error is not None or listing.unusable:
+            unread.add(part.tables)
         if error is None:
             continue
-        unread.add(part.tables)
         if part.name == "user_fields" and not isinstance(error, AccessError):
             unread.add(_OPTION_TABLES)  # a bad moment takes nothing from options that had their details
         lacking = inventory.scopes is not None and not inventory.scopes.intersection(part.scopes)

@@ -89,7 +89,7 @@ def _calls_for(entity: EntityType, parts: frozenset[str]) -> dict[str, Call]:
 
 
 def _is_deleted(entity: EntityType) -> CallGenerator[bool]:
-    """Whether the type is no more: crm.item.fields says so with a code, where crm.type.* has words in the user's language only.
+    """Checks whether the type is deleted: crm.item.fields has a code for it, crm.type.* only words in the user's language.
 
     It looks for the type before it looks at rights, so that a type that may not be read is not taken for a deleted one.
     """
@@ -106,7 +106,7 @@ def _accept_without_details(
     *,
     is_deleted: bool,
 ) -> bool:
-    """Whether to go on with a type whose crm.type.getByEntityTypeId failed; what it lacks is recorded."""
+    """Decides whether to keep a type whose crm.type.getByEntityTypeId failed, and records what it lacks."""
     if is_deleted:
         log.info("The smart process %s was deleted while the catalogue was read", entity.entity_type_id)
         return False
@@ -224,8 +224,9 @@ def _categories(
     if isinstance(first, Response):
         listing = yield from read_all(_categories_of(entity), first)
         issues.record_unusable(resource, "crm.category.list", listing.unusable, entity.entity_type_id)
-        if listing.error is not None:
+        if listing.error is not None or listing.unusable:
             unread.add({resource}, entity.entity_type_id)
+        if listing.error is not None:
             issues.record(
                 resource,
                 listing.error,

@@ -1,4 +1,4 @@
-"""What could not be read in a run that went on without it: the rows of `load_issues`."""
+"""Issues: parts that could not be read in a run that went on without them; the rows of `load_issues`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Issue:
 
 
 class IssueLog:
-    """What could not be read, said in the log at once and kept for `load_issues`."""
+    """Logs issues at once and keeps them for `load_issues`."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
         self._now = now

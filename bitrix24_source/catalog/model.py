@@ -114,7 +114,7 @@ class Catalog:
     issues: tuple[Issue, ...] = ()
 
     def is_unread(self, table: str, entity_type_id: int | None = None) -> bool:
-        """Whether rows of a table, or those of one type in it, may be missing because a call failed in this run."""
+        """Returns whether rows of a table, or those of one type in it, may be missing because a call failed in this run."""
         return table in self.unread or entity_type_id in self.unread_types.get(table, ())
 
     def with_excluded_fields(self, columns_of: Callable[[str], frozenset[str]]) -> Catalog:
@@ -171,7 +171,7 @@ class Catalog:
         )
 
     def _missing(self, text: str) -> ConfigError:
-        """Of a type that may not be read, sometimes only number and title are known."""
+        """The error for a name that fits no type; of a type that may not be read, sometimes only number and title are known."""
         for type_id, title in self.unreadable.items():
             if text.casefold() in (str(type_id), title.strip().casefold()):
                 return self._hidden(text, type_id)

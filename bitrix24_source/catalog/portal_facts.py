@@ -1,4 +1,4 @@
-"""What a portal tells of itself: its clock, its time zone as far as it can be known, its languages."""
+"""Facts of the portal itself: its clock, its time zone as far as it can be known, its languages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..rest import Call, CallGenerator, Response, as_mapping, as_text
 
 @dataclass(frozen=True)
 class PortalAnswers:
-    """What the portal answered; "" for what it did not.
+    """Answers of the portal; "" for those it did not give.
 
     Attributes:
         server_time: of `server.time`, ISO 8601 with the server's present offset.

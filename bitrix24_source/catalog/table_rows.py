@@ -160,7 +160,7 @@ def stage_rows(types: Sequence[EntityType]) -> Rows:
 
 
 def stage_semantics(row: Any) -> str:
-    """Whether a stage is on the way or an end: `process`, `success` or `failure`."""
+    """Returns `process`, `success` or `failure`: on the way, or one of the ends."""
     return _SEMANTICS.get(str(row.get("SEMANTICS") or "").upper(), "process")
 
 

@@ -1,6 +1,6 @@
 """Reads all rows of many lists by id, each once, over a few connections."""
 
-from .batch_sizing import BatchSizer
+from .batch_sizing import REQUEST_SECONDS, BatchSizer
 from .events import ListEnd, PageBatch, ReadTask
 from .id_ranges import IdRange, StoredRange
 from .list_queries import (
@@ -18,6 +18,7 @@ from .process_tuning import limit_malloc_retention, relaxed_gc, release_arrow_me
 from .unusable_rows import UnusableRows
 
 __all__ = [
+    "REQUEST_SECONDS",
     "ActivityQuery",
     "BatchSizer",
     "BindingQuery",

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..redaction import redact, safe_line
+from ..rest import shown_value
 from .list_queries import ListQuery, Row
-
-EXAMPLE_LENGTH = 60
-"""characters of a value: enough to see what it is"""
 
 
 @dataclass(frozen=True)
@@ -44,8 +41,4 @@ def _example(query: ListQuery, row: Row, redact: Callable[[str], str]) -> str:
     name = query.unusable_field(row)
     if name not in row:
         return f"no {name}"
-    value = row[name]
-    if isinstance(value, (list, Mapping)):
-        return f"{name} is {'a list' if isinstance(value, list) else 'an object'}"
-    text = safe_line(redact(json.dumps(value, ensure_ascii=False)))
-    return f"{name} is {text if len(text) <= EXAMPLE_LENGTH else text[:EXAMPLE_LENGTH] + '…'}"
+    return f"{name} is {safe_line(redact(shown_value(row[name])))}"

@@ -1,6 +1,6 @@
 """Asks the marts what the page shows. The SQL is what DuckDB and PostgreSQL have in common.
 
-Items and moves are read once, into temporary tables of the connection; the questions are asked of these.
+Items are read once, into a temporary table of the connection; questions on items are asked of it.
 """
 
 # ruff: noqa: S608 - names of our own, numbers and dates
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
+from datetime import date, timedelta, timezone
 from typing import Any, Protocol
 
 from ..errors import ConfigError
@@ -19,20 +19,22 @@ TOP = 15
 """people, companies, sources and products that a chart shows"""
 OVERDUE = 50
 """overdue items that a table lists, for each type"""
+ISSUES = 50
+"""messages of loads that are shown"""
+LONGEST = 400
+"""characters of a message"""
 POINTS = 104
 """days that a chart of stages by day has at most: two years of weeks"""
 
 Row = dict[str, Any]
 
 _ITEM_COLUMNS = (
-    "entity_type_id, entity_type, id, title, category_id, category, category_order, stage_id, stage, stage_order, "
-    "stage_color, semantics, responsible_id, responsible, department, company_id, company, contact, source_id, source, "
-    "created_date, closed_date, due_date, amount_base, cycle_days, is_overdue"
+    "entity_type_id, entity_type, category_id, category, stage_id, stage, stage_order, stage_color, semantics, "
+    "responsible_id, responsible, department, company_id, company, source_id, source, created_date, closed_date, due_date, "
+    "amount_base, cycle_days, is_overdue, CASE WHEN title IS NOT NULL THEN 1 END AS title, "
+    "CASE WHEN contact IS NOT NULL THEN 1 END AS contact"
 )
-_MOVE_COLUMNS = (
-    "entity_type_id, category_id, category, stage_id, stage, stage_order, stage_color, semantics, entered_date, left_date, "
-    "days, next_stage_order, next_semantics, next_stage_id"
-)
+"""what is kept of each item; of texts that are only counted, that they are there"""
 
 
 class SqlClient(Protocol):
@@ -72,33 +74,33 @@ def collect(reader: MartReader, *, types: Sequence[str] = (), people: bool = Tru
     created = f"created_date >= DATE '{since.isoformat()}'" if since else "TRUE"
     entered = f"entered_date >= DATE '{since.isoformat()}'" if since else "TRUE"
     reader.keep("report_items", f"SELECT {_ITEM_COLUMNS} FROM mart_items WHERE {only} AND {created}")
-    reader.keep("report_moves", f"SELECT {_MOVE_COLUMNS} FROM mart_stage_moves WHERE {only}")
     return {
         "portal": portal,
         "since": since and since.isoformat(),
         "people": _people(reader) if people else None,
         "types": _summaries(reader),
         "months": _months(reader),
-        "stages": _stages(reader),
-        "moves": _moves(reader, entered),
-        "daily": _daily(reader, portal["today"], since),
+        "stages": _stages(reader, only),
+        "moves": _moves(reader, f"{only} AND {entered}"),
+        "daily": _daily(reader, only, portal["today"], since),
         "owners": _top(reader, "responsible", "responsible_id", "COUNT(*)") if people else [],
         "companies": _top(
             reader, "company", "company_id", "COALESCE(SUM(CASE WHEN semantics = 'success' THEN amount_base END), 0)"
         ),
         "sources": _top(reader, "source", "source_id", "COUNT(*)"),
         "products": _products(reader, only, since),
-        "overdue": _overdue(reader, people=people),
+        "overdue": _overdue(reader, f"{only} AND {created}", people=people),
         "filled": _filled(reader),
         "health": _health(reader),
+        "issues": _issues(reader),
     }
 
 
 def _portal(reader: MartReader) -> list[Row]:
     try:
         rows = reader.rows(
-            "SELECT p.host, p.zone, p.base_currency, p.languages, CAST(p.loaded_at AS TEXT) AS loaded_at_text, p.loaded_at, "
-            "(SELECT CAST(MAX(updated_at) AS TEXT) FROM mart_items) AS last_change, p.utc_offset_minutes FROM portal AS p"
+            "SELECT p.host, p.zone, p.base_currency, p.languages, p.loaded_at, p.utc_offset_minutes FROM portal AS p "
+            "WHERE NOT EXISTS (SELECT 1 FROM mart_items WHERE FALSE)"
         )
     except Exception as error:
         raise ConfigError(
@@ -108,14 +110,10 @@ def _portal(reader: MartReader) -> list[Row]:
         raise ConfigError("the table portal is empty", "bitrix24 report", "run bitrix24 load first")
     row = rows[0]
     moment = row.pop("loaded_at")
-    row.pop("loaded_at_text")
-    last = reader.rows(
-        "SELECT MAX(created_date) AS created, MAX(moved_date) AS moved, MAX(closed_date) AS closed FROM mart_items"
-    )[0]
+    last = reader.rows("SELECT MAX(created_date) AS created, MAX(moved_date) AS moved FROM mart_items")[0]
     days = [day for day in last.values() if day]
     offset = timedelta(minutes=row["utc_offset_minutes"] or 0)
     local = (moment - moment.utcoffset()).replace(tzinfo=None) + offset
-    row.pop("last_change")
     return [{**row, "loaded_at": local.isoformat(" ", "minutes"), "today": local.date().isoformat(),
              "data_until": max(days).isoformat() if days else None}]  # fmt: skip
 
@@ -179,7 +177,7 @@ def _months(reader: MartReader) -> list[Row]:
     return _plain(months[key] for key in sorted(months))
 
 
-def _stages(reader: MartReader) -> list[Row]:
+def _stages(reader: MartReader, only: str) -> list[Row]:
     """Stages with items, and those that items have only been through."""
     return _plain(
         reader.rows(
@@ -189,13 +187,13 @@ def _stages(reader: MartReader) -> list[Row]:
             "SELECT entity_type_id AS type, category_id, category, stage_id, stage, stage_order, stage_color AS color, semantics, "
             "1 AS items, amount_base AS amount FROM report_items WHERE stage_id IS NOT NULL UNION ALL "
             "SELECT DISTINCT entity_type_id, category_id, category, stage_id, stage, stage_order, stage_color, semantics, "
-            "0, CAST(NULL AS DOUBLE PRECISION) FROM report_moves) AS s "
+            f"0, CAST(NULL AS DOUBLE PRECISION) FROM mart_stage_daily WHERE {only}) AS s "
             "GROUP BY s.type, s.category_id, s.stage_id ORDER BY s.type, s.category_id, MIN(s.stage_order), s.stage_id"
         )
     )
 
 
-def _moves(reader: MartReader, entered: str) -> list[Row]:
+def _moves(reader: MartReader, only: str) -> list[Row]:
     """What became of the stays in a stage: on, back, lost, still there; and how long they took."""
     return _plain(
         reader.rows(
@@ -206,36 +204,35 @@ def _moves(reader: MartReader, entered: str) -> list[Row]:
             "THEN 1 ELSE 0 END) AS onward, "
             "PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY days) AS median, "
             "PERCENTILE_CONT(0.9) WITHIN GROUP (ORDER BY days) AS p90 "
-            f"FROM report_moves WHERE semantics = 'process' AND {entered} GROUP BY 1, 2, 3 ORDER BY 1, 2, MIN(stage_order)"
+            f"FROM mart_stage_moves WHERE semantics = 'process' AND {only} GROUP BY 1, 2, 3 ORDER BY 1, 2, MIN(stage_order)"
         )
     )
 
 
-def _daily(reader: MartReader, today: str, since: date | None) -> list[Row]:
+def _daily(reader: MartReader, only: str, today: str, since: date | None) -> list[Row]:
     """Items that stood in each open stage at the end of evenly spaced days, the last of them the day of the load."""
-    entered = reader.rows(
-        "SELECT entity_type_id AS type, category_id, stage_id, entered_date AS day, COUNT(*) AS items FROM report_moves "
-        "WHERE semantics = 'process' AND entered_date IS NOT NULL GROUP BY 1, 2, 3, 4"
+    changes = reader.rows(
+        "SELECT m.type, m.category_id, m.stage_id, m.day, SUM(m.items) AS items FROM ("
+        "SELECT entity_type_id AS type, category_id, stage_id, entered_date AS day, 1 AS items FROM mart_stage_moves "
+        f"WHERE semantics = 'process' AND {only} UNION ALL "
+        "SELECT entity_type_id, category_id, stage_id, left_date, -1 FROM mart_stage_moves "
+        f"WHERE semantics = 'process' AND {only}) AS m WHERE m.day IS NOT NULL GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
     )
-    left = reader.rows(
-        "SELECT entity_type_id AS type, category_id, stage_id, left_date AS day, -COUNT(*) AS items FROM report_moves "
-        "WHERE semantics = 'process' AND left_date IS NOT NULL GROUP BY 1, 2, 3, 4"
-    )
-    if not entered:
+    if not changes:
         return []
     last = date.fromisoformat(today)
-    first = max(min(row["day"] for row in entered), since or date.min)
+    first = max(min(row["day"] for row in changes), since or date.min)
     step = max(1, math.ceil(((last - first).days + 1) / POINTS))
     days = [last - timedelta(days=step * place) for place in range(((last - first).days // step) + 1)][::-1]
     deltas: dict[tuple[Any, Any, Any], list[int]] = defaultdict(lambda: [0] * len(days))
-    for row in (*entered, *left):
+    for row in changes:
         place = max(0, len(days) - 1 - (last - row["day"]).days // step)
         if row["day"] <= last:
             deltas[row["type"], row["category_id"], row["stage_id"]][place] += int(row["items"])
     shown: list[Row] = [{"days": [day.isoformat() for day in days]}]
-    for (type_, category, stage), changes in deltas.items():
+    for (type_, category, stage), steps in deltas.items():
         total, values = 0, []
-        for change in changes:
+        for change in steps:
             total += change
             values.append(total)
         shown.append({"type": type_, "category_id": category, "stage_id": stage, "items": values})
@@ -276,10 +273,11 @@ def _products(reader: MartReader, only: str, since: date | None) -> list[Row]:
     )
 
 
-def _overdue(reader: MartReader, *, people: bool) -> list[Row]:
+def _overdue(reader: MartReader, only: str, *, people: bool) -> list[Row]:
     rows = reader.rows(
         "SELECT * FROM (SELECT entity_type_id AS type, id, title, responsible, stage, CAST(due_date AS TEXT) AS due, "
-        "ROW_NUMBER() OVER (PARTITION BY entity_type_id ORDER BY due_date, id) AS place FROM report_items WHERE is_overdue) AS o "
+        "ROW_NUMBER() OVER (PARTITION BY entity_type_id ORDER BY due_date, id) AS place FROM mart_items "
+        f"WHERE is_overdue AND {only}) AS o "
         f"WHERE o.place <= {OVERDUE} ORDER BY o.type, o.place"
     )
     return _plain({name: value for name, value in row.items() if people or name != "responsible"} for row in rows)
@@ -305,6 +303,36 @@ def _health(reader: MartReader) -> list[Row]:
             "FROM mart_load_health GROUP BY resource ORDER BY SUM(issues) DESC, SUM(rejected_values) DESC, resource"
         )
     )
+
+
+_ISSUES = ("resource", "error", "message", "hint")
+
+
+def _issues(reader: MartReader) -> list[Row]:
+    """What loads reported last, the newest first, in texts of a bounded length."""
+    known = {
+        row["name"]
+        for row in reader.rows(
+            "SELECT column_name AS name FROM information_schema.columns WHERE table_name = 'load_issues' "
+            "AND table_schema = current_schema()"
+        )
+    }
+    if not {*_ISSUES, "occurred_at", "load_id"} <= known:  # there has never been any
+        return []
+    rows = reader.rows(
+        f"SELECT {', '.join(_ISSUES)}, occurred_at, "
+        "load_id = (SELECT MAX(load_id) FROM mart_load_health WHERE is_last_run) AS is_latest "
+        f"FROM load_issues ORDER BY occurred_at DESC, resource, message LIMIT {ISSUES}"
+    )
+    for row in rows:
+        row.update({name: _cut(row[name]) for name in _ISSUES})
+        row["occurred_at"] = row["occurred_at"] and f"{row['occurred_at'].astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"
+    return rows
+
+
+def _cut(text: str | None) -> str:
+    """The beginning of a text that an error may have brought along."""
+    return text if text and len(text) <= LONGEST else f"{text[: LONGEST - 1]}…" if text else ""
 
 
 def _plain(rows: Iterable[Row]) -> list[Row]:

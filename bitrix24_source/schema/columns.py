@@ -30,7 +30,7 @@ RESERVED_COLUMNS = frozenset({"id", "deleted_at", "_dlt_load_id", "_dlt_id"})
 
 @dataclass(frozen=True)
 class ColumnMapping:
-    """Where a field's values go: columns of the item table, or of a child table with one row per value."""
+    """The columns of a field: in the item table, or in a child table with one row per value."""
 
     column: Column
     extra: tuple[Column, ...] = ()
@@ -48,7 +48,7 @@ NOTHING_STORED = StoredColumns()
 def map_columns(
     fields: Sequence[Field], items_table: str, stored: StoredColumns = NOTHING_STORED
 ) -> dict[str, ColumnMapping | None]:
-    """Where each field goes, by wire name; None for a field that is not loaded.
+    """Maps fields to columns, by wire name; None for a field that is not loaded.
 
     Main columns are named first, then those that are derived from them give way: `UF_X_CURRENCY` beside the money field `UF_X` keeps
     `uf_x_currency`; the money's currency is `uf_x_currency_2`. Keys that no field explains give way to fields. Names are given in

@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..rest import as_id, as_list
-from .arrow_types import ARROW_TYPES, INTEGER, TIMESTAMP
+from .arrow_types import ARROW_TYPES, DATE, INTEGER, TIMESTAMP
 from .columns import NOTHING_STORED, ColumnMapping, map_columns
-from .fields import Column, Field
+from .fields import Column, ColumnType, Field
 from .redacted_json import rejected_json
 from .row_wise import convert_each
 from .scalars import is_empty
@@ -82,7 +82,9 @@ class Converter:
         known = list({field.name: field for field in fields}.values())
         mappings = map_columns(known, items_table, stored)
         converters = [
-            _FieldConverter(field, mapping, items_table) for field in known if (mapping := mappings[field.name])
+            _FieldConverter(field, mapping, items_table, stored.limits)
+            for field in known
+            if (mapping := mappings[field.name])
         ]
         self._known = {"id", *_IGNORED, *mappings}
         self._singles = [
@@ -151,6 +153,7 @@ class _FieldConverter(NamedTuple):
     field: Field
     mapping: ColumnMapping
     items_table: str
+    limits: Mapping[ColumnType, range]
 
     @property
     def table(self) -> str:
@@ -158,6 +161,14 @@ class _FieldConverter(NamedTuple):
 
     def read(self, values: Sequence[Any]) -> tuple[list[pa.Array], dict[int, str]]:
         """An array for each column, and for each value that did not fit, by its index, the reason."""
+        arrays, reasons = self._read(values)
+        for place, column in enumerate(self.mapping.columns):
+            if bounds := self.limits.get(column.type):
+                arrays[place] = _within(bounds, arrays[place], reasons)
+        return arrays, reasons
+
+    def _read(self, values: Sequence[Any]) -> tuple[list[pa.Array], dict[int, str]]:
+        """As `read`, whatever the destination holds."""
         types = set(map(type, values))
         if types <= {type(None)}:
             return [pa.nulls(len(values), ARROW_TYPES[column.type]) for column in self.mapping.columns], {}
@@ -171,7 +182,7 @@ class _FieldConverter(NamedTuple):
     def _read_in_halves(self, values: Sequence[Any]) -> tuple[list[pa.Array], dict[int, str]]:
         """Halves the column, since few values are odd as a rule: most of it is still converted in one pass."""
         middle = len(values) // 2
-        (before, reasons), (after, more) = self.read(values[:middle]), self.read(values[middle:])
+        (before, reasons), (after, more) = self._read(values[:middle]), self._read(values[middle:])
         arrays = [pa.concat_arrays(halves) for halves in zip(before, after, strict=True)]
         return arrays, reasons | {middle + index: reason for index, reason in more.items()}
 
@@ -183,6 +194,20 @@ class _FieldConverter(NamedTuple):
             )
             for index, reason in reasons.items()
         ]
+
+
+def _within(bounds: range, array: pa.Array, reasons: dict[int, str]) -> pa.Array:
+    """The days or instants that the destination can hold; for others there is a reason."""
+    numbers = array.view(pa.int32() if array.type == DATE else pa.int64())
+    fits = pc.and_(pc.greater_equal(numbers, bounds.start), pc.less(numbers, bounds.stop))
+    if pc.all(fits).as_py() is not False:
+        return array
+    reasons |= {
+        index: "beyond the days that the destination holds"
+        for index, fit in enumerate(fits.to_pylist())
+        if fit is False
+    }
+    return pc.if_else(fits, array, pa.scalar(None, array.type))
 
 
 def _schema(keys: Iterable[str], columns: Iterable[Column], required: Sequence[str] = ()) -> pa.Schema:

@@ -85,7 +85,7 @@ class Field:
 
     @classmethod
     def from_wire(cls, name: str, described: Any, position: int) -> Field:
-        """What the portal says of one field; keys that it leaves out or spells oddly are no reason to fail."""
+        """Reads a field's description; keys that it lacks or spells oddly are no reason to fail."""
         description = as_mapping(described)
         title = as_text(description.get("title"))
         return cls(

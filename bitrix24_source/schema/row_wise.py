@@ -98,7 +98,7 @@ _OWNER_TYPES = {
 
 
 def _crm_link(value: Any, field: Field) -> _Cells:
-    """What was bound: `T9c_6` is item 6 of type 0x9c; a bare number is of the one type that the field allows."""
+    """Splits a binding: `T9c_6` is item 6 of type 0x9c; a bare number is of the one type that the field allows."""
     text = scalars.to_text(value) or ""
     if not text.strip(" 0"):
         return None, None, None

@@ -21,15 +21,17 @@ class StoredColumns:
         tables: types by column, by table; names as the destination spells them.
         normalize_table: a table's name as the destination spells it.
         normalize_column: the same of a column.
+        limits: of types that hold less there than elsewhere: dates in days and timestamps in microseconds since 1970.
     """
 
     tables: Mapping[str, Mapping[str, ColumnType]] = field(default_factory=dict)
     normalize_table: Callable[[str], str] = _unchanged
     normalize_column: Callable[[str], str] = _unchanged
+    limits: Mapping[ColumnType, range] = field(default_factory=dict)
 
     @classmethod
-    def from_schema(cls, schema: Any) -> StoredColumns:
-        """Of a dlt schema. Columns of which nothing ever came have no type and are none."""
+    def from_schema(cls, schema: Any, limits: Mapping[ColumnType, range] | None = None) -> StoredColumns:
+        """Reads a dlt schema. Columns that never had a value have no type and are left out."""
         tables = {
             name: {
                 column: cast(ColumnType, described["data_type"])
@@ -38,7 +40,7 @@ class StoredColumns:
             }
             for name, table in schema.tables.items()
         }
-        return cls(tables, schema.naming.normalize_tables_path, schema.naming.normalize_path)
+        return cls(tables, schema.naming.normalize_tables_path, schema.naming.normalize_path, limits or {})
 
     def type_of(self, table: str, column: str) -> ColumnType | None:
         """The type of a column, None where the destination has none of this name."""
@@ -49,5 +51,5 @@ class StoredColumns:
         return self.tables.get(self.normalize_table(table), {})
 
     def has(self, table: str, column: str, type_: ColumnType) -> bool:
-        """Whether a column of this type can be written: it exists with it, or not at all."""
+        """Returns whether a column of this type can be written: it exists with it, or not at all."""
         return self.type_of(table, column) in (None, type_)

@@ -70,7 +70,7 @@ _CONTACT_ALIAS = re.compile(r"(?:PHONE|EMAIL|IMOL|WEB|SKYPE|ICQ)(?:_[A-Z]+)?")
 
 
 def is_excluded(upper_name: str, excluded: Collection[str]) -> bool:
-    """Whether somebody left out the column of a field, `excluded` being names of columns.
+    """Returns whether the column of a field is left out, `excluded` being names of columns.
 
     Who leaves out phones and e-mails (`fm`) leaves out the keys that repeat the first of them (`phone`, `emailWork`) too.
     https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-get.html

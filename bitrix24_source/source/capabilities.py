@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import dlt
@@ -9,13 +10,19 @@ from dlt.common.configuration.container import Container
 from dlt.common.destination import DestinationCapabilitiesContext
 from dlt.extract.exceptions import CurrentSourceNotAvailable
 
-from ..schema import NOTHING_STORED, StoredColumns
+from ..schema import NOTHING_STORED, ColumnType, StoredColumns
 from ..sync import Capabilities
 from .current_load import current_load_id
 from .hints import MERGE_STRATEGY
 
 _MAX_COLUMNS = {"postgres": 1600, "redshift": 1600, "mssql": 1024, "synapse": 1024, "fabric": 1024, "bigquery": 10_000}
 """of a table; https://www.postgresql.org/docs/current/limits.html and its like"""
+_DAY = 86_400_000_000
+_LIMITS: Mapping[str, Mapping[ColumnType, range]] = {
+    "clickhouse": {"date": range(1 << 16), "timestamp": range(-25_567 * _DAY, 120_530 * _DAY)},
+}
+"""of dlt's types for dates and times; ClickHouse refuses a whole file for a day beyond them, or shows another time.
+https://clickhouse.com/docs/sql-reference/data-types/date and datetime64: from 1970 to 2149, and from 1900 to 2299"""
 
 
 def current_capabilities() -> Capabilities:
@@ -27,7 +34,9 @@ def current_capabilities() -> Capabilities:
     return Capabilities(
         can_merge,
         _max_columns(),
-        StoredColumns.from_schema(dlt.current.source_schema()) if can_merge else NOTHING_STORED,
+        StoredColumns.from_schema(dlt.current.source_schema(), _LIMITS.get(_destination_type()))
+        if can_merge
+        else NOTHING_STORED,
         lambda name: str(naming.normalize_tables_path(name)),
         lambda name: str(naming.normalize_path(name)),
     )
@@ -57,8 +66,13 @@ def normalized_column(name: str) -> str:
 
 
 def _max_columns() -> int | None:
+    return _MAX_COLUMNS.get(_destination_type())
+
+
+def _destination_type() -> str:
+    """The last word of dlt's name of it."""
     destination = dlt.current.pipeline().destination
-    return _MAX_COLUMNS.get(destination.destination_type.rpartition(".")[2]) if destination else None
+    return str(destination.destination_type.rpartition(".")[2]) if destination else ""
 
 
 def _naming() -> Any:

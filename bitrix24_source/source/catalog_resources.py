@@ -41,6 +41,7 @@ from .hints import MERGE, column_hints
 from .load_context import DltLoadContext
 from .load_start import begin_load
 from .lock_waits import tables_in_use
+from .table_owners import require_own_tables
 from .table_writer import TableWriter
 
 _CATALOGUE = (*SPA_TABLES, *crm_catalog_tables())
@@ -65,7 +66,7 @@ class CatalogReader:
         self._read: tuple[str, Catalog] | None = None
         self._resolved: tuple[str, ResolvedRejections] | None = None
         self.bookkeeping = Bookkeeping()
-        """what the destination says of itself in this load"""
+        """state and tables of the destination as this load found them"""
         self.in_use: frozenset[str] = frozenset()
         """tables of the catalogue that a reader's transaction keeps from changing, and that this run leaves as they are"""
 
@@ -76,6 +77,7 @@ class CatalogReader:
             if self._read is None or not load_id or self._read[0] != load_id:
                 if load_id:
                     check_destination(dlt.current.pipeline())
+                    require_own_tables(extracted_resources(name))
                 self._client.on_request = _request_counter() if load_id else None
                 self._read = (load_id, self._catalog(name))
                 self.bookkeeping = begin_load(self._client, self._options.renamed_from)
@@ -96,7 +98,7 @@ class CatalogReader:
         yield from map(writer.to_dlt, batches)
 
     def _catalog(self, name: str) -> Catalog:
-        """What the portal has; the next slice of one reading goes by what the first one found."""
+        """Reads the catalogue; further slices of a long load reuse that of the first."""
         slices = self._slices
         if slices.unfinished and isinstance(slices.catalog, Catalog):
             return replace(slices.catalog, issues=())
@@ -189,7 +191,7 @@ def _request_counter() -> Callable[[], None]:
 
 
 _WITH_DETAILS = frozenset({"spa_field_options", "crm_field_options"})
-"""tables whose rows come from one list and what is said of them from another, which may fail alone"""
+"""tables whose rows come from one list and some of their columns from another, which may fail alone"""
 
 
 def catalog_resource(table: CatalogTable, reader: CatalogReader, excluded: Exclusions) -> DltResource:
@@ -258,7 +260,7 @@ def _merged(table: CatalogTable, resource: str, catalog: Catalog, excluded: Excl
 
 
 def _write_disposition(table: CatalogTable, resource: str, catalog: Catalog) -> Any:
-    """How the rows that were read take the place of those in the destination.
+    """Returns the write disposition by which the rows that were read replace those in the destination.
 
     dlt deletes the rows in the scope and inserts those that came, in one transaction. A destination without merges has its
     tables written anew.
@@ -299,7 +301,7 @@ def _columns_to_add(table: CatalogTable | None, excluded: Exclusions) -> frozens
 
 
 def _is_stored(table: str) -> bool:
-    """Whether an earlier load has written the table."""
+    """Returns whether an earlier load has written the table."""
     known: Mapping[str, Any] = dlt.current.source_schema().tables if current_load_id() else {}
     return bool((known.get(normalized_table(table), {}).get("x-normalizer") or {}).get("seen-data"))
 

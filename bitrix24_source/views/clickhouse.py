@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from .database import MARK, Relation, ViewDatabase
+from .database import Relation, ViewDatabase
 from .descriptions import Descriptions
 
 CLICKHOUSE = "clickhouse"
@@ -22,8 +22,10 @@ _SETTINGS: Mapping[str, int] = MappingProxyType({
     "join_use_nulls": 1,  # a label that is not found is NULL
     "prefer_column_name_to_alias": 1,  # a field may be titled like a column
 })  # fmt: skip
-_MAX_QUERY_BYTES = 64 << 20
-"""ClickHouse reads 256 KiB of a statement by default; the view of a wide table has more"""
+LIMITS: Mapping[str, int] = MappingProxyType({
+    "max_query_size": 64 << 20, "max_ast_elements": 10_000_000, "max_expanded_ast_elements": 10_000_000,
+})  # fmt: skip
+"""of a statement that makes a view: those by default are too narrow for hundreds of types or columns"""
 _SPECIAL = str.maketrans({";": "\\x3B", "%": "\\x25"})
 """dlt cuts statements at semicolons, and its driver takes per cent signs for parameters, in quotes as well"""
 _DAY = exp.DataType.build("Nullable(Date32)", dialect=CLICKHOUSE)
@@ -68,15 +70,12 @@ class ClickHouseViews(ViewDatabase):
             yield f"ALTER TABLE {self._sql(self.stored.table(relation))} {', '.join(parts)}"
 
     def _execute(self, *statements: str) -> None:
+        limits = ", ".join(f"{name} = {value}" for name, value in LIMITS.items())
         for statement in statements:
-            self._client.execute_sql(f"SET max_query_size = {_MAX_QUERY_BYTES}; {statement.translate(_SPECIAL)}")
+            self._client.execute_sql(f"SET {limits}; {statement.translate(_SPECIAL)}")
 
-    def _mark(self, view: exp.Table) -> str:
-        found = self._client.execute_sql(
-            f"SELECT as_select FROM system.tables WHERE database = {_literal(view.db)} AND name = {_literal(view.name)}"  # noqa: S608 - our own names
-        )
-        match = MARK.search(str(found[0][0])) if found else None
-        return match[0] if match else ""
+    def _definitions(self) -> str:
+        return f"SELECT name, as_select FROM system.tables WHERE {self._is_ours('name')} AND engine = 'View'"  # noqa: S608 - our own names
 
     @property
     def _prefix(self) -> str:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from dlt.destinations.exceptions import DatabaseException
@@ -19,7 +20,7 @@ from ..errors import causes
 from .column_names import NameRules
 from .descriptions import Descriptions, is_ours
 from .lookups import column
-from .marts import SQL_TYPES
+from .marts import GROUPED, SQL_TYPES
 from .query import StoredTables
 from .revision import digest_of
 
@@ -33,6 +34,7 @@ _COMMENTS_AT_ONCE = 500
 _MEMORY = "SET LOCAL work_mem = '64MB'"
 """PostgreSQL sorts on disk from four megabytes on by itself"""
 MARK = re.compile(r"bitrix24 (?:[0-9a-f]{16}(?: [0-9a-f]{16})?|emptied)")
+_MARK_TO_COME = "bitrix24 ---------------- ----------------"
 EMPTIED = "bitrix24 emptied"
 """written on a view that had to let go of its table and could not be dropped"""
 
@@ -105,7 +107,11 @@ class ViewDatabase:
             f"{exp.DataType.build(SQL_TYPES[type_]).sql(self.dialect)}"
             for column, type_ in columns.items()
         )
-        self._execute(f"DROP TABLE IF EXISTS {self._sql(table)}", f"CREATE TABLE {self._sql(table)} ({typed})")
+        statements = [f"DROP TABLE IF EXISTS {self._sql(table)}", f"CREATE TABLE {self._sql(table)} ({typed})"]
+        if self.dialect == "postgres":  # which takes columns for independent, and would sort instead of counting groups
+            groups, counts = ", ".join(filter(GROUPED.__contains__, columns)), self.stored.table(f"{name}_groups")
+            statements.append(f"CREATE STATISTICS {self._sql(counts)} ON {groups} FROM {self._sql(table)}")
+        self._execute(*statements)
 
     def rewrite(self, rows: Mapping[str, tuple[exp.Condition, exp.Query]]) -> None:
         """Exchanges rows of tables of ours at one stroke; who reads them meanwhile sees them as they were.
@@ -153,29 +159,33 @@ class ViewDatabase:
             inputs: what the query depends on beside `stored`.
         """
         view = self.stored.table(name)
-        is_marked = self.dialect in COMMENTED
-        present = self._mark(view).split() if is_marked else []
+        present = self._marks.get(view.name, "").split()
         inputs_digest = digest_of(self._sql(view), self.dialect, self._tables, inputs)
         if inputs_digest in present:
             return
-        query = build()
-        made = exp.Create(this=view, kind="VIEW", expression=query, replace=True)
-        if is_marked:
-            content = f"{made.sql(self.dialect)} {sorted(self.stored.tables.items())}"
-            digest = hashlib.sha256(content.encode()).hexdigest()[:16]
-            if digest in present:
-                return  # nobody who reads the view need wait
-            mark = exp.Literal.string(f"bitrix24 {inputs_digest} {digest}")
-            query.where(mark.eq(mark.copy()), copy=False)
+        text = self._written(build())
+        digest = hashlib.sha256(f"{text} {self._tables}".encode("utf-8", "backslashreplace")).hexdigest()[:16]
+        if digest in present:
+            return  # nobody who reads the view need wait
+        mark = f"bitrix24 {inputs_digest} {digest}"
+        text = text.replace(_MARK_TO_COME, mark)
+        refused = False
         try:
-            self._execute(made.sql(self.dialect))
+            self._execute(f"CREATE OR REPLACE VIEW {self._sql(view)} AS {text}")
         except Exception as error:
             if not self._should_recreate(error):
                 raise
-        else:
-            return
-        made.set("replace", False)
-        self._execute(f"DROP VIEW IF EXISTS {self._sql(view)}", made.sql(self.dialect))
+            refused = True
+        if refused:  # outside of the handler: what is in the way now is the cause, and not the refusal before
+            self._execute(f"DROP VIEW IF EXISTS {self._sql(view)}", f"CREATE VIEW {self._sql(view)} AS {text}")
+        self._marks[view.name] = mark
+
+    def _written(self, query: exp.Query) -> str:
+        """The query as SQL, with a place for its mark."""
+        if self.dialect in COMMENTED:
+            mark = exp.Literal.string(_MARK_TO_COME)
+            query.where(exp.EQ(this=mark, expression=mark.copy()), copy=False)
+        return query.sql(self.dialect, copy=False)
 
     def drop(self, name: str) -> None:
         """Takes the view away, so that its tables can be dropped.
@@ -183,6 +193,7 @@ class ViewDatabase:
         Where somebody's own view stands on it PostgreSQL refuses; then it stays, without rows and without tables under it.
         """
         view = self.stored.table(name)
+        self.__dict__.pop("_marks", None)
         try:
             self._execute(f"DROP VIEW IF EXISTS {self._sql(view)}")
         except Exception:
@@ -273,7 +284,10 @@ class ViewDatabase:
 
     def is_emptied(self, name: str) -> bool:
         """Whether `drop` could only empty the view, and nobody filled it since."""
-        return self.dialect == "postgres" and self._mark(self.stored.table(name)) == EMPTIED
+        if self.dialect != "postgres":
+            return False
+        self.__dict__.pop("_marks", None)  # as it is now
+        return self._marks.get(self.stored.table(name).name) == EMPTIED
 
     def _should_recreate(self, error: Exception) -> bool:
         """Whether it was refused because of what it says, and not because of who reads it; others give no such reason."""
@@ -296,17 +310,23 @@ class ViewDatabase:
                 self._locks.spend(wait)
             raise
 
-    def _mark(self, view: exp.Table) -> str:
-        """What the view bears in its query since it was made: the query cannot be compared, databases rewrite it."""
+    @cached_property
+    def _marks(self) -> dict[str, str]:
+        """What views bear in their queries since they were made: queries cannot be compared, databases rewrite them."""
+        if self.dialect not in COMMENTED:
+            return {}
+        found = self._client.execute_sql(self._definitions())
+        return {name: match[0] for name, text in found or () if (match := MARK.search(str(text)))}
+
+    def _definitions(self) -> str:
+        """A statement for the names and queries of all views."""
+        schema = _literal(self.stored.table("portal").db)
         if self.dialect == "postgres":
-            found = self._client.execute_sql(f"SELECT pg_get_viewdef({self._oid(view)})")
-        else:
-            found = self._client.execute_sql(
-                "SELECT sql FROM duckdb_views() WHERE database_name = current_database() AND schema_name = "  # noqa: S608 - our own name
-                f"{_literal(view.db)} AND view_name = {_literal(view.name)}"
-            )
-        match = MARK.search(str(found[0][0])) if found else None
-        return match[0] if match else ""
+            return f"SELECT viewname, definition FROM pg_views WHERE schemaname = {schema}"  # noqa: S608 - our own name
+        return (
+            "SELECT view_name, sql FROM duckdb_views() WHERE database_name = current_database() "  # noqa: S608 - our own name
+            f"AND schema_name = {schema}"
+        )
 
     def _emptied(self, view: exp.Table) -> str:
         """The same columns over nothing."""
@@ -340,7 +360,7 @@ def _stored(client: SqlJobClientBase) -> StoredTables:
     }
     tables = {
         table: {
-            name: str(told.get("data_type") or "text") for name, told in known[table].items() if folded(name) in found
+            name: str(hints.get("data_type") or "text") for name, hints in known[table].items() if folded(name) in found
         }
         for table, found in client.get_storage_tables(known)
         if found

@@ -28,7 +28,7 @@ def refresh_facts(database: ViewDatabase, zone: Zone) -> bool:
     Returns:
         Whether there are such tables.
     """
-    if database.dialect not in KEPT_IN or "stage_history" not in database.stored.tables:
+    if not _is_possible(database):
         return False
     builder = MartBuilder(database.stored, zone, has_facts=True)
     anew = [relation for relation in FACTS if not database.has_table(FACTS[relation], FACT_COLUMNS[relation])]
@@ -53,9 +53,13 @@ def refresh_facts(database: ViewDatabase, zone: Zone) -> bool:
 
 def are_facts_kept(database: ViewDatabase) -> bool:
     """Whether the tables of `FACTS` are there, as of whatever load."""
-    return database.dialect in KEPT_IN and all(
+    return _is_possible(database) and all(
         database.has_table(table, FACT_COLUMNS[relation]) for relation, table in FACTS.items()
     )
+
+
+def _is_possible(database: ViewDatabase) -> bool:
+    return database.dialect in KEPT_IN and "stage_history" in database.stored.tables
 
 
 def _of_items(items: Iterable[Sequence[int]] | None, name: str) -> exp.Condition:

@@ -208,7 +208,7 @@ def _read_zone(database: ViewDatabase) -> Zone:
 
 def _item_tables(tables: Mapping[str, Any]) -> list[tuple[str, int]]:
     spas = ((name, int(match[1])) for name in tables if (match := re.fullmatch(r"spa_items_(\d+)", name)))
-    return [*spas, *((name, one.entity_type_id) for name, one in CRM_OBJECTS.items() if name in tables)]
+    return [*spas, *((name, crm_object.entity_type_id) for name, crm_object in CRM_OBJECTS.items() if name in tables)]
 
 
 def _problem(where: str, error: Exception, hint: str, kind: type[Bitrix24Error] = ConfigError) -> Bitrix24Error:
@@ -237,7 +237,10 @@ def _read_fields(database: ViewDatabase, is_spa: bool) -> dict[int, list[Field]]
     types: dict[int, dict[str, Field]] = {}
     for row in database.read(table, known):
         types.setdefault(row["entity_type_id"], {})[row["upper_name"]] = _field(row)
-    return {number: sorted(fields.values(), key=lambda one: one.position) for number, fields in types.items()}
+    return {
+        number: sorted(fields.values(), key=lambda field: (field.position, field.upper_name))
+        for number, fields in types.items()
+    }
 
 
 def _field(row: Mapping[str, Any]) -> Field:

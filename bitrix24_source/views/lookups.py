@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -33,12 +33,14 @@ class Lookup:
         keys: the value's column, and columns that the item has too, under the same name.
         label: an expression over the table's columns.
         only: which of its rows count, by column.
+        ignores_case: whether the value may be written in other letters than the key: stage codes may.
     """
 
     table: str
     keys: tuple[str, ...]
     label: exp.Expression
     only: Mapping[str, Any] = field(default_factory=dict)
+    ignores_case: bool = False
 
 
 def column(name: str, table: str = "") -> exp.Column:
@@ -51,18 +53,20 @@ def column(name: str, table: str = "") -> exp.Column:
 def lookups(field: Field, entity_type_id: int, *, is_spa: bool) -> tuple[Lookup, ...]:
     """Where a value's label is looked up: the first place that has it counts. None for what speaks for itself."""
     tables = CATALOG_TABLES[is_spa]
-    mine = {"entity_type_id": entity_type_id}
+    of_type = {"entity_type_id": entity_type_id}
     if is_stage(field):
         # Codes are the portal's own and mostly name their pipeline; where two pipelines share one, the item's own counts.
         stage = column("name")
         return (
-            Lookup(tables["stages"], ("status_id", "category_id"), stage, mine),
-            Lookup(tables["stages"], ("status_id",), stage, mine),
+            Lookup(tables["stages"], ("status_id", "category_id"), stage, of_type, ignores_case=True),
+            Lookup(tables["stages"], ("status_id",), stage, of_type, ignores_case=True),
         )
     if field.type == "enumeration":
-        return (Lookup(tables["options"], ("option_id",), column("value"), {**mine, "upper_name": field.upper_name}),)
+        return (
+            Lookup(tables["options"], ("option_id",), column("value"), {**of_type, "upper_name": field.upper_name}),
+        )
     if field.type == "crm_category":
-        return (Lookup(tables["categories"], ("id",), column("name"), mine),)
+        return (Lookup(tables["categories"], ("id",), column("name"), of_type),)
     if field.type == "crm_status":
         return _directory(field)
     if field.type in {"user", "employee"}:
@@ -90,7 +94,7 @@ def semantics(field: Field, entity_type_id: int, *, is_spa: bool) -> tuple[Looku
     if not is_stage(field) or field.upper_name == "PREVIOUS_STAGE_ID" or field.name == "previousStageId":
         return ()
     stages = lookups(field, entity_type_id, is_spa=is_spa)
-    return tuple(Lookup(one.table, one.keys, column("semantics"), one.only) for one in stages)
+    return tuple(replace(place, label=column("semantics")) for place in stages)
 
 
 def order(field: Field, entity_type_id: int, *, is_spa: bool) -> tuple[Lookup, ...]:
@@ -99,7 +103,7 @@ def order(field: Field, entity_type_id: int, *, is_spa: bool) -> tuple[Lookup, .
         found = lookups(field, entity_type_id, is_spa=is_spa)
     else:
         found = semantics(field, entity_type_id, is_spa=is_spa)
-    return tuple(Lookup(place.table, place.keys, column("sort"), place.only) for place in found)
+    return tuple(replace(place, label=column("sort")) for place in found)
 
 
 def is_amount(field: Field) -> bool:
@@ -111,9 +115,9 @@ def exchange_rate() -> Lookup:
     """What one unit of a currency is worth in the account's: the portal says it for so many units."""
     units = exp.Nullif(this=exp.cast(column("amount_cnt"), "double"), expression=exp.Literal.number(0))
     quoted = exp.Div(this=exp.cast(column("amount"), "double"), expression=units)
-    one = exp.cast(exp.Literal.number(1), "double")
+    unit = exp.cast(exp.Literal.number(1), "double")
     is_base = column("is_base").eq(exp.true())
-    return Lookup("currencies", ("currency",), exp.Case().when(is_base, one).else_(quoted))
+    return Lookup("currencies", ("currency",), exp.Case().when(is_base, unit).else_(quoted))
 
 
 def _directory(field: Field) -> tuple[Lookup, ...]:

@@ -86,11 +86,11 @@ class LabeledView:
     def select(self) -> exp.Select:
         """The whole query."""
         shown = list(self._view_fields())
-        names = view_names((one.titled for one in shown), self._stored.spelling)
+        names = view_names((field.titled for field in shown), self._stored.spelling)
         listed = [
-            exp.alias_(part, exp.to_identifier(names[one.titled.identifier, word], quoted=True))
-            for one in shown
-            for word, part in one.parts.items()
+            exp.alias_(part, exp.to_identifier(names[field.titled.identifier, word], quoted=True), copy=False)
+            for field in shown
+            for word, part in field.parts.items()
             if part is not None
         ]
         source = exp.alias_(self._stored.table(self._table), _ITEM, table=True, quoted=True)
@@ -122,7 +122,7 @@ class LabeledView:
         explained = {"deleted_at"}
         for field in sorted(fields, key=lambda field: (field.name != "id", field.is_dynamic)):
             if self._fields and (place := places[field.name]):  # without a list no field explains a column
-                explained |= {place.child_table} if place.child_table else {one.name for one in place.columns}
+                explained |= {place.child_table} if place.child_table else {stored.name for stored in place.columns}
                 if field.name in shown:
                     yield from self._of_field(field, place)
         for name in self._columns:
@@ -142,7 +142,7 @@ class LabeledView:
         yield ViewField(NamedField(identifier, titles, tuple(parts), rank=int(field.is_dynamic)), parts)
 
     def _single(self, field: Field, place: ColumnMapping) -> Parts:
-        main, *extra = (self._own(one.name) for one in place.columns)
+        main, *extra = (self._own(stored.name) for stored in place.columns)
         if is_labelled(field):
             parts = {"": main and self._label(field, main), ID: main}
             if found := semantics(field, self._type, is_spa=self._is_spa):
@@ -213,7 +213,9 @@ class LabeledView:
             cast_to_text(value, self._stored.tables[child]["value"], self._stored.spelling.dialect)
         ]
         query = exp.select().from_(exp.alias_(self._stored.table(child), "c", table=True, quoted=True), copy=False)
-        for number, place in enumerate(one for one in places if self._stored.has(one, self._stored.tables[child])):
+        for number, place in enumerate(
+            place for place in places if self._stored.has(place, self._stored.tables[child])
+        ):
             alias = f"v{number}"
             subquery, condition = self._join(place, alias, value, self._stored.tables[child]["value"], "c")
             _left_join(query, subquery, condition)
@@ -260,13 +262,16 @@ class LabeledView:
         if known[place.keys[0]] != key_type:
             keys = [exp.cast(keys[0], "text"), *keys[1:]]
             key = exp.cast(key.copy(), "text")
-        listed = [exp.alias_(one.copy(), f"k{number}", quoted=True) for number, one in enumerate(keys)]
-        least = exp.alias_(exp.Min(this=place.label.copy()), "label", quoted=True)
+        if place.ignores_case:
+            keys = [exp.Upper(this=keys[0]), *keys[1:]]
+            key = exp.Upper(this=key.copy())
+        listed = [exp.alias_(part.copy(), f"k{number}", quoted=True, copy=False) for number, part in enumerate(keys)]
+        least = exp.alias_(exp.Min(this=place.label.copy()), "label", quoted=True, copy=False)
         query = exp.select(*listed, least, copy=False).from_(self._stored.table(place.table), copy=False)
         for name, value in place.only.items():
             literal = exp.Literal.number(value) if isinstance(value, int) else exp.Literal.string(value)
             query.where(column(name).eq(literal), copy=False)
-        query.group_by(*(one.copy() for one in keys), copy=False)
+        query.group_by(*(part.copy() for part in keys), copy=False)
         values = [key.copy(), *(column(name, beside) for name in place.keys[1:])]
         return _subquery(query, alias), _equal(alias, values)
 
@@ -285,4 +290,5 @@ def _subquery(query: exp.Select, alias: str) -> exp.Subquery:
 
 
 def _equal(alias: str, values: Sequence[exp.Expression]) -> exp.Condition:
-    return exp.and_(*(column(f"k{number}", alias).eq(value) for number, value in enumerate(values)))
+    pairs = (exp.EQ(this=column(f"k{number}", alias), expression=value) for number, value in enumerate(values))
+    return exp.and_(*pairs, copy=False)

@@ -12,13 +12,13 @@ from .. import __version__
 
 _PACKAGES = ("catalog", "schema", "views")
 """whose code the SQL of a view depends on"""
-_SUFFIXES = (".py", ".sql")
+_SUFFIXES = (".py", ".sql", ".json")
 _ROOT = Path(__file__).parents[1]
 
 
 def digest_of(*inputs: Any) -> str:
     """Sixteen hexadecimal digits that are the same as long as the inputs, told by `repr`, and the code are."""
-    return hashlib.sha256(repr((code_revision(), inputs)).encode()).hexdigest()[:16]
+    return hashlib.sha256(repr((code_revision(), inputs)).encode("utf-8", "backslashreplace")).hexdigest()[:16]
 
 
 @cache

@@ -106,3 +106,16 @@ def test_tables_that_become_empty_are_emptied(catalog_warehouse, portal):
     crm.run()
 
     assert dict.fromkeys(CATALOG, 0) == counts(crm)
+
+
+@pytest.mark.parametrize("table", ["departments", "users__uf_department", "load_issues"])
+def test_a_table_that_somebody_dropped(catalog_warehouse, table):
+    """A table of the catalogue that somebody dropped, or the child table of one, is there again after the next run."""
+    house = catalog_warehouse()
+    resources = ("users", "departments", "load_issues")
+    house.run(*resources)
+    before = house.rows(table)
+    house.query(f"drop table {{}}.{table}")
+    house.run(*resources)
+
+    assert house.rows(table) == before

@@ -5,23 +5,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import date, datetime, timezone
+from datetime import datetime, timezone
 
 import clickhouse
 import pytest
-from clickhouse import ClickHouse
+import superset_bundle
+from clickhouse import ClickHouse, ask
 from databases import DuckDB
 
-from bitrix24_source import create_views
+from bitrix24_source import create_views, drop_views
 from bitrix24_source.sandbox import Portal
-from bitrix24_source.views.marts import MARTS
+from bitrix24_source.schema.fields import Field
+from bitrix24_source.views.clickhouse import LIMITS, for_clickhouse
+from bitrix24_source.views.column_names import NameRules
+from bitrix24_source.views.marts import MARTS, MartBuilder, Zone
+from bitrix24_source.views.query import LabeledView, StoredTables
 
 pytestmark = pytest.mark.skipif(bool(clickhouse.why_no_clickhouse()), reason=clickhouse.why_no_clickhouse())
 
 OF_THE_RUN = {"load_id", "loaded_at", "age_hours", "occurred_at"}
 """columns that differ between two runs"""
-FIRST, LAST = date(1970, 1, 1), date(2149, 6, 6)
-"""days that dlt's type for dates holds"""
 
 
 class Pair:
@@ -102,6 +105,8 @@ def test_everything_of_a_portal(clock, pair):
     assert len(views) > 10
     assert [] == both.differences()
     assert [] == both.differences(*MARTS, *views)
+    for mart, metrics in superset_bundle.metric_queries():
+        assert 1 == len(both.house.query(f"select {metrics} from {{}}.{mart}"))
 
     deals = portal.items(2)
     gone, changed, *_ = deals.ids()
@@ -121,3 +126,133 @@ def test_everything_of_a_portal(clock, pair):
     assert [(0,)] == both.house.query("select count(deleted_at) from {}.deals")
     assert [] == both.differences()
     assert [] == both.differences("mart_items", "deals_labeled")
+
+
+SMART_PROCESSES = (
+    "spa_types",
+    "spa_fields",
+    "spa_categories",
+    "spa_stages",
+    "spa_items",
+    "users",
+    "portal",
+    "stage_history",
+)
+NASTY = ("item", "a;b", "100%", "%s %(x)s", "back\\slash", 'quo"te', "l0", "tick`s", "имя")
+"""titles, some of which are names or words of the view's own SQL, or of the driver's"""
+
+
+@pytest.fixture
+def nasty(clock, pair):
+    """A smart process whose fields have such titles, and whose items have a stage and people that are not to be found."""
+    portal = Portal(scenario="empty", clock=clock)
+    portal.add_type("Process", entity_type_id=1038, items=5)
+    names = [portal.add_field(1038, f"F{n}", "string", title, pool=[title]) for n, title in enumerate(NASTY)]
+    many = portal.add_field(1038, "MANY", "string", "Many; of 100%", multiple=True, pool=[None])
+    items = portal.items(1038)
+    items.update(items.ids()[0], **{many: ["b", "a;", "50%"], names[0]: None})
+    items.update(items.ids()[1], assignedById=4711, stageId="DT1038_9:NONE")
+    both = pair(portal)
+    both.run(resources=SMART_PROCESSES)
+    both.create_views()
+    return both
+
+
+def test_titles_of_every_kind_are_columns(nasty):
+    """Whatever a title holds, the column has it and the field's values; what is looked up in vain is NULL, not empty."""
+    first, second, *_ = sorted(nasty.house.rows("spa_items_1038_labeled"), key=lambda row: row["ID"])
+
+    assert [] == nasty.differences("spa_items_1038_labeled", "mart_items", "mart_stage_moves")
+    assert [None, *NASTY[1:]] == [first[title] for title in NASTY]
+    assert "b, a;, 50%" == first["Many; of 100%"]
+    assert (None, 4711) == (second["Assigned to"], second["Assigned to ID"])
+    assert (None, "DT1038_9:NONE") == (second["Stage"], second["Stage ID"])
+
+
+def test_nulls_do_not_depend_on_who_reads(nasty):
+    """A reader whose own settings are ClickHouse's defaults, and one who has set the contrary, get NULL for what is not found."""
+    where = "{}.spa_items_1038_labeled where `Assigned to ID` = 4711"
+    for settings in ("", " settings join_use_nulls = 0", " settings join_use_nulls = 1"):
+        assert [(None,)] == nasty.house.query(f"select `Assigned to` from {where}{settings}")
+    assert [(1,)] == nasty.house.query(f"select count() from {where} and `Assigned to` is null")
+
+
+def test_views_are_kept_and_go(nasty):
+    """An unchanged view is left alone, somebody's comment on it stays, a renamed field renames the column; at last all are gone."""
+    pipeline, house = nasty.pipelines[1], nasty.house
+    made = "select metadata_modification_time from system.tables where name = 'crm___mart_items' and database = '{}'"
+    made = made.format(house._database)
+    house.query("alter table {}.mart_items modify comment 'ours; 100%'")
+    house.query("alter table {}.mart_items comment column title 'ours, too'")
+    before = house.query(made)
+    assert [] == create_views(pipeline)
+    assert before == house.query(made)
+
+    nasty.portal.world.objects[1038].schema.fields["title"].title = "Caption"
+    nasty.portal.clock.advance(3600)
+    nasty.portal.add_type("Another", entity_type_id=1040, items=2)
+    nasty.run(resources=SMART_PROCESSES)
+    nasty.create_views()
+    ours = f"comment like 'ours%' and database = '{house._database}'"
+    assert [("ours; 100%",)] == house.query(f"select comment from system.tables where {ours}")
+    assert [("title", "ours, too")] == house.query(f"select name, comment from system.columns where {ours}")
+    assert "Caption" in house.columns("spa_items_1038_labeled")
+    assert [(7,)] == house.query("select count() from {}.mart_items where entity_type_id in (1038, 1040)")
+
+    assert [] == drop_views(pipeline)
+    assert [] == [name for name in house.types() if name.endswith("_labeled") or name in MARTS]
+
+
+def test_awkward_values_and_names(awkward_portal, pair):
+    """Long names, quotes, backslashes, control characters and extremes of numbers are what they are in DuckDB.
+
+    Days before 1970 and after 2149, and times before 1900 and after 2299, for which dlt's types have no room, stop no load: they
+    are in rejected_values.
+    """
+    both = pair(awkward_portal)
+    both.run()
+    wrong = {relation for relation, *_ in both.differences()}
+    lost = both.house.query("select raw_value from {}.rejected_values where reason like '%destination holds'")
+
+    assert 3 == len(wrong)
+    assert all(name == "rejected_values" or "_uf_crm_11_date" in name for name in wrong)
+    days, times = ("0001-01-01", "1582-10-10", "9999-12-31"), ("0001-01-01T00:00:00+00:00", "9999-12-31T23:59:59+00:00")
+    assert sorted(f'"{text}"' for text in (*days, *times)) == sorted(text for (text,) in lost)
+
+
+def test_many_types_and_a_wide_one():
+    """Three hundred smart processes, one of them with a hundred people, are within what the engine parses and plans."""
+    house = ClickHouse()
+    people = {f"uf_crm_{number}": "bigint" for number in range(100)}
+    columns = {
+        "id": "bigint",
+        "title": "text",
+        "stage_id": "text",
+        "created_time": "timestamp",
+        "deleted_at": "timestamp",
+    }
+    tables = {f"spa_items_{number}": columns for number in range(1040, 1640, 2)} | {"spa_items_1040": columns | people}
+    tables["users"] = {"id": "bigint", "name": "text", "last_name": "text"}
+    types = {"bigint": "Nullable(Int64)", "text": "Nullable(String)", "timestamp": "Nullable(DateTime64(6, 'UTC'))"}
+    for table, known in tables.items():
+        listed = ", ".join(f"{name} {types[type_]}" for name, type_ in known.items())
+        house.query(f"create table {{}}.{table} ({listed}) engine = MergeTree order by tuple()")
+        if table != "users":
+            house.query(f"insert into {{}}.{table} (id, title) values (1, '{table}')")
+
+    def path(table):
+        return [house._database, f"crm___{table}"]
+
+    stored = StoredTables(tables, path, str, NameRules(255, "clickhouse"))
+    fields = [Field(name, name.upper(), "employee", f"A rather long title, {name}", is_dynamic=True) for name in people]
+    builder = MartBuilder(stored, Zone("Europe/Moscow", 180))
+    queries = {mart: builder.query(mart) for mart in ("mart_items", "mart_owner_month")}
+    queries["wide"] = LabeledView(stored, "spa_items_1040", 1040, fields, is_spa=True).select()
+    for name, query in queries.items():
+        ask(f"SET {', '.join(f'{setting} = {value}' for setting, value in LIMITS.items())}")
+        ask(f"CREATE VIEW {house._database}.crm___{name} AS {for_clickhouse(query).sql('clickhouse')}")
+        ask(f"SET {', '.join(f'{setting} = default' for setting in LIMITS)}")
+    counts = {name: house.query(f"select count() from {{}}.{name}")[0][0] for name in queries}
+    house.drop()
+
+    assert {"mart_items": 300, "mart_owner_month": 300, "wide": 1} == counts

@@ -9,7 +9,7 @@ from bitrix24_source.app.cli import INCOMPLETE, cli
 from bitrix24_source.sandbox import Portal, SandboxServer
 
 COUNTS = {177: 320, 1030: 7, 1032: 130, 1034: 0}
-IGNORED = ["filter[>id]", "order[id]", "order[id] backwards"]
+IGNORED = ["filter[>id]", "order[id]", "order[id] backwards", "filter[>id] taken for filter[>=id]"]
 
 
 @pytest.fixture
@@ -27,8 +27,19 @@ def reverse_the_order(portal, of):
     portal.hear = hear
 
 
+def include_the_bound(portal, of):
+    """A page begins with the last row of the page before it."""
+
+    def hear(command):
+        return command.replace("[%3Eid]", "[%3E%3Did]") if f"entityTypeId={of}&" in command else command
+
+    portal.hear = hear
+
+
 def ignore(portal, parameter):
-    if parameter == "order[id] backwards":
+    if parameter == "filter[>id] taken for filter[>=id]":
+        include_the_bound(portal, of=177)
+    elif parameter == "order[id] backwards":
         reverse_the_order(portal, of=177)
     else:
         portal.ignore(parameter, of=177)

@@ -277,7 +277,7 @@ def test_an_unusable_id_is_not_loaded_as_another(portal_with, warehouse):
     (issue,) = crm.issues()
 
     assert 177 == issue["entity_type_id"]
-    assert "without a usable id" in issue["message"]
+    assert "for want of a usable id" in issue["message"]
     assert portal.items(1030).ids() == crm.ids(1030)
 
 

@@ -20,7 +20,7 @@ PLANTED = (PHONE, PHONE.removeprefix("+"), EMAIL)
 LEFT_OUT = [
     *(f"{table}.fm" for table in ("leads", "contacts", "companies")),
     "contacts.uf_crm_secret", "contacts.uf_crm_secrets", "contacts.uf_crm_ghost", "contacts.comments", "contacts.address",
-    "deals.uf_crm_number", "deals.uf_crm_day", "spa_items_177.uf_crm_11_secret", "users.email", "activities.subject",
+    "deals.uf_crm_number", "deals.uf_crm_day", "spa_items_177.uf_crm_13_secret", "users.email", "activities.subject",
 ]  # fmt: skip
 FM = [
     {"id": 1, "typeId": "PHONE", "valueType": "WORK", "value": PHONE},
@@ -41,13 +41,15 @@ def with_planted(method: str, row: dict[str, Any], params: Any) -> dict[str, Any
     """A row of this method's answer that holds the two in every place which is left out."""
     type_id = str(params.get("entityTypeId"))
     if method == "crm.item.list" and type_id in ("1", "3", "4"):
-        hidden = {"ufCrmSecret": EMAIL, "ufCrmSecrets": [PHONE, [EMAIL]], "ufCrmGhost": PHONE} if type_id == "3" else {}
+        hidden = (
+            {"ufCrm_SECRET": EMAIL, "ufCrm_SECRETS": [PHONE, [EMAIL]], "ufCrm_GHOST": PHONE} if type_id == "3" else {}
+        )
         texts = {"comments": f"call {PHONE}", "address": {"text": EMAIL}} if type_id == "3" else {}
         return {**row, "fm": FM, **ALIASES, **hidden, **texts}
     if method == "crm.item.list" and type_id == "2":
-        return {**row, "ufCrmNumber": PHONE, "ufCrmDay": {"day": EMAIL}}
+        return {**row, "ufCrm_NUMBER": PHONE, "ufCrm_DAY": {"day": EMAIL}}
     if method == "crm.item.list" and type_id == "177":
-        return {**row, "ufCrm11Secret": PHONE}
+        return {**row, "ufCrm13Secret": PHONE}
     if method == "user.get":
         phones = dict.fromkeys(("PERSONAL_PHONE", "PERSONAL_MOBILE", "WORK_PHONE", "UF_PHONE_INNER"), PHONE)
         return {**row, **phones, "EMAIL": EMAIL, "PERSONAL_WWW": EMAIL, "PERSONAL_BIRTHDAY": [PHONE]}
@@ -116,7 +118,7 @@ def test_what_is_left_out_is_nowhere(clock, job, plant, tmp_path, caplog, is_lat
     portal.add_field(3, "SECRETS", "string", "Secrets", multiple=True)
     portal.add_field(2, "NUMBER", "integer", "Number")
     portal.add_field(2, "DAY", "date", "Day")
-    assert portal.add_field(177, "SECRET", "string", "Secret") == "ufCrm11Secret"
+    assert portal.add_field(177, "SECRET", "string", "Secret") == "ufCrm13Secret"
     crm = job(portal)
     if is_later:
         crm.run_all(leave_out=LEFT_OUT)

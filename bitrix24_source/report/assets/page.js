@@ -35,10 +35,10 @@
   // --- elements ------------------------------------------------------------------------------------------------------
 
   function element(tag, attributes = {}, ...children) {
-    const made = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-    for (const child of children) made.append(child);
-    return made;
+    const node = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+    for (const child of children) node.append(child);
+    return node;
   }
 
   function table(columns, rows, caption) {
@@ -49,10 +49,10 @@
   }
 
   function card(title, note, parts, wide = false) {
-    const made = element("section", { class: wide ? "card wide" : "card" }, element("h2", { dir: "auto" }, title));
-    if (note) made.append(element("p", {}, note));
-    made.append(...parts);
-    return made;
+    const section = element("section", { class: wide ? "card wide" : "card" }, element("h2", { dir: "auto" }, title));
+    if (note) section.append(element("p", {}, note));
+    section.append(...parts);
+    return section;
   }
 
   /** A card with a chart, and the figures behind it as a table; a sentence where there is nothing to draw. */
@@ -79,11 +79,11 @@
         const list = Array.isArray(params) ? params : [params];
         const box = element("div", {}, element("b", {}, String(list[0].data && list[0].data.full !== undefined ? list[0].data.full : list[0].name)));
         box.style.maxWidth = "22rem"; box.style.whiteSpace = "normal"; box.style.overflowWrap = "anywhere";
-        for (const one of list) {
-          const value = one.data !== null && typeof one.data === "object" ? one.data.value : one.data;
+        for (const point of list) {
+          const value = point.data !== null && typeof point.data === "object" ? point.data.value : point.data;
           if (value === null || value === undefined) continue;
-          const text = one.data !== null && typeof one.data === "object" && one.data.said ? one.data.said : format(value);
-          box.append(element("div", {}, (list.length > 1 || one.seriesName ? one.seriesName + ": " : "") + text));
+          const text = point.data !== null && typeof point.data === "object" && point.data.said ? point.data.said : format(value);
+          box.append(element("div", {}, (list.length > 1 || point.seriesName ? point.seriesName + ": " : "") + text));
         }
         return box;
       },
@@ -109,10 +109,10 @@
       xAxis: valueAxis((value) => short.format(max === 1 ? 100 * value : value) + (max === 1 ? " %" : ""), max === 1 ? { max, interval: 0.25 } : {}),
       yAxis: { type: "category", inverse: true, data: names.map((name) => cut(name)), axisTick: { show: false }, axisLine: { lineStyle: { color: color("line") } },
         axisLabel: { color: color("ink"), width: narrow() ? 96 : 168, overflow: "break", lineHeight: 14, fontSize: 12, interval: 0 } },
-      series: series.map((one) => ({
-        type: "bar", name: one.name, stack: stacked ? "all" : undefined, barMaxWidth: stacked ? 20 : 11, barGap: "10%", itemStyle: { color: one.color && one.color(), borderRadius: 2 },
-        data: one.values.map((value, place) => ({ value, full: names[place], said: one.said && one.said[place], itemStyle: one.colors ? { color: one.colors()[place] } : undefined })),
-        label: labels ? { show: true, position: "right", color: color("soft"), fontSize: 12, formatter: (point) => (one.labels ? one.labels[point.dataIndex] : format(point.value)) } : undefined,
+      series: series.map((part) => ({
+        type: "bar", name: part.name, stack: stacked ? "all" : undefined, barMaxWidth: stacked ? 20 : 11, barGap: "10%", itemStyle: { color: part.color && part.color(), borderRadius: 2 },
+        data: part.values.map((value, place) => ({ value, full: names[place], said: part.said && part.said[place], itemStyle: part.colors ? { color: part.colors()[place] } : undefined })),
+        label: labels ? { show: true, position: "right", color: color("soft"), fontSize: 12, formatter: (point) => (part.labels ? part.labels[point.dataIndex] : format(point.value)) } : undefined,
       })),
     });
   }
@@ -125,9 +125,9 @@
       grid: { left: 4, right: 16, top: series.length > 1 ? 40 : 14, bottom: 4, containLabel: true },
       xAxis: { type: "category", data: names, boundaryGap: !line, axisTick: { show: false }, axisLabel: { color: color("faint"), hideOverlap: true }, axisLine: { lineStyle: { color: color("line") } } },
       yAxis: valueAxis((value) => short.format(value)),
-      series: series.map((one) => ({
-        type: one.line || line ? "line" : "bar", name: one.name, stack: one.line ? undefined : stacked ? "all" : undefined, data: one.values, symbol: one.line ? "circle" : "none", symbolSize: 5,
-        barMaxWidth: 26, itemStyle: { color: one.color() }, lineStyle: { color: one.color(), width: one.line ? 2 : 1 }, areaStyle: line && !one.line ? { color: one.color(), opacity: 0.55 } : undefined,
+      series: series.map((part) => ({
+        type: part.line || line ? "line" : "bar", name: part.name, stack: part.line ? undefined : stacked ? "all" : undefined, data: part.values, symbol: part.line ? "circle" : "none", symbolSize: 5,
+        barMaxWidth: 26, itemStyle: { color: part.color() }, lineStyle: { color: part.color(), width: part.line ? 2 : 1 }, areaStyle: line && !part.line ? { color: part.color(), opacity: 0.55 } : undefined,
       })),
     });
   }
@@ -154,8 +154,8 @@
   }
 
   function byMonth(rows, names) {
-    const kept = new Map(calendar(rows).map((name) => [name, { month: name, ...Object.fromEntries(names.map((one) => [one, 0])) }]));
-    for (const row of rows) for (const one of names) kept.get(row.month)[one] += row[one] || 0;
+    const kept = new Map(calendar(rows).map((name) => [name, { month: name, ...Object.fromEntries(names.map((name) => [name, 0])) }]));
+    for (const row of rows) for (const name of names) kept.get(row.month)[name] += row[name] || 0;
     return [...kept.values()];
   }
 
@@ -230,7 +230,7 @@
       const points = data.daily[0].days;
       for (const [id, category] of categories) {
         const lines = of(data.daily.slice(1)).filter((row) => row.category_id === id).map((row) => ({ ...found.get(row.category_id + "/" + row.stage_id), ...row, values: row.items }))
-          .sort((one, other) => (one.order || 0) - (other.order || 0));
+          .sort((left, right) => (left.order || 0) - (right.order || 0));
         if (!lines.length) continue;
         const start = Math.max(0, points.findIndex((_, place) => lines.some((row) => row.values[place])));
         cards.push(chartCard(categories.length > 1 && category ? say("dailyOf", { category }) : words.daily, words.dailyNote, points.slice(start).map((text, place) => ({ day: text, place: place + start })),
@@ -252,7 +252,7 @@
 
   function people() {
     const first = data.people.slice(0, 25);
-    const rated = data.people.filter((row) => row.won + row.lost >= 5).sort((one, other) => share(other.won, other.won + other.lost) - share(one.won, one.won + one.lost)).slice(0, 25);
+    const rated = data.people.filter((row) => row.won + row.lost >= 5).sort((left, right) => share(right.won, right.won + right.lost) - share(left.won, left.won + left.lost)).slice(0, 25);
     const columns = [[words.person, (row) => named(row.name)], [words.department, (row) => row.department || "–"], ...outcomeColumns("", () => "").slice(1), [words.cycle, (row) => days(row.cycle_days), "number"], [words.overdue, (row) => number(row.overdue), "number"]];
     return [element("div", { class: "cards" },
       chartCard(words.allPeople, words.sideNote, first, outcomeColumns(words.person, (row) => named(row.name)), bars(first.map((row) => named(row.name)), outcome(first)), { height: rowHeight(first.length, 26) }),
@@ -263,11 +263,11 @@
   function sources() {
     const merged = new Map();
     for (const row of data.sources) {
-      const one = merged.get(row.key) || { name: row.name || row.key, open: 0, won: 0, lost: 0, amount_won: 0 };
-      for (const name of ["open", "won", "lost", "amount_won"]) one[name] += row[name] || 0;
-      merged.set(row.key, one);
+      const source = merged.get(row.key) || { name: row.name || row.key, open: 0, won: 0, lost: 0, amount_won: 0 };
+      for (const name of ["open", "won", "lost", "amount_won"]) source[name] += row[name] || 0;
+      merged.set(row.key, source);
     }
-    const rows = [...merged.values()].sort((one, other) => other.open + other.won + other.lost - one.open - one.won - one.lost).slice(0, 20);
+    const rows = [...merged.values()].sort((left, right) => right.open + right.won + right.lost - left.open - left.won - left.lost).slice(0, 20);
     return [element("div", { class: "cards" },
       chartCard(words.bySource, words.sideNote, rows, outcomeColumns(words.source, (row) => named(row.name)), bars(rows.map((row) => named(row.name)), outcome(rows)), { height: rowHeight(rows.length, 30) }),
       chartCard(words.products, words.productsNote + (currency ? " · " + currency : ""), data.products,
@@ -287,6 +287,9 @@
         chartCard(words.filled, words.filledNote, filled, [[words.title, (row) => row.name], [words.items, (row) => percent(row.share), "number"]],
           bars(filled.map((row) => row.name), [{ name: words.filled, values: filled.map((row) => row.share), color: () => color("accent") }], { format: percent, max: 1 }), { height: rowHeight(filled.length) }),
         card(words.filled, words.filledNote, [table([[words.type, (row) => titles.get(row.type)], ...fields.map((name) => [words["field_" + name], (row) => percent(share(row[name], row.items)), "number"])], data.filled, words.filled)]),
+        card(words.reported, data.issues.length ? words.reportedNote : "", [data.issues.length ? table([
+          [words.when, (row) => row.occurred_at || "–"], [words.latest, (row) => (row.is_latest ? "✓" : "–")], [words.resource, (row) => row.resource || "–"], [words.error, (row) => row.error || "–"],
+          [words.message, (row) => row.message + (row.hint ? " → " + row.hint : "")]], data.issues, words.reported) : element("p", { class: "empty" }, words.noIssues)], true),
         card(words.tables, words.healthNote, [table([[words.resource, (row) => row.resource], [words.rows, (row) => number(row.rows), "number"], [words.issues, (row) => number(row.issues), "number"], [words.rejected, (row) => number(row.rejected), "number"]], rows, words.tables)], true))];
   }
 
@@ -313,10 +316,10 @@
   }
 
   function draw() {
-    for (const one of charts) {
-      if (one[2]) one[2].dispose();
-      one[2] = echarts.init(one[0], null, { renderer: "svg" });
-      one[2].setOption(one[1]());
+    for (const chart of charts) {
+      if (chart[2]) chart[2].dispose();
+      chart[2] = echarts.init(chart[0], null, { renderer: "svg" });
+      chart[2].setOption(chart[1]());
     }
     document.documentElement.dataset.ready = String(charts.length);
   }
@@ -326,7 +329,7 @@
     if (key === "main") return;
     const current = pages.has(key) ? key : "";
     const [title, make] = pages.get(current);
-    for (const one of charts.splice(0)) if (one[2]) one[2].dispose();
+    for (const chart of charts.splice(0)) if (chart[2]) chart[2].dispose();
     header(current);
     document.title = title + " · Bitrix24 · " + (data.portal.host || "");
     const main = document.getElementById("main");
@@ -342,7 +345,7 @@
     width = window.innerWidth;
     draw();
   });
-  window.addEventListener("beforeprint", () => { for (const one of charts) one[2].resize({ width: one[0].clientWidth }); });
+  window.addEventListener("beforeprint", () => { for (const chart of charts) chart[2].resize({ width: chart[0].clientWidth }); });
   window.addEventListener("afterprint", draw);
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
   const skip = document.getElementById("skip");

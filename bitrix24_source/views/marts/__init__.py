@@ -97,6 +97,9 @@ FACT_COLUMNS: Mapping[str, Mapping[str, str]] = MappingProxyType({
 })  # fmt: skip
 """in dlt's data types, in the order of their queries"""
 
+GROUPED = frozenset({"entity_type_id", "category_id", "stage_id", "next_stage_id"})
+"""columns of facts that depend on each other"""
+
 SQL_TYPES: Mapping[str, str] = MappingProxyType(
     {"bigint": "BIGINT", "text": "TEXT", "double": "DOUBLE", "bool": "BOOLEAN", "date": "DATE", "timestamp": "TIMESTAMPTZ",
      "decimal": "DECIMAL(38, 9)"}
@@ -152,7 +155,7 @@ class MartBuilder:
         """Reads nothing yet."""
         self._stored = stored
         self._zone = zone
-        self._has_facts = has_facts
+        self.has_facts = has_facts
         self._only = only
         self._dialect = stored.spelling.dialect
         self._functions: Mapping[str, Callable[..., exp.Expression]] = {
@@ -193,8 +196,8 @@ class MartBuilder:
         if name == "table_counts":
             return self._table_counts()
         if name == "stages_of_history":
-            return self._relation("stage_changes" if self._has_facts else "stage_history")
-        if name in FACTS and self._has_facts:
+            return self._relation("stage_changes" if self.has_facts else "stage_history")
+        if name in FACTS and self.has_facts:
             return exp.select(*map(column, FACT_COLUMNS[name])).from_(self._stored.table(FACTS[name]), copy=False)
         return self._table(name, _TABLES[name]) if name in _TABLES else self._file(name)
 
@@ -255,7 +258,7 @@ class MartBuilder:
         """Item tables that the marts show, and their entityTypeId."""
         spas = ((name, match) for name in self._stored.tables if (match := re.fullmatch(r"spa_items_(\d+)", name)))
         objects = ((name, CRM_OBJECTS[name].entity_type_id) for name in _MART_OBJECTS if name in self._stored.tables)
-        return [*objects, *sorted(((name, int(match[1])) for name, match in spas), key=lambda one: one[1])]
+        return [*objects, *sorted(((name, int(match[1])) for name, match in spas), key=lambda table: table[1])]
 
     def _table_counts(self) -> exp.Query:
         queries: list[exp.Query] = []
@@ -299,7 +302,7 @@ class MartBuilder:
             lasted = exp.paren(exp.Sub(this=end, expression=start))
             seconds = exp.Anonymous(this="DATE_PART", expressions=[exp.Literal.string("epoch"), lasted])
         elif self._dialect == "duckdb":
-            epochs = (exp.Extract(this=exp.Var(this="EPOCH"), expression=one) for one in (end, start))
+            epochs = (exp.Extract(this=exp.Var(this="EPOCH"), expression=instant) for instant in (end, start))
             seconds = exp.cast(exp.paren(exp.Sub(this=next(epochs), expression=next(epochs))), "DOUBLE")
         elif self._dialect in _NAMES_THE_UNIT_LAST:
             seconds = exp.cast(exp.TimestampDiff(this=end, expression=start, unit=exp.Var(this="SECOND")), "DOUBLE")

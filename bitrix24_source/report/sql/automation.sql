@@ -1,6 +1,6 @@
 -- Which automation is switched on where: robots, the workflow designer, and workflow templates with what starts them?
 -- Single robots and triggers are not to be had by REST.
--- Reads: spa_types, spa_automations, users.
+-- Reads: spa_types, spa_automations, users; there are no marts of it.
 SELECT
     t.entity_type_id, t.title AS smart_process,
     t.is_automation_enabled AS robots, t.is_biz_proc_enabled AS workflows,
