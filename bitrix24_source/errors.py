@@ -107,6 +107,20 @@ class PortalError(Bitrix24Error):
     """The portal refused, or answered in a way that we cannot use."""
 
 
+def exhausted(error: Bitrix24Error, hint: str = "") -> Bitrix24Error:
+    """A copy of an error after which nothing is tried any more, with another hint if one is given.
+
+    The error itself stays as it is: it may be raised elsewhere, where something can still help.
+    """
+    final = type(error).__new__(type(error), *error.args)
+    vars(final).update(vars(error))
+    final.action = Action.FAIL
+    final.hint = safe_line(hint) or error.hint
+    final.args = (final.what, final.where, final.hint, final.code)
+    final.__cause__ = error.__cause__
+    return final
+
+
 def causes(error: BaseException | None) -> Iterator[BaseException]:
     """An exception and all that is behind it, outermost first."""
     seen: set[int] = set()

@@ -75,6 +75,8 @@ class _SafeFormatter(logging.Formatter):
 
 def _keep_first_line(record: logging.LogRecord) -> bool:
     """Of what dlt logs: whole tracebacks of what is then said in one sentence help nobody."""
+    if "in state differs from destination" in record.getMessage():
+        return False  # the working folder of another destination is emptied, and needs no word
     if logging.getLogger("dlt").getEffectiveLevel() > logging.DEBUG:
         record.msg, record.args = (
             record.getMessage().partition("\n")[0].removesuffix(" Traceback (most recent call last):"),
@@ -90,11 +92,12 @@ def _unreadable_configuration(error: Exception) -> Bitrix24Error | None:
         return None
     from dlt.common.configuration.exceptions import (  # noqa: PLC0415 - `--help` should not wait
         ConfigurationException,
+        ConfigValueCannotBeCoercedException,
         ValueNotSecretException,
     )
 
     from ..errors import ConfigError  # noqa: PLC0415
-    from ..source import settings_folder, unreadable_file  # noqa: PLC0415
+    from ..source import files_and_variable, settings_folder, unreadable_file  # noqa: PLC0415
 
     if not isinstance(error, (ConfigurationException, UnicodeDecodeError)):
         return None
@@ -104,6 +107,15 @@ def _unreadable_configuration(error: Exception) -> Bitrix24Error | None:
     if isinstance(error, ValueNotSecretException):
         return ConfigError(
             f"[{error.key}] is in config.toml", settings_folder(), "secrets go to secrets.toml: move it there"
+        )
+    if isinstance(error, ConfigValueCannotBeCoercedException):
+        kind = {int: "a whole number", float: "a number", bool: "true or false"}.get(
+            error.hint, "what is expected there"
+        )
+        return ConfigError(
+            f"{error.field_name} is not {kind}",
+            f"sources.bitrix24.{error.field_name}",
+            f"looked in {files_and_variable(f'sources.bitrix24.{error.field_name}')}",
         )
     message = " ".join(str(error).split())[:400]
     return ConfigError(
@@ -199,12 +211,13 @@ def load(
 
     Example: bitrix24 load --destination postgres --dataset crm
     """
-    from ..source import bitrix24, configured_slices, connect  # noqa: PLC0415
+    from ..reader import limit_malloc_retention, relaxed_gc  # noqa: PLC0415
+    from ..source import bitrix24, configured_slices, connect, require_known_settings  # noqa: PLC0415
     from .run import run_load  # noqa: PLC0415
     from .summary import json_line, summary_lines  # noqa: PLC0415
 
     started = time.monotonic()
-
+    require_known_settings(portal)
     with _credentials(portal, sandbox) as given:
         slices = configured_slices(portal=portal)
         options = {"spa_types": list(types), "sweep": sweep, "full_refresh": full_refresh}
@@ -223,18 +236,20 @@ def load(
             for line in [plan_json(plan)] if as_json else plan_lines(plan):
                 click.echo(line)
             return
+        limit_malloc_retention()
         try:
-            loaded = run_load(
-                source,
-                **target,
-                resources=resources,
-                full_refresh=full_refresh and not types,  # one type alone is read again into the table that it has
-                progress=_progress(progress),
-                slices=slices,
-                views=not no_views,
-                max_minutes=max_minutes,
-                on_start=lambda target: None if as_json else click.echo(_heading(client, target)),
-            )
+            with relaxed_gc():  # this process is ours alone
+                loaded = run_load(
+                    source,
+                    **target,
+                    resources=resources,
+                    full_refresh=full_refresh and not types,  # one type alone is read again into the table that it has
+                    progress=_progress(progress),
+                    slices=slices,
+                    views=not no_views,
+                    max_minutes=max_minutes,
+                    on_start=lambda target: None if as_json else click.echo(_heading(client, target)),
+                )
         except KeyboardInterrupt:
             click.echo("bitrix24: stopped - what was committed stays - run again to go on from there", err=True)
             sys.exit(STOPPED)
@@ -370,11 +385,11 @@ def _credentials(portal: str | None, use_sandbox: bool) -> Iterator[dict[str, An
 
 
 @contextlib.contextmanager
-def _progress_bar(client: Client, what: str) -> Iterator[None]:
+def _progress_bar(client: Client, description: str) -> Iterator[None]:
     """Requests, on a terminal, for what takes longer than a second."""
     from tqdm import tqdm  # noqa: PLC0415
 
-    with tqdm(desc=what, unit=" requests", delay=1, leave=False, file=sys.stderr, disable=None) as bar:
+    with tqdm(desc=description, unit=" requests", delay=1, leave=False, file=sys.stderr, disable=None) as bar:
         client.on_request = _stepping(bar)
         yield
 

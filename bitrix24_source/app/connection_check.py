@@ -139,7 +139,7 @@ def _zones(client: Client, clock: CallResult, *people: CallResult) -> CheckResul
     rows = [as_mapping(row.result) for row in people if isinstance(row, Response)]
     name, shift = _user_zone(rows, now, offset)
     if name == "" and shift is None:
-        shift = _told_shift(client, rows)
+        shift = _shift_by_user_get(client, rows)
     server = f"the server's ({now:UTC%z})"
     if shift is None:
         return CheckResult("zones", f"the user's is not known here; if it is not {server}, {_ADVICE}")
@@ -177,7 +177,7 @@ def _user_zone(rows: Sequence[Mapping[str, Any]], now: datetime, offset: timedel
     return "", timedelta(seconds=seconds[0]) if seconds else None
 
 
-def _told_shift(client: Client, rows: Sequence[Mapping[str, Any]]) -> timedelta | None:
+def _shift_by_user_get(client: Client, rows: Sequence[Mapping[str, Any]]) -> timedelta | None:
     """TIME_ZONE_OFFSET of user.get, seconds, which user.current may leave out: a zone that the browser chose has no name."""
     ids = [row["ID"] for row in rows if row.get("ID")]
     if not ids:

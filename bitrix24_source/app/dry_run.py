@@ -6,8 +6,9 @@ The estimate:
 
 - pages: one for every fifty rows and one more for each list; product rows need one for every twenty owners, and bindings one for
   each activity;
-- requests: those that the catalogue and the questions about time took, one for every fifty pages, and for each slice that is
-  committed one more for the time and one for each connection, whose last request is not full;
+- requests: those that the catalogue and the questions about time took, one for every fifty pages, or for so many as take twelve
+  seconds, and for each slice that is committed one for the time and, of long lists, one for each connection, whose last request
+  is not full;
 - minutes: the catalogue's measured time, and the longer of two times: the requests beyond the burst at the configured requests
   per second; or the pages, each as long as counting a list took on average, shared by the connections.
 """
@@ -26,7 +27,7 @@ from dlt.common.exceptions import DltException
 
 from ..catalog import ISSUES
 from ..errors import Bitrix24Error, causes, root_message
-from ..reader import ListQuery
+from ..reader import REQUEST_SECONDS, ListQuery
 from ..redaction import safe_line
 from ..rest import BATCH_SIZE, PAGE_SIZE, Client, Response, call_many
 from ..source import check_destination, fallback_configuration, planned_streams
@@ -136,7 +137,11 @@ def plan_load(
         ceil((counts[read.query] or 0) / PAGE_SIZE) + 1 for read in reads if read.mode is ReadMode.IDS
     )  # of comparisons
     slices_to_load = _slices(slices, sum(rows[plan.stream] or 0 for plan in plans if not plan.is_incremental))
-    requests = catalogue_requests + ceil(pages / BATCH_SIZE) + slices_to_load * (slices.options.connections + 1)
+    requests = (
+        catalogue_requests
+        + ceil(pages / _pages_in_request(page_seconds))
+        + slices_to_load * (1 + min(slices.options.connections, pages // 10))
+    )
     settings = client.settings
     waiting = max(0.0, requests - settings.burst) / settings.requests_per_second
     seconds = catalogue_seconds + max(waiting, pages * page_seconds / slices.options.connections)
@@ -246,6 +251,11 @@ def _rows_to_read(
         stream = stream.parent
     rows = [counts[read.query] for read in reads if read.stream is stream and read.mode is not ReadMode.IDS]
     return None if None in rows else sum(number or 0 for number in rows)
+
+
+def _pages_in_request(page_seconds: float) -> float:
+    """Fewer than fifty where the portal would take too long for them."""
+    return min(float(BATCH_SIZE), max(1.0, REQUEST_SECONDS / page_seconds)) if page_seconds else float(BATCH_SIZE)
 
 
 def _slices(session: RunSession, rows: int) -> int:

@@ -117,7 +117,7 @@ def _missing_setup(chain: Sequence[BaseException], text: str, destination: str) 
 def _missing_keys(traces: Mapping[str, Any]) -> Iterator[str]:
     """The innermost keys: where credentials are not complete, dlt says that "credentials" is missing, and below it what of it."""
     for key, found in traces.items():
-        nested = [one.traces for one in found if isinstance(one, LookupTraces)]
+        nested = [trace.traces for trace in found if isinstance(trace, LookupTraces)]
         if nested:
             yield from (name for inner in nested for name in _missing_keys(inner))
         else:

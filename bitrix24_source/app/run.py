@@ -243,7 +243,7 @@ def _views_dropped(pipeline: dlt.Pipeline, schema: str) -> Iterator[set[str]]:
         UnavailableError: a reader holds one of them, so that nothing can be dropped; they are as they were.
     """
     tables = tables_with_views(pipeline, schema)
-    locked = next((one for one in drop_views(pipeline, schema) if isinstance(one, UnavailableError)), None)
+    locked = next((problem for problem in drop_views(pipeline, schema) if isinstance(problem, UnavailableError)), None)
     if locked:
         create_views(pipeline, schema, tables)
         raise locked
@@ -277,8 +277,8 @@ def _append_issues(
 
 def _unfinished(table: str, rows: int) -> Bitrix24Error:
     left = f"about {rows:,} rows are left, " if rows else ""
-    what = f"{table} is not read to the end: {left}the time limit of this run was reached"
-    return UnavailableError(what, table, "run again: it goes on from there")
+    problem = f"{table} is not read to the end: {left}the time limit of this run was reached"
+    return UnavailableError(problem, table, "run again: it goes on from there")
 
 
 def _load_id(pipeline: dlt.Pipeline) -> str:

@@ -1,7 +1,7 @@
 """Reads all rows of many lists by id, each once, over a few connections."""
 
-from .batch_sizing import BatchSizer
-from .events import ListEnd, PageBatch
+from .batch_sizing import REQUEST_SECONDS, BatchSizer
+from .events import ListEnd, PageBatch, ReadTask
 from .id_ranges import IdRange, StoredRange
 from .list_queries import (
     ActivityQuery,
@@ -13,11 +13,12 @@ from .list_queries import (
     Row,
     bindings_in,
 )
-from .process_tuning import release_arrow_memory
-from .scheduler import new_batch_sizer, read_lists
+from .page_reader import PageReader, new_batch_sizer, read_lists
+from .process_tuning import limit_malloc_retention, relaxed_gc, release_arrow_memory
 from .unusable_rows import UnusableRows
 
 __all__ = [
+    "REQUEST_SECONDS",
     "ActivityQuery",
     "BatchSizer",
     "BindingQuery",
@@ -27,12 +28,16 @@ __all__ = [
     "ListEnd",
     "ListQuery",
     "PageBatch",
+    "PageReader",
     "ProductRowQuery",
+    "ReadTask",
     "Row",
     "StoredRange",
     "UnusableRows",
     "bindings_in",
+    "limit_malloc_retention",
     "new_batch_sizer",
     "read_lists",
+    "relaxed_gc",
     "release_arrow_memory",
 ]

@@ -54,66 +54,68 @@ class BatchSizer:
             return 1 if self._clock.monotonic() >= self._probe_at else 0
         return max(0, min(self._size, affordable, BATCH_SIZE))
 
-    def seconds_of(self, kind: CostKey) -> float:
-        """What a page takes; of a kind that never came, what others like it take; 0 while nothing is known."""
-        return self._seconds.get(kind, self._like.get(_cost_class(kind), self._page_seconds))
+    def seconds_of(self, cost_key: CostKey) -> float:
+        """Seconds of a page; if none like it came yet, those of the most similar ones; 0 while nothing is known."""
+        return self._seconds.get(cost_key, self._like.get(_cost_class(cost_key), self._page_seconds))
 
     def min_batch(self) -> int:
         """Pages of which a part is not worth a request of its own, though connections are idle."""
         return max(1, min(BATCH_SIZE, int(SHORT_SECONDS / self._page_seconds))) if self._page_seconds else BATCH_SIZE
 
     def on_send(self) -> None:
-        """A request is on its way."""
+        """A request was sent."""
         self._probe_at = None
 
-    def on_response(self, kinds: Sequence[CostKey], durations: Sequence[float], seconds: float) -> None:
+    def on_response(self, cost_keys: Sequence[CostKey], durations: Sequence[float], seconds: float) -> None:
         """A request was answered.
 
         Args:
-            kinds: of its pages, in order.
+            cost_keys: of its pages, in order.
             durations: what each took as the portal says, 0 where it does not say.
             seconds: that all of them took, which they share accordingly, or else as it was to be expected.
         """
-        weights = durations if any(durations) else [self.seconds_of(kind) for kind in kinds]
+        weights = durations if any(durations) else [self.seconds_of(cost_key) for cost_key in cost_keys]
         whole = sum(weights)
-        shares = [seconds * (weight / whole if whole else 1 / len(kinds)) for weight in weights]
-        if any(durations) or len(set(kinds)) == 1:  # else nobody knows whose time it was
-            _learn(self._seconds, kinds, shares)
-        _learn(self._like, list(map(_cost_class, kinds)), shares)
-        self._page_seconds = _slower_at_once(self._page_seconds, seconds / len(kinds))
+        shares = [seconds * (weight / whole if whole else 1 / len(cost_keys)) for weight in weights]
+        if any(durations) or len(set(cost_keys)) == 1:  # else nobody knows whose time it was
+            _learn(self._seconds, cost_keys, shares)
+        _learn(self._like, list(map(_cost_class, cost_keys)), shares)
+        self._page_seconds = _slower_at_once(self._page_seconds, seconds / len(cost_keys))
         self._answered_in_time += 1
         if self._answered_in_time % CAUTIOUS_REQUESTS == 0:
             self._most = min(self._most * 2, BATCH_SIZE)
         self._size = min(self._size * GROWTH, self._most)
 
-    def on_timeout(self, kinds: Sequence[CostKey]) -> None:
+    def on_timeout(self, cost_keys: Sequence[CostKey]) -> None:
         """A request was not answered in time."""
-        pages = len(kinds)
+        pages = len(cost_keys)
         self._size = self._most = max(1, pages // 2)
         self._answered_in_time = 0
         self._page_seconds = max(self._page_seconds, REQUEST_SECONDS / self._size)
-        self._seconds |= {kind: max(self._seconds.get(kind, 0.0), REQUEST_SECONDS / self._size) for kind in kinds}
+        self._seconds |= {
+            cost_key: max(self._seconds.get(cost_key, 0.0), REQUEST_SECONDS / self._size) for cost_key in cost_keys
+        }
 
     def seconds_to_wait(self) -> float:
-        """Until the oldest minute leaves the budget; then a single page may find out how full it is."""
+        """Seconds until the oldest minute leaves the budget window. After that, one page is sent as a probe."""
         now = self._clock.monotonic()
         if self._probe_at is None:
             self._probe_at = now + self._budget.seconds_until_reset(self._methods)
         return max(0.0, self._probe_at - now)
 
 
-def _cost_class(kind: CostKey) -> tuple[str, bool]:
-    """What pages of other types have in common with these."""
-    method, _, is_ids_only = kind
+def _cost_class(cost_key: CostKey) -> tuple[str, bool]:
+    """Pages of other types that cost much the same."""
+    method, _, is_ids_only = cost_key
     return method, is_ids_only
 
 
-def _learn(known: dict[K, float], kinds: Sequence[K], shares: Sequence[float]) -> None:
-    for kind in set(kinds):
-        own = [share for share, one in zip(shares, kinds, strict=True) if one == kind]
-        known[kind] = _slower_at_once(known.get(kind, 0.0), sum(own) / len(own))
+def _learn(known: dict[K, float], cost_keys: Sequence[K], shares: Sequence[float]) -> None:
+    for cost_key in set(cost_keys):
+        own = [share for share, its_key in zip(shares, cost_keys, strict=True) if its_key == cost_key]
+        known[cost_key] = _slower_at_once(known.get(cost_key, 0.0), sum(own) / len(own))
 
 
 def _slower_at_once(before: float, latest: float) -> float:
-    """What is to be expected: slower at once, faster by and by."""
+    """The expected seconds: slower at once, faster by and by."""
     return max(latest, (before + latest) / 2)

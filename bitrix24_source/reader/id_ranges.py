@@ -19,9 +19,9 @@ from .list_queries import ListQuery, Row
 from .unusable_rows import NO_ROWS, UnusableRows
 
 StoredRange = list[Any]
-"""A remembered id_range: after, upper, goal, id_stride, has_uniform_stride."""
+"""A stored range: after, upper, known_max_id, id_stride, has_uniform_stride."""
 _GUESSED = 3
-"""pages that a vast stretch begins with of which none came yet: ids may lie in clusters, far apart, and all but one be garbage"""
+"""pages that a vast range begins with while none of it came: ids may lie in clusters, far apart, and all pages but the first be empty"""
 _VAST = 1_000_000
 """rows, by the estimate, from which on it is not believed at once"""
 _SAFETY = 0.95
@@ -33,33 +33,38 @@ CUSTOMISED = "report it to the portal's administrator: a customised REST method 
 
 @dataclass(eq=False)
 class IdRange:
-    """A stretch of ids that is still to be read.
+    """A range of ids that is still to be read.
 
     Attributes:
         items: the list that it is a part of.
         after: the last id that was read, or the bound before the first.
-        upper: the last id of the stretch; None for what reaches to the end, wherever that will be.
-        goal: the highest id that is known to be there; estimates go by it.
+        upper: the last id of the range; None for what reaches to the end, wherever that will be.
+        known_max_id: the highest id that is known to be there; estimates go by it.
         id_stride: how far apart ids lie, by the latest pages; 0 while nothing is known.
         has_uniform_stride: they lie equally far apart, so that estimates are exact.
-        doubted: where a page ended that was short although later ids are known to be there.
-        is_guess: nothing of it came yet, and what is known of it is known of its neighbour.
-        known: an id that an earlier run has seen, so that a stretch which ends before it is doubted; 0 for none.
+        suspect_end: where a page ended that was short although later ids are known to be there.
+        is_unverified: nothing of it came yet; estimates are those of its neighbour.
+        checkpoint_max_id: an id that an earlier run has seen, so that an end before it is suspect; 0 for none.
     """
 
     items: ListQuery
     after: int = 0
     upper: int | None = None
-    goal: int | None = None
+    known_max_id: int | None = None
     id_stride: float = 0.0
     has_uniform_stride: bool = False
-    doubted: int | None = None
-    is_guess: bool = False
-    known: int = 0
+    suspect_end: int | None = None
+    is_unverified: bool = False
+    checkpoint_max_id: int = 0
+
+    @property
+    def range(self) -> IdRange:
+        """Itself, so that a range is a task of its own."""
+        return self
 
     def to_stored(self) -> StoredRange:
-        """As a list that can be remembered."""
-        return [self.after, self.upper, self.goal, self.id_stride, self.has_uniform_stride]
+        """As a list that can be stored."""
+        return [self.after, self.upper, self.known_max_id, self.id_stride, self.has_uniform_stride]
 
     @classmethod
     def from_stored(cls, items: ListQuery, part: StoredRange) -> IdRange:
@@ -67,15 +72,15 @@ class IdRange:
 
     def rows_left(self) -> float:
         """An estimate; 0 when nothing is known or nothing is left."""
-        if self.goal is None or not self.id_stride or self.doubted == self.after:
+        if self.known_max_id is None or not self.id_stride or self.suspect_end == self.after:
             return 0.0
-        return max(0.0, (self.goal - self.after) / self.id_stride)
+        return max(0.0, (self.known_max_id - self.after) / self.id_stride)
 
     def pages_wanted(self, most: int) -> int:
-        """Links of the next chain: what comes after the end would be garbage that costs the portal time."""
+        """Pages of the next chain: pages after the end would cost the portal time for nothing."""
         pages = self.rows_left() / PAGE_SIZE
         exact = math.ceil(pages) if self.has_uniform_stride else math.floor(pages * _SAFETY)
-        return max(1, min(most, exact, _GUESSED if self.is_guess and self.rows_left() > _VAST else exact))
+        return max(1, min(most, exact, _GUESSED if self.is_unverified and self.rows_left() > _VAST else exact))
 
     def chain(self, links: int, first_command: int) -> list[Call]:
         """The next pages as commands of a batch, of which the first is command number `first_command`."""
@@ -84,16 +89,16 @@ class IdRange:
         return [self.items.page_call(bound, self.upper) for bound in bounds]
 
     def split(self, parts: int) -> list[IdRange]:
-        """The same stretch in equal parts; the last one keeps the open end."""
-        if self.goal is None or parts < 2 or self.goal - self.after < parts * PAGE_SIZE:
+        """The same range in equal parts; the last one keeps the open end."""
+        if self.known_max_id is None or parts < 2 or self.known_max_id - self.after < parts * PAGE_SIZE:
             return [self]
-        step = (self.goal - self.after) / parts
+        step = (self.known_max_id - self.after) / parts
         borders = [self.after, *(self.after + round(step * part) for part in range(1, parts))]
         uppers: list[int | None] = [*borders[1:], self.upper]
         return [
             IdRange(
-                self.items, after, upper, upper if upper is not None else self.goal, self.id_stride, self.has_uniform_stride,
-                is_guess=self.is_guess or after != self.after,
+                self.items, after, upper, upper if upper is not None else self.known_max_id, self.id_stride, self.has_uniform_stride,
+                is_unverified=self.is_unverified or after != self.after,
             )
             for after, upper in zip(borders, uppers, strict=True)
         ]  # fmt: skip
@@ -107,9 +112,9 @@ class ChainResult:
         rows: new rows, ids growing.
         unusable: rows without a usable id, which are passed over.
         pages: answers that were used.
-        finished: the id_range has no more.
+        finished: the range has no more.
         reference_not_resolved: a full page was not followed by the next one: this portal does not fill in our references.
-        error: why the id_range could not go on from where it is now.
+        error: why the range could not go on from where it is now.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -149,10 +154,10 @@ def consume_pages(
         start, id_range.after = id_range.after, page.ids[-1] if page.ids else id_range.after
         progress.rows += page.usable
         progress.pages += 1
-        id_range.is_guess = False
+        id_range.is_unverified = False
         if not page.is_full:
             progress.finished = _is_end(id_range, is_empty=not page.rows)
-        elif id_range.after == id_range.goal and id_range.upper is None and not page.trailing:
+        elif id_range.after == id_range.known_max_id and id_range.upper is None and not page.trailing:
             progress.finished = True  # with the newest there was; newer ones would show
         come_again = 0 if progress.finished else page.trailing
         if counted := page.unusable[: len(page.unusable) - come_again]:
@@ -232,10 +237,10 @@ def _is_end(id_range: IdRange, *, is_empty: bool) -> bool:
 
     So it does where rows are chosen by a condition, under which pages may be short: there only an empty one is the end.
     """
-    reaches = id_range.after >= max(id_range.goal or 0, id_range.known)
-    if id_range.doubted == id_range.after or (reaches and (is_empty or not id_range.items.has_own_filter)):
+    reaches = id_range.after >= max(id_range.known_max_id or 0, id_range.checkpoint_max_id)
+    if id_range.suspect_end == id_range.after or (reaches and (is_empty or not id_range.items.has_own_filter)):
         return True
-    id_range.doubted = id_range.after
+    id_range.suspect_end = id_range.after
     return False
 
 

@@ -1,4 +1,7 @@
-"""Process-wide settings that make reading cheaper: garbage collection and the return of freed memory."""
+"""Process-wide settings that make reading cheaper: garbage collection and the return of freed memory.
+
+Only for a process that does nothing else: the command turns them on, the library does not.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,10 @@ _ours: _Threshold | None = None
 
 @contextmanager
 def relaxed_gc() -> Iterator[None]:
-    """While any such block runs. Who collects as seldom already, or never, or changes it meanwhile, has it their way."""
+    """Collects garbage less often while any such block runs.
+
+    Leaves the thresholds alone if they are already higher, if collection is off, or if they were changed in between.
+    """
     _begin()
     try:
         yield
@@ -61,11 +67,10 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 
 @cache
 def limit_malloc_retention() -> None:
-    """Frees what threads leave behind, in this process from now on.
+    """Returns freed memory to the operating system early, so that the load step can use it.
 
     glibc keeps memory for the thread that used it, and adapts how much to the largest piece it ever saw: 50 MB of decoded
-    rows for each thread that decodes, though every slice of a load has new threads. Other systems and who chose otherwise
-    have it their way.
+    rows for each thread that decodes. Does nothing on other systems, or if a `MALLOC_*` variable is set.
     """
     if not sys.platform.startswith("linux") or any(name.startswith("MALLOC_") for name in os.environ):
         return
@@ -76,5 +81,5 @@ def limit_malloc_retention() -> None:
 
 
 def release_arrow_memory() -> None:
-    """Frees what Arrow keeps of tables that are no more."""
+    """Returns what Arrow keeps of tables that are no longer in use."""
     pa.default_memory_pool().release_unused()

@@ -10,32 +10,40 @@ from .id_ranges import IdRange
 from .list_queries import CostKey
 
 
-@dataclass
+@dataclass(eq=False)
 class BatchRequest:
     """One request.
 
     Attributes:
-        pace: knows how long pages take.
+        sizer: knows how long pages take.
         capacity: commands that still fit.
         seconds: that what fits may still take.
-        token: what it is signed with.
         calls: its commands, those of `probes` before those of `chains`.
-        kinds: of the commands.
-        probes: ranges whose probes id is looked for.
+        cost_keys: of the commands.
+        probes: ranges whose highest id is looked for.
         chains: ranges that are read, each with so many pages.
     """
 
-    pace: BatchSizer
+    sizer: BatchSizer
     capacity: int
-    token: str | None = None
     seconds: float = REQUEST_SECONDS
     calls: list[Call] = field(default_factory=list)
-    kinds: list[CostKey] = field(default_factory=list)
+    cost_keys: list[CostKey] = field(default_factory=list)
     probes: list[IdRange] = field(default_factory=list)
     chains: list[tuple[IdRange, int]] = field(default_factory=list)
 
+    @property
+    def pages(self) -> int:
+        """Pages of rows that it asks for."""
+        return sum(pages for _, pages in self.chains)
+
+    @property
+    def ranges(self) -> list[IdRange]:
+        """Those that it asks anything of."""
+        return [*self.probes, *(id_range for id_range, _ in self.chains)]
+
     def add_probe(self, id_range: IdRange) -> bool:
-        """Takes it along, if it fits."""
+        """Adds a max-id probe for the range. Returns whether there was capacity for it."""
         if not self._fitting(id_range.items.probe_cost_key):
             return False
         self.probes.append(id_range)
@@ -43,23 +51,23 @@ class BatchRequest:
         return True
 
     def add_pages(self, id_range: IdRange, longest: int) -> bool:
-        """Takes as many of its next pages along as fit, if one does."""
+        """Adds as many of the range's next pages as fit, at most `longest`. Returns whether there was capacity for any."""
         most = min(longest, self._fitting(id_range.items.kind))
         if not most:
             return False
-        links = id_range.pages_wanted(most)
-        self.chains.append((id_range, links))
-        self._add(id_range.chain(links, len(self.calls)), id_range.items.kind)
+        pages = id_range.pages_wanted(most)
+        self.chains.append((id_range, pages))
+        self._add(id_range.chain(pages, len(self.calls)), id_range.items.kind)
         return True
 
-    def _fitting(self, kind: CostKey) -> int:
-        """Pages; the first one fits, whatever it takes."""
-        seconds = self.pace.seconds_of(kind)
+    def _fitting(self, cost_key: CostKey) -> int:
+        """Pages that fit; the first one does, whatever it takes."""
+        seconds = self.sizer.seconds_of(cost_key)
         fitting = int(self.seconds / seconds) if seconds else self.capacity
         return min(self.capacity, max(fitting, 0 if self.calls else 1))
 
-    def _add(self, calls: list[Call], kind: CostKey) -> None:
+    def _add(self, calls: list[Call], cost_key: CostKey) -> None:
         self.calls += calls
-        self.kinds += [kind] * len(calls)
+        self.cost_keys += [cost_key] * len(calls)
         self.capacity -= len(calls)
-        self.seconds -= len(calls) * self.pace.seconds_of(kind)
+        self.seconds -= len(calls) * self.sizer.seconds_of(cost_key)

@@ -31,7 +31,7 @@ from .php_values import (
 )
 from .protocol import BATCH_SIZE, PAGE_SIZE, Call, Response
 from .redirects import is_loopback
-from .retry import RetryPolicy
+from .retry import Retry, RetryPolicy, RetryState
 from .time_budget import TimeBudget
 from .token_store import FileTokenStore, TokenPair, TokenStore, fingerprint
 from .transport import PortalTimeoutError
@@ -53,7 +53,9 @@ __all__ = [
     "OffsetList",
     "PortalTimeoutError",
     "Response",
+    "Retry",
     "RetryPolicy",
+    "RetryState",
     "StaticAuth",
     "TimeBudget",
     "TokenPair",

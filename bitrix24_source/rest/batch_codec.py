@@ -43,8 +43,8 @@ def _decode_command(
         error = parts["error"][key]
         envelope = error if isinstance(error, Mapping) and "error" in error else {"error": error}
         refused = error_from_envelope(envelope, where(call.method), redact=redact)
-        told = time_usage_in(envelope.get("time") or parts["time"].get(key))
-        refused.reset_at = told.reset_at if told else None
+        usage = time_usage_in(envelope.get("time") or parts["time"].get(key))
+        refused.reset_at = usage.reset_at if usage else None
         return refused
     if key not in parts["result"]:
         return None

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
-from ..errors import Action, Bitrix24Error, ConfigError, CredentialError, UnavailableError
+from ..errors import Action, Bitrix24Error, ConfigError, CredentialError, UnavailableError, exhausted
 from .batch_codec import decode_batch, encode_batch
 from .client import Client
 from .protocol import BATCH_SIZE, Call, Response
+from .retry import Retry, RetryState
 from .transport import OversizedResponseError, PortalTimeoutError
 
 T = TypeVar("T")
@@ -67,51 +69,48 @@ def call_many(client: Client, calls: Sequence[Call]) -> list[CallResult]:
 
 
 def _send_until_resolved(client: Client, calls: Sequence[Call]) -> list[CallResult]:
-    """Sends until every call has its outcome; only those that failed for a passing reason are sent again."""
-    outcomes: dict[int, CallResult] = {}
-    retry_policy, started = client.settings.retry_policy, client.clock.monotonic()
-    renewals = retry_policy.token_refreshes
-    attempt, budget_left = 0, retry_policy.operating_seconds
-    for pause in retry_policy.backoff():
-        open_ = [i for i in range(len(calls)) if i not in outcomes]
+    """Sends until every call has its result; only those that failed for a passing reason are sent again."""
+    results: dict[int, CallResult] = {}
+    states = dict.fromkeys(range(len(calls)), RetryState(client.clock.monotonic()))
+    while states:
         token = client.auth.token()
-        outcomes |= dict(zip(open_, _send_or_split(client, [calls[i] for i in open_]), strict=True))
-        passing = _retryable(client, outcomes, token, may_renew=renewals > 0)
-        renewals -= any(error.action is Action.REFRESH_TOKEN for error in passing.values())
-        is_limited = any(error.action is Action.WAIT_FOR_BUDGET for error in passing.values())
-        attempt += not is_limited
-        is_late = attempt >= retry_policy.attempts or client.clock.monotonic() - started >= retry_policy.seconds
-        if not passing or (budget_left <= 0 if is_limited else is_late):
-            break
-        waited = _pause(client, passing, calls, pause)
-        if is_limited:
-            budget_left -= waited
-            started += waited  # what a limit takes is no sign of a bad network
-        outcomes = {i: outcome for i, outcome in outcomes.items() if i not in passing}
-    return [outcomes[i] for i in range(len(calls))]
+        results |= dict(zip(states, _send_or_split(client, [calls[i] for i in states]), strict=True))
+        failures = {i: result for i in states if isinstance(result := results[i], Bitrix24Error)}
+        decisions = {i: client.decide_retry(error, states[i], [calls[i].method]) for i, error in failures.items()}
+        retries = {i: retry for i, retry in decisions.items() if retry is not None}
+        _refresh_once_for_all(client, failures, retries, token)
+        seconds = _wait_for_the_slowest(client, failures, retries)
+        states = {
+            i: replace(
+                retry.state, started=retry.state.started + seconds - retry.after
+            )  # a wait for others is no failure
+            for i, retry in retries.items()
+        }
+    return [results[i] for i in range(len(calls))]
 
 
-def _retryable(
-    client: Client, outcomes: dict[int, CallResult], token: str | None, *, may_renew: bool
-) -> dict[int, Bitrix24Error]:
-    """The errors that another try may cure. `token` is what the commands were signed with: it is renewed once for all."""
-    errors = {i: outcome for i, outcome in outcomes.items() if isinstance(outcome, Bitrix24Error)}
-    expired = any(error.action is Action.REFRESH_TOKEN for error in errors.values())
-    renewed = expired and may_renew and client.refresh_auth(token)
-    for error in errors.values():
-        if isinstance(error, CredentialError) and not (renewed and error.action is Action.REFRESH_TOKEN):
+def _refresh_once_for_all(
+    client: Client, failures: dict[int, Bitrix24Error], retries: dict[int, Retry], token: str | None
+) -> None:
+    """A token that expired between two commands is refreshed; `token` is what they were signed with.
+
+    Raises:
+        CredentialError: the credential is refused otherwise, or there is no other token.
+    """
+    expired = [i for i, error in failures.items() if error.action is Action.REFRESH_TOKEN]
+    is_refreshed = bool(expired) and all(i in retries for i in expired) and client.refresh_auth(token)
+    for i, error in failures.items():
+        if isinstance(error, CredentialError) and not (is_refreshed and i in expired):
             raise client.with_credential_hint(error)
-    return {i: error for i, error in errors.items() if error.action is not Action.FAIL}
 
 
-def _pause(client: Client, passing: dict[int, Bitrix24Error], calls: Sequence[Call], pause: float) -> float:
-    """Waits, and says for how long."""
-    waits = {i: client.pause_before_retry(error, [calls[i].method], pause) for i, error in passing.items()}
-    longest = max(waits, key=waits.__getitem__)
-    if passing[longest].action is Action.REFRESH_TOKEN:
+def _wait_for_the_slowest(client: Client, failures: dict[int, Bitrix24Error], retries: dict[int, Retry]) -> float:
+    """Waits until all calls may be sent again, and says for how long."""
+    slowest = max(retries, key=lambda i: retries[i].after, default=None)
+    if slowest is None or not retries[slowest].after:
         return 0.0
-    client.wait(waits[longest], passing[longest])
-    return waits[longest]
+    client.wait(retries[slowest].after, failures[slowest])
+    return retries[slowest].after
 
 
 def _send_or_split(client: Client, calls: Sequence[Call]) -> list[CallResult]:
@@ -152,8 +151,7 @@ def _send_single(client: Client, call: Call) -> CallResult:
         is_network = isinstance(error, UnavailableError) and not error.is_reply
         if is_network and not isinstance(error, OversizedResponseError):  # and not this call
             raise
-        error.action = Action.FAIL  # the client has tried whatever could help
-        return error
+        return exhausted(error)  # the client has tried whatever could help
 
 
 def _unanswered(client: Client, call: Call) -> Bitrix24Error:

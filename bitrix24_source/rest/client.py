@@ -17,7 +17,7 @@ from urllib.parse import urljoin, urlsplit
 import orjson
 import requests
 
-from ..errors import Action, Bitrix24Error, ConfigError, PortalError
+from ..errors import Action, Bitrix24Error, ConfigError, PortalError, exhausted
 from ..redaction import redact
 from .auth import REFRESH_HINTS, Auth
 from .clock import Clock, SystemClock
@@ -26,7 +26,7 @@ from .json_codec import BYTES_PER_VALUE, count_values
 from .protocol import Call, Response, error_from_envelope, parse_response, unparsable_response
 from .rate_limit import shared_bucket
 from .redirects import is_allowed_host, is_loopback
-from .retry import RetryPolicy
+from .retry import Retry, RetryPolicy, RetryState
 from .time_budget import TimeBudget
 from .transport import (
     MAX_RESPONSE_BYTES,
@@ -145,32 +145,31 @@ class Client:
             commands: methods inside, when it is a batch; their time budgets count too.
             raise_on_timeout: a time-out is raised at once, because the caller can make the call smaller.
         """
-        retry_policy, methods = self.settings.retry_policy, (call.method, *commands)
-        started, budget_left, attempt = self.clock.monotonic(), retry_policy.operating_seconds, 0
-        for pause in retry_policy.backoff():
+        methods, state = (call.method, *commands), RetryState(self.clock.monotonic())
+        while True:
             outcome = _catch(lambda: self._send_authenticated(call))
             if isinstance(outcome, Response):
                 return outcome
             if raise_on_timeout and isinstance(outcome, PortalTimeoutError):
                 raise outcome
-            wait = self.pause_before_retry(outcome, methods, pause)
-            if outcome.action is Action.WAIT_FOR_BUDGET and budget_left > 0:
-                budget_left -= wait
-                started += wait  # what a limit takes is no sign of a bad network
-            else:
-                attempt += 1
-                if outcome.action is not Action.RETRY or not self._may_retry(outcome, attempt, started):
-                    raise outcome
-            self.wait(wait, outcome)
-        raise AssertionError("pauses never end")
+            retry = self.decide_retry(outcome, state, methods)
+            if retry is None:
+                raise outcome
+            self.wait(retry.after, outcome)
+            state = retry.state
 
-    def pause_before_retry(self, error: Bitrix24Error, methods: Sequence[str], pause: float) -> float:
-        """Seconds until a call that met `error` may be sent again."""
+    def decide_retry(self, error: Bitrix24Error, state: RetryState, methods: Sequence[str] = ()) -> Retry | None:
+        """When a call of some methods that met `error` is sent again, by the policy and by what the portal has said."""
+        policy = self.settings.retry_policy
         if error.code == "QUERY_LIMIT_EXCEEDED":
             self._bucket.fill()
+        reset_in = 0.0
         if error.action is Action.WAIT_FOR_BUDGET:
-            return self.budget.seconds_until_reset(methods, error.reset_at) + pause / 10
-        return pause
+            reset_in = self.budget.seconds_until_reset(methods, error.reset_at)
+        answered, jitter = self._answered or error.is_reply, policy.rng.random()
+        return policy.decide(
+            error, state, now=self.clock.monotonic(), answered=answered, reset_in=reset_in, jitter=jitter
+        )
 
     def wait(self, seconds: float, error: Bitrix24Error) -> None:
         """Sleeps; a long wait is announced."""
@@ -183,26 +182,18 @@ class Client:
         level = logging.WARNING if seconds >= 5 else logging.DEBUG
         log.log(level, "Waiting until %s (%.0f s): %s", until.strftime("%H:%M:%S %Z"), seconds, error.what)
 
-    def _may_retry(self, error: Bitrix24Error, attempt: int, started: float) -> bool:
-        """A portal that has answered before is worth waiting for; an address that never did may just be wrong."""
-        retry_policy = self.settings.retry_policy
-        if not self._answered and not error.is_reply:
-            return attempt < retry_policy.attempts_before_first_answer
-        return attempt < retry_policy.attempts and self.clock.monotonic() - started < retry_policy.seconds
-
     # --- authentication -----------------------------------------------------------------------------------------------
 
     def refresh_auth(self, refused: str | None) -> bool:
         """Whether there is another token to try after `refused` was refused; asks the token server where needed."""
         outcome = _catch(lambda: self.auth.refresh(refused, self._request_tokens))
         if isinstance(outcome, Bitrix24Error):
-            outcome.action = Action.FAIL  # the exchange has had its own retries
-            raise outcome
+            raise exhausted(outcome)  # the exchange has had its own retries
         return outcome
 
     def _send_authenticated(self, call: Call) -> Response:
         """Signs and sends; a token that has expired is renewed and the call repeated, one that is refused otherwise once."""
-        renewals = self.settings.retry_policy.token_refreshes
+        state = RetryState(self.clock.monotonic())
         while True:
             token = self.auth.token()
             if token == "" and self.refresh_auth(token):  # oauth2 before its very first exchange
@@ -210,18 +201,19 @@ class Client:
             outcome = _catch(lambda token=token: self._send_rate_limited(call, token))  # type: ignore[misc]
             if isinstance(outcome, Response):
                 return outcome
-            expired = outcome.action is Action.REFRESH_TOKEN
-            refused = expired or (outcome.code == "NO_AUTH_FOUND" and token is not None)
-            renewals -= 1 if expired else self.settings.retry_policy.token_refreshes
-            if not refused or renewals < 0 or not self.refresh_auth(token):
+            retry = None
+            if outcome.action is Action.REFRESH_TOKEN:
+                retry = self.decide_retry(outcome, state)
+            elif outcome.code == "NO_AUTH_FOUND" and token is not None and not state.refreshes:
+                retry = Retry(0.0, replace(state, refreshes=self.settings.retry_policy.token_refreshes))
+            if retry is None or not self.refresh_auth(token):
                 raise self.with_credential_hint(outcome)
+            state = retry.state
 
     def with_credential_hint(self, error: Bitrix24Error) -> Bitrix24Error:
         """The error, where it refuses the credential, with advice for the method of authentication that is in use."""
         if error.action is Action.REFRESH_TOKEN or (error.code == "NO_AUTH_FOUND" and self.auth.token() is not None):
-            own = type(error)(error.what, error.where, self.auth.hint, error.code)
-            own.is_reply = error.is_reply
-            return own
+            return exhausted(error, self.auth.hint)
         return error
 
     def _request_tokens(self, urls: Sequence[str], query: Mapping[str, str]) -> tuple[str, Mapping[str, Any]]:
@@ -230,8 +222,8 @@ class Client:
         A server that is down or answers nonsense is asked again. Another is asked only as long as none can have accepted the
         request: nothing was sent, or the server does not know the application.
         """
-        started, candidates = self.clock.monotonic(), tuple(urls)
-        for attempt, pause in enumerate(self.settings.retry_policy.backoff(), start=1):
+        state, candidates = RetryState(self.clock.monotonic()), tuple(urls)
+        while True:
             refusals, failures = [], []
             for url in candidates:
                 where = f"token server {urlsplit(url).hostname}"
@@ -245,12 +237,13 @@ class Client:
                     refusals.append((url, outcome))
                 else:
                     return url, outcome
-            if not failures or (refusals and not self._may_retry(failures[0], attempt, started)):
+            retry = self.decide_retry(failures[0], state) if failures else None
+            if retry is None and refusals:
                 return refusals[0]
-            if failures[0].action is not Action.RETRY or not self._may_retry(failures[0], attempt, started):
+            if retry is None:
                 raise failures[0]
-            self.wait(pause, failures[0])
-        raise AssertionError("pauses never end")
+            self.wait(retry.after, failures[0])
+            state = retry.state
 
     def _token_response(self, url: str, query: Mapping[str, str], where: str) -> Mapping[str, Any]:
         response = self._transport.get(url, query, where)

@@ -81,8 +81,8 @@ def parse_response(status: int, body: bytes, where: str, redact: Redact = str) -
         raise unparsable_response(status, body, where)
     if "error" in envelope:  # the key, never its truth: codes may be 0 or ""
         error = error_from_envelope(envelope, where, status, redact)
-        told = time_usage_in(envelope.get("time"))
-        error.reset_at = told.reset_at if told else None
+        usage = time_usage_in(envelope.get("time"))
+        error.reset_at = usage.reset_at if usage else None
         raise error
     if "result" not in envelope:
         raise unparsable_response(status, body, where)

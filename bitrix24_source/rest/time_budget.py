@@ -36,17 +36,19 @@ class TimeBudget:
         with self._lock:
             return self._latest.get(method, TimeUsage()).seconds
 
-    def seconds_until_reset(self, methods: Sequence[str], told: int | None = None, otherwise: float = 60.0) -> float:
+    def seconds_until_reset(
+        self, methods: Sequence[str], reset_at: int | None = None, otherwise: float = 60.0
+    ) -> float:
         """Seconds until the oldest minute leaves the fullest budget among `methods`.
 
         Args:
             methods: those that may be blocked: a batch's own name and its commands'.
-            told: the moment that the refusal itself named, Unix seconds.
+            reset_at: the moment that the refusal itself named, Unix seconds.
             otherwise: where nobody named a moment, or one that is past.
         """
         with self._lock:
             known = [self._latest[method] for method in methods if method in self._latest]
         fullest = max(known, key=lambda operating: operating.seconds, default=TimeUsage())
-        reset_at = told if told is not None else fullest.reset_at
+        reset_at = reset_at if reset_at is not None else fullest.reset_at
         left = reset_at - self._clock.now().timestamp() - self._ahead if reset_at is not None else 0.0
         return left if 0 < left <= 3600 else otherwise

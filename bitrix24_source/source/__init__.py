@@ -16,7 +16,7 @@ from .dlt_internals import (
 from .hints import column_hints
 from .planned_streams import PlannedStreams, planned_streams
 from .portals import configured_pipeline, pipeline_name, portal_credentials
-from .source import bitrix24, configured_slices, connect
+from .source import bitrix24, configured_slices, connect, require_known_settings
 
 __all__ = [
     "Bitrix24Credentials",
@@ -37,6 +37,7 @@ __all__ = [
     "pipeline_name",
     "planned_streams",
     "portal_credentials",
+    "require_known_settings",
     "settings_folder",
     "share_tables",
     "table_of",

@@ -41,6 +41,7 @@ from .hints import MERGE, column_hints
 from .load_context import DltLoadContext
 from .load_start import begin_load
 from .lock_waits import tables_in_use
+from .table_owners import require_own_tables
 from .table_writer import TableWriter
 
 _CATALOGUE = (*SPA_TABLES, *crm_catalog_tables())
@@ -76,6 +77,7 @@ class CatalogReader:
             if self._read is None or not load_id or self._read[0] != load_id:
                 if load_id:
                     check_destination(dlt.current.pipeline())
+                    require_own_tables(extracted_resources(name))
                 self._client.on_request = _request_counter() if load_id else None
                 self._read = (load_id, self._catalog(name))
                 self.bookkeeping = begin_load(self._client, self._options.renamed_from)

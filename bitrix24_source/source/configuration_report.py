@@ -15,6 +15,7 @@ from typing import Any
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
+from ..errors import ConfigError
 from .dlt_internals import configuration_files, settings_folder
 
 EXAMPLE = "example.secrets.toml"
@@ -59,6 +60,29 @@ def files_and_variable(path: str) -> str:
 def variable_of(path: str) -> str:
     """Dlt's environment variable for a key with dots."""
     return path.upper().replace(".", "__")
+
+
+def require_known_setting_names(section: str, known: frozenset[str]) -> None:
+    """Refuses keys of a section that are nearly those of a setting: dlt passes over them, and loads what was to be left out.
+
+    Args:
+        section: of the configuration, with dots.
+        known: names of all settings.
+
+    Raises:
+        ConfigError: a key of a file, or a variable, is no setting and looks like one.
+    """
+    prefix = variable_of(section) + "__"
+    variables = [(name, name[len(prefix) :].lower()) for name in sorted(os.environ) if name.startswith(prefix)]
+    keys = [
+        (path, name) for path in configuration_files() for place, name in _keys(_document(path)) if place == section
+    ]
+    for where, name in (*variables, *keys):
+        meant = "" if name in known or "__" in name else closest(name, known)
+        if meant:
+            raise ConfigError(
+                f"there is no setting {name!r}", where, f"did you mean {meant!r}? It belongs into [{section}]"
+            )
 
 
 def _described_files() -> Iterator[str]:

@@ -19,7 +19,7 @@ from dlt.common.configuration.providers import CONFIG_TOML, SECRETS_TOML, Custom
 from dlt.common.configuration.specs import ConfigSectionContext
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 from dlt.common.destination import Destination
-from dlt.common.pipeline import get_dlt_pipelines_dir
+from dlt.common.pipeline import get_dlt_pipelines_dir, pipeline_state
 from dlt.common.runtime.run_context import RunContext, active
 from dlt.common.storages.configuration import WithLocalFiles
 from dlt.extract.reference import SourceFactory
@@ -125,6 +125,12 @@ def parent_resource(resource: Any) -> str | None:
 def dropped_tables_in(package_state: Mapping[str, Any]) -> list[str]:
     """Tables that a refresh drops before a load, out of the state of its package (`dropped_tables`, dlt 1.31.0)."""
     return [str(table["name"]) for table in package_state.get("dropped_tables", ())]
+
+
+def states_of_sources() -> Mapping[str, Any]:
+    """The states of all sources of the pipeline that is extracting; `dlt.current` knows that of one source only (dlt 1.31.0)."""
+    state, _ = pipeline_state(Container())
+    return state.get("sources", {})
 
 
 def share_tables(pipeline: dlt.Pipeline, schema: str, tables: tuple[str, ...]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import dlt
@@ -12,6 +13,7 @@ from ..rest import Client, is_loopback
 from ..sync import Provenance
 from .current_load import current_load_id
 from .destination_reader import Bookkeeping, DltDestinationReader
+from .dlt_internals import states_of_sources
 
 log = logging.getLogger("bitrix24_source")
 
@@ -38,6 +40,9 @@ def begin_load(client: Client, renamed_from: str = "") -> Bookkeeping:
     for name, portal in {"": stored.portal, **bookkeeping.portals}.items():
         if portal and portal not in hosts:
             _refuse(portal, client, f"the pipeline {name!r}" if name else "this pipeline")
+    for name, portal in _portals_of_other_sources():
+        if portal not in hosts:
+            _refuse(portal, client, f"the source {name!r}")
     if bookkeeping.has_load is False:
         log.info("the destination does not have the last load of this pipeline: its own state is gone on from")
         state.clear()
@@ -45,6 +50,14 @@ def begin_load(client: Client, renamed_from: str = "") -> Bookkeeping:
     user = Provenance.from_state(state).user
     Provenance(host_of(f"https://{client.portal}"), user, current_load_id()).to_state(state)
     return bookkeeping
+
+
+def _portals_of_other_sources() -> Iterator[tuple[str, str]]:
+    """By name, the portals of this pipeline's other sources, also of one that this run has only just extracted."""
+    for name, state in states_of_sources().items():
+        portal = Provenance.from_state(state).portal
+        if portal and name != dlt.current.source_schema().name:
+            yield name, portal
 
 
 def host_of(url: str) -> str:

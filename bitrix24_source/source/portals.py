@@ -51,8 +51,8 @@ def for_named_portals(factory: SourceFactory[P, S]) -> Callable[P, S]:
             chosen = factory.clone(name=portal)
         elif "credentials" in given:
             given["credentials"] = given_credentials(given["credentials"])
-        made: S = chosen(**given)
-        return made
+        configured: S = chosen(**given)
+        return configured
 
     source.clone = factory.clone  # type: ignore[attr-defined]  # as dlt documents it for sources
     return source

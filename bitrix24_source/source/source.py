@@ -6,7 +6,8 @@ is asked when the first row is wanted.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -22,6 +23,7 @@ from ..rest import Client, ClientSettings
 from ..sync import Exclusions, ReconcileSchedule, RunSession, SyncOptions, validate_range
 from .arguments import as_conditions, as_names, as_selection
 from .catalog_resources import CatalogReader, catalog_resource, issues_resource
+from .configuration_report import require_known_setting_names
 from .credentials import Bitrix24Credentials, auth_from_credentials
 from .dlt_internals import source_factory
 from .item_resources import list_resources
@@ -165,17 +167,29 @@ def configured_slices(
     return RunSession(slice_rows, slice_seconds, first_rows=FIRST_SLICE_ROWS)
 
 
+def require_known_settings(portal: str | None = None) -> None:
+    """Refuses settings of `[sources.bitrix24]`, and of a portal's section, whose names are misspelt.
+
+    Raises:
+        ConfigError: a key or a variable is no setting and looks like one.
+    """
+    functions: Iterable[Any] = (bitrix24, connect, configured_slices)
+    known = frozenset(name for function in functions for name in inspect.signature(function).parameters)
+    for section in ("sources.bitrix24", *([f"sources.bitrix24.{portal}"] if portal else [])):
+        require_known_setting_names(section, known)
+
+
 def _apply_exclusions(
     resources: list[DltResource], left_out: Exclusions, on_demand: frozenset[str]
 ) -> list[DltResource]:
     """All of them; those that are left out, or loaded on demand only, are not selected."""
-    unknown = sorted(left_out.resources - {one.name for one in resources})
+    unknown = sorted(left_out.resources - {resource.name for resource in resources})
     if unknown:
         raise ConfigError(
             f"leave_out names what is no resource: {', '.join(unknown)}",
             "sources.bitrix24.leave_out",
             "name resources, or columns as table.column",
         )
-    for one in resources:
-        one.selected = one.name not in left_out.resources | on_demand
+    for resource in resources:
+        resource.selected = resource.name not in left_out.resources | on_demand
     return resources

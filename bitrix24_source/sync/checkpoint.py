@@ -119,7 +119,7 @@ class Checkpoint:
     def ranges(self, query: ListQuery) -> list[IdRange]:
         """What a full read has left, or all of it."""
         if not self.has_unfinished_full_read:
-            return [IdRange(query, known=self.high_water_id)]
+            return [IdRange(query, checkpoint_max_id=self.high_water_id)]
         return [IdRange.from_stored(query, stored) for stored in self.remaining_ranges]
 
     def is_reconciliation_due(self, now: datetime, schedule: ReconcileSchedule) -> bool:

@@ -145,10 +145,10 @@ def _take_rows(run: SyncRun, task: ReadTask, batch: PageBatch, stop: SliceStop) 
         table is not None
     ):  # rows and rate are dlt's to show; the rest of a long table, in rows and in time, is ours to know
         if task.mode is ReadMode.FULL:
-            run.options.session.note_left(table.name, batch.left)
-        minutes = stop.minutes_for(batch.left)
+            run.options.session.note_left(table.name, batch.rows_left)
+        minutes = stop.minutes_for(batch.rows_left)
         time = f", {minutes:,.0f} min" if minutes >= 1 else ""
-        run.context.show_progress(table.name, f"about {batch.left:,} left{time}" if batch.left else "")
+        run.context.show_progress(table.name, f"about {batch.rows_left:,} left{time}" if batch.rows_left else "")
 
 
 def _check_filter(run: SyncRun, progress: StreamProgress, rows: Sequence[Row]) -> None:

@@ -91,7 +91,7 @@ class StreamProgress:
         self._max_id = max([self._max_id, *numbers])
         if task.mode is ReadMode.FULL:
             highest = max(self._checkpoint.high_water_id, self._max_id)
-            self._checkpoint = replace(self._checkpoint, remaining_ranges=tuple(batch.parts), high_water_id=highest)
+            self._checkpoint = replace(self._checkpoint, remaining_ranges=tuple(batch.remaining), high_water_id=highest)
         return ids
 
     def pass_over(self, rows: UnusableRows, *, of_ids: bool) -> None:

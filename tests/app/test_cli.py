@@ -278,13 +278,13 @@ def two_loads(tmp_path_factory):
 
 
 def test_load_writes_the_tables_and_says_how_many_rows(two_loads):
-    """A whole run: exit code 0, a line for each table, and the rows are in the file."""
+    """A whole run: exit code 0, a line for each table that is loaded, and the rows are in the file."""
     (done, tables, _), _ = two_loads
 
     assert (0, "") == (done.code, done.err)
     said = {name: rows for name, (rows, *_) in summary(done.out).items()}
     assert {"spa_types": 6, "spa_fields": 209, "spa_stages": 55, "load_issues": 0}.items() <= said.items()
-    assert said == {name: rows for name, rows in tables.items() if "__" not in name}
+    assert said == {name: rows for name, rows in tables.items() if "__" not in name and not name.startswith("_")}
 
 
 def test_a_second_load_says_what_each_table_holds_and_that_nothing_changed(two_loads):
@@ -649,3 +649,25 @@ def test_a_view_that_cannot_be_made_is_listed(bitrix24, webhook, tmp_path):
     assert "views" == resource
     assert "a view could not be brought up to date" in message
     assert hint
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"), [("SPA_TYPE", "spa_types"), ("LEAVEOUT", "leave_out"), ("PERSONAL", "personal_data")]
+)
+def test_a_misspelt_setting_is_no_setting(bitrix24, server, variable, meant):
+    """dlt passes over it, and everything would be loaded: refused with the name that was meant, before anything is asked."""
+    name = f"SOURCES__BITRIX24__{variable}"
+    done = bitrix24("load", credentials=server.credentials()["webhook"], **{name: "177"})
+
+    assert 1 == done.code
+    assert f"there is no setting {variable.lower()!r} - {name} - did you mean {meant!r}?" in done.err
+    assert not server.portal.requests
+
+
+def test_a_setting_that_is_no_number_is_named(bitrix24, server):
+    """With the files and the variable that were looked at."""
+    done = bitrix24("load", credentials=server.credentials()["webhook"], SOURCES__BITRIX24__BURST="zero")
+
+    assert 1 == done.code
+    assert "burst is not a whole number - sources.bitrix24.burst - looked in " in done.err
+    assert "SOURCES__BITRIX24__BURST" in done.err

@@ -7,7 +7,7 @@ import pytest
 from bitrix24_source.reader.events import ListEnd
 from bitrix24_source.reader.id_ranges import IdRange
 from bitrix24_source.reader.list_queries import ListQuery
-from bitrix24_source.reader.scheduler import read_lists
+from bitrix24_source.reader.page_reader import read_lists
 from bitrix24_source.rest.transport import PortalTimeoutError
 from bitrix24_source.sandbox import Fault
 
@@ -51,10 +51,10 @@ def test_an_empty_first_page_where_items_are_known_to_be(portal_with, recording_
     portal = portal_with({177: 8}, scripted=True)
     once_empty(portal, "filter[%3Eid]=0")
     items = ListQuery(177, select=("id",))
-    came = list(read_lists(recording_adapter(portal).client(), [IdRange(items, known=8)]))
+    came = list(read_lists(recording_adapter(portal).client(), [IdRange(items, checkpoint_max_id=8)]))
     for id_ in portal.items(177).ids():
         portal.items(177).delete(id_)
-    nothing = list(read_lists(recording_adapter(portal).client(), [IdRange(items, known=8)]))
+    nothing = list(read_lists(recording_adapter(portal).client(), [IdRange(items, checkpoint_max_id=8)]))
 
     assert [8, None] == [getattr(what, "rows", None) and len(what.rows) for what in came]
     assert [ListEnd(items)] == nothing

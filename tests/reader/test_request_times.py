@@ -6,7 +6,7 @@ import pytest
 
 from bitrix24_source.reader.id_ranges import IdRange
 from bitrix24_source.reader.list_queries import ListQuery
-from bitrix24_source.reader.scheduler import read_lists
+from bitrix24_source.reader.page_reader import read_lists
 from bitrix24_source.sandbox import Fault
 
 ENOUGH = 30.0

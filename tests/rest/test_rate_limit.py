@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
@@ -15,7 +14,6 @@ from hypothesis import strategies as st
 from bitrix24_source.rest.client import Client, ClientSettings
 from bitrix24_source.rest.protocol import TimeUsage
 from bitrix24_source.rest.rate_limit import LeakyBucket, shared_bucket
-from bitrix24_source.rest.retry import RetryPolicy
 from bitrix24_source.rest.time_budget import TimeBudget
 from bitrix24_source.sandbox import Clock
 from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
@@ -216,20 +214,3 @@ def test_level_of_a_budget():
 
     assert budget.level("crm.item.list") == 12.5
     assert budget.level("profile") == 0.0
-
-
-# --- pauses -------------------------------------------------------------------------------------------------------------
-
-
-@given(st.randoms(use_true_random=False))
-def test_pauses_grow_within_bounds(rng: random.Random):
-    """Each pause lies in the upper half of its step; steps double from half a second to thirty and stay there."""
-    steps = [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
-    pauses = list(itertools.islice(RetryPolicy(rng=rng).backoff(), len(steps)))
-
-    assert all(step / 2 <= pause <= step for step, pause in zip(steps, pauses, strict=True))
-
-
-def test_pauses_differ():
-    """Clients that were refused together do not come back together."""
-    assert next(RetryPolicy(rng=random.Random(1)).backoff()) != next(RetryPolicy(rng=random.Random(2)).backoff())

@@ -14,12 +14,15 @@ from pathlib import Path
 import dlt
 import pyarrow as pa
 import pytest
+import requests
 
 import bitrix24_source
 from bitrix24_source import bitrix24 as make_source
 from bitrix24_source.app import run_load
-from bitrix24_source.sandbox import Portal, SandboxServer
-from bitrix24_source.source import configured_slices
+from bitrix24_source.rest.client import Client
+from bitrix24_source.sandbox import Portal, SandboxAdapter, SandboxServer
+from bitrix24_source.source import Bitrix24Credentials, configured_slices
+from bitrix24_source.source.credentials import auth_from_credentials
 
 CHOSEN = ("spa_types", "users", "deals", "leads", "activities")
 
@@ -239,6 +242,64 @@ def test_other_sources_share_the_dataset(crm, portal):
     crm.pipeline.run([crm.source().with_resources("deals"), dlt.resource([{"id": 1}], name="orders")])
 
     assert (1, len(portal.items(2).ids())) == (len(crm.rows("orders")), len(crm.rows("deals")))
+
+
+@pytest.fixture
+def shop():
+    """Somebody's other source, with a table named as one of ours."""
+    return dlt.source(lambda: [dlt.resource([{"id": 1, "x": 2}], name="deals")], name="shop")()
+
+
+SAME_NAME = r"the source 'shop' has a table of the same name: deals - dataset .* - .*leave_out = \[\"deals\"\]"
+
+
+@pytest.mark.parametrize("where", ["the run before", "another pipeline"])
+def test_a_table_of_another_source_is_not_loaded_into(crm, shop, tmp_path, where):
+    """Another source's `deals` was there first: one sentence, and its rows are as they were; without ours all goes well."""
+    source = crm.source().with_resources("deals", "spa_types")
+    if where == "another pipeline":
+        pipeline = dlt.pipeline(
+            "shop", destination=crm.database.destination, dataset_name=crm.database.dataset,
+            pipelines_dir=str(tmp_path / "shop"),
+        )  # fmt: skip
+        pipeline.run(shop)
+    else:
+        crm.pipeline.run(shop)
+    with pytest.raises(Exception, match=SAME_NAME):
+        crm.pipeline.run(source)
+    crm.pipeline.abort_packages()
+    crm.pipeline.run(crm.source(leave_out=["deals"]).with_resources("spa_types"))
+
+    assert len(crm.rows("spa_types")) > 1
+    assert [{"id": 1, "x": 2}] == crm.rows("deals")
+
+
+def test_two_of_our_sources_share_a_dataset(crm, portal):
+    """Different types of one portal, in one run and again: each type's items are there, and the catalogue is whole."""
+    first, second = (int(row["entityTypeId"]) for row in portal.types()[:2])
+    for _ in range(2):
+        crm.pipeline.run(
+            [crm.source(spa_types=[type_]).with_resources("spa_types", "spa_items") for type_ in (first, second)]
+        )
+
+    for type_ in (first, second):
+        assert len(portal.items(type_).ids()) == len(crm.rows(f"spa_items_{type_}"))
+    assert len(portal.types()) == len(crm.rows("spa_types"))
+
+
+def test_two_portals_do_not_meet_in_one_run(crm, monkeypatch):
+    """Both are extracted before either is loaded, and yet the one that comes second is refused, with the names of both."""
+    elsewhere = Portal("empty", clock=crm.clock)
+    elsewhere.host = "other.bitrix24.test"
+    code = elsewhere.credentials(elsewhere.base_url)["webhook"]
+    for key, value in code.items():
+        monkeypatch.setenv(f"SOURCES__BITRIX24__APAC__CREDENTIALS__{key.upper()}", value)
+    session = requests.Session()
+    session.mount("https://", SandboxAdapter(elsewhere))
+    client = Client(auth_from_credentials(Bitrix24Credentials(**code)), clock=crm.clock, session=session)
+    second = make_source(portal="apac", client=client).with_resources("spa_types")
+    with pytest.raises(Exception, match=r"of the portal .*, and the source '(bitrix24|apac)' has loaded the portal"):
+        crm.pipeline.run([crm.source().with_resources("spa_types"), second])
 
 
 def test_the_package_may_be_copied_into_a_project(portal, tmp_path):

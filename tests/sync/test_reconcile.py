@@ -10,7 +10,7 @@ from bitrix24_source.catalog.model import EntityType
 from bitrix24_source.reader.events import PageBatch
 from bitrix24_source.reader.id_ranges import IdRange
 from bitrix24_source.reader.list_queries import ListQuery
-from bitrix24_source.reader.scheduler import read_lists
+from bitrix24_source.reader.page_reader import read_lists
 from bitrix24_source.sandbox import Portal
 from bitrix24_source.sync.checkpoint import Checkpoint
 from bitrix24_source.sync.deleted_types import confirmed_deleted_types

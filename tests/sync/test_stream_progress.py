@@ -26,7 +26,7 @@ def rows_of(*ids):
 
 
 def page(task, *ids, left=()):
-    return PageBatch(task.query, rows_of(*ids), parts=list(left))
+    return PageBatch(task.query, rows_of(*ids), remaining=list(left))
 
 
 def test_the_cursor_is_when_the_read_began():

@@ -1,0 +1,68 @@
+"""Refuses to load into tables that another source of the same dataset has made: dlt would mix the two, or fail half-way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dlt
+from dlt.destinations.exceptions import DatabaseUndefinedRelation
+from dlt.destinations.job_client_impl import SqlJobClientBase
+
+from ..catalog import ISSUES
+from ..errors import ConfigError
+from .capabilities import normalized_table
+from .current_load import current_load_id
+
+
+def require_own_tables(resources: frozenset[str]) -> None:
+    """Compares tables that this load would make with those of the dataset's other sources, in dlt's book-keeping.
+
+    Costs a query while tables are still to be made, and nothing later.
+
+    Args:
+        resources: that are loaded; each but `spa_items` names its table.
+
+    Raises:
+        ConfigError: another source has a table of the same name.
+    """
+    if not current_load_id():
+        return
+    known = dlt.current.source_schema().tables
+    new = {name for name in resources if not (known.get(normalized_table(name), {}).get("x-normalizer") or {})}
+    if not new:
+        return
+    pipeline = dlt.current.pipeline()
+    for source, tables in _other_sources(pipeline, dlt.current.source_schema().name):
+        shared = sorted(name for name in new if normalized_table(name) in tables)
+        if shared and ISSUES.name not in tables:  # else it is this source under another name
+            raise ConfigError(
+                f"the source {source!r} has a table of the same name: {', '.join(shared)}",
+                f"dataset {pipeline.dataset_name}",
+                "load one of them into a dataset of its own, or leave these resources out: "
+                f"leave_out = {json.dumps(shared)}",
+            )
+
+
+def _other_sources(pipeline: dlt.Pipeline, own: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Names and tables: of this pipeline, and of all pipelines that have loaded into the dataset."""
+    for name in pipeline.schema_names:
+        if name != own:
+            yield name, pipeline.schemas[name].tables
+    with pipeline.destination_client() as client:
+        if not isinstance(client, SqlJobClientBase) or not client.is_storage_initialized():
+            return
+        sql = client.sql_client
+        table, column = (
+            sql.make_qualified_table_name(client.schema.version_table_name),
+            sql.escape_column_name("schema_name"),
+        )
+        try:
+            names = sql.execute_sql(f"SELECT DISTINCT {column} FROM {table}")  # noqa: S608 - dlt's own names
+        except DatabaseUndefinedRelation:
+            return
+        for (name,) in names or ():
+            stored = client.get_stored_schema(name) if name != own else None
+            if stored is not None:
+                yield name, json.loads(stored.schema)["tables"]
