@@ -199,9 +199,8 @@ class PageReader:
             return None
         if (request := scheduler.next_request()) is not None:
             return _Request(scheduler, request)
-        if scheduler.is_finished:
-            self._changed.notify_all()
-        elif not scheduler.is_awaiting_response and not self._is_pausing:
+        # Who finds nothing to do wakes nobody: threads that wake each other would go round until the caller is ready.
+        if not scheduler.is_finished and not scheduler.is_awaiting_response and not self._is_pausing:
             self._is_pausing = True
             return _Pause(*scheduler.pause())
         return None

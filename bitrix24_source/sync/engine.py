@@ -289,14 +289,17 @@ def _empty_tables(run: SyncRun) -> Iterator[TableBatch]:
 
 
 def _save(run: SyncRun) -> None:
-    """Checkpoints, and who has read the tables. What nobody took is not remembered."""
+    """Checkpoints, and who has read the tables: not before the last slice, for each of them has to know of another user.
+
+    What nobody took is not remembered.
+    """
     if run.start is None:
         return
     for stream, progress in run.progress.items():
         if run.context.has_consumer(stream.resource) and progress.is_saved:
             progress.learn_columns()
             progress.checkpoint.to_state(run.context.resource_state(stream.resource), stream.query.entity_type_id)
-    if run.start.user:
+    if run.start.user and not any(progress.needs_another_slice for progress in run.progress.values()):
         state = run.context.source_state
         replace(Provenance.from_state(state), user=run.start.user).to_state(state)
 

@@ -80,6 +80,39 @@ def test_a_kill_between_two_slices(clock, portal_with, reader):
     assert set(crm.marked()) == {3}
 
 
+def test_another_user_in_slices(clock, portal_with, reader):
+    """Nothing is marked in any slice of a run whose user changed; the next run marks."""
+    crm = reader(portal_with({177: 120}))
+    crm.run()
+    crm.states[""]["loaded_from"]["user"] = "77"
+    crm.portal.add_field(177, "NEW", "string", "New field")
+    for id_ in range(1, 21):
+        crm.portal.items(177).delete(id_)
+    clock.advance(3600)
+    crm.run(slices=RunSession(rows=50))
+    first = set(crm.marked())
+    clock.advance(3600)
+    crm.run()
+
+    assert first == set()
+    assert set(crm.marked()) == set(range(1, 21))
+
+
+@pytest.mark.parametrize("killed_after", [None, 1])
+def test_another_filter_in_slices(clock, portal_with, reader, killed_after):
+    """Items that a new filter lets go of are marked, however many: also where the read was cut, or killed in between."""
+    crm = reader(portal_with({177: 300}))
+    crm.run()
+    clock.advance(3600)
+    crm.run(slices=RunSession(rows=50), killed_after=killed_after, filter={177: {">=id": 201}})
+    if killed_after:
+        clock.advance(3600)
+        crm.run(slices=RunSession(rows=50), filter={177: {">=id": 201}})
+
+    assert crm.issues() == []
+    assert set(crm.marked()) == set(range(1, 201))
+
+
 def test_all_product_rows_come_with_their_items(company, reader):
     """Of every type that has products, each row once."""
     crm = reader(company, resources=("deals", "product_rows"))
