@@ -65,23 +65,23 @@ def sync(
         if stream.key not in session.finished and _accepts(stream, context, session, issues)
     ]
     plan = make_plan(context, client, accepted, options, issues)
-    reader = TaskReader(client, session, options.connections, plan.error)
-    run = SyncRun(context, client, options, issues, plan.start, _open_progress(plan, session), reader)
-    if plan.error is not None:
-        for progress in run.progress.values():
-            run.record_failure(progress, plan.error)
-    stop = SliceStop(session, client.clock)
-    yield from _read(run, plan.tasks(ReadMode.CREATED, ReadMode.UPDATED, ReadMode.IDS), stop)
-    yield from _read(run, plan.tasks(ReadMode.FULL), stop)
-    yield from reconcile(run)
-    yield from _reread_by_id(run)
-    yield from _read_dependents(run)
-    _report_unknown_exclusions(run)
-    _report_unusable_rows(run)
-    yield from _mark_deleted_types(run, catalog)
-    yield from _empty_tables(run)
-    _save(run)
-    _close_slice(run)
+    with TaskReader(client, session, options.connections, plan.error) as reader:
+        run = SyncRun(context, client, options, issues, plan.start, _open_progress(plan, session), reader)
+        if plan.error is not None:
+            for progress in run.progress.values():
+                run.record_failure(progress, plan.error)
+        stop = SliceStop(session, client.clock)
+        yield from _read(run, plan.tasks(ReadMode.CREATED, ReadMode.UPDATED, ReadMode.IDS), stop)
+        yield from _read(run, plan.tasks(ReadMode.FULL), stop)
+        yield from reconcile(run)
+        yield from _reread_by_id(run)
+        yield from _read_dependents(run)
+        _report_unknown_exclusions(run)
+        _report_unusable_rows(run)
+        yield from _mark_deleted_types(run, catalog)
+        yield from _empty_tables(run)
+        _save(run)
+        _close_slice(run)
 
 
 def _accepts(stream: Stream, context: LoadContext, session: RunSession, issues: IssueLog) -> bool:
