@@ -299,15 +299,24 @@ def _save(run: SyncRun) -> None:
         if run.context.has_consumer(stream.resource) and progress.is_saved:
             progress.learn_columns()
             progress.checkpoint.to_state(run.context.resource_state(stream.resource), stream.query.entity_type_id)
-    if run.start.user and not any(progress.needs_another_slice for progress in run.progress.values()):
+    if run.start.user and not _unfinished(run):
         state = run.context.source_state
         replace(Provenance.from_state(state), user=run.start.user).to_state(state)
 
 
 def _close_slice(run: SyncRun) -> None:
-    unfinished = [stream for stream, progress in run.progress.items() if progress.needs_another_slice]
+    unfinished = _unfinished(run)
     run.options.session.close_slice(
         read=[stream.key for stream, progress in run.progress.items() if progress.is_complete],
         finished=[stream.key for stream in run.progress if stream not in unfinished],
         unfinished_tables=[stream.name for stream in unfinished],
     )
+
+
+def _unfinished(run: SyncRun) -> list[Stream]:
+    """What the next slice goes on with. Not what nobody takes: it would begin where this one began, again and again."""
+    return [
+        stream
+        for stream, progress in run.progress.items()
+        if progress.needs_another_slice and run.context.has_consumer(stream.resource)
+    ]

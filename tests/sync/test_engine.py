@@ -229,3 +229,16 @@ def test_a_first_load_of_product_rows_needs_no_comparison(company, clock, reader
     sent = [command for body in crm.adapter.bodies for command in body.get("cmd", {}).values()]
 
     assert len([command for command in sent if command.startswith("crm.item.productrow.list")]) == 1
+
+
+def test_slices_end_where_nobody_takes_a_list(portal_with, reader):
+    """A list that nobody takes needs no further slice: none would get any further. The others are read to their end."""
+    crm = reader(portal_with({177: 120}), resources=("spa_items", "activities"))
+    for number in range(1, 131):
+        crm.portal.put_activity(number, [(177, 1)])
+    crm.wanted = lambda resource: resource != "activities"
+    slices = RunSession(rows=50)
+    crm.run(slices=slices, killed_after=12)
+
+    assert not slices.unfinished
+    assert len(crm.ids()) == 120
