@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
+from ..errors import DeniedError, PortalError, UnavailableError
 from ..reader import Row
 from ..schema import (
     COLUMN_TYPES,
@@ -63,6 +64,7 @@ class ItemTableBuilder:
 
     def __post_init__(self) -> None:
         self._reread = False
+        self._listed: Sequence[Field] | None = None
         self._passed_over: set[str] = set()
         known = self._known_fields()
         self._names = {f.upper_name.lower() for f in known}
@@ -165,11 +167,13 @@ class ItemTableBuilder:
         The latter goes on in the column that is stored under its name, and is kept as text where there is none.
         """
         known = list(self.fields)
-        if not self._reread:
-            self._reread = True
-            names = {f.name for f in known}
-            listed = with_system_types(self.reread()) if self.is_spa else self.reread()
-            known += [f for f in listed if f.name in unknown and f.name not in names]
+        listed = self._listed_anew()
+        if listed is None:
+            self._passed_over |= unknown
+            self._use(known)
+            return
+        names = {f.name for f in known}
+        known += [f for f in listed if f.name in unknown and f.name not in names]
         hidden = sorted(unknown - {f.name for f in known})
         lists = {key for key in hidden if any(isinstance(row.get(key), (list, dict)) for row in rows)}
         added = [
@@ -183,6 +187,22 @@ class ItemTableBuilder:
             self._use([f for f in self.fields if f.name not in unknown])
         elif hidden:
             log.info("%s: rows hold %s, which the field list does not explain", self.name, ", ".join(hidden))
+
+    def _listed_anew(self) -> Sequence[Field] | None:
+        """The field list as it is now, asked for once; None where the portal does not say.
+
+        Then keys are passed over: guessed as text, a new field would stay so. The next run finds it in the list, or the key in
+        the rows, and reads all items for it.
+        """
+        if not self._reread:
+            self._reread = True
+            try:
+                self._listed = with_system_types(self.reread()) if self.is_spa else self.reread()
+            except (UnavailableError, PortalError, DeniedError) as error:
+                log.warning(
+                    "%s: new fields wait for the next run, for the field list cannot be read: %s", self.name, error
+                )
+        return self._listed
 
     def _table_specs(self) -> dict[str, TableSpec]:
         has_time = "updated_time" in self._converter.items_schema.names

@@ -242,3 +242,28 @@ def test_slices_end_where_nobody_takes_a_list(portal_with, reader):
 
     assert not slices.unfinished
     assert len(crm.ids()) == 120
+
+
+def test_a_new_field_while_the_portal_goes_away(clock, portal_with, reader):
+    """Rows with a field that cannot be looked up are loaded without it; the next run reads it for all items."""
+    crm = reader(portal_with({177: 20, 1030: 20}))
+    crm.run()
+    clock.advance(3600)
+
+    def add_field(number):
+        if number == 3:  # the field list has been read, the rows have not
+            name = crm.portal.add_field(177, "NEW", "integer", "New field")
+            crm.portal.items(177).update(3, **{name: 5, "title": "Changed"})
+            crm.portal.faults.add(Fault("crm.item.fields", kind="http", status=503, times=None))
+
+    crm.before = add_field
+    crm.run()
+    first = crm.items()[3]
+    crm.portal.faults.clear()
+    clock.advance(3600)
+    crm.run()
+    column = next(name for name in crm.items()[3] if name.endswith("new"))
+
+    assert (first["title"], column in first) == ("Changed", False)
+    assert crm.items()[3][column] == 5
+    assert crm.differs(177, 1030) == []
