@@ -13,7 +13,7 @@ from .list_queries import (
     Row,
     bindings_in,
 )
-from .page_reader import PageReader, new_batch_sizer, read_lists
+from .page_reader import PageReader, new_batch_sizer
 from .process_tuning import limit_malloc_retention, relaxed_gc, release_arrow_memory
 from .unusable_rows import UnusableRows
 
@@ -37,7 +37,6 @@ __all__ = [
     "bindings_in",
     "limit_malloc_retention",
     "new_batch_sizer",
-    "read_lists",
     "relaxed_gc",
     "release_arrow_memory",
 ]

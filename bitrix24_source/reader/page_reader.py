@@ -7,7 +7,7 @@ Only requests and pauses happen outside of it.
 from __future__ import annotations
 
 import threading
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, groupby
@@ -17,8 +17,7 @@ from ..errors import Action, Bitrix24Error, CredentialError, PortalError, Unavai
 from ..rest import CallResult, Client, PortalTimeoutError, send_batch
 from .batch_sizing import BatchSizer
 from .events import ListEnd, PageBatch, ReadTask
-from .id_ranges import IdRange
-from .list_queries import METHODS, ListQuery
+from .list_queries import METHODS
 from .request_builder import BatchRequest
 from .scheduler import Event, ReadScheduler
 from .unusable_rows import UnusableRows
@@ -199,9 +198,8 @@ class PageReader:
             return None
         if (request := scheduler.next_request()) is not None:
             return _Request(scheduler, request)
-        if scheduler.is_finished:
-            self._changed.notify_all()
-        elif not scheduler.is_awaiting_response and not self._is_pausing:
+        # Who finds nothing to do wakes nobody: threads that wake each other would go round until the caller is ready.
+        if not scheduler.is_finished and not scheduler.is_awaiting_response and not self._is_pausing:
             self._is_pausing = True
             return _Pause(*scheduler.pause())
         return None
@@ -286,40 +284,3 @@ def _joined(events: Sequence[Event]) -> Iterator[Event]:
         *_, last = batches = [event for event in neighbours if isinstance(event, PageBatch)]
         rows = list(chain.from_iterable(batch.rows for batch in batches))
         yield replace(last, rows=rows, unusable=sum((batch.unusable for batch in batches), UnusableRows()))
-
-
-def read_lists(
-    client: Client,
-    lists: Sequence[ListQuery | IdRange],
-    connections: int = 4,
-    enough: threading.Event | None = None,
-    batch_sizer: BatchSizer | None = None,
-    most: int = 0,
-) -> Iterator[PageBatch | ListEnd]:
-    """Every row of some lists or of ranges of them, with one `ListEnd` for each list; the ranges of a list are one task.
-
-    Raises:
-        Bitrix24Error: what concerns all lists alike: credential, network, a limit that does not end.
-    """
-    ranges = [item if isinstance(item, IdRange) else IdRange(item) for item in lists]
-    open_: defaultdict[ListQuery, dict[int, PageBatch]] = defaultdict(dict)
-    for id_range in ranges:
-        open_[id_range.items][id(id_range)] = PageBatch(id_range, (), int(id_range.rows_left()), [id_range.to_stored()])
-    with PageReader(client, connections, batch_sizer) as reader:
-        for event in reader.read(ranges, stop=enough, max_rows=most):
-            query = event.items
-            if isinstance(event, PageBatch):
-                open_[query][id(event.task)] = replace(event, rows=())
-                batches = open_[query].values()
-                remaining = list(chain.from_iterable(batch.remaining for batch in batches))
-                yield replace(
-                    event, task=query, remaining=remaining, rows_left=sum(batch.rows_left for batch in batches)
-                )
-            elif event.error is not None and event.error is reader.lost:
-                raise event.error
-            elif query in open_:
-                open_[query].pop(id(event.task))
-                if event.error is not None or not open_[query]:
-                    del open_[query]
-                    yield ListEnd(query, event.error)
-            del event

@@ -30,6 +30,7 @@ STORED_KEYS = {
     "columns": "columns",
     "unlisted_columns": "unlisted",
     "childless": "childless",
+    "may_shrink": "may_shrink",
 }
 """Attributes of a `Checkpoint` and the keys that they are stored under: renaming a key makes every pipeline start over."""
 
@@ -51,6 +52,8 @@ class Checkpoint:
         columns: fingerprints of the columns that all rows were read for; None where that was not stored.
         unlisted_columns: the same, of those that no field explains: only rows know them.
         childless: owners to which nothing belonged when the destination was last found to have nothing of them.
+        may_shrink: the table was filled by another selection or another type, so that any number of its rows may be gone, until
+            ids were compared.
     """
 
     cursor: str = ""
@@ -65,14 +68,15 @@ class Checkpoint:
     columns: tuple[str, ...] | None = None
     unlisted_columns: tuple[str, ...] = ()
     childless: int = 0
+    may_shrink: bool = False
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any], entity_type_id: int, query: ListQuery) -> Checkpoint:
         """What the state of a resource holds; a new one where that is about another selection."""
-        stored = state.get("types", {}).get(str(entity_type_id), {})
-        selection = fingerprint(query)
+        types, type_key = state.get("types", {}), str(entity_type_id)
+        stored, selection = types.get(type_key, {}), fingerprint(query)
         if stored.get("selection", "") != selection:
-            return cls(selection=selection)
+            return cls(selection=selection, may_shrink=type_key in types)
         values: dict[str, Any] = {name: stored[key] for name, key in STORED_KEYS.items() if key in stored}
         values |= {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
         return cls(**values)
@@ -94,9 +98,16 @@ class Checkpoint:
             "remaining_ranges": self.remaining_ranges,
         }
 
-    def renewed(self) -> Checkpoint:
-        """For a stream that is read from the start; columns that only rows tell of are not read for again."""
-        return Checkpoint(selection=self.selection, unlisted_columns=self.unlisted_columns)
+    def renewed(self, type_id: int | None = None) -> Checkpoint:
+        """For a stream that is read from the start; columns that only rows tell of are not read for again.
+
+        Args:
+            type_id: the type's own `id` today.
+        """
+        is_anew = type_id is not None and self.type_id not in (None, type_id)
+        return Checkpoint(
+            selection=self.selection, unlisted_columns=self.unlisted_columns, may_shrink=self.may_shrink or is_anew
+        )
 
     def reason_to_start_over(self, type_id: int | None, columns: Mapping[str, str]) -> str:
         """Why rows that were read before do not do any more; "" where they do.

@@ -65,23 +65,23 @@ def sync(
         if stream.key not in session.finished and _accepts(stream, context, session, issues)
     ]
     plan = make_plan(context, client, accepted, options, issues)
-    reader = TaskReader(client, session, options.connections, plan.error)
-    run = SyncRun(context, client, options, issues, plan.start, _open_progress(plan, session), reader)
-    if plan.error is not None:
-        for progress in run.progress.values():
-            run.record_failure(progress, plan.error)
-    stop = SliceStop(session, client.clock)
-    yield from _read(run, plan.tasks(ReadMode.CREATED, ReadMode.UPDATED, ReadMode.IDS), stop)
-    yield from _read(run, plan.tasks(ReadMode.FULL), stop)
-    yield from reconcile(run)
-    yield from _reread_by_id(run)
-    yield from _read_dependents(run)
-    _report_unknown_exclusions(run)
-    _report_unusable_rows(run)
-    yield from _mark_deleted_types(run, catalog)
-    yield from _empty_tables(run)
-    _save(run)
-    _close_slice(run)
+    with TaskReader(client, session, options.connections, plan.error) as reader:
+        run = SyncRun(context, client, options, issues, plan.start, _open_progress(plan, session), reader)
+        if plan.error is not None:
+            for progress in run.progress.values():
+                run.record_failure(progress, plan.error)
+        stop = SliceStop(session, client.clock)
+        yield from _read(run, plan.tasks(ReadMode.CREATED, ReadMode.UPDATED, ReadMode.IDS), stop)
+        yield from _read(run, plan.tasks(ReadMode.FULL), stop)
+        yield from reconcile(run)
+        yield from _reread_by_id(run)
+        yield from _read_dependents(run)
+        _report_unknown_exclusions(run)
+        _report_unusable_rows(run)
+        yield from _mark_deleted_types(run, catalog)
+        yield from _empty_tables(run)
+        _save(run)
+        _close_slice(run)
 
 
 def _accepts(stream: Stream, context: LoadContext, session: RunSession, issues: IssueLog) -> bool:
@@ -289,22 +289,34 @@ def _empty_tables(run: SyncRun) -> Iterator[TableBatch]:
 
 
 def _save(run: SyncRun) -> None:
-    """Checkpoints, and who has read the tables. What nobody took is not remembered."""
+    """Checkpoints, and who has read the tables: not before the last slice, for each of them has to know of another user.
+
+    What nobody took is not remembered.
+    """
     if run.start is None:
         return
     for stream, progress in run.progress.items():
         if run.context.has_consumer(stream.resource) and progress.is_saved:
             progress.learn_columns()
             progress.checkpoint.to_state(run.context.resource_state(stream.resource), stream.query.entity_type_id)
-    if run.start.user:
+    if run.start.user and not _unfinished(run):
         state = run.context.source_state
         replace(Provenance.from_state(state), user=run.start.user).to_state(state)
 
 
 def _close_slice(run: SyncRun) -> None:
-    unfinished = [stream for stream, progress in run.progress.items() if progress.needs_another_slice]
+    unfinished = _unfinished(run)
     run.options.session.close_slice(
         read=[stream.key for stream, progress in run.progress.items() if progress.is_complete],
         finished=[stream.key for stream in run.progress if stream not in unfinished],
         unfinished_tables=[stream.name for stream in unfinished],
     )
+
+
+def _unfinished(run: SyncRun) -> list[Stream]:
+    """What the next slice goes on with. Not what nobody takes: it would begin where this one began, again and again."""
+    return [
+        stream
+        for stream, progress in run.progress.items()
+        if progress.needs_another_slice and run.context.has_consumer(stream.resource)
+    ]

@@ -76,7 +76,6 @@ class StreamPlan:
         tasks: what it reads; none where a dependent stream shares its parent's read.
         reconciles: its ids are compared with the destination's.
         is_resumed: it reads what a run that was cut off has left, so that nobody has seen all ids.
-        may_shrink: the table was filled by another selection or another type, so that any number of its rows may be gone.
         is_new_table: the destination has no table of it that is to stay.
         knows_columns: the state says which columns its rows were read for, as that of 0.1.0 does not.
         shares_parent_read: what the parent stream reads is what it needs itself.
@@ -89,7 +88,6 @@ class StreamPlan:
     tasks: tuple[ReadTask, ...] = ()
     reconciles: bool = False
     is_resumed: bool = False
-    may_shrink: bool = False
     is_new_table: bool = False
     knows_columns: bool = True
     shares_parent_read: bool = False
@@ -163,19 +161,15 @@ def recall_stream(stream: Stream, context: StateContext, *, is_first_slice: bool
     type_id = stream.entity.id if stream.entity is not None else None
     columns = column_keys(stream.table.filled_columns() if stream.table is not None else ())
     checkpoint = Checkpoint.from_state(state, stream.query.entity_type_id, stream.query)
-    stored = state.get("types", {}).get(str(stream.query.entity_type_id))
-    may_shrink = stored is not None and stored.get("selection", "") != checkpoint.selection
     if is_first_slice:
         reason = checkpoint.reason_to_start_over(type_id, columns) or _lost_tables(stream, context)
         if reason:
             log.info("%s: all items are read once more: %s", stream.name, reason)
         if reason or stream.full_refresh:
-            may_shrink = may_shrink or (type_id is not None and checkpoint.type_id not in (None, type_id))
-            checkpoint = checkpoint.renewed()
+            checkpoint = checkpoint.renewed(type_id)
     return StreamPlan(
         stream,
         replace(checkpoint, type_id=type_id, columns=tuple(sorted(columns))),
-        may_shrink=may_shrink,
         is_new_table=stream.table is not None and not context.has_columns(stream.table.name),
         knows_columns=checkpoint.columns is not None or not checkpoint.cursor,
     )

@@ -133,7 +133,8 @@ class StreamProgress:
 
     def close_reconciliation(self, at: str) -> None:
         """Ids were compared at a time, "" if the next load should compare them again."""
-        self._checkpoint = replace(self._checkpoint, runs_since=0, reconciled_at=at)
+        may_shrink = self._checkpoint.may_shrink and not at
+        self._checkpoint = replace(self._checkpoint, runs_since=0, reconciled_at=at, may_shrink=may_shrink)
 
     def reopen_reconciliation(self) -> None:
         """The next load compares ids again."""

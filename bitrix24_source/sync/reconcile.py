@@ -42,7 +42,8 @@ def _mark_deleted(run: SyncRun, progress: StreamProgress, table: ItemTableBuilde
         _close(run, progress)
         return
     comparison = compare(stored, progress.seen)
-    max_share = 1.0 if plan.may_shrink else run.options.max_deleted_share
+    may_shrink = plan.checkpoint.may_shrink
+    max_share = 1.0 if may_shrink else run.options.max_deleted_share
     is_unusual = comparison.is_unusual(max_share)
     try:
         if run.start is not None and run.start.is_other_user:
@@ -51,7 +52,7 @@ def _mark_deleted(run: SyncRun, progress: StreamProgress, table: ItemTableBuilde
             log.info("%s: rows without a usable id may be any: none is marked as deleted in this run", stream.name)
         else:
             comparison.require_plausible(table.name, max_share)
-            if is_unusual and not plan.may_shrink:
+            if is_unusual and not may_shrink:
                 _report_unusual_deletions(run, progress, comparison)
             for rows in tombstones(run.context.destination, table.name, comparison.gone, run.now()):
                 yield from run.batches(stream, [(table.spec, rows)])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import chain
+from types import TracebackType
 
 from ..errors import Bitrix24Error, PortalError
-from ..reader import ListEnd, PageBatch, new_batch_sizer, read_lists
+from ..reader import IdRange, ListEnd, PageBatch, PageReader, new_batch_sizer
 from ..rest import Client, Clock
-from .plan import UNREACHABLE, ReadTask
+from .plan import ReadTask
 from .session import RunSession
 
 TaskEvent = tuple[ReadTask, PageBatch | ListEnd]
@@ -43,21 +45,29 @@ class SliceStop:
 
 
 class TaskReader:
-    """The way to the portal for all reads of a load.
-
-    Attributes:
-        lost: why the portal cannot be asked any further in this load; None as long as it can.
-    """
+    """The way to the portal for all reads of a load; a context manager, whose threads end with it."""
 
     def __init__(self, client: Client, session: RunSession, connections: int, lost: Bitrix24Error | None) -> None:
-        self.lost = lost
-        self._client = client
-        self._session = session
-        self._connections = connections
+        session.batch_sizer = session.batch_sizer or new_batch_sizer(client)
+        self._pages = PageReader(client, connections, session.batch_sizer)
+        self._lost = lost
+
+    def __enter__(self) -> TaskReader:  # noqa: PYI034 - `Self` needs Python 3.11
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._pages.close()
+
+    @property
+    def lost(self) -> Bitrix24Error | None:
+        """Why the portal cannot be asked any further in this load; None as long as it can."""
+        return self._lost or self._pages.lost
 
     def lose(self, error: Bitrix24Error) -> None:
         """The portal does not answer any more: nothing else is asked for in this load."""
-        self.lost = error
+        self._lost = error
 
     def read(self, tasks: Sequence[ReadTask], stop: SliceStop | None = None) -> Iterator[TaskEvent]:
         """Rows of all tasks and the end of each; after a stop, tasks that are not finished have no end.
@@ -78,23 +88,40 @@ class TaskReader:
             tasks = again
 
     def _events(self, tasks: Sequence[ReadTask], stop: SliceStop | None) -> Iterator[TaskEvent]:
-        session = self._session
-        session.batch_sizer = session.batch_sizer or new_batch_sizer(self._client)
-        open_ = {task.query: task for task in tasks}
-        by_query = dict(open_)
-        try:
-            if self.lost is None:
-                ranges = [id_range for task in tasks for id_range in task.ranges]
-                signal, most = (stop.event, stop.max_rows) if stop is not None else (None, 0)
-                events = read_lists(self._client, ranges, self._connections, signal, session.batch_sizer, most)
-                for event in events:
-                    if isinstance(event, ListEnd):
-                        open_.pop(event.items, None)
-                    yield by_query[event.items], event
-        except UNREACHABLE as error:
-            self.lose(error)
+        """Batches that say what is left of all ranges of their task, and one end for each task, with its first error."""
         if self.lost is not None:
-            yield from ((task, ListEnd(query, self.lost)) for query, task in open_.items())
+            yield from ((task, ListEnd(task, self.lost)) for task in tasks)
+            return
+        parts = [_TaskRange(task, id_range) for task in tasks for id_range in task.ranges]
+        latest: dict[ReadTask, dict[_TaskRange, PageBatch]] = {task: {} for task in tasks}
+        for part in parts:
+            unread = [part.range.to_stored()]
+            latest[part.task][part] = PageBatch(part, (), int(part.range.rows_left()), unread)
+        signal, max_rows = (stop.event, stop.max_rows) if stop is not None else (None, 0)
+        for event in self._pages.read(parts, stop=signal, max_rows=max_rows):
+            task = event.task.task
+            batches = latest.get(task)
+            if batches is None:  # the task has ended with an error
+                continue
+            if isinstance(event, PageBatch):
+                batches[event.task] = replace(event, rows=())
+                remaining = list(chain.from_iterable(batch.remaining for batch in batches.values()))
+                rows_left = sum(batch.rows_left for batch in batches.values())
+                yield task, replace(event, task=task, remaining=remaining, rows_left=rows_left)
+            else:
+                del batches[event.task]
+                if event.error is not None or not batches:
+                    del latest[task]
+                    yield task, ListEnd(task, event.error)
+            del event  # its rows are not kept while the next ones are waited for
+
+
+@dataclass(frozen=True, eq=False)
+class _TaskRange:
+    """One id range of a task, as the reader takes them."""
+
+    task: ReadTask
+    range: IdRange
 
 
 def _without_extra_select(task: ReadTask) -> ReadTask:

@@ -13,6 +13,7 @@ import tomlkit
 from dlt.common.configuration.specs import RuntimeConfiguration
 from dlt.common.data_writers.buffered import BufferedDataWriter
 from dlt.common.storages import LoadStorageConfiguration
+from dlt.destinations.impl.clickhouse.configuration import ClickHouseCredentials
 from dlt.load.configuration import LoaderConfiguration
 from dlt.pipeline.configuration import PipelineConfiguration
 
@@ -85,6 +86,7 @@ def known_keys() -> dict[str, set[str]]:
         "normalize.data_writer": set(BufferedDataWriter.BufferedDataWriterConfiguration.get_resolvable_fields()),
         "pipelines.bitrix24": set(PipelineConfiguration.get_resolvable_fields()),
         "destination.duckdb": {"credentials"},
+        "destination.clickhouse.credentials": set(ClickHouseCredentials.get_resolvable_fields()),
         "destination.postgres.credentials": {"host", "port", "database", "username", "password"},
         "sources.bitrix24": set(settings()),
         "sources.bitrix24.credentials": set(credentials()),

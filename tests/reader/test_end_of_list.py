@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from fixtures.item_warehouse import read_ranges
 
 from bitrix24_source.reader.events import ListEnd
 from bitrix24_source.reader.id_ranges import IdRange
 from bitrix24_source.reader.list_queries import ListQuery
-from bitrix24_source.reader.page_reader import read_lists
 from bitrix24_source.rest.transport import PortalTimeoutError
 from bitrix24_source.sandbox import Fault
 
@@ -51,20 +51,23 @@ def test_an_empty_first_page_where_items_are_known_to_be(portal_with, recording_
     portal = portal_with({177: 8}, scripted=True)
     once_empty(portal, "filter[%3Eid]=0")
     items = ListQuery(177, select=("id",))
-    came = list(read_lists(recording_adapter(portal).client(), [IdRange(items, checkpoint_max_id=8)]))
+    came = list(read_ranges(recording_adapter(portal).client(), [IdRange(items, checkpoint_max_id=8)]))
     for id_ in portal.items(177).ids():
         portal.items(177).delete(id_)
-    nothing = list(read_lists(recording_adapter(portal).client(), [IdRange(items, checkpoint_max_id=8)]))
+    rest = IdRange(items, checkpoint_max_id=8)
+    nothing = list(read_ranges(recording_adapter(portal).client(), [rest]))
 
     assert [8, None] == [getattr(what, "rows", None) and len(what.rows) for what in came]
-    assert [ListEnd(items)] == nothing
+    assert [ListEnd(rest)] == nothing
 
 
 def test_a_stretch_that_was_not_measured_before_the_run_ended(portal_with, recording_adapter):
     """What a run has left after its first page is measured by the next one, and not read page by page."""
     portal = portal_with({177: 10_000})
     rest = IdRange.from_stored(ListQuery(177, select=("title",)), [50, None, None, 1.0, False])
-    rows = [row for what in read_lists(recording_adapter(portal).client(), [rest]) for row in getattr(what, "rows", ())]
+    rows = [
+        row for what in read_ranges(recording_adapter(portal).client(), [rest]) for row in getattr(what, "rows", ())
+    ]
 
     assert portal.items(177).ids()[50:] == sorted(row["id"] for row in rows)
     assert len(portal.requests) <= 10

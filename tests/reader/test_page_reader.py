@@ -91,6 +91,21 @@ def test_the_reader_does_not_run_away(portal_with, recording_adapter):
     assert asked <= 8
 
 
+def test_threads_rest_while_the_caller_works(portal_with, recording_adapter, monkeypatch):
+    """Once everything has come, no thread wakes the others: in turns without end, they would take the processor from the caller."""
+    portal, wakes = portal_with({177: 10}), []
+    with PageReader(recording_adapter(portal).client(), 4) as reader:
+        events = reader.read(tasks(177))
+        next(events)
+        with reader._changed, monkeypatch.context() as patch:
+            patch.setattr(reader._changed, "notify_all", lambda: wakes.append(1))
+            step = reader._step_of(reader._scheduler)
+        events.close()
+
+    assert step is None
+    assert wakes == []
+
+
 def test_stop_leaves_the_rest(portal_with, recording_adapter):
     """After `stop` what is under way still comes, and no task has an end that was not reached."""
     portal, stop = portal_with({177: 50_000}), threading.Event()

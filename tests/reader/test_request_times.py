@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from fixtures.item_warehouse import read_ranges
 
 from bitrix24_source.reader.id_ranges import IdRange
 from bitrix24_source.reader.list_queries import ListQuery
-from bitrix24_source.reader.page_reader import read_lists
 from bitrix24_source.sandbox import Fault
 
 ENOUGH = 30.0
@@ -44,7 +44,7 @@ def test_ids_beside_whole_rows(clock, portal_with, recording_adapter):
     slow(portal, clock, lambda command: 0.02 if "DESC" in command or "entityTypeId=177" in command else 1.2)
     way = recording_adapter(portal)
     lists = [IdRange(ListQuery(1030, select=("title",))), IdRange(ListQuery(177, select=("id",)))]
-    for _ in read_lists(way.client(), lists, 1):
+    for _ in read_ranges(way.client(), lists, 1):
         pass
 
     assert max(way.seconds) <= ENOUGH

@@ -80,6 +80,39 @@ def test_a_kill_between_two_slices(clock, portal_with, reader):
     assert set(crm.marked()) == {3}
 
 
+def test_another_user_in_slices(clock, portal_with, reader):
+    """Nothing is marked in any slice of a run whose user changed; the next run marks."""
+    crm = reader(portal_with({177: 120}))
+    crm.run()
+    crm.states[""]["loaded_from"]["user"] = "77"
+    crm.portal.add_field(177, "NEW", "string", "New field")
+    for id_ in range(1, 21):
+        crm.portal.items(177).delete(id_)
+    clock.advance(3600)
+    crm.run(slices=RunSession(rows=50))
+    first = set(crm.marked())
+    clock.advance(3600)
+    crm.run()
+
+    assert first == set()
+    assert set(crm.marked()) == set(range(1, 21))
+
+
+@pytest.mark.parametrize("killed_after", [None, 1])
+def test_another_filter_in_slices(clock, portal_with, reader, killed_after):
+    """Items that a new filter lets go of are marked, however many: also where the read was cut, or killed in between."""
+    crm = reader(portal_with({177: 300}))
+    crm.run()
+    clock.advance(3600)
+    crm.run(slices=RunSession(rows=50), killed_after=killed_after, filter={177: {">=id": 201}})
+    if killed_after:
+        clock.advance(3600)
+        crm.run(slices=RunSession(rows=50), filter={177: {">=id": 201}})
+
+    assert crm.issues() == []
+    assert set(crm.marked()) == set(range(1, 201))
+
+
 def test_all_product_rows_come_with_their_items(company, reader):
     """Of every type that has products, each row once."""
     crm = reader(company, resources=("deals", "product_rows"))
@@ -196,3 +229,16 @@ def test_a_first_load_of_product_rows_needs_no_comparison(company, clock, reader
     sent = [command for body in crm.adapter.bodies for command in body.get("cmd", {}).values()]
 
     assert len([command for command in sent if command.startswith("crm.item.productrow.list")]) == 1
+
+
+def test_slices_end_where_nobody_takes_a_list(portal_with, reader):
+    """A list that nobody takes needs no further slice: none would get any further. The others are read to their end."""
+    crm = reader(portal_with({177: 120}), resources=("spa_items", "activities"))
+    for number in range(1, 131):
+        crm.portal.put_activity(number, [(177, 1)])
+    crm.wanted = lambda resource: resource != "activities"
+    slices = RunSession(rows=50)
+    crm.run(slices=slices, killed_after=12)
+
+    assert not slices.unfinished
+    assert len(crm.ids()) == 120

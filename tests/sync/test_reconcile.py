@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from fixtures.item_warehouse import read_ranges
 
 from bitrix24_source.catalog.model import EntityType
 from bitrix24_source.reader.events import PageBatch
 from bitrix24_source.reader.id_ranges import IdRange
 from bitrix24_source.reader.list_queries import ListQuery
-from bitrix24_source.reader.page_reader import read_lists
 from bitrix24_source.sandbox import Portal
 from bitrix24_source.sync.checkpoint import Checkpoint
 from bitrix24_source.sync.deleted_types import confirmed_deleted_types
@@ -340,7 +340,7 @@ def test_a_million_ids(clock, reader):
     crm = reader(Portal("bench", items=1_000_000, id_step=3, clock=clock))
     crm.portal.limits.operating_seconds = None
     client, seen = crm.connect(), 0
-    for what in read_lists(client, [IdRange(ListQuery(177, {}, ("id",)))], 4):
+    for what in read_ranges(client, [IdRange(ListQuery(177, {}, ("id",)))], 4):
         seen += len(what.rows) if isinstance(what, PageBatch) else 0
 
     assert 1_000_000 == seen
