@@ -37,10 +37,11 @@ from .capabilities import current_capabilities, normalized_column, normalized_ta
 from .current_load import current_collector, current_load_id, extracted_resources
 from .destination import check_destination
 from .destination_reader import Bookkeeping, recreate_dropped_tables
-from .hints import MERGE, column_hints
+from .hints import MERGE, column_hints, has_seen_data
 from .load_context import DltLoadContext
 from .load_start import begin_load
 from .lock_waits import tables_in_use
+from .table_descriptions import TableDescriptions
 from .table_owners import require_own_tables
 from .table_writer import TableWriter
 
@@ -64,6 +65,7 @@ class CatalogReader:
         self._slices = options.session
         self._lock = threading.Lock()
         self._read: tuple[str, Catalog] | None = None
+        self._described: tuple[Catalog, TableDescriptions] | None = None
         self._resolved: tuple[str, ResolvedRejections] | None = None
         self.bookkeeping = Bookkeeping()
         """state and tables of the destination as this load found them"""
@@ -84,6 +86,13 @@ class CatalogReader:
                 recreate_dropped_tables(_OWN_TABLES, self.bookkeeping.tables)
             return self._read[1]
 
+    def descriptions(self, catalog: Catalog, name: str) -> TableDescriptions:
+        """What the catalogue says of all tables; `name` as above."""
+        with self._lock:
+            if self._described is None or self._described[0] is not catalog:
+                self._described = catalog, TableDescriptions(catalog, name)
+            return self._described[1]
+
     def rejections(self, table: CatalogTable, catalog: Catalog, excluded: Exclusions) -> Iterator[Any]:
         """Rows of `rejected_values` for one table: those of this run take the place of what was rejected before."""
         load_id = current_load_id()
@@ -92,7 +101,7 @@ class CatalogReader:
         hidden = excluded.columns_of(table.name)
         rejected = [value for value in table.convert(catalog)[1] if value.column_name not in hidden]
         now = self._client.clock.now()
-        writer = TableWriter(supports_merge=supports_merge())
+        writer = TableWriter(self.descriptions(catalog, table.name), supports_merge=supports_merge())
         batches = list(self._resolved[1].for_catalog_table(table.name, table.name, rejected, now))
         yield from (writer.without_columns(REJECTED) for _ in batches[:1])
         yield from map(writer.to_dlt, batches)
@@ -201,9 +210,10 @@ def catalog_resource(table: CatalogTable, reader: CatalogReader, excluded: Exclu
         catalog = reader.catalog(table.name)
         if table.name in reader.in_use:
             return  # it stays as it was, and everything else is loaded
-        yield from _merged(table, table.name, catalog, excluded)
+        described = reader.descriptions(catalog, table.name)
+        yield from _merged(table, table.name, catalog, excluded, described)
         if table.child is not None:
-            yield from _merged(table.child, table.name, catalog, excluded)
+            yield from _merged(table.child, table.name, catalog, excluded, described)
         yield from reader.rejections(table, catalog, excluded)
 
     return dlt.resource(
@@ -220,13 +230,16 @@ def issues_resource(reader: CatalogReader) -> DltResource:
 
     def rows() -> Iterator[Any]:
         catalog = reader.catalog(ISSUES.name)
-        yield dlt.mark.materialize_table_schema()
+        hints = issue_hints(reader.descriptions(catalog, ISSUES.name))
+        yield dlt.mark.with_hints(dlt.mark.materialize_table_schema(), hints)
         yield issue_rows(catalog.issues)
 
     return dlt.resource(rows, name=ISSUES.name, write_disposition="append", columns=column_hints(ISSUES.columns))
 
 
-def _merged(table: CatalogTable, resource: str, catalog: Catalog, excluded: Exclusions) -> Iterator[Any]:
+def _merged(
+    table: CatalogTable, resource: str, catalog: Catalog, excluded: Exclusions, described: TableDescriptions
+) -> Iterator[Any]:
     """All rows of a table at once, so that `add_limit` cannot part them; a table without rows is a table.
 
     Args:
@@ -234,6 +247,7 @@ def _merged(table: CatalogTable, resource: str, catalog: Catalog, excluded: Excl
         resource: the resource, by whose name the catalogue knows what could not be read.
         catalog: as read in this run.
         excluded: columns that are left out.
+        described: what tables and columns are.
     """
     if catalog.is_unread(resource) and (table.name in _WITH_DETAILS or not supports_merge()) and _is_stored(table.name):
         return  # the rows could only be replaced by others that lack something
@@ -247,13 +261,17 @@ def _merged(table: CatalogTable, resource: str, catalog: Catalog, excluded: Excl
         capabilities = current_capabilities()
         found = (with_normalized_names(row, capabilities) for row in found)
     rows: Any = [{name: value for name, value in row.items() if name not in hidden} for row in found]
-    hints: dict[str, Any] = {"write_disposition": _write_disposition(table, resource, catalog)}
+    hints: dict[str, Any] = {
+        "write_disposition": _write_disposition(table, resource, catalog),
+        "additional_table_hints": described.of_table(table.name, names),
+    }
+    columns = column_hints(_included(table, excluded), described.of_columns(table.name, names))
     is_child = table.name != resource
     if is_child:
         hints |= {"table_name": table.name, "primary_key": list(table.key)}
         # The hints of a child table start as a copy of its parent's: only an empty dict takes the columns out again.
         yield dlt.mark.with_hints([], dlt.mark.make_hints(**hints, columns={}), create_table_variant=True)
-        hints["columns"] = column_hints(_included(table, excluded))
+    hints["columns"] = columns
     yield dlt.mark.with_hints(
         rows or dlt.mark.materialize_table_schema(), dlt.mark.make_hints(**hints), create_table_variant=is_child
     )
@@ -303,7 +321,7 @@ def _columns_to_add(table: CatalogTable | None, excluded: Exclusions) -> frozens
 def _is_stored(table: str) -> bool:
     """Returns whether an earlier load has written the table."""
     known: Mapping[str, Any] = dlt.current.source_schema().tables if current_load_id() else {}
-    return bool((known.get(normalized_table(table), {}).get("x-normalizer") or {}).get("seen-data"))
+    return has_seen_data(known.get(normalized_table(table), {}))
 
 
 def with_normalized_names(row: dict[str, Any], capabilities: Capabilities) -> dict[str, Any]:
@@ -314,6 +332,17 @@ def with_normalized_names(row: dict[str, Any], capabilities: Capabilities) -> di
         "column_name": column and capabilities.normalize_column(column),
         "child_table": child and capabilities.normalize_table(child),
     }
+
+
+def issue_hints(described: TableDescriptions) -> Any:
+    """Hints of `load_issues`."""
+    names = [column.name for column in ISSUES.columns]
+    return dlt.mark.make_hints(
+        table_name=ISSUES.name,
+        columns=column_hints(ISSUES.columns, described.of_columns(ISSUES.name, names)),
+        write_disposition="append",
+        additional_table_hints=described.of_table(ISSUES.name, set(names)),
+    )
 
 
 def issue_rows(issues: Iterable[Issue]) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..schema import Column
@@ -12,12 +12,26 @@ MERGE_STRATEGY = "delete-insert"
 MERGE: Any = {"disposition": "merge", "strategy": MERGE_STRATEGY}
 
 
-def column_hints(columns: Iterable[Column]) -> Any:
-    """Columns as dlt wants them described."""
+def column_hints(columns: Iterable[Column], texts: Mapping[str, str] | None = None) -> Any:
+    """Columns as dlt wants them described.
+
+    Args:
+        columns: all of a table.
+        texts: what some of them are, by name.
+    """
     return {
-        column.name: {"data_type": column.type, **({"timezone": True} if column.type == "timestamp" else {})}
+        column.name: {
+            "data_type": column.type,
+            **({"timezone": True} if column.type == "timestamp" else {}),
+            **({"description": texts[column.name]} if texts and column.name in texts else {}),
+        }
         for column in columns
     }
+
+
+def has_seen_data(table: Mapping[str, Any]) -> bool:
+    """Whether an earlier load has written a table of dlt's schema."""
+    return bool((table.get("x-normalizer") or {}).get("seen-data"))
 
 
 def write_disposition(key: str = "", *, supports_merge: bool) -> Any:

@@ -14,7 +14,7 @@ import dlt
 import pyarrow.compute as pc
 from dlt.extract import DltResource
 
-from ..catalog import ISSUES, Catalog, IssueLog
+from ..catalog import Catalog, IssueLog
 from ..errors import ConfigError
 from ..reader import release_arrow_memory
 from ..rest import Client
@@ -29,10 +29,10 @@ from ..sync import (
     select_streams,
     sync,
 )
-from .catalog_resources import CatalogReader, issue_rows
+from .catalog_resources import CatalogReader, issue_hints, issue_rows
 from .current_load import current_load_id, resources_of_transformers, selected_resources
 from .demultiplexer import Demultiplexer, Rows
-from .hints import MERGE, column_hints
+from .hints import MERGE
 from .load_context import DltLoadContext
 from .table_writer import TableWriter
 
@@ -97,7 +97,9 @@ class _SharedSync:
         _require_own_hints(names)
         catalog = self._reader.catalog(names[0])
         context = DltLoadContext(self._reader.bookkeeping.tables, demultiplexer.has_consumer)
-        writer = TableWriter(supports_merge=context.capabilities.supports_merge)
+        described = self._reader.descriptions(catalog, names[0])
+        described.update_stored()
+        writer = TableWriter(described, supports_merge=context.capabilities.supports_merge)
         issues = IssueLog(self._client.clock.now)
         for batch in self._batches(names, catalog, context, issues):
             yield batch.resource, writer.to_dlt(batch)
@@ -106,9 +108,7 @@ class _SharedSync:
         nothing = rejections([], self._client.clock.now(), context.capabilities)
         yield consumer, writer.to_dlt(TableBatch(consumer, REJECTED, nothing))
         if issues.issues:
-            hints = dlt.mark.make_hints(
-                table_name=ISSUES.name, columns=column_hints(ISSUES.columns), write_disposition="append"
-            )
+            hints = issue_hints(described)
             yield consumer, dlt.mark.with_hints(issue_rows(issues.issues), hints, create_table_variant=True)
 
     def _batches(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 import dlt
 
 from ..sync import HARD_DELETE, TableBatch, TableSpec
 from .hints import write_disposition
+from .table_descriptions import TableDescriptions
 
 
 class TableWriter:
@@ -18,10 +20,12 @@ class TableWriter:
     they would cost more than the rows. A table belongs to the resource that it is written by, and so do its hints.
 
     Args:
+        described: what tables and columns are.
         supports_merge: whether the destination can replace single rows.
     """
 
-    def __init__(self, *, supports_merge: bool) -> None:
+    def __init__(self, described: TableDescriptions, *, supports_merge: bool) -> None:
+        self._described = described
         self._supports_merge = supports_merge
         self._announced: defaultdict[str, set[TableSpec]] = defaultdict(set)
 
@@ -31,28 +35,37 @@ class TableWriter:
         if table in self._announced[batch.resource]:
             return dlt.mark.with_table_name(batch.data, table.name)
         self._announced[batch.resource].add(table)
-        return dlt.mark.with_hints(batch.data, self.hints(table), create_table_variant=True)
+        return dlt.mark.with_hints(batch.data, self.hints(table, batch.data.schema.names), create_table_variant=True)
 
     def without_columns(self, table: TableSpec) -> Any:
         """The hints of a table without a row, for a resource that has columns of its own: a variant of it would start with these."""
-        hints = self.hints(table)
+        hints = self.hints(table, ())
         hints["columns"] = {}  # only an empty dict takes columns out again
         return dlt.mark.with_hints([], hints, create_table_variant=True)
 
-    def hints(self, table: TableSpec) -> Any:
-        """How dlt merges a table.
+    def hints(self, table: TableSpec, names: Sequence[str]) -> Any:
+        """How dlt merges a table, and what it is.
 
         dlt may rank rows to keep one of each key, although reading by id brings each once: a package that is loaded again after
         a kill finds its first rows still in the staging table.
+
+        Args:
+            table: the table.
+            names: its columns, as far as rows have come.
         """
         columns: dict[str, Any] = {name: {"nullable": False} for name in table.not_null}
         if self._supports_merge and table.newest_by:
             columns[table.newest_by] = {"dedup_sort": "desc"}
         if table.has_delete_markers:
             columns[HARD_DELETE.name] = {"data_type": "bool", **({"hard_delete": True} if self._supports_merge else {})}
+        for name, text in self._described.of_columns(table.name, names).items():
+            columns.setdefault(name, {})["description"] = text
         described: dict[str, Any] = {"columns": columns} if columns else {}
         keys: dict[str, Any] = {"primary_key": list(table.primary_key)}
         if table.merge_key:
             keys["merge_key"] = list(table.merge_key)
         disposition = write_disposition(table.replaces_by, supports_merge=self._supports_merge)
-        return dlt.mark.make_hints(table_name=table.name, write_disposition=disposition, **described, **keys)
+        words = self._described.of_table(table.name, frozenset(names))
+        return dlt.mark.make_hints(
+            table_name=table.name, write_disposition=disposition, additional_table_hints=words, **described, **keys
+        )

@@ -13,8 +13,8 @@ from typing import Any
 
 from sqlglot import exp
 
+from ..catalog import Descriptions
 from .database import Relation, ViewDatabase
-from .descriptions import Descriptions
 
 CLICKHOUSE = "clickhouse"
 """sqlglot's name of the dialect"""

@@ -15,10 +15,10 @@ from dlt.destinations.job_client_impl import SqlJobClientBase
 from dlt.destinations.sql_client import SqlClientBase
 from sqlglot import exp
 
+from ..catalog import Descriptions, is_our_comment
 from ..database_locks import LOCK_SECONDS, LockBudget, blocking_sessions, is_lock_timeout
 from ..errors import causes
 from .column_names import NameRules
-from .descriptions import Descriptions, is_ours
 from .lookups import column
 from .marts import GROUPED, SQL_TYPES
 from .query import StoredTables
@@ -237,7 +237,7 @@ class ViewDatabase:
         """
         if self.dialect not in COMMENTED:
             return
-        wanted = descriptions | {place: text for place, text in before.items() if not is_ours(text)}
+        wanted = descriptions | {place: text for place, text in before.items() if not is_our_comment(text)}
         present = self.comments()
         existing = dict(self._relations())
         missing = {

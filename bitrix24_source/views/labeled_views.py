@@ -15,12 +15,11 @@ from typing import Any
 import dlt
 from dlt.destinations.job_client_impl import SqlJobClientBase
 
-from ..catalog import CRM_OBJECTS
+from ..catalog import CRM_OBJECTS, Descriptions, fixed_descriptions, item_descriptions, view_descriptions
 from ..errors import Bitrix24Error, ConfigError, UnavailableError, causes, root_message
 from ..schema import Field
 from .clickhouse import CLICKHOUSE, ClickHouseViews
 from .database import ViewDatabase
-from .descriptions import Descriptions, item_descriptions, mart_descriptions, view_descriptions
 from .facts import are_facts_kept, refresh_facts
 from .lookups import CATALOG_TABLES
 from .marts import MARTS, MartBuilder, Zone
@@ -189,7 +188,7 @@ def _descriptions(database: ViewDatabase, fields: Mapping[bool, Mapping[int, Seq
         if titled
         else {}
     )
-    found = mart_descriptions(zone or "", currency or "")
+    found = fixed_descriptions(zone or "", currency or "")
     for table, entity_type_id in _item_tables(tables):
         is_spa = table not in CRM_OBJECTS
         title = titles.get(entity_type_id) or table

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
 
-from ..catalog import CRM_OBJECTS
-from ..schema import Field, map_columns
+from ..schema import NOTHING_STORED, Field, StoredColumns, map_columns, with_hidden
+from .crm_objects import CRM_OBJECTS
 
 SIGN = " · Bitrix24"
 """stands in each description of ours, and tells it from what somebody else has written"""
@@ -17,7 +17,7 @@ Descriptions = dict[tuple[str, str], str]
 """texts by relation and column; "" for the relation itself"""
 
 
-def mart_descriptions(zone: str, currency: str) -> Descriptions:
+def fixed_descriptions(zone: str, currency: str) -> Descriptions:
     """Of the marts and the tables that hold no items.
 
     Args:
@@ -32,15 +32,36 @@ def mart_descriptions(zone: str, currency: str) -> Descriptions:
     return found
 
 
-def item_descriptions(table: str, title: str, fields: Sequence[Field]) -> Iterator[tuple[tuple[str, str], str]]:
-    """Of an item table and its columns."""
+def item_descriptions(
+    table: str, title: str, fields: Sequence[Field], stored: StoredColumns = NOTHING_STORED
+) -> Iterator[tuple[tuple[str, str], str]]:
+    """Of an item table, its columns, and the tables of its lists.
+
+    Args:
+        table: of the items.
+        title: of their type.
+        fields: of the type.
+        stored: what the destination has.
+    """
     code = CRM_OBJECTS[table].table if table in CRM_OBJECTS else "smart process"
     yield (table, ""), f"{title or table}: one row an item; deleted_at is set when it is gone{SIGN} {code}"
-    for field, column in _columns(table, fields):
-        yield (
-            (table, column),
-            f"{field.form_label or field.title or field.upper_name}{SIGN} {field.upper_name}, {field.type}",
-        )
+    yield (table, "deleted_at"), f"when the item was found to be gone; NULL while it lives{SIGN}"
+    known = with_hidden(fields, is_spa=table not in CRM_OBJECTS or table == "invoices")
+    places = map_columns(known, table, stored)
+    for field in known:
+        place = places.get(field.name)
+        if place is None:
+            continue
+        label = field.form_label or field.title or field.upper_name
+        origin = f"{SIGN} {field.upper_name}, {field.type}"
+        if place.child_table:
+            yield (place.child_table, ""), f"{label} of {title or table}: one row a value{origin}"
+            yield (place.child_table, "item_id"), f"id of the item{SIGN}"
+            yield (place.child_table, "position"), f"place of the value in the list, from 0{SIGN}"
+        yield (place.child_table or table, place.column.name), label + origin
+        for column in place.extra:
+            part = column.name.removeprefix(f"{place.column.name}_").replace("_", " ")
+            yield (place.child_table or table, column.name), f"{label}: {part}{origin}"
 
 
 def view_descriptions(view: str, table: str, title: str) -> Iterator[tuple[tuple[str, str], str]]:
@@ -48,17 +69,9 @@ def view_descriptions(view: str, table: str, title: str) -> Iterator[tuple[tuple
     yield (view, ""), f"{title or table}: living items with the portal's own words{SIGN} view on {table}"
 
 
-def is_ours(text: str) -> bool:
+def is_our_comment(text: str) -> bool:
     """Whether a comment is one of ours, of this release or of the first, which kept its books there."""
     return SIGN in text or text.startswith("bitrix24 ")
-
-
-def _columns(table: str, fields: Sequence[Field]) -> Iterator[tuple[Field, str]]:
-    places = map_columns(fields, table)
-    for field in fields:
-        place = places.get(field.name)
-        if place is not None and not place.child_table:
-            yield field, place.column.name
 
 
 @cache

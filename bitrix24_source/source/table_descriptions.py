@@ -1,0 +1,82 @@
+"""What dlt's schema says of tables beside their columns' types: `description` and `references`.
+
+They are words of the schema alone: no destination of ours is altered when they change, and nothing is read again.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+import dlt
+
+from ..catalog import Catalog, fixed_descriptions, item_descriptions, references_of
+from .capabilities import normalized_column, normalized_table
+from .current_load import current_load_id, extracted_resources
+from .hints import has_seen_data
+
+
+class TableDescriptions:
+    """Of all tables of a load.
+
+    Args:
+        catalog: as read in this run.
+        resource: one that this load reads; all of it where there is no load.
+    """
+
+    def __init__(self, catalog: Catalog, resource: str) -> None:
+        self._texts: defaultdict[str, dict[str, str]] = defaultdict(dict)
+        texts = fixed_descriptions("", "")
+        self._items_tables = {entity.items_table for entity in (*catalog.types, *catalog.objects)}
+        for entity in (*catalog.types, *catalog.objects):
+            texts.update(item_descriptions(entity.items_table, entity.title, entity.fields or (), catalog.stored))
+        for (table, column), text in texts.items():
+            self._texts[table][column] = text
+        self._loaded = extracted_resources(resource)
+
+    def of_columns(self, table: str, columns: Iterable[str]) -> dict[str, str]:
+        """Texts by column, of those that have one."""
+        texts = self._texts.get(table, {})
+        return {name: texts[name] for name in columns if name and name in texts}
+
+    def of_table(self, table: str, columns: AbstractSet[str]) -> dict[str, Any]:
+        """The table's own hints. Both are always there: the hints of a second table of a resource start as a copy of the first's."""
+        references = [
+            {
+                "referenced_table": reference.table,
+                "columns": list(reference.columns),
+                "referenced_columns": list(reference.referenced_columns),
+            }
+            for reference in references_of(table, columns)
+            if self._is_there(reference.table)
+        ]
+        return {"description": self._texts.get(table, {}).get("", ""), "references": references}
+
+    def update_stored(self) -> None:
+        """Brings the words up to date of item tables that the destination has: without new rows they get no hints."""
+        if not current_load_id():
+            return
+        schema = dlt.current.source_schema()
+        for table, texts in self._texts.items():
+            stored: Any = schema.tables.get(normalized_table(table), {})
+            if table.partition("__")[0] not in self._items_tables or not has_seen_data(stored):
+                continue
+            columns = stored["columns"]
+            for name, text in self.of_columns(table, texts).items():
+                if column := columns.get(normalized_column(name)):
+                    column["description"] = text
+            stored.update(self.of_table(table, columns.keys()))
+
+    def _is_there(self, table: str) -> bool:
+        """Whether a table is loaded in this run or was before."""
+        if table in self._items_tables and table.startswith("spa_items_"):
+            return "spa_items" in self._loaded or _is_stored(table)
+        return table in self._loaded or _is_stored(table)
+
+
+def _is_stored(table: str) -> bool:
+    return bool(current_load_id()) and has_seen_data(
+        dlt.current.source_schema().tables.get(normalized_table(table), {})
+    )

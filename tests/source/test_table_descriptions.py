@@ -1,0 +1,124 @@
+"""What dlt's schema says of tables and columns, and how they refer to each other."""
+
+from __future__ import annotations
+
+import pytest
+
+from bitrix24_source.sandbox import Portal
+
+pytestmark = pytest.mark.all_databases
+
+CHOSEN = (
+    "spa_types", "spa_fields", "spa_field_options", "spa_categories", "spa_stages", "users", "departments", "deals",
+    "companies", "contacts", "activities", "activity_bindings", "product_rows", "stage_history", "spa_items", "load_issues",
+)  # fmt: skip
+
+
+@pytest.fixture
+def crm(warehouse, clock):
+    made = warehouse(Portal("demo", items=20, clock=clock))
+    made.run(*CHOSEN)
+    return made
+
+
+def own_tables(crm):
+    """As dlt's schema in the destination has them, which is what others read."""
+    crm.pipeline.sync_destination()
+    tables = crm.pipeline.default_schema.tables
+    return {name: table for name, table in tables.items() if not name.startswith("_dlt")}
+
+
+def requests_of_a_run(crm):
+    before, lists = len(crm.adapter.seconds), len(crm.adapter.asked)
+    crm.run(*CHOSEN)
+    return len(crm.adapter.seconds) - before, [(one.entity_type_id, one.params) for one in crm.adapter.asked[lists:]]
+
+
+def comments(crm):
+    """Of the table of smart processes' items, by column; "" for the table itself."""
+    if crm.database.engine == "duckdb":
+        return dict(
+            crm.query(
+                "select '', comment from duckdb_tables() where schema_name = '{}' and table_name = 'spa_items_177' union all "
+                "select column_name, comment from duckdb_columns() where schema_name = '{}' and table_name = 'spa_items_177'"
+            )
+        )
+    return dict(
+        crm.query(
+            "select '', obj_description('{}.spa_items_177'::regclass, 'pg_class') union all select attname, "
+            "col_description(attrelid, attnum) from pg_attribute where attrelid = '{}.spa_items_177'::regclass and attnum > 0"
+        )
+    )
+
+
+def test_every_table_says_what_it_is(crm):
+    """Tables, those of lists too, and the columns of fields are described in dlt's schema."""
+    tables = own_tables(crm)
+    items = tables["spa_items_177"]
+
+    assert [] == sorted(name for name, table in tables.items() if not table.get("description"))
+    assert {"smart processes · Bitrix24"} == {tables["spa_types"]["description"]}
+    assert items["description"].startswith(crm.portal.world.types[177]["title"])
+    assert "TITLE, string" in items["columns"]["title"]["description"]
+    assert tables["load_issues"]["columns"]["hint"]["description"].startswith("what may be done")
+    assert [] == [
+        name for name, column in items["columns"].items() if name[:4] != "_dlt" and not column.get("description")
+    ]
+
+
+def test_tables_refer_to_those_that_are_loaded(crm):
+    """References name tables and columns that the schema has, so that dlt joins by them and draws them."""
+    tables = own_tables(crm)
+    found = {
+        (name, *reference["columns"], reference["referenced_table"])
+        for name, table in tables.items()
+        for reference in table.get("references", ())
+    }
+
+    assert {
+        ("deals", "company_id", "companies"),
+        ("deals", "assigned_by_id", "users"),
+        ("spa_items_177", "assigned_by_id", "users"),
+        ("users__uf_department", "value", "departments"),
+        ("spa_field_options", "entity_type_id", "upper_name", "spa_fields"),
+        ("activity_bindings", "activity_id", "activities"),
+    } <= found
+    assert not any(place[0] == "load_issues" or place[-1] == "currencies" for place in found)
+    for table in tables.values():
+        for reference in table.get("references", ()):
+            assert set(reference["columns"]) <= table["columns"].keys()
+            assert set(reference["referenced_columns"]) <= tables[reference["referenced_table"]]["columns"].keys()
+    joined = crm.pipeline.dataset().deals.join("companies")
+    assert len(crm.rows("deals")) >= len(joined.fetchall()) > 0
+    assert "spa_items_177" in crm.pipeline.default_schema.to_dot()
+
+
+def test_a_renamed_field_changes_its_description_alone(crm):
+    """No request more than in a quiet run, no column, no row written anew, and a comment of somebody else's stays."""
+    crm.query("comment on table {}.spa_items_177 is 'ours to keep'")
+    crm.query("comment on column {}.spa_items_177.title is 'and this'")
+    quiet = requests_of_a_run(crm)
+    commented, types, rows = comments(crm), crm.database.types(), crm.rows("spa_items_177")
+    assert ("ours to keep", "and this") == (commented[""], commented["title"])
+
+    crm.portal.world.objects[177].schema.fields["title"].title = "Subject of it"
+    assert quiet == requests_of_a_run(crm)
+
+    described = own_tables(crm)["spa_items_177"]["columns"]["title"]["description"]
+    assert described.startswith("Subject of it · Bitrix24 TITLE")
+    assert commented == comments(crm)
+    assert types == crm.database.types()
+    assert rows == crm.rows("spa_items_177")
+    run = crm.pipeline.last_trace
+    assert [{}] == [package.schema_update for package in run.last_load_info.load_packages]
+    assert "spa_fields" in run.last_normalize_info.row_counts
+    assert "spa_items_177" not in run.last_normalize_info.row_counts
+
+
+def test_quiet_runs_keep_the_schema(crm):
+    """The words are the same in every run: dlt has nothing to compare with the tables, and stores no version."""
+    crm.run(*CHOSEN)
+    versions = crm.query("select count(*) from {}._dlt_version")
+    crm.run(*CHOSEN)
+
+    assert versions == crm.query("select count(*) from {}._dlt_version")
