@@ -227,12 +227,18 @@ def _begin(client: Client, context: StateContext) -> SyncStart:
 
 
 def _with_shared_reads(plans: Sequence[StreamPlan]) -> list[StreamPlan]:
-    """Dependent streams share the read of a parent stream that has read the same so far."""
+    """Dependent streams share the read of a parent stream that has read the same so far.
+
+    Not where they alone are to be compared, for want of an answer in the load before: then they read the parents' ids themselves.
+    """
     checkpoints = {plan.stream: plan.checkpoint for plan in plans}
     shared: list[StreamPlan] = []
     for plan in plans:
         parent = plan.stream.parent if isinstance(plan.stream, DependentStream) else None
-        is_shared = parent in checkpoints and checkpoints[parent].position == plan.checkpoint.position
+        is_shared = parent in checkpoints and (
+            checkpoints[parent].position == plan.checkpoint.position
+            and bool(plan.checkpoint.reconciled_at or not checkpoints[parent].reconciled_at)
+        )
         shared.append(replace(plan, shares_parent_read=is_shared))
     return shared
 

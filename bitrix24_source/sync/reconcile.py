@@ -147,9 +147,10 @@ def _compare_children(run: SyncRun) -> None:
     """
     comparing: list[tuple[DependentProgress, list[int], ChildCounts]] = []
     counts: dict[str, Mapping[int, ChildCounts] | None] = {}
+    if run.reader.lost is not None or run.start is None:
+        _miss_comparisons(run)
+        return
     for progress in run.dependents:
-        if run.reader.lost is not None or run.start is None:
-            return
         if progress.is_complete and (progress.plan.reconciles or progress.plan.is_full):
             progress.close_reconciliation(run.start.portal_now.isoformat())
         owners = progress.owners_to_compare()
@@ -180,3 +181,10 @@ def _compare_children(run: SyncRun) -> None:
                 where,
             )
             progress.recheck(result)
+
+
+def _miss_comparisons(run: SyncRun) -> None:
+    """Leaves to the next load what was to be compared in this one, in which the portal does not answer any more."""
+    for progress in run.dependents:
+        if progress.owners_to_compare():
+            progress.miss_comparison()
