@@ -40,7 +40,8 @@ class TableWriter:
     def without_columns(self, table: TableSpec) -> Any:
         """The hints of a table without a row, for a resource that has columns of its own: a variant of it would start with these."""
         hints = self.hints(table, ())
-        hints["columns"] = {}  # only an empty dict takes columns out again
+        # Only an empty dict takes columns out again, and dlt merges the columns as they were given.
+        hints["columns"] = hints["original_columns"] = {}
         return dlt.mark.with_hints([], hints, create_table_variant=True)
 
     def hints(self, table: TableSpec, names: Sequence[str]) -> Any:

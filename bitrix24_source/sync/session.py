@@ -57,6 +57,11 @@ class RunSession:
             return self.rows
         return int(min(self.rows, self.first_rows * 2 ** min(self.slices, 40)))
 
+    @property
+    def is_full_size(self) -> bool:
+        """Whether the slice under way takes as many rows as any."""
+        return self.slice_rows == self.rows
+
     def is_full(self, rows: int, seconds: float) -> bool:
         """Whether a slice with so many rows, so long under way, takes no more."""
         if self.seconds_left is not None and seconds >= self.seconds_left:
