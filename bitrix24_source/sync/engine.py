@@ -13,7 +13,7 @@ from dataclasses import replace
 from itertools import islice
 
 from ..catalog import Catalog, EntityType, IssueLog
-from ..errors import ConfigError, DeniedError, PortalError
+from ..errors import Bitrix24Error, ConfigError, DeniedError, PortalError
 from ..reader import ChildQuery, ListQuery, PageBatch, Row
 from ..rest import Client
 from .comparison import tombstones
@@ -216,8 +216,7 @@ def _read_children(run: SyncRun, tasks: Sequence[ReadTask]) -> Generator[TableBa
             buffered[progress].add(
                 (owner for owner in query.owners if query not in incomplete or owner in having), children
             )
-        elif isinstance(event.error, DeniedError) and len(query.owners) > 1:
-            progress.ask_single_owners()
+        elif len(query.owners) > 1 and _concerns_one_parent(run, progress, event.error):
             single_owners = (progress.stream.child_query([owner]) for owner in query.owners)
             refused += [ReadTask.of(task.stream, ReadMode.BY_ID, single) for single in single_owners]
         elif event.error.code != "NOT_FOUND":  # the parent is gone, and its rows stay as they are
@@ -227,6 +226,14 @@ def _read_children(run: SyncRun, tasks: Sequence[ReadTask]) -> Generator[TableBa
     for progress, batch in buffered.items():
         yield from run.write_children(progress, batch)
     return refused
+
+
+def _concerns_one_parent(run: SyncRun, progress: DependentProgress, error: Bitrix24Error) -> bool:
+    """Whether a list of parents may have failed for the sake of one of them; not so where their type was deleted."""
+    if isinstance(error, DeniedError):
+        progress.ask_single_owners()
+        return True
+    return error.code == "NOT_FOUND" and not run.is_deleted(progress.stream.entity)
 
 
 # --- types that are no more -------------------------------------------------------------------------------------------
@@ -251,6 +258,8 @@ def _mark_deleted_types(run: SyncRun, catalog: Catalog) -> Iterator[TableBatch]:
     for entity in deleted:
         table = entity.items_table
         stored_keys = run.context.destination.keys(table)
+        if stored_keys is None and run.context.capabilities.supports_merge:
+            continue  # a later run may be able to read the table, and marks its rows then
         active = [] if stored_keys is None else stored_keys.active_ids.to_pylist()
         for rows in tombstones(run.context.destination, table, active, run.now()):
             yield TableBatch(SPA_ITEMS, item_spec(table, has_time="updated_time" in rows.schema.names), rows)

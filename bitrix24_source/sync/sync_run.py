@@ -94,7 +94,7 @@ class SyncRun:
     def record_failure(self, progress: StreamProgress, error: Bitrix24Error) -> None:
         """A stream was not read to its end: one issue, and none for a type that the portal has no more."""
         stream = progress.stream
-        if error.code == "NOT_FOUND" and self._is_deleted(stream.entity):
+        if error.code == "NOT_FOUND" and self.is_deleted(stream.entity):
             log.info("%s: the smart process was deleted while its items were read", stream.name)
         elif not progress.failed:
             reason = "may not be read" if isinstance(error, DeniedError) else "could not be read to the end"
@@ -106,7 +106,7 @@ class SyncRun:
         """An issue of a stream."""
         self.issues.record(stream.resource, error, message, hint=hint, entity_type_id=stream.entity_type_id)
 
-    def _is_deleted(self, entity: EntityType | None) -> bool:
+    def is_deleted(self, entity: EntityType | None) -> bool:
         """Whether the portal says itself that it has no such type any more: "not found" alone may mean anything."""
         if entity is None or entity.is_built_in:
             return False

@@ -172,6 +172,19 @@ def test_a_comparison_that_failed_is_made_by_the_next_run(company, clock, reader
     assert set(rows) == before
 
 
+def test_a_parent_that_is_gone_hides_no_others(company, reader):
+    """Where a list of parents is answered with "not found", each of them is asked for by itself."""
+    crm = reader(company, resources=("product_rows",))
+    company.faults.add(Fault("crm.item.productrow.list", where="command", error="NOT_FOUND", status=400))
+    crm.run()
+    rows, issues = product_keys(crm), crm.issues()
+    whole = reader(company, resources=("product_rows",))
+    whole.run()
+
+    assert rows == product_keys(whole)
+    assert issues == []
+
+
 def test_rows_of_an_item_that_lost_them_all(company, clock, reader):
     """The next run removes them with the item's change."""
     crm = reader(company, resources=("deals", "product_rows"))
