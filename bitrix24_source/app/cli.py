@@ -211,7 +211,7 @@ def load(
 
     Example: bitrix24 load --destination postgres --dataset crm
     """
-    from ..reader import limit_malloc_retention, relaxed_gc  # noqa: PLC0415
+    from ..reader import limit_malloc_retention  # noqa: PLC0415
     from ..source import bitrix24, configured_slices, connect, require_known_settings  # noqa: PLC0415
     from .run import run_load  # noqa: PLC0415
     from .summary import json_line, summary_lines  # noqa: PLC0415
@@ -236,20 +236,19 @@ def load(
             for line in [plan_json(plan)] if as_json else plan_lines(plan):
                 click.echo(line)
             return
-        limit_malloc_retention()
+        limit_malloc_retention()  # this process is ours alone
         try:
-            with relaxed_gc():  # this process is ours alone
-                loaded = run_load(
-                    source,
-                    **target,
-                    resources=resources,
-                    full_refresh=full_refresh and not types,  # one type alone is read again into the table that it has
-                    progress=_progress(progress),
-                    slices=slices,
-                    views=not no_views,
-                    max_minutes=max_minutes,
-                    on_start=lambda target: None if as_json else click.echo(_heading(client, target)),
-                )
+            loaded = run_load(
+                source,
+                **target,
+                resources=resources,
+                full_refresh=full_refresh and not types,  # one type alone is read again into the table that it has
+                progress=_progress(progress),
+                slices=slices,
+                views=not no_views,
+                max_minutes=max_minutes,
+                on_start=lambda target: None if as_json else click.echo(_heading(client, target)),
+            )
         except KeyboardInterrupt:
             click.echo("bitrix24: stopped - what was committed stays - run again to go on from there", err=True)
             sys.exit(STOPPED)

@@ -14,7 +14,7 @@ from .list_queries import (
     bindings_in,
 )
 from .page_reader import PageReader, new_batch_sizer
-from .process_tuning import limit_malloc_retention, relaxed_gc, release_arrow_memory
+from .process_tuning import limit_malloc_retention, release_arrow_memory
 from .unusable_rows import UnusableRows
 
 __all__ = [
@@ -37,6 +37,5 @@ __all__ = [
     "bindings_in",
     "limit_malloc_retention",
     "new_batch_sizer",
-    "relaxed_gc",
     "release_arrow_memory",
 ]

@@ -1,62 +1,16 @@
-"""Process-wide settings that make reading cheaper: garbage collection and the return of freed memory.
+"""Returns memory that was freed to the operating system.
 
-Only for a process that does nothing else: the command turns them on, the library does not.
+`limit_malloc_retention` is for a process that does nothing else: the command calls it, the library does not.
 """
 
 from __future__ import annotations
 
 import ctypes
-import gc
 import os
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 
 import pyarrow as pa
-
-RELAXED_THRESHOLD = (200_000, 20, 100)
-"""more than the rows that are under way at once"""
-_lock = threading.Lock()
-_streams = 0
-_Threshold = tuple[int, int, int]
-_before: _Threshold | None = None
-_ours: _Threshold | None = None
-
-
-@contextmanager
-def relaxed_gc() -> Iterator[None]:
-    """Collects garbage less often while any such block runs.
-
-    Leaves the thresholds alone if they are already higher, if collection is off, or if they were changed in between.
-    """
-    _begin()
-    try:
-        yield
-    finally:
-        _end()
-
-
-def _begin() -> None:
-    global _streams, _before, _ours  # noqa: PLW0603 - the collector is one for the whole process
-    with _lock:
-        _streams += 1
-        found = gc.get_threshold()
-        if _streams == 1 and 0 < found[0] < RELAXED_THRESHOLD[0]:
-            gc.set_threshold(*RELAXED_THRESHOLD)
-            _before, _ours = found, gc.get_threshold()
-
-
-def _end() -> None:
-    global _streams, _before  # noqa: PLW0603 - as above
-    with _lock:
-        _streams -= 1
-        if _streams == 0 and _before is not None:
-            if gc.get_threshold() == _ours:
-                gc.set_threshold(*_before)
-            _before = None
-
 
 KEPT_BYTES = 4 << 20
 """that a thread may keep for what it needs next"""
