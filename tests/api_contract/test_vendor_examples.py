@@ -219,11 +219,11 @@ def test_the_examples_leave_no_issues(loaded):
 
 
 def test_refusals_read_as_documented(loaded):
-    """The vendor's examples of denial: types are found through crm.enum.ownertype, and each loss is one row."""
+    """The vendor's examples of denial: types and their titles are found through crm.enum.ownertype, and each loss is one row."""
     refused = ["crm.type.list", "crm.automatedsolution.list", "bizproc.workflow.template.list", "userfieldconfig.list"]
     query = loaded(refused=refused)
 
-    assert [(156, "Smart Process"), (177, "Smart Process")] == query(
+    assert [(156, "Purchase"), (177, "Equipment Purchase")] == query(
         "select entity_type_id, title from s.spa_types order by 1"
     )
     assert [("automated_solutions",), ("spa_automations",), ("spa_field_options",)] == query(

@@ -123,6 +123,7 @@ def test_everything_of_a_portal(clock, pair):
     deals.restore(gone)
     clock.advance(3600)
     both.run(sweep=True)
+    both.create_views()
     assert [(0,)] == both.house.query("select count(deleted_at) from {}.deals")
     assert [] == both.differences()
     assert [] == both.differences("mart_items", "deals_labeled")
