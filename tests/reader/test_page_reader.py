@@ -23,7 +23,7 @@ def tasks(*types):
 
 
 def our_threads():
-    return [thread for thread in threading.enumerate() if thread.name.startswith("bitrix24")]
+    return [thread for thread in threading.enumerate() if thread.name.startswith("bitrix24-reader")]
 
 
 @pytest.mark.parametrize("connections", [1, 3])

@@ -484,10 +484,10 @@ def test_every_value_of_a_list_is_represented(column, data):
 def test_both_readings_agree(column):
     """A value is read alike in a plain column and beside an oddity that makes the column be read one by one."""
     type_, given_values = column
-    lane = converter._FieldConverter(x(type_), map_columns([x(type_)], TABLE)["x"], TABLE)
+    single = converter._FieldConverter(x(type_), map_columns([x(type_)], TABLE)["x"], TABLE, {})
 
-    arrays, reasons = lane.read(given_values)
-    arrays_of_each, reasons_of_each = convert_each(lane.field, lane.placement.columns, given_values)
+    arrays, reasons = single.read(given_values)
+    arrays_of_each, reasons_of_each = convert_each(single.field, single.mapping.columns, given_values)
 
     assert reasons == reasons_of_each
     assert [array.equals(of_each) for array, of_each in zip(arrays, arrays_of_each, strict=True)] == [True] * len(
