@@ -75,8 +75,10 @@ class _SafeFormatter(logging.Formatter):
 
 def _keep_first_line(record: logging.LogRecord) -> bool:
     """Of what dlt logs: whole tracebacks of what is then said in one sentence help nobody."""
-    if "in state differs from destination" in record.getMessage():
-        return False  # the working folder of another destination is emptied, and needs no word
+    from ..source import ANOTHER_DESTINATION  # noqa: PLC0415 - `--help` should not wait
+
+    if ANOTHER_DESTINATION in record.getMessage():
+        return False  # that folder is emptied, which needs no word
     if logging.getLogger("dlt").getEffectiveLevel() > logging.DEBUG:
         record.msg, record.args = (
             record.getMessage().partition("\n")[0].removesuffix(" Traceback (most recent call last):"),

@@ -13,8 +13,8 @@ from .list_queries import (
     Row,
     bindings_in,
 )
+from .memory import limit_malloc_retention, release_arrow_memory
 from .page_reader import PageReader, new_batch_sizer
-from .process_tuning import limit_malloc_retention, release_arrow_memory
 from .unusable_rows import UnusableRows
 
 __all__ = [

@@ -4,6 +4,7 @@ from .configuration_report import files_and_variable, unreadable_file
 from .credentials import Bitrix24Credentials, _portal, _required
 from .destination import check_destination
 from .dlt_internals import (
+    ANOTHER_DESTINATION,
     configuration_files,
     data_location,
     fallback_configuration,
@@ -19,6 +20,7 @@ from .portals import configured_pipeline, pipeline_name, portal_credentials
 from .source import bitrix24, configured_slices, connect, require_known_settings
 
 __all__ = [
+    "ANOTHER_DESTINATION",
     "Bitrix24Credentials",
     "PlannedStreams",
     "_portal",

@@ -103,7 +103,8 @@ class CatalogReader:
         now = self._client.clock.now()
         writer = TableWriter(self.descriptions(catalog, table.name), supports_merge=supports_merge())
         batches = list(self._resolved[1].for_catalog_table(table.name, table.name, rejected, now))
-        yield from (writer.without_columns(REJECTED) for _ in batches[:1])
+        if batches:
+            yield writer.without_columns(REJECTED)
         yield from map(writer.to_dlt, batches)
 
     def _catalog(self, name: str) -> Catalog:

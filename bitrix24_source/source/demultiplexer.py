@@ -16,7 +16,7 @@ Rows = Generator[tuple[str, Any], None, None]
 
 
 class Demultiplexer:
-    """What one stream makes, taker by taker. Little waits: a taker who has nothing first lets the others take theirs."""
+    """Yields one stream's rows consumer by consumer; few are queued, because whoever has none waits for the others to take theirs."""
 
     def __init__(self, names: Sequence[str], make: Callable[[Demultiplexer], Rows]) -> None:
         self._waiting: dict[str, deque[Any]] = {name: deque() for name in names}
@@ -30,7 +30,7 @@ class Demultiplexer:
         return name in self._waiting and name not in self._gone
 
     def stream_for(self, name: str) -> Iterator[Any]:
-        """What comes for one of them. None stands for "ask the others first"; dlt passes over it.
+        """What comes for one consumer. None stands for "ask the others first"; dlt passes over it.
 
         Where nobody else took anything meanwhile (dlt can be told to exhaust one resource after the other), it goes on.
         """
@@ -57,7 +57,10 @@ class Demultiplexer:
             return self._step()
 
     def _step(self) -> bool:
-        made = next(self._stream, None)
-        if made is not None and self.has_consumer(made[0]):
-            self._waiting[made[0]].append(made[1])
-        return made is not None
+        item = next(self._stream, None)
+        if item is None:
+            return False
+        name, rows = item
+        if self.has_consumer(name):
+            self._waiting[name].append(rows)
+        return True

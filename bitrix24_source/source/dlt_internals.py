@@ -133,6 +133,10 @@ def states_of_sources() -> Mapping[str, Any]:
     return state.get("sources", {})
 
 
+ANOTHER_DESTINATION = " state differs from destination"
+"""in what dlt logs of a working folder that was last used with another destination (`Pipeline` restoring its state, dlt 1.31.0)"""
+
+
 def share_tables(pipeline: dlt.Pipeline, schema: str, tables: tuple[str, ...]) -> None:
     """Keeps tables out of a refresh: dlt drops the tables whose `resource` in the stored schema is refreshed (dlt 1.31.0)."""
     stored = pipeline.schemas[schema].tables if schema in pipeline.schema_names else {}

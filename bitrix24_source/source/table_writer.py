@@ -39,10 +39,7 @@ class TableWriter:
 
     def without_columns(self, table: TableSpec) -> Any:
         """The hints of a table without a row, for a resource that has columns of its own: a variant of it would start with these."""
-        hints = self.hints(table, ())
-        # Only an empty dict takes columns out again, and dlt merges the columns as they were given.
-        hints["columns"] = hints["original_columns"] = {}
-        return dlt.mark.with_hints([], hints, create_table_variant=True)
+        return dlt.mark.with_hints([], self._hints(table, {}, ()), create_table_variant=True)
 
     def hints(self, table: TableSpec, names: Sequence[str]) -> Any:
         """How dlt merges a table, and what it is.
@@ -61,12 +58,15 @@ class TableWriter:
             columns[HARD_DELETE.name] = {"data_type": "bool", **({"hard_delete": True} if self._supports_merge else {})}
         for name, text in self._described.of_columns(table.name, names).items():
             columns.setdefault(name, {})["description"] = text
-        described: dict[str, Any] = {"columns": columns} if columns else {}
+        return self._hints(table, columns or None, names)
+
+    def _hints(self, table: TableSpec, columns: dict[str, Any] | None, names: Sequence[str]) -> Any:
+        """An empty dict takes away what columns there are; None leaves them."""
         keys: dict[str, Any] = {"primary_key": list(table.primary_key)}
         if table.merge_key:
             keys["merge_key"] = list(table.merge_key)
         disposition = write_disposition(table.replaces_by, supports_merge=self._supports_merge)
         words = self._described.of_table(table.name, frozenset(names))
         return dlt.mark.make_hints(
-            table_name=table.name, write_disposition=disposition, additional_table_hints=words, **described, **keys
+            table_name=table.name, write_disposition=disposition, additional_table_hints=words, columns=columns, **keys
         )

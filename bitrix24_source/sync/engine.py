@@ -140,10 +140,8 @@ def _take_rows(run: SyncRun, task: ReadTask, batch: PageBatch, stop: SliceStop) 
     if task.mode is ReadMode.FULL:
         stop.count(len(ids))
     yield from run.write(progress, batch.rows, ids)
-    table = task.stream.table
-    if (
-        table is not None
-    ):  # rows and rate are dlt's to show; the rest of a long table, in rows and in time, is ours to know
+    if (table := task.stream.table) is not None:
+        # Rows and rate are dlt's to show; the rest of a long table, in rows and in time, is ours to know.
         if task.mode is ReadMode.FULL:
             run.options.session.note_left(table.name, batch.rows_left)
         minutes = stop.minutes_for(batch.rows_left)

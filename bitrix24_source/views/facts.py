@@ -22,14 +22,10 @@ MOST_ITEMS = 5_000
 """where more items have changed, all facts are written anew"""
 
 
-def refresh_facts(database: ViewDatabase, zone: Zone) -> bool:
-    """Makes the tables of `FACTS` equal to the loaded tables.
-
-    Returns:
-        Whether there are such tables.
-    """
+def refresh_facts(database: ViewDatabase, zone: Zone) -> None:
+    """Makes the tables of `FACTS` equal to the loaded tables, in databases that keep them."""
     if not _is_possible(database):
-        return False
+        return
     builder = MartBuilder(database.stored, zone, has_facts=True)
     anew = [relation for relation in FACTS if not database.has_table(FACTS[relation], FACT_COLUMNS[relation])]
     for relation in anew:
@@ -39,7 +35,7 @@ def refresh_facts(database: ViewDatabase, zone: Zone) -> bool:
         database.create_table(FACTS[relation], FACT_COLUMNS[relation])
     changed = database.rows(builder.changed_items().limit(MOST_ITEMS + 1))
     if not changed and not anew:
-        return True
+        return
     everything = bool(anew) or len(changed) > MOST_ITEMS
     items, types = (None, None) if everything else (changed, sorted({type_ for type_, _ in changed}))
     stays = MartBuilder(database.stored, zone, has_facts=True, only={"living_history": _of_items(items, "owner_id")})
@@ -48,7 +44,6 @@ def refresh_facts(database: ViewDatabase, zone: Zone) -> bool:
         FACTS["stage_stays"]: (_of_items(items, "item_id"), stays.facts("stage_stays")),
         FACTS["stage_changes"]: (_of_types(types), changes.facts("stage_changes")),
     })  # fmt: skip
-    return True
 
 
 def are_facts_kept(database: ViewDatabase) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 import dlt
 
 from bitrix24_source.source.dlt_internals import (
+    ANOTHER_DESTINATION,
     configuration_files,
     data_location,
     dropped_tables_in,
@@ -17,6 +19,11 @@ from bitrix24_source.source.dlt_internals import (
     table_of,
     working_folders,
 )
+
+
+def test_what_dlt_logs_of_another_destination():
+    """The command leaves this message out, and knows it by these words."""
+    assert ANOTHER_DESTINATION in inspect.getsource(dlt.Pipeline)
 
 
 def test_fallbacks_count_last_and_only_inside(monkeypatch):

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other
 
 FOUR_THREADS = """
 import threading
-from bitrix24_source.reader.process_tuning import limit_malloc_retention
+from bitrix24_source.reader.memory import limit_malloc_retention
 
 def resident_megabytes():
     with open("/proc/self/statm") as figures:
