@@ -14,7 +14,16 @@ OBJECTS = {"leads": 1, "deals": 2, "contacts": 3, "companies": 4, "quotes": 7, "
 DAY = 24 * 3600
 
 
-DESCRIBED = ("crm_fields", "crm_field_options", "categories", "stages", "users", "departments", "currencies", "statuses")
+DESCRIBED = (
+    "crm_fields",
+    "crm_field_options",
+    "categories",
+    "stages",
+    "users",
+    "departments",
+    "currencies",
+    "statuses",
+)
 
 
 @pytest.fixture
