@@ -107,8 +107,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_configure() -> None:
-    """Ctrl-C works in the processes that tests start, also where a shell has started all this in the background."""
+    """Ctrl-C works in the processes that tests start, also where a shell has started all this in the background.
+
+    Nothing reports to dlt's makers.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"  # also for what is loaded once, outside any test
 
 
 LONG_FIRST = ("survival", "app", "views", "report", "docs", "sync", "catalog", "destinations")
