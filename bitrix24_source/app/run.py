@@ -162,7 +162,7 @@ def _packages(
     yield _run(pipeline, watch.watched(source, resources), refresh=refresh)
     while slices and slices.unfinished and is_time_left():
         data = watch.watched(source, slices.resources)
-        yield _run(pipeline, data, is_slice=True, is_large=slices.is_full_size)
+        yield _run(pipeline, data, is_slice=True)
 
 
 def make_pipeline(
@@ -208,14 +208,12 @@ def _time_limit(
     return is_time_left
 
 
-def _run(
-    pipeline: dlt.Pipeline, data: Any, *, refresh: Any = None, is_slice: bool = False, is_large: bool = False
-) -> list[str]:
+def _run(pipeline: dlt.Pipeline, data: Any, *, refresh: Any = None, is_slice: bool = False) -> list[str]:
     """Extracts, normalizes and loads one package; returns the ids of what was committed."""
     if is_slice:
         pipeline.refresh = None  # one that is configured is for the whole run: the first slice has done it
-    # Of large slices DuckDB takes one table after the other: each gives its memory back before the next one.
-    with _one_table_at_a_time() if is_large and _name_of(pipeline.destination) == "duckdb" else nullcontext():
+    # Of a long load DuckDB takes one table after the other: each gives its memory back before the next one.
+    with _one_table_at_a_time() if is_slice and _name_of(pipeline.destination) == "duckdb" else nullcontext():
         info = load_past_locks(pipeline, lambda: pipeline.run(data, refresh=refresh))
     return list(info.loads_ids) if info else []
 
