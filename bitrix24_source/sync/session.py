@@ -11,6 +11,8 @@ from .comparison import SeenKeys
 from .setting_ranges import validate_range
 from .streams import StreamKey
 
+FIRST_ROWS = 2_500
+"""of one request"""
 SHARE_TO_FINISH = 0.5
 """of the rows that a short slice has taken: if no more are left, it takes them too"""
 
@@ -23,7 +25,8 @@ class RunSession:
         rows: after so many no more are asked for; 0 is no limit.
         seconds: nor after so long; 0 is no limit.
         first_seconds: that the first slice takes; each one after it takes twice as long, up to `seconds`. A job that is killed
-            every few seconds so commits something each time, and a long one loses little to small slices. 0: all are alike.
+            every now and then so commits something each time, and a long one loses little to small slices. 0: all are alike.
+        first_rows: the same in rows, up to `rows`, for a run that follows one that was killed.
         seconds_left: of a run that must end; a slice ends with it. None is no limit.
         left: by table, about how many rows of an unfinished read are left.
         unfinished: whether the last slice ended with something left.
@@ -47,12 +50,20 @@ class RunSession:
     resources: frozenset[str] = frozenset()
     new_tables: set[str] = field(default_factory=set)
     first_seconds: float = 0.0
+    first_rows: int = 0
     seconds_left: float | None = None
     left: dict[str, int] = field(default_factory=dict)
     options: Any = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         validate_range(slice_rows=self.rows, slice_seconds=self.seconds)
+
+    @property
+    def slice_rows(self) -> int:
+        """Rows of a full read that the slice under way takes; 0 is no limit."""
+        if not self.first_rows or not self.rows:
+            return self.rows
+        return int(min(self.rows, self.first_rows * 2 ** min(self.slices, 40)))
 
     @property
     def slice_seconds(self) -> float:
@@ -78,13 +89,17 @@ class RunSession:
         """
         if self.seconds_left is not None and seconds >= self.seconds_left:
             return True
-        if self.rows and rows >= self.rows:
+        if self.slice_rows and rows >= self.slice_rows:
             return True
         return bool(
             self.slice_seconds
             and seconds >= self.slice_seconds
             and not (self.is_growing and rows_left <= rows * SHARE_TO_FINISH)
         )
+
+    def begin_small(self) -> None:
+        """The run before was killed: even a job that lives for seconds gets on by the rows of one request."""
+        self.first_rows = FIRST_ROWS
 
     def expected_slices(self, rows: int, seconds: float) -> int:
         """How many slices a run takes to read so many rows whole in so many seconds."""
