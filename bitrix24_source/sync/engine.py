@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import islice
 
 from ..catalog import Catalog, EntityType, IssueLog
@@ -24,7 +23,6 @@ from .options import SyncOptions
 from .plan import UNREACHABLE, ReadTask, SyncPlan, make_plan
 from .ports import LoadContext
 from .progress import StreamProgress
-from .provenance import Provenance
 from .reconcile import reconcile
 from .selection import SPA_ITEMS
 from .session import RunSession
@@ -297,19 +295,14 @@ def _empty_tables(run: SyncRun) -> Iterator[TableBatch]:
 
 
 def _save(run: SyncRun) -> None:
-    """Checkpoints, and who has read the tables: not before the last slice, for each of them has to know of another user.
-
-    What nobody took is not remembered.
-    """
+    """Checkpoints. What nobody took is not remembered."""
     if run.start is None:
         return
     for stream, progress in run.progress.items():
         if run.context.has_consumer(stream.resource) and progress.is_saved:
             progress.learn_columns()
+            progress.note_user(run.start.user)
             progress.checkpoint.to_state(run.context.resource_state(stream.resource), stream.query.entity_type_id)
-    if run.start.user and not _unfinished(run):
-        state = run.context.source_state
-        replace(Provenance.from_state(state), user=run.start.user).to_state(state)
 
 
 def _close_slice(run: SyncRun) -> None:
