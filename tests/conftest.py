@@ -45,7 +45,13 @@ from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_cr
 TESTS = Path(__file__).parent
 Connect = Callable[..., Client]
 
-pytest_plugins = ["fixtures.item_warehouse", "fixtures.jobs", "fixtures.catalog_warehouse", "fixtures.commands"]
+pytest_plugins = [
+    "fixtures.item_warehouse",
+    "fixtures.jobs",
+    "fixtures.catalog_warehouse",
+    "fixtures.commands",
+    "loaded_portal",
+]
 
 # Where tests may be told of a real portal and of the vendor's examples.
 _KEPT = {"BITRIX24_SAMPLES", "BITRIX24_WEBHOOK_URL", "BITRIX24_POSTGRES", "BITRIX24_REQUIRE_POSTGRES"}
