@@ -122,8 +122,8 @@ def test_everything_of_a_portal(clock, pair):
     both.create_views()
     assert [(1,)] == both.house.query("select count(deleted_at) from {}.deals")
     assert [("Changed",)] == both.house.query(f"select title from {{}}.deals where id = {changed}")
-    assert [] == both.differences()
-    assert [] == both.differences(*MARTS, "deals_labeled")
+    loaded = [name for name in both.duck.types() if name.partition("__")[0] in DEALS]
+    assert [] == both.differences(*loaded, *MARTS, "deals_labeled")
 
     deals.restore(gone)
     clock.advance(3600)
