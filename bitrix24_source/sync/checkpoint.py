@@ -31,6 +31,7 @@ STORED_KEYS = {
     "unlisted_columns": "unlisted",
     "childless": "childless",
     "may_shrink": "may_shrink",
+    "user": "user",
 }
 """Attributes of a `Checkpoint` and the keys that they are stored under: renaming a key makes every pipeline start over."""
 
@@ -54,6 +55,7 @@ class Checkpoint:
         childless: owners to which nothing belonged when the destination was last found to have nothing of them.
         may_shrink: the table was filled by another selection or another type, so that any number of its rows may be gone, until
             ids were compared.
+        user: id of the credential's user who last read it to its end; empty where that is not known.
     """
 
     cursor: str = ""
@@ -69,15 +71,27 @@ class Checkpoint:
     unlisted_columns: tuple[str, ...] = ()
     childless: int = 0
     may_shrink: bool = False
+    user: str = ""
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any], entity_type_id: int, query: ListQuery) -> Checkpoint:
-        """What the state of a resource holds; a new one where that is about another selection."""
+    def from_state(
+        cls, state: Mapping[str, Any], entity_type_id: int, query: ListQuery, last_user: str = ""
+    ) -> Checkpoint:
+        """What the state of a resource holds; a new one where that is about another selection.
+
+        Args:
+            state: of the resource.
+            entity_type_id: whose list it is.
+            query: the list as it is read now.
+            last_user: who has read the list where its own state does not say.
+        """
         types, type_key = state.get("types", {}), str(entity_type_id)
         stored, selection = types.get(type_key, {}), fingerprint(query)
+        user = str(stored.get("user", last_user)) if type_key in types else ""
         if stored.get("selection", "") != selection:
-            return cls(selection=selection, may_shrink=type_key in types)
+            return cls(selection=selection, may_shrink=type_key in types, user=user)
         values: dict[str, Any] = {name: stored[key] for name, key in STORED_KEYS.items() if key in stored}
+        values["user"] = user
         values |= {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
         return cls(**values)
 
@@ -89,8 +103,9 @@ class Checkpoint:
 
     @property
     def position(self) -> Mapping[str, Any]:
-        """How far the list was read."""
+        """How far the list was read, and by whom."""
         return {
+            "user": self.user,
             "cursor": self.cursor,
             "clock_skew": self.clock_skew,
             "high_water_id": self.high_water_id,
@@ -106,8 +121,15 @@ class Checkpoint:
         """
         is_anew = type_id is not None and self.type_id not in (None, type_id)
         return Checkpoint(
-            selection=self.selection, unlisted_columns=self.unlisted_columns, may_shrink=self.may_shrink or is_anew
+            selection=self.selection,
+            unlisted_columns=self.unlisted_columns,
+            may_shrink=self.may_shrink or is_anew,
+            user=self.user,
         )
+
+    def was_read_by_another(self, user: str) -> bool:
+        """Whether another user than this one has read it, who may have seen other items; not where one of them is not known."""
+        return bool(user and self.user and user != self.user)
 
     def reason_to_start_over(self, type_id: int | None, columns: Mapping[str, str]) -> str:
         """Why rows that were read before do not do any more; "" where they do.

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import islice
 
 from ..catalog import Catalog, EntityType, IssueLog
@@ -24,7 +23,6 @@ from .options import SyncOptions
 from .plan import UNREACHABLE, ReadTask, SyncPlan, make_plan
 from .ports import LoadContext
 from .progress import StreamProgress
-from .provenance import Provenance
 from .reconcile import reconcile
 from .selection import SPA_ITEMS
 from .session import RunSession
@@ -70,9 +68,10 @@ def sync(
         if plan.error is not None:
             for progress in run.progress.values():
                 run.record_failure(progress, plan.error)
-        stop = SliceStop(session, client.clock)
+        full_reads = plan.tasks(ReadMode.FULL)
+        stop = SliceStop(session, client.clock, full_reads)
         yield from _read(run, plan.tasks(ReadMode.CREATED, ReadMode.UPDATED, ReadMode.IDS), stop)
-        yield from _read(run, plan.tasks(ReadMode.FULL), stop)
+        yield from _read(run, full_reads, stop)
         yield from reconcile(run)
         yield from _reread_by_id(run)
         yield from _read_dependents(run)
@@ -138,7 +137,7 @@ def _take_rows(run: SyncRun, task: ReadTask, batch: PageBatch, stop: SliceStop) 
     if task.mode is ReadMode.UPDATED:
         _check_filter(run, progress, batch.rows)
     if task.mode is ReadMode.FULL:
-        stop.count(len(ids))
+        stop.count(task, len(ids), batch.rows_left)
     yield from run.write(progress, batch.rows, ids)
     if (table := task.stream.table) is not None:
         # Rows and rate are dlt's to show; the rest of a long table, in rows and in time, is ours to know.
@@ -296,19 +295,14 @@ def _empty_tables(run: SyncRun) -> Iterator[TableBatch]:
 
 
 def _save(run: SyncRun) -> None:
-    """Checkpoints, and who has read the tables: not before the last slice, for each of them has to know of another user.
-
-    What nobody took is not remembered.
-    """
+    """Checkpoints. What nobody took is not remembered."""
     if run.start is None:
         return
     for stream, progress in run.progress.items():
         if run.context.has_consumer(stream.resource) and progress.is_saved:
             progress.learn_columns()
+            progress.note_user(run.start.user)
             progress.checkpoint.to_state(run.context.resource_state(stream.resource), stream.query.entity_type_id)
-    if run.start.user and not _unfinished(run):
-        state = run.context.source_state
-        replace(Provenance.from_state(state), user=run.start.user).to_state(state)
 
 
 def _close_slice(run: SyncRun) -> None:

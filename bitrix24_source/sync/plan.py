@@ -42,13 +42,11 @@ class SyncStart:
         portal_now: the portal's time, in its zone.
         clock_skew: by how many seconds its clock is ahead of ours.
         user: id of the credential's user; "" where the portal does not say.
-        is_other_user: the tables were read by another user, who may have seen other items.
     """
 
     portal_now: datetime
     clock_skew: float
     user: str = ""
-    is_other_user: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +138,7 @@ def make_plan(
     if not plans:
         return SyncPlan(None, ())
     try:
-        start = _begin(client, context)
+        start = _begin(client)
         own = [plan for plan in plans if not plan.shares_parent_read]
         counts: dict[Stream, int] = {}
         filters = _time_filters(client, own, start, context, issues, _count_rows(own, start, options, counts))
@@ -160,7 +158,8 @@ def recall_stream(stream: Stream, context: StateContext, *, is_first_slice: bool
     state = context.resource_state(stream.resource)
     type_id = stream.entity.id if stream.entity is not None else None
     columns = column_keys(stream.table.filled_columns() if stream.table is not None else ())
-    checkpoint = Checkpoint.from_state(state, stream.query.entity_type_id, stream.query)
+    last_user = Provenance.from_state(context.source_state).user
+    checkpoint = Checkpoint.from_state(state, stream.query.entity_type_id, stream.query, last_user)
     if is_first_slice:
         reason = checkpoint.reason_to_start_over(type_id, columns) or _lost_tables(stream, context)
         if reason:
@@ -186,7 +185,9 @@ def plan_stream(plan: StreamPlan, time_filter: TimeFilter | None, start: SyncSta
         changed = replace(stream.query, filter={**stream.query.filter, **time_filter.since(stream.query, since)})
         tasks.append(ReadTask.of(stream, ReadMode.UPDATED, changed, upper=checkpoint.high_water_id))
         plan = replace(plan, time_filter=time_filter)
-    is_due = start.is_other_user or checkpoint.is_reconciliation_due(start.portal_now, options.sweep)
+    is_due = checkpoint.was_read_by_another(start.user) or checkpoint.is_reconciliation_due(
+        start.portal_now, options.sweep
+    )
     reconciles = is_due and (stream.marks_deleted or stream.compares_children)
     if reconciles:
         times = (stream.query.updated_field,) if stream.has_time and stream.query.updated_field else ()
@@ -219,11 +220,9 @@ def _plan_full_read(plan: StreamPlan, start: SyncStart, session: RunSession) -> 
     )
 
 
-def _begin(client: Client, context: StateContext) -> SyncStart:
+def _begin(client: Client) -> SyncStart:
     now, user = portal_time(client)
-    known_user = Provenance.from_state(context.source_state).user
-    is_other_user = bool(user and known_user and user != known_user)
-    return SyncStart(now, (now - client.clock.now()).total_seconds(), user, is_other_user)
+    return SyncStart(now, (now - client.clock.now()).total_seconds(), user)
 
 
 def _with_shared_reads(plans: Sequence[StreamPlan]) -> list[StreamPlan]:

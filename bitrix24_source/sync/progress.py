@@ -120,6 +120,12 @@ class StreamProgress:
             runs_since=checkpoint.runs_since + 1,
         )
 
+    def note_user(self, user: str) -> None:
+        """Keeps who has read the stream. Who read it before counts until it was read to the end, and in all slices of that run."""
+        is_read = self.is_complete and not self.needs_another_slice
+        if user and (is_read or not self._checkpoint.user):
+            self._checkpoint = replace(self._checkpoint, user=user)
+
     def fail(self) -> None:
         """What is missing is asked for by the next load."""
         self.failed = True

@@ -1,6 +1,7 @@
-"""What a pipeline's tables were read from: the portal, the credential's user, and the load that the state was stored with.
+"""What a pipeline's tables were read from: the portal, and the load that the state was stored with.
 
-Stored in the source's state beside the checkpoints, and compared before anything is written.
+Stored in the source's state beside the checkpoints, and compared before anything is written. Who has read a list is in its own
+checkpoint, because lists fail, or are left out of a run, one by one.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ class Provenance:
 
     Attributes:
         portal: its host.
-        user: id of the credential's user.
+        user: id of the credential's user, where a pre-release of 0.2.0 has stored it: it counts for lists whose checkpoint does
+            not name one, and is written back as it is.
         load_id: of the load package that the state travelled with.
     """
 

@@ -46,7 +46,7 @@ def _mark_deleted(run: SyncRun, progress: StreamProgress, table: ItemTableBuilde
     max_share = 1.0 if may_shrink else run.options.max_deleted_share
     is_unusual = comparison.is_unusual(max_share)
     try:
-        if run.start is not None and run.start.is_other_user:
+        if run.has_other_user(progress):
             _report_other_user(run, progress, comparison)
         elif not progress.seen.is_complete:
             log.info("%s: rows without a usable id may be any: none is marked as deleted in this run", stream.name)
@@ -81,8 +81,7 @@ def _close(run: SyncRun, progress: StreamProgress, *, is_doubtful: bool = False)
     empty list costs one call.
     """
     now = run.start.portal_now if run.start is not None else run.now()
-    is_other_user = run.start is not None and run.start.is_other_user
-    is_again = is_other_user or is_doubtful or not progress.seen.is_complete
+    is_again = run.has_other_user(progress) or is_doubtful or not progress.seen.is_complete
     progress.close_reconciliation("" if is_again else now.isoformat())
 
 

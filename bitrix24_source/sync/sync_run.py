@@ -60,6 +60,10 @@ class SyncRun:
     def now(self) -> datetime:
         return self.client.clock.now()
 
+    def has_other_user(self, progress: StreamProgress) -> bool:
+        """Whether a stream was last read by another user than the one who reads now."""
+        return self.start is not None and progress.plan.checkpoint.was_read_by_another(self.start.user)
+
     def write(self, progress: StreamProgress, rows: Sequence[Row], ids: pa.Array) -> Iterator[TableBatch]:
         """Rows on their way, and what they bring with them; their ids are kept for whom the rest of it is to be read."""
         if not rows:

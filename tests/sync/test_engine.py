@@ -80,24 +80,6 @@ def test_a_kill_between_two_slices(clock, portal_with, reader):
     assert set(crm.marked()) == {3}
 
 
-def test_another_user_in_slices(clock, portal_with, reader):
-    """Nothing is marked in any slice of a run whose user changed; the next run marks."""
-    crm = reader(portal_with({177: 120}))
-    crm.run()
-    crm.states[""]["loaded_from"]["user"] = "77"
-    crm.portal.add_field(177, "NEW", "string", "New field")
-    for id_ in range(1, 21):
-        crm.portal.items(177).delete(id_)
-    clock.advance(3600)
-    crm.run(slices=RunSession(rows=50))
-    first = set(crm.marked())
-    clock.advance(3600)
-    crm.run()
-
-    assert first == set()
-    assert set(crm.marked()) == set(range(1, 21))
-
-
 @pytest.mark.parametrize("killed_after", [None, 1])
 def test_another_filter_in_slices(clock, portal_with, reader, killed_after):
     """Items that a new filter lets go of are marked, however many: also where the read was cut, or killed in between."""

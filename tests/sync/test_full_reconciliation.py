@@ -107,21 +107,6 @@ def test_a_type_made_anew(crm, clock):
     assert len(crm.ids()) == 20
 
 
-def test_another_user_marks_nothing_at_first(crm, clock):
-    """A run by another user marks nothing and says what it does not see; the next run marks it."""
-    crm.states[""]["loaded_from"]["user"] = "77"
-    for id_ in range(1, 21):
-        crm.portal.items(177).delete(id_)
-    crm.run()
-    first, said = set(crm.marked()), list(crm.issues())
-    clock.advance(3600)
-    crm.run()
-
-    assert first == set()
-    assert ["another one, who does not see 20 of 120 items" in message for message in said] == [True]
-    assert set(crm.marked()) == set(range(1, 21))
-
-
 def test_a_field_that_comes_into_sight_is_read_for_all(crm, clock):
     """All items are read once when a column is new, and never again for its sake."""
     crm.portal.add_field(177, "NEW", "string", "New field")

@@ -58,7 +58,7 @@ def test_ids_are_read_when_they_are_due(schedule):
 
 def test_another_user_is_a_reason_to_compare():
     """He may see other items."""
-    assert planned(items(), READ, start=replace(START, is_other_user=True)).reconciles
+    assert planned(items(), replace(READ, user="1"), start=replace(START, user="77")).reconciles
 
 
 def test_without_a_filter_on_times_everything_is_read():
