@@ -213,7 +213,7 @@ def load(
 
     Example: bitrix24 load --destination postgres --dataset crm
     """
-    from ..reader import limit_malloc_retention  # noqa: PLC0415
+    from ..reader import collect_garbage_seldom, limit_malloc_retention  # noqa: PLC0415
     from ..source import bitrix24, configured_slices, connect, require_known_settings  # noqa: PLC0415
     from .run import run_load  # noqa: PLC0415
     from .summary import json_line, summary_lines  # noqa: PLC0415
@@ -239,6 +239,7 @@ def load(
                 click.echo(line)
             return
         limit_malloc_retention()  # this process is ours alone
+        collect_garbage_seldom()
         try:
             loaded = run_load(
                 source,

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from math import ceil
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -136,7 +136,9 @@ def plan_load(
     pages += sum(
         ceil((counts[read.query] or 0) / PAGE_SIZE) + 1 for read in reads if read.mode is ReadMode.IDS
     )  # of comparisons
-    slices_to_load = _slices(slices, sum(rows[plan.stream] or 0 for plan in plans if not plan.is_incremental))
+    reading_seconds = pages * page_seconds / slices.options.connections
+    rows_of_full_reads = sum(rows[plan.stream] or 0 for plan in plans if not plan.is_incremental)
+    slices_to_load = slices.expected_slices(rows_of_full_reads, reading_seconds)
     requests = (
         catalogue_requests
         + ceil(pages / _pages_in_request(page_seconds))
@@ -144,7 +146,7 @@ def plan_load(
     )
     settings = client.settings
     waiting = max(0.0, requests - settings.burst) / settings.requests_per_second
-    seconds = catalogue_seconds + max(waiting, pages * page_seconds / slices.options.connections)
+    seconds = catalogue_seconds + max(waiting, reading_seconds)
     return LoadPlan(
         client.portal,
         target,
@@ -256,19 +258,6 @@ def _rows_to_read(
 def _pages_in_request(page_seconds: float) -> float:
     """Fewer than fifty where the portal would take too long for them."""
     return min(float(BATCH_SIZE), max(1.0, REQUEST_SECONDS / page_seconds)) if page_seconds else float(BATCH_SIZE)
-
-
-def _slices(session: RunSession, rows: int) -> int:
-    """How many packages a load commits that reads so many rows whole."""
-    number, left = 1, rows
-    while session.rows and (left := left - _slice_rows(session, number)) > 0:
-        number += 1
-    return number
-
-
-def _slice_rows(session: RunSession, number: int) -> int:
-    """Rows of a slice of a run, counted from 1."""
-    return replace(session, slices=number - 1).slice_rows
 
 
 def _pages(stream: Stream, rows: int) -> int:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import dlt
@@ -83,6 +84,25 @@ def forget_other_destination(pipeline: dlt.Pipeline) -> dlt.Pipeline:
         pipeline = pipeline.drop()
     pipeline.set_local_state_val(_LOCATION, location)
     return pipeline
+
+
+_UNDER_WAY = "bitrix24_run_under_way"
+"""key as above: true from the start of a run to its end, and after a run that was killed"""
+
+
+@contextmanager
+def noted_run(pipeline: dlt.Pipeline) -> Iterator[bool]:
+    """Keeps a note in the working folder while a run is under way; yields whether the run before was killed."""
+    try:
+        was_killed = bool(pipeline.get_local_state_val(_UNDER_WAY))
+    except KeyError:
+        was_killed = False
+    pipeline.set_local_state_val(_UNDER_WAY, value=True)
+    try:
+        yield was_killed
+    finally:
+        with suppress(OSError):  # a folder that is gone or full ends the run by itself, if it does
+            pipeline.set_local_state_val(_UNDER_WAY, value=False)
 
 
 def _say_dropped(problem: str, folder: Path | str, error: Exception) -> None:

@@ -33,7 +33,7 @@ from ..views import create_views, drop_views, tables_with_views
 from .error_messages import to_user_error, was_interrupted
 from .load_locks import load_beside_locks, load_past_locks, lock_error
 from .pipeline_lock import WAIT_SECONDS, pipeline_lock
-from .recovery import forget_other_destination, load_pending_packages, open_pipeline
+from .recovery import forget_other_destination, load_pending_packages, noted_run, open_pipeline
 from .summary import Counts, LoadSummary, WrittenRows, count_rows, summarize
 
 log = logging.getLogger("bitrix24_source")
@@ -107,7 +107,6 @@ def run_load(
         Bitrix24Error: nothing usable; one sentence that says what to do.
         KeyboardInterrupt: somebody stopped it. What was committed stays, and the next run goes on from there.
     """
-    refresh: Any = "drop_resources" if full_refresh else None
     is_time_left = _time_limit(slices, max_minutes, monotonic)
 
     def make() -> dlt.Pipeline:
@@ -120,25 +119,10 @@ def run_load(
             on_start(load_target(pipeline))
             check_destination(pipeline)
             pipeline = forget_other_destination(pipeline)
-            before = _counted(pipeline, source.name)
-            pipeline = load_pending_packages(pipeline)
-            watch = WrittenRows()
-            load_ids: list[str] = []
-            with _views_dropped(pipeline, source.name) if full_refresh else nullcontext(set[str]()) as dropped:
-                if full_refresh:
-                    # These tables hold rows of other resources, too, and of earlier runs. What they hold of the tables
-                    # that are dropped is taken out by the load itself.
-                    share_tables(pipeline, source.name, (REJECTED_TABLE, ISSUES.name))
-                is_time_left()
-                packages = partial(_packages, source, watch, resources, slices, is_time_left, refresh)
-                pipeline = load_beside_locks(pipeline, packages, slices, load_ids, start_over=not full_refresh)
-            if views or dropped:
-                problems = create_views(pipeline, source.name, None if views else dropped)
-                load_ids += _append_issues(pipeline, source, "views", problems, watch)
-            left = dict(slices.left) if slices and slices.unfinished else {}
-            load_ids += _append_issues(pipeline, source, "", [_unfinished(*item) for item in left.items()], watch)
-            tables = summarize(watch, before, _counted(pipeline, source.name))
-            return LoadSummary(watch.rows, pipeline.dataset_name, tables, tuple(load_ids), left)
+            with noted_run(pipeline) as was_killed:
+                if slices and was_killed:
+                    slices.begin_small()
+                return _load(pipeline, source, resources, slices, is_time_left, views=views, full_refresh=full_refresh)
     except Bitrix24Error:
         raise
     except (DltException, OSError) as error:
@@ -147,6 +131,39 @@ def run_load(
         if is_lock_timeout(causes(error)):
             failure = lock_error(pipeline)
     raise failure
+
+
+def _load(
+    pipeline: dlt.Pipeline,
+    source: Any,
+    resources: Sequence[str],
+    slices: RunSession | None,
+    is_time_left: Callable[[], bool],
+    *,
+    views: bool,
+    full_refresh: bool,
+) -> LoadSummary:
+    """Everything of a run between its lock and its summary; arguments as in `run_load`."""
+    refresh: Any = "drop_resources" if full_refresh else None
+    before = _counted(pipeline, source.name)
+    pipeline = load_pending_packages(pipeline)
+    watch = WrittenRows()
+    load_ids: list[str] = []
+    with _views_dropped(pipeline, source.name) if full_refresh else nullcontext(set[str]()) as dropped:
+        if full_refresh:
+            # These tables hold rows of other resources, too, and of earlier runs. What they hold of the tables
+            # that are dropped is taken out by the load itself.
+            share_tables(pipeline, source.name, (REJECTED_TABLE, ISSUES.name))
+        is_time_left()
+        packages = partial(_packages, source, watch, resources, slices, is_time_left, refresh)
+        pipeline = load_beside_locks(pipeline, packages, slices, load_ids, start_over=not full_refresh)
+    if views or dropped:
+        problems = create_views(pipeline, source.name, None if views else dropped)
+        load_ids += _append_issues(pipeline, source, "views", problems, watch)
+    left = dict(slices.left) if slices and slices.unfinished else {}
+    load_ids += _append_issues(pipeline, source, "", [_unfinished(*item) for item in left.items()], watch)
+    tables = summarize(watch, before, _counted(pipeline, source.name))
+    return LoadSummary(watch.rows, pipeline.dataset_name, tables, tuple(load_ids), left)
 
 
 def _packages(
@@ -162,7 +179,7 @@ def _packages(
     yield _run(pipeline, watch.watched(source, resources), refresh=refresh)
     while slices and slices.unfinished and is_time_left():
         data = watch.watched(source, slices.resources)
-        yield _run(pipeline, data, is_slice=True, is_large=slices.is_full_size)
+        yield _run(pipeline, data, is_slice=True)
 
 
 def make_pipeline(
@@ -208,14 +225,12 @@ def _time_limit(
     return is_time_left
 
 
-def _run(
-    pipeline: dlt.Pipeline, data: Any, *, refresh: Any = None, is_slice: bool = False, is_large: bool = False
-) -> list[str]:
+def _run(pipeline: dlt.Pipeline, data: Any, *, refresh: Any = None, is_slice: bool = False) -> list[str]:
     """Extracts, normalizes and loads one package; returns the ids of what was committed."""
     if is_slice:
         pipeline.refresh = None  # one that is configured is for the whole run: the first slice has done it
-    # Of large slices DuckDB takes one table after the other: each gives its memory back before the next one.
-    with _one_table_at_a_time() if is_large and _name_of(pipeline.destination) == "duckdb" else nullcontext():
+    # Of a long load DuckDB takes one table after the other: each gives its memory back before the next one.
+    with _one_table_at_a_time() if is_slice and _name_of(pipeline.destination) == "duckdb" else nullcontext():
         info = load_past_locks(pipeline, lambda: pipeline.run(data, refresh=refresh))
     return list(info.loads_ids) if info else []
 

@@ -1,11 +1,12 @@
-"""Returns memory that was freed to the operating system.
+"""Memory of a process that does nothing else: what was freed goes back to the system, and garbage is looked for seldom.
 
-`limit_malloc_retention` is for a process that does nothing else: the command calls it, the library does not.
+The command calls `limit_malloc_retention` and `collect_garbage_seldom`, the library does not: they are settings of a process.
 """
 
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import sys
 from functools import cache
@@ -16,6 +17,8 @@ KEPT_BYTES = 4 << 20
 """that a thread may keep for what it needs next"""
 OWN_MAPPING_BYTES = 16 << 20
 """from which on a piece is mapped by itself, and goes back as soon as it is free"""
+SELDOM = (200_000, 20, 100)
+"""thresholds of `gc`: more new objects than the rows that are under way at once"""
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 
 
@@ -32,6 +35,15 @@ def limit_malloc_retention() -> None:
     if mallopt is not None:
         mallopt(_M_TRIM_THRESHOLD, KEPT_BYTES)
         mallopt(_M_MMAP_THRESHOLD, OWN_MAPPING_BYTES)
+
+
+def collect_garbage_seldom() -> None:
+    """Rows make millions of objects and no cycles: looking through them every few hundred takes longer than decoding them.
+
+    Does nothing where somebody has chosen to collect as seldom, or never.
+    """
+    if 0 < gc.get_threshold()[0] < SELDOM[0]:
+        gc.set_threshold(*SELDOM)
 
 
 def release_arrow_memory() -> None:

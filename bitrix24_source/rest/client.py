@@ -22,7 +22,7 @@ from ..redaction import redact
 from .auth import REFRESH_HINTS, Auth
 from .clock import Clock, SystemClock
 from .error_codes import normalize_code
-from .json_codec import BYTES_PER_VALUE, count_values
+from .json_codec import BYTES_PER_VALUE, exceeds_values
 from .protocol import Call, Response, error_from_envelope, parse_response, unparsable_response
 from .rate_limit import shared_bucket
 from .redirects import is_allowed_host, is_loopback
@@ -284,7 +284,7 @@ class Client:
 
         A thread keeps the memory in which it made its rows for itself; four of them would keep four times as much.
         """
-        if count_values(response.body) * BYTES_PER_VALUE > self.settings.max_response_bytes:
+        if exceeds_values(response.body, self.settings.max_response_bytes // BYTES_PER_VALUE):
             raise OversizedResponseError(self.settings.max_response_bytes, where)
         arguments = response.status, response.body, where, self.redact
         if len(response.body) < _LARGE:

@@ -10,31 +10,52 @@ import orjson
 
 
 def parse_json_object(body: bytes) -> Mapping[str, Any] | None:
+    outline = outline_of(body)
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
         value = _lenient_json(body)
     else:
-        if has_long_integer(body):  # orjson reads integers beyond 64 bits as floats
+        if has_long_integer(outline):  # orjson reads integers beyond 64 bits as floats
             value = _lenient_json(body) or value
-    return value if isinstance(value, dict) and not _is_too_deep(value, body) else None
+    return value if isinstance(value, dict) and not _is_too_deep(value, outline) else None
 
 
 BYTES_PER_VALUE = 32
 """that an answer has at least for each of its values, on the average; one that has less is made to take memory"""
 
 
-def count_values(body: bytes) -> int:
-    """At most so many values are in a JSON text: what it costs in memory depends on them more than on its bytes."""
-    return body.count(b",") + body.count(b"[") + body.count(b"{")
+def exceeds_values(body: bytes, limit: int) -> bool:
+    """Whether a JSON text may have more than so many values: what it costs in memory depends on them more than on its bytes.
+
+    Values are counted by what stands before them; of three bytes at most two do, as in `[],[],`.
+    """
+    return len(body) * 2 > limit * 3 and body.count(b",") + body.count(b"[") + body.count(b"{") > limit
 
 
-def _is_too_deep(value: Any, body: bytes) -> bool:
+def outline_of(body: bytes) -> bytes:
+    """A JSON text in which all digits are zeros, all closing brackets are curly, and all else but points is a space.
+
+    Every answer passes here, and looking for what is rare in it must not take as long as decoding does.
+    """
+    return body.translate(_OUTLINE)
+
+
+_OUTLINE = bytes(
+    ord("0") if code in b"0123456789" else ord("}") if code in b"]}" else code if code == ord(".") else ord(" ")
+    for code in range(256)
+)
+_LONG_NUMBER = b"0" * 20
+_DEEP_END = b"}" * 9
+"""what stands where deep nesting ends, and in hardly any answer of a portal"""
+
+
+def _is_too_deep(value: Any, outline: bytes) -> bool:
     """Whether values are nested so deeply that whoever walks through them would exhaust the stack.
 
     orjson writes at most 254 levels; a portal's answers have some ten.
     """
-    if not any(ends in body for ends in _DEEP_ENDS):
+    if _DEEP_END not in outline:
         return False
     try:
         orjson.dumps(value)
@@ -45,24 +66,13 @@ def _is_too_deep(value: Any, body: bytes) -> bool:
     return False
 
 
-_DEEP_ENDS = (b"]" * 9, b"}" * 9, b"]}" * 5, b"}]" * 5)
-"""what stands where deep nesting ends, and in hardly any answer of a portal"""
-
-
-def has_long_integer(body: bytes) -> bool:
-    """Twenty digits in a row, but for fractions: PHP tells the seconds that every command took with so many.
-
-    Every answer passes here, so that it must not take as long as decoding does.
-    """
-    digits = body.translate(_DIGITS_AS_ZEROS)
-    found = digits.find(_LONG_NUMBER)
-    while found > 0 and body[found - 1 : found] == b".":
-        found = digits.find(_LONG_NUMBER, digits.find(b" ", found))
+def has_long_integer(outline: bytes) -> bool:
+    """Twenty digits in a row, but for fractions: PHP tells the seconds that every command took with so many."""
+    found = outline.find(_LONG_NUMBER)
+    while found > 0 and outline[found - 1 : found] == b".":
+        end = outline.find(b" ", found)
+        found = outline.find(_LONG_NUMBER, end) if end >= 0 else -1
     return found >= 0
-
-
-_LONG_NUMBER = b"0" * 20
-_DIGITS_AS_ZEROS = bytes(ord("0") if chr(code).isdecimal() and code < 128 else 32 for code in range(256))
 
 
 def _lenient_json(body: bytes) -> Any:

@@ -32,8 +32,8 @@ from .portals import for_named_portals, with_known_credentials
 PORTAL = "portal"
 
 
-FIRST_SLICE_ROWS = 2_500
-"""one request's worth: what a job loses that is killed in its first seconds"""
+FIRST_SLICE_SECONDS = 3.0
+"""what a job loses that is killed in its first seconds; a list that is read within them is one package"""
 
 COSTLY_RESOURCES = frozenset({"activity_bindings"})
 """that are loaded on demand only"""
@@ -164,7 +164,7 @@ def configured_slices(
     portal: Annotated[str | None, NotResolved()] = None,  # noqa: ARG001 - names the section
 ) -> RunSession:
     """Slices of a long first reading, as `[sources.bitrix24]` has them; a kill costs at most one."""
-    return RunSession(slice_rows, slice_seconds, first_rows=FIRST_SLICE_ROWS)
+    return RunSession(slice_rows, slice_seconds, first_seconds=FIRST_SLICE_SECONDS)
 
 
 def require_known_settings(portal: str | None = None) -> None:

@@ -68,9 +68,10 @@ def sync(
         if plan.error is not None:
             for progress in run.progress.values():
                 run.record_failure(progress, plan.error)
-        stop = SliceStop(session, client.clock)
+        full_reads = plan.tasks(ReadMode.FULL)
+        stop = SliceStop(session, client.clock, full_reads)
         yield from _read(run, plan.tasks(ReadMode.CREATED, ReadMode.UPDATED, ReadMode.IDS), stop)
-        yield from _read(run, plan.tasks(ReadMode.FULL), stop)
+        yield from _read(run, full_reads, stop)
         yield from reconcile(run)
         yield from _reread_by_id(run)
         yield from _read_dependents(run)
@@ -136,7 +137,7 @@ def _take_rows(run: SyncRun, task: ReadTask, batch: PageBatch, stop: SliceStop) 
     if task.mode is ReadMode.UPDATED:
         _check_filter(run, progress, batch.rows)
     if task.mode is ReadMode.FULL:
-        stop.count(len(ids))
+        stop.count(task, len(ids), batch.rows_left)
     yield from run.write(progress, batch.rows, ids)
     if (table := task.stream.table) is not None:
         # Rows and rate are dlt's to show; the rest of a long table, in rows and in time, is ours to know.

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .comparison import SeenKeys
 from .setting_ranges import validate_range
 from .streams import StreamKey
+
+FIRST_ROWS = 2_500
+"""of one request"""
+SHARE_TO_FINISH = 0.5
+"""of the rows that a short slice has taken: if no more are left, it takes them too"""
 
 
 @dataclass
@@ -17,11 +23,12 @@ class RunSession:
 
     Attributes:
         rows: after so many no more are asked for; 0 is no limit.
-        first_rows: that the first slice takes at most; each one after it takes twice as many, up to `rows`. A job that is killed
-            every few seconds so commits something each time, and a long one loses little to small slices. 0: all are alike.
+        seconds: nor after so long; 0 is no limit.
+        first_seconds: that the first slice takes; each one after it takes twice as long, up to `seconds`. A job that is killed
+            every now and then so commits something each time, and a long one loses little to small slices. 0: all are alike.
+        first_rows: the same in rows, up to `rows`, for a run that follows one that was killed.
         seconds_left: of a run that must end; a slice ends with it. None is no limit.
         left: by table, about how many rows of an unfinished read are left.
-        seconds: nor after so long; 0 is no limit.
         unfinished: whether the last slice ended with something left.
         slices: how many there were.
         batch_sizer, catalog: what a slice has learned and the next need not find out again.
@@ -42,6 +49,7 @@ class RunSession:
     finished: set[StreamKey] = field(default_factory=set)
     resources: frozenset[str] = frozenset()
     new_tables: set[str] = field(default_factory=set)
+    first_seconds: float = 0.0
     first_rows: int = 0
     seconds_left: float | None = None
     left: dict[str, int] = field(default_factory=dict)
@@ -58,15 +66,55 @@ class RunSession:
         return int(min(self.rows, self.first_rows * 2 ** min(self.slices, 40)))
 
     @property
-    def is_full_size(self) -> bool:
-        """Whether the slice under way takes as many rows as any."""
-        return self.slice_rows == self.rows
+    def slice_seconds(self) -> float:
+        """That the slice under way takes; 0 is no limit."""
+        if not self.is_growing:
+            return self.seconds
+        return self.first_seconds * 2.0**self.slices
 
-    def is_full(self, rows: int, seconds: float) -> bool:
-        """Whether a slice with so many rows, so long under way, takes no more."""
+    @property
+    def is_growing(self) -> bool:
+        """Whether the slice under way is shorter than later ones."""
+        return 0.0 < self.first_seconds * 2.0 ** min(self.slices, 40) < self.seconds
+
+    def is_full(self, rows: int, seconds: float, rows_left: int) -> bool:
+        """Whether a slice takes no more.
+
+        A short one takes what is left, if that is little: to commit it by itself would take longer than to read it.
+
+        Args:
+            rows: that it has taken.
+            seconds: since it began.
+            rows_left: about so many are left of all that it reads whole.
+        """
         if self.seconds_left is not None and seconds >= self.seconds_left:
             return True
-        return bool((self.slice_rows and rows >= self.slice_rows) or (self.seconds and seconds >= self.seconds))
+        if self.slice_rows and rows >= self.slice_rows:
+            return True
+        return bool(
+            self.slice_seconds
+            and seconds >= self.slice_seconds
+            and not (self.is_growing and rows_left <= rows * SHARE_TO_FINISH)
+        )
+
+    def begin_small(self) -> None:
+        """The run before was killed: even a job that lives for seconds gets on by the rows of one request."""
+        self.first_rows = FIRST_ROWS
+
+    def expected_slices(self, rows: int, seconds: float) -> int:
+        """How many slices a run takes to read so many rows whole in so many seconds."""
+        slices, left = 0, float(rows)
+        rows_per_second = rows / seconds if seconds else math.inf
+        while left > 0:
+            session = replace(self, slices=slices)
+            in_time = session.slice_seconds * rows_per_second if session.slice_seconds else math.inf
+            taken = min(max(1.0, in_time), self.rows or math.inf)
+            if not session.is_growing:
+                return slices + max(1, math.ceil(left / taken))
+            if taken == in_time and left - taken <= taken * SHARE_TO_FINISH:
+                return slices + 1
+            slices, left = slices + 1, left - taken
+        return max(1, slices)
 
     def note_left(self, table: str, rows: int) -> None:
         """Keeps what a full read says of the rows that it has still to read."""

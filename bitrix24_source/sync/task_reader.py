@@ -20,22 +20,25 @@ TaskEvent = tuple[ReadTask, PageBatch | ListEnd]
 class SliceStop:
     """Ends a slice when it is full or its time is over; what is under way still comes."""
 
-    def __init__(self, session: RunSession, clock: Clock) -> None:
+    def __init__(self, session: RunSession, clock: Clock, tasks: Sequence[ReadTask]) -> None:
         self.event = threading.Event()
         self._session = session
         self._clock = clock
         self._started = clock.monotonic()
         self._rows = 0
+        self._left = {task: sum(int(id_range.rows_left()) for id_range in task.ranges) for task in tasks}
 
     @property
     def max_rows(self) -> int:
         """That the slice takes; 0 is no limit."""
         return self._session.slice_rows
 
-    def count(self, rows: int) -> None:
-        """Rows of a full read have come."""
+    def count(self, task: ReadTask, rows: int, rows_left: int) -> None:
+        """Rows of a full read have come, and about so many are left of it."""
         self._rows += rows
-        if self._session.is_full(self._rows, self._clock.monotonic() - self._started):
+        self._left[task] = rows_left
+        seconds = self._clock.monotonic() - self._started
+        if self._session.is_full(self._rows, seconds, sum(self._left.values())):
             self.event.set()
 
     def minutes_for(self, rows: int) -> float:

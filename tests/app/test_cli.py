@@ -1,4 +1,4 @@
-"""The commands, run as a person's shell runs them: what they print, what they leave, and how they end."""
+"""The commands: what they print, what they leave, and how they end; one run of each is a process, as in a person's shell."""
 
 from __future__ import annotations
 
@@ -107,9 +107,9 @@ def test_version_is_the_distributions(bitrix24):
 # --- check ----------------------------------------------------------------------------------------------------------
 
 
-def test_check_says_every_thing_in_its_line(bitrix24, webhook, server):
+def test_check_says_every_thing_in_its_line(shell, webhook, server):
     """Portal, method, user, scopes, smart processes and clock: a line each, exit code 0."""
-    done = bitrix24("check", credentials=webhook)
+    done = shell("check", credentials=webhook)
     said = dict(lines_of(done.out))
 
     assert (0, "") == (done.code, done.err)
@@ -213,9 +213,9 @@ def test_spa_info_takes_several_types(bitrix24, webhook):
     assert [177, 1030] == sorted(row["entity_type_id"] for row in document["types"])
 
 
-def test_the_json_document_has_its_documented_shape(bitrix24, webhook):
+def test_the_json_document_has_its_documented_shape(shell, webhook):
     """One document with types, their fields, options, stages and automation; nothing else on stdout."""
-    done = bitrix24("spa-info", "--json", credentials=webhook)
+    done = shell("spa-info", "--json", credentials=webhook)
     document = json.loads(done.out)
     spa = next(row for row in document["types"] if row["entity_type_id"] == 177)
 

@@ -1,6 +1,6 @@
 """Errors that people can act on: one line on stderr, *what failed - where - what to do next*, and the exit code.
 
-The command runs in a process of its own, against a portal behind a socket. Whatever happens, no credential is shown or kept.
+The command runs against a portal behind a socket. Whatever happens, no credential is shown or kept.
 """
 
 from __future__ import annotations
@@ -408,12 +408,12 @@ def test_an_error_inside_a_pipeline_run_is_the_same_sentence(portal, connect, tm
     assert raised.value.__context__ is None
 
 
-def test_broken_toml_is_one_sentence(bitrix24, tmp_path):
+def test_broken_toml_is_one_sentence(shell, tmp_path):
     """A file that cannot be read is named; its content, which may be a secret, is not shown."""
     (tmp_path / ".dlt").mkdir(exist_ok=True)
     broken = tmp_path / ".dlt" / "secrets.toml"
     broken.write_text(f'[sources.bitrix24.credentials\nauth = "{CODE}"\n')
-    done = bitrix24("check")
+    done = shell("check")
     broken.unlink()
 
     assert 1 == done.code

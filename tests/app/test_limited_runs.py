@@ -6,6 +6,7 @@ import json
 import logging
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from fixtures.commands import environment
@@ -60,17 +61,43 @@ def test_a_time_limit_needs_slices(load):
         )
 
 
-def test_slices_begin_small_and_grow():
-    """As `load` makes them: the first is one request's worth, each after it twice as many, up to slice_rows."""
-    session = configured_slices(slice_rows=20_000)
-    sizes = []
-    for number in range(6):
+def test_slices_begin_short_and_grow():
+    """As `load` makes them: the first takes three seconds, each after it twice as long, up to slice_seconds."""
+    session = configured_slices(slice_seconds=20.0)
+    seconds = []
+    for number in range(5):
         session.slices = number
-        sizes.append(session.slice_rows)
+        seconds.append(session.slice_seconds)
 
-    assert [2_500, 5_000, 10_000, 20_000, 20_000, 20_000] == sizes
-    assert 100 == RunSession(rows=100).slice_rows
-    assert 0 == RunSession(rows=0, first_rows=10).slice_rows
+    assert [3.0, 6.0, 12.0, 20.0, 20.0] == seconds
+    assert 20.0 == RunSession(seconds=20.0).slice_seconds
+    assert 0.0 == RunSession(seconds=0.0, first_seconds=3.0).slice_seconds
+
+
+def test_a_short_slice_takes_the_little_that_is_left():
+    """Half as much again as it has; not of a full-sized slice, nor beyond slice_rows, nor beyond the run's time."""
+    short = RunSession(rows=100_000, seconds=300.0, first_seconds=3.0)
+    full = replace(short, slices=20)
+
+    assert (False, False, True) == (
+        short.is_full(1_000, 2.9, 50_000), short.is_full(1_000, 3.0, 500), short.is_full(1_000, 3.0, 501)
+    )  # fmt: skip
+    assert (False, True) == (full.is_full(1_000, 299.0, 1), full.is_full(1_000, 300.0, 1))
+    assert short.is_full(100_000, 1.0, 1)
+    assert replace(short, seconds_left=2.0).is_full(1_000, 2.0, 1)
+
+
+@pytest.mark.parametrize(
+    ("rows", "seconds", "slices"),
+    [
+        (0, 0.0, 1), (1_000, 0.0, 1), (1_000, 3.0, 1), (1_000, 4.5, 1), (1_000, 4.6, 2), (1_000, 3.0 + 6.0 * 1.5, 2),
+        (250_000, 0.0, 3), (1_000_000, 40.0, 11), (10_000, 3_000.0, 16),
+    ],
+)  # fmt: skip
+def test_how_many_slices_a_run_will_take(rows, seconds, slices):
+    """By rows and by time, whichever ends a slice first."""
+    assert slices == configured_slices().expected_slices(rows, seconds)
+    assert 1 == RunSession().expected_slices(rows, seconds)
 
 
 def test_the_result_for_machines_is_one_line(bitrix24, server):

@@ -12,7 +12,7 @@ import pytest
 
 from bitrix24_source.errors import ConfigError
 from bitrix24_source.rest import Call, Client, ClientSettings, Response, call_many
-from bitrix24_source.rest.json_codec import BYTES_PER_VALUE, count_values, parse_json_object
+from bitrix24_source.rest.json_codec import BYTES_PER_VALUE, exceeds_values, parse_json_object
 from bitrix24_source.rest.transport import MAX_RESPONSE_BYTES, OversizedResponseError
 from bitrix24_source.sandbox import SandboxServer
 from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
@@ -114,7 +114,7 @@ def test_the_bound_is_far_above_a_large_page():
     body = orjson.dumps({"result": {"items": [{f"ufCrm{i}Field": "a value of a field" for i in range(100)}] * 2500}})
 
     assert len(body) < MAX_RESPONSE_BYTES / 4
-    assert count_values(body) * BYTES_PER_VALUE < MAX_RESPONSE_BYTES / 4
+    assert not exceeds_values(body, MAX_RESPONSE_BYTES // BYTES_PER_VALUE // 4)
 
 
 @pytest.mark.parametrize(

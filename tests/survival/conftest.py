@@ -89,6 +89,7 @@ class ScheduledJob:
     views: bool = False
     before: Callable[[int], None] = lambda _number: None
     adapter: RecordingAdapter = field(init=False, repr=False)
+    slices: RunSession = field(init=False, repr=False)
     _kept: Any = None
 
     def __post_init__(self) -> None:
@@ -116,7 +117,7 @@ class ScheduledJob:
         **arguments: Any,
     ) -> LoadSummary:
         """One run of these resources, by default of the items alone."""
-        slices = RunSession(slice_rows)
+        slices = self.slices = RunSession(slice_rows)
         given = {"connections": 1, **arguments}
         source = bitrix24(credentials=self.credentials, client=self.client(), slices=slices, **given)
         return run_load(

@@ -20,9 +20,9 @@ def calls_of(crm, method: str) -> list[str]:
     return [command for command in commands if command.startswith(method)]
 
 
-def test_product_rows_without_administrative_rights(demo, job):
+def test_product_rows_without_administrative_rights(demo, memory_job):
     """Where lists of owners are judged by item 1, which may not be read, single owners are asked for, and all rows come."""
-    admin = job(demo)
+    admin = memory_job(demo)
     admin.run("product_rows", spa_types=[177])
     expected = {
         (row["entity_type_id"], row["owner_id"], row["id"])
@@ -32,7 +32,7 @@ def test_product_rows_without_administrative_rights(demo, job):
     demo.set_admin(crm=False)
     demo.hide_items(2, [1])
 
-    crm = job(demo)
+    crm = memory_job(demo)
     crm.run("product_rows", spa_types=[177])
 
     assert {(row["entity_type_id"], row["owner_id"], row["id"]) for row in crm.rows("product_rows")} == expected
@@ -74,9 +74,9 @@ def test_short_pages_under_a_filter_are_no_end(demo, reader, connections):
 
 
 @pytest.mark.parametrize("language", ["en", "ru"])
-def test_a_deleted_type_is_known_in_every_language(clock, portal_with, job, language):
+def test_a_deleted_type_is_known_in_every_language(clock, portal_with, memory_job, language):
     """Its rows are marked when the portal has no such type any more."""
-    crm = job(portal_with({177: 20, 1030: 20}, language=language))
+    crm = memory_job(portal_with({177: 20, 1030: 20}, language=language))
     crm.run()
     clock.advance(HOUR)
     crm.portal.delete_type(177)
@@ -87,9 +87,9 @@ def test_a_deleted_type_is_known_in_every_language(clock, portal_with, job, lang
     assert crm.issues() == []
 
 
-def test_a_type_that_became_invisible_is_not_deleted(clock, portal_with, job):
+def test_a_type_that_became_invisible_is_not_deleted(clock, portal_with, memory_job):
     """A credential that lost its right to a type says nothing about the type's items."""
-    crm = job(portal_with({177: 20, 1030: 20}))
+    crm = memory_job(portal_with({177: 20, 1030: 20}))
     crm.run()
     clock.advance(HOUR)
     crm.portal.deny_type(177)

@@ -79,9 +79,9 @@ def test_the_owner_travels_between_runs(clock, portal_with, reader, way):
     assert crm.issues() == []
 
 
-def test_activities_are_not_moved(clock, portal_with, job):
+def test_activities_are_not_moved(clock, portal_with, memory_job):
     """The filter of legacy lists heeds the offset alone: their changes arrive with an owner who is hours away."""
-    crm = job(portal_with({177: 60}, zone=MOSCOW, owner_zone=zone_beside_moscow(9)))
+    crm = memory_job(portal_with({177: 60}, zone=MOSCOW, owner_zone=zone_beside_moscow(9)))
     crm.run("activities", "spa_items")
     clock.advance(HOUR)
     crm.portal.items(177).update(9, title="changed")
