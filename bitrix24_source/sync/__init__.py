@@ -3,7 +3,7 @@
 from .engine import sync
 from .options import Exclusions, ReconcileSchedule, SyncOptions
 from .plan import StreamPlan, SyncPlan
-from .ports import TIMESTAMP, Capabilities, ChildCounts, DestinationReader, LoadContext, State, StoredKeys
+from .ports import LIST_SIZES, TIMESTAMP, Capabilities, ChildCounts, DestinationReader, LoadContext, State, StoredKeys
 from .preview import bounded_queries, preview
 from .provenance import PROVENANCE, Provenance
 from .rejected_values import REJECTED, REJECTED_KEYS_SCHEMA, REJECTED_TABLE, ResolvedRejections, rejections
@@ -16,6 +16,7 @@ from .table_batches import HARD_DELETE, TableBatch, TableSpec
 __all__ = [
     "HARD_DELETE",
     "ITEM_RESOURCES",
+    "LIST_SIZES",
     "PROVENANCE",
     "REJECTED",
     "REJECTED_KEYS_SCHEMA",
