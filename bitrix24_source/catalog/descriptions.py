@@ -27,8 +27,9 @@ def fixed_descriptions(zone: str, currency: str) -> Descriptions:
     found: Descriptions = {}
     for relation, texts in _texts().items():
         for name, text in texts.items():
-            said = text.replace("{zone}", zone or "unknown").replace("{currency}", currency or "the base currency")
-            found[relation, name] = said + SIGN
+            said, _, code = text.partition(" · ")
+            said = said.replace("{zone}", zone or "unknown").replace("{currency}", currency or "the base currency")
+            found[relation, name] = f"{said}{SIGN} {code}" if code else said + SIGN
     return found
 
 
@@ -76,6 +77,7 @@ def is_our_comment(text: str) -> bool:
 
 @cache
 def _texts() -> Mapping[str, Mapping[str, str]]:
+    """In the file, as text or as `text · CODE` with what the portal calls it."""
     texts: Mapping[str, Mapping[str, str]] = json.loads(
         (resources.files(__package__) / "descriptions.json").read_text(encoding="utf-8")
     )

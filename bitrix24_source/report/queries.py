@@ -1,6 +1,7 @@
 """Asks the marts what the page shows. The SQL is what DuckDB and PostgreSQL have in common.
 
-Items are read once, into a temporary table of the connection; questions on items are asked of it.
+Items and stays in stages are read once, into temporary tables of the connection that have what the page counts by; questions
+are asked of these. Names of companies and titles, which are as many as items, are looked up for the rows that are shown.
 """
 
 # ruff: noqa: S608 - names of our own, numbers and dates
@@ -29,16 +30,19 @@ POINTS = 104
 Row = dict[str, Any]
 
 _ITEM_COLUMNS = (
-    "entity_type_id, entity_type, category_id, category, stage_id, stage, stage_order, stage_color, semantics, "
-    "responsible_id, responsible, department, company_id, company, source_id, source, created_date, closed_date, due_date, "
-    "amount_base, cycle_days, is_overdue, CASE WHEN title IS NOT NULL THEN 1 END AS title, "
-    "CASE WHEN contact IS NOT NULL THEN 1 END AS contact"
+    "entity_type_id, id, entity_type, category_id, category, stage_id, stage, stage_order, stage_color, semantics, "
+    "responsible_id, responsible, department, company_id, contact_id, source_id, source, created_date, closed_date, "
+    "moved_date, due_date, amount_base, cycle_days, is_overdue, CASE WHEN title IS NOT NULL THEN 1 END AS title"
 )
-"""what is kept of each item; of texts that are only counted, that they are there"""
+"""what is kept of each item; of its title, that there is one"""
+_SETTINGS = {"postgres": ("SET work_mem = '64MB'", "SET temp_buffers = '64MB'", "SET jit = off")}
+"""of the connection, by sqlglot's name of the dialect: PostgreSQL sorts on disk and compiles each query by itself"""
 
 
 class SqlClient(Protocol):
     """What is needed of dlt's client."""
+
+    capabilities: Any
 
     def execute_sql(self, sql: Any, *args: Any) -> Any: ...
     def execute_query(self, query: Any, *args: Any) -> Any: ...
@@ -49,6 +53,8 @@ class MartReader:
 
     def __init__(self, client: SqlClient) -> None:
         self._client = client
+        for setting in _SETTINGS.get(client.capabilities.sqlglot_dialect, ()):
+            client.execute_sql(setting)
 
     def rows(self, sql: str) -> list[Row]:
         """Rows as dictionaries."""
@@ -68,35 +74,36 @@ def collect(reader: MartReader, *, types: Sequence[str] = (), people: bool = Tru
     Raises:
         ConfigError: there are no marts, or none of the types.
     """
-    (portal,) = _portal(reader)
-    chosen = _types(reader, types)
+    portal = _portal(reader)
+    chosen = _types(reader, types) if types else []
     only = f"entity_type_id IN ({', '.join(map(str, chosen))})" if types else "TRUE"
     created = f"created_date >= DATE '{since.isoformat()}'" if since else "TRUE"
     entered = f"entered_date >= DATE '{since.isoformat()}'" if since else "TRUE"
     reader.keep("report_items", f"SELECT {_ITEM_COLUMNS} FROM mart_items WHERE {only} AND {created}")
+    reader.keep("report_groups", _GROUPS)
+    reader.keep("report_stays", _STAYS.format(f"{only} AND {entered}"))
+    health = _health(reader)
     return {
-        "portal": portal,
+        "portal": portal | {"data_until": _data_until(reader, "mart_items" if types or since else "report_items")},
         "since": since and since.isoformat(),
         "people": _people(reader) if people else None,
         "types": _summaries(reader),
         "months": _months(reader),
         "stages": _stages(reader, only),
-        "moves": _moves(reader, f"{only} AND {entered}"),
+        "moves": _moves(reader),
         "daily": _daily(reader, only, portal["today"], since),
-        "owners": _top(reader, "responsible", "responsible_id", "COUNT(*)") if people else [],
-        "companies": _top(
-            reader, "company", "company_id", "COALESCE(SUM(CASE WHEN semantics = 'success' THEN amount_base END), 0)"
-        ),
-        "sources": _top(reader, "source", "source_id", "COUNT(*)"),
+        "owners": _top(reader, "report_items", "responsible_id", "COUNT(*)", "MIN(responsible)") if people else [],
+        "companies": _companies(reader),
+        "sources": _top(reader, "report_groups", "source_id", "SUM(items)", "MIN(source)"),
         "products": _products(reader, only, since),
-        "overdue": _overdue(reader, f"{only} AND {created}", people=people),
+        "overdue": _overdue(reader, people=people),
         "filled": _filled(reader),
-        "health": _health(reader),
-        "issues": _issues(reader),
+        "health": [{name: value for name, value in row.items() if name != "last_load"} for row in health],
+        "issues": _issues(reader, max((row["last_load"] for row in health if row["last_load"]), default="")),
     }
 
 
-def _portal(reader: MartReader) -> list[Row]:
+def _portal(reader: MartReader) -> Row:
     try:
         rows = reader.rows(
             "SELECT p.host, p.zone, p.base_currency, p.languages, p.loaded_at, p.utc_offset_minutes FROM portal AS p "
@@ -110,12 +117,15 @@ def _portal(reader: MartReader) -> list[Row]:
         raise ConfigError("the table portal is empty", "bitrix24 report", "run bitrix24 load first")
     row = rows[0]
     moment = row.pop("loaded_at")
-    last = reader.rows("SELECT MAX(created_date) AS created, MAX(moved_date) AS moved FROM mart_items")[0]
-    days = [day for day in last.values() if day]
     offset = timedelta(minutes=row["utc_offset_minutes"] or 0)
     local = (moment - moment.utcoffset()).replace(tzinfo=None) + offset
-    return [{**row, "loaded_at": local.isoformat(" ", "minutes"), "today": local.date().isoformat(),
-             "data_until": max(days).isoformat() if days else None}]  # fmt: skip
+    return {**row, "loaded_at": local.isoformat(" ", "minutes"), "today": local.date().isoformat()}
+
+
+def _data_until(reader: MartReader, items: str) -> str | None:
+    """The last day on which an item was made or moved."""
+    (last,) = reader.rows(f"SELECT MAX(created_date) AS created, MAX(moved_date) AS moved FROM {items}")
+    return max((day.isoformat() for day in last.values() if day), default=None)
 
 
 def _types(reader: MartReader, wanted: Sequence[str]) -> list[int]:
@@ -135,25 +145,53 @@ def _types(reader: MartReader, wanted: Sequence[str]) -> list[int]:
     return chosen
 
 
-_OUTCOMES = """
-    COUNT(*) AS items,
-    SUM(CASE WHEN semantics = 'process' THEN 1 ELSE 0 END) AS open,
-    SUM(CASE WHEN semantics = 'success' THEN 1 ELSE 0 END) AS won,
-    SUM(CASE WHEN semantics = 'failure' THEN 1 ELSE 0 END) AS lost,
-    SUM(CASE WHEN semantics = 'success' THEN amount_base END) AS amount_won,
-    SUM(CASE WHEN semantics = 'process' THEN amount_base END) AS amount_open
+_GROUPS = """
+    SELECT
+        entity_type_id, MIN(entity_type) AS entity_type, category_id, MIN(category) AS category, stage_id, MIN(stage) AS stage,
+        MIN(stage_order) AS stage_order, MIN(stage_color) AS stage_color, semantics, source_id, MIN(source) AS source,
+        CAST(DATE_TRUNC('month', CAST(created_date AS TIMESTAMP)) AS DATE) AS created_month,
+        CAST(DATE_TRUNC('month', CAST(closed_date AS TIMESTAMP)) AS DATE) AS closed_month,
+        COUNT(*) AS items, SUM(amount_base) AS amount_base, COUNT(amount_base) AS priced,
+        SUM(cycle_days) AS cycle_days, COUNT(cycle_days) AS cycles, SUM(CASE WHEN is_overdue THEN 1 ELSE 0 END) AS overdue,
+        COUNT(title) AS titles, COUNT(responsible_id) AS responsibles, COUNT(company_id) AS companies,
+        COUNT(contact_id) AS contacts, COUNT(due_date) AS due_dates
+    FROM report_items
+    GROUP BY entity_type_id, category_id, stage_id, semantics, source_id, 12, 13
 """
+"""items by what has few values: a question on them adds up thousands of rows instead of all items"""
+_STAYS = """
+    SELECT
+        entity_type_id, category_id, stage_id, next_stage_id, next_semantics,
+        MIN(stage_order) AS stage_order, MIN(next_stage_order) AS next_stage_order,
+        CAST(days * 100 AS BIGINT) AS hundredths, COUNT(*) AS stays, SUM(CASE WHEN is_current THEN 1 ELSE 0 END) AS still
+    FROM mart_stage_moves
+    WHERE semantics = 'process' AND {}
+    GROUP BY entity_type_id, category_id, stage_id, next_stage_id, next_semantics, 8
+"""
+"""stays in open stages by hundredths of a day, ten times finer than the page shows: no sort of all of them"""
+_PERCENTILES = {"median": 0.5, "p90": 0.9}
+
+
+def _outcomes(items: str = "items", amount: str = "amount_base") -> str:
+    """Columns that add up what became of items; by default of groups of them."""
+    return (
+        f"SUM({items}) AS items, "
+        f"SUM(CASE WHEN semantics = 'process' THEN {items} ELSE 0 END) AS open, "
+        f"SUM(CASE WHEN semantics = 'success' THEN {items} ELSE 0 END) AS won, "
+        f"SUM(CASE WHEN semantics = 'failure' THEN {items} ELSE 0 END) AS lost, "
+        f"SUM(CASE WHEN semantics = 'success' THEN {amount} END) AS amount_won, "
+        f"SUM(CASE WHEN semantics = 'process' THEN {amount} END) AS amount_open"
+    )
 
 
 def _summaries(reader: MartReader) -> list[Row]:
     return _plain(
         reader.rows(
-            f"SELECT entity_type_id AS type, MIN(entity_type) AS title, {_OUTCOMES}, "
-            "SUM(CASE WHEN is_overdue THEN 1 ELSE 0 END) AS overdue, "
+            f"SELECT entity_type_id AS type, MIN(entity_type) AS title, {_outcomes()}, SUM(overdue) AS overdue, "
             "SUM(CASE WHEN semantics = 'success' THEN cycle_days END) AS cycle_sum, "
-            "SUM(CASE WHEN semantics = 'success' AND cycle_days IS NOT NULL THEN 1 ELSE 0 END) AS cycle_count, "
-            "SUM(CASE WHEN semantics = 'success' AND amount_base IS NOT NULL THEN 1 ELSE 0 END) AS priced_won "
-            "FROM report_items GROUP BY entity_type_id ORDER BY COUNT(*) DESC, entity_type_id"
+            "SUM(CASE WHEN semantics = 'success' THEN cycles ELSE 0 END) AS cycle_count, "
+            "SUM(CASE WHEN semantics = 'success' THEN priced ELSE 0 END) AS priced_won "
+            "FROM report_groups GROUP BY entity_type_id ORDER BY SUM(items) DESC, entity_type_id"
         )
     )
 
@@ -161,15 +199,15 @@ def _summaries(reader: MartReader) -> list[Row]:
 def _months(reader: MartReader) -> list[Row]:
     """Created, with what became of it, and closed, by month and type."""
     created = reader.rows(
-        "SELECT entity_type_id AS type, CAST(CAST(DATE_TRUNC('month', created_date) AS DATE) AS TEXT) AS month, "
-        f"{_OUTCOMES} FROM report_items WHERE created_date IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2"
+        f"SELECT entity_type_id AS type, CAST(created_month AS TEXT) AS month, {_outcomes()} "
+        "FROM report_groups WHERE created_month IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2"
     )
     closed = reader.rows(
-        "SELECT entity_type_id AS type, CAST(CAST(DATE_TRUNC('month', closed_date) AS DATE) AS TEXT) AS month, "
-        "SUM(CASE WHEN semantics = 'success' THEN 1 ELSE 0 END) AS closed_won, "
-        "SUM(CASE WHEN semantics = 'failure' THEN 1 ELSE 0 END) AS closed_lost, "
+        "SELECT entity_type_id AS type, CAST(closed_month AS TEXT) AS month, "
+        "SUM(CASE WHEN semantics = 'success' THEN items ELSE 0 END) AS closed_won, "
+        "SUM(CASE WHEN semantics = 'failure' THEN items ELSE 0 END) AS closed_lost, "
         "SUM(CASE WHEN semantics = 'success' THEN amount_base END) AS closed_amount "
-        "FROM report_items WHERE closed_date IS NOT NULL GROUP BY 1, 2"
+        "FROM report_groups WHERE closed_month IS NOT NULL GROUP BY 1, 2"
     )
     months: dict[tuple[Any, str], Row] = {}
     for row in (*created, *closed):
@@ -185,7 +223,7 @@ def _stages(reader: MartReader, only: str) -> list[Row]:
             'MIN(s.stage_order) AS "order", MIN(s.color) AS color, MIN(s.semantics) AS semantics, SUM(s.items) AS items, '
             "SUM(s.amount) AS amount FROM ("
             "SELECT entity_type_id AS type, category_id, category, stage_id, stage, stage_order, stage_color AS color, semantics, "
-            "1 AS items, amount_base AS amount FROM report_items WHERE stage_id IS NOT NULL UNION ALL "
+            "items, amount_base AS amount FROM report_groups WHERE stage_id IS NOT NULL UNION ALL "
             "SELECT DISTINCT entity_type_id, category_id, category, stage_id, stage, stage_order, stage_color, semantics, "
             f"0, CAST(NULL AS DOUBLE PRECISION) FROM mart_stage_daily WHERE {only}) AS s "
             "GROUP BY s.type, s.category_id, s.stage_id ORDER BY s.type, s.category_id, MIN(s.stage_order), s.stage_id"
@@ -193,68 +231,98 @@ def _stages(reader: MartReader, only: str) -> list[Row]:
     )
 
 
-def _moves(reader: MartReader, only: str) -> list[Row]:
-    """What became of the stays in a stage: on, back, lost, still there; and how long they took."""
-    return _plain(
-        reader.rows(
-            "SELECT entity_type_id AS type, category_id, stage_id, COUNT(*) AS entered, "
-            "SUM(CASE WHEN left_date IS NULL THEN 1 ELSE 0 END) AS still, "
-            "SUM(CASE WHEN next_semantics = 'failure' THEN 1 ELSE 0 END) AS lost, "
-            "SUM(CASE WHEN next_semantics = 'success' OR (next_semantics = 'process' AND next_stage_order > stage_order) "
-            "THEN 1 ELSE 0 END) AS onward, "
-            "PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY days) AS median, "
-            "PERCENTILE_CONT(0.9) WITHIN GROUP (ORDER BY days) AS p90 "
-            f"FROM mart_stage_moves WHERE semantics = 'process' AND {only} GROUP BY 1, 2, 3 ORDER BY 1, 2, MIN(stage_order)"
-        )
+def _moves(reader: MartReader) -> list[Row]:
+    """What became of the stays in a stage: on, back, lost, still there; and how long those took that have ended."""
+    rows = reader.rows(
+        "SELECT entity_type_id AS type, category_id, stage_id, SUM(stays) AS entered, SUM(still) AS still, "
+        "SUM(CASE WHEN next_semantics = 'failure' THEN stays ELSE 0 END) AS lost, "
+        "SUM(CASE WHEN next_semantics = 'success' OR (next_semantics = 'process' AND next_stage_order > stage_order) "
+        "THEN stays ELSE 0 END) AS onward FROM report_stays GROUP BY 1, 2, 3 ORDER BY 1, 2, MIN(stage_order)"
     )
+    lasted = _lasted(reader)
+    nothing = dict.fromkeys(_PERCENTILES)
+    return _plain({**row, **lasted.get((row["type"], row["category_id"], row["stage_id"]), nothing)} for row in rows)
+
+
+def _lasted(reader: MartReader) -> dict[tuple[Any, Any, Any], dict[str, float]]:
+    """Percentiles of the days in each stage, between two stays if need be: what PERCENTILE_CONT gives of single ones."""
+    bounds = ", ".join(
+        f"MIN(CASE WHEN r.upto > {share} * (r.ended - 1) THEN r.hundredths END) AS {name}_low, "
+        f"MIN(CASE WHEN r.upto >= {share} * (r.ended - 1) + 1 THEN r.hundredths END) AS {name}_high"
+        for name, share in _PERCENTILES.items()
+    )
+    stage = "s.entity_type_id, s.category_id, s.stage_id"
+    rows = reader.rows(
+        f"SELECT r.entity_type_id, r.category_id, r.stage_id, MAX(r.ended) AS ended, {bounds} FROM (SELECT {stage}, s.hundredths, "
+        f"SUM(s.stays) OVER (PARTITION BY {stage}) AS ended, SUM(s.stays) OVER (PARTITION BY {stage} ORDER BY s.hundredths) AS upto "
+        "FROM report_stays AS s WHERE s.hundredths IS NOT NULL) AS r GROUP BY 1, 2, 3"
+    )
+    found = {}
+    for row in rows:
+        place = {name: share * (int(row["ended"]) - 1) for name, share in _PERCENTILES.items()}
+        found[row["entity_type_id"], row["category_id"], row["stage_id"]] = {
+            name: (row[f"{name}_low"] + (row[f"{name}_high"] - row[f"{name}_low"]) * (place[name] % 1)) / 100
+            for name in place
+        }
+    return found
 
 
 def _daily(reader: MartReader, only: str, today: str, since: date | None) -> list[Row]:
     """Items that stood in each open stage at the end of evenly spaced days, the last of them the day of the load."""
-    changes = reader.rows(
-        "SELECT m.type, m.category_id, m.stage_id, m.day, SUM(m.items) AS items FROM ("
-        "SELECT entity_type_id AS type, category_id, stage_id, entered_date AS day, 1 AS items FROM mart_stage_moves "
-        f"WHERE semantics = 'process' AND {only} UNION ALL "
-        "SELECT entity_type_id, category_id, stage_id, left_date, -1 FROM mart_stage_moves "
-        f"WHERE semantics = 'process' AND {only}) AS m WHERE m.day IS NOT NULL GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
-    )
-    if not changes:
-        return []
+    condition = f"semantics = 'process' AND {only}"
+    (begin,) = reader.rows(f"SELECT MIN(day) AS day FROM mart_stage_daily WHERE {condition}")
     last = date.fromisoformat(today)
-    first = max(min(row["day"] for row in changes), since or date.min)
+    if begin["day"] is None or begin["day"] > last:
+        return []
+    first = max(begin["day"], since or date.min)
     step = max(1, math.ceil(((last - first).days + 1) / POINTS))
     days = [last - timedelta(days=step * place) for place in range(((last - first).days // step) + 1)][::-1]
-    deltas: dict[tuple[Any, Any, Any], list[int]] = defaultdict(lambda: [0] * len(days))
-    for row in changes:
-        place = max(0, len(days) - 1 - (last - row["day"]).days // step)
-        if row["day"] <= last:
-            deltas[row["type"], row["category_id"], row["stage_id"]][place] += int(row["items"])
-    shown: list[Row] = [{"days": [day.isoformat() for day in days]}]
-    for (type_, category, stage), steps in deltas.items():
-        total, values = 0, []
-        for change in steps:
-            total += change
-            values.append(total)
-        shown.append({"type": type_, "category_id": category, "stage_id": stage, "items": values})
-    return shown
+    places = {day: place for place, day in enumerate(days)}
+    listed = ", ".join(f"DATE '{day.isoformat()}'" for day in days)
+    found = reader.rows(
+        "SELECT entity_type_id AS type, category_id, stage_id, day, SUM(items) AS items FROM mart_stage_daily "
+        f"WHERE {condition} AND day IN ({listed}) GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
+    )
+    items: dict[tuple[Any, Any, Any], list[int]] = defaultdict(lambda: [0] * len(days))
+    for row in found:
+        items[row["type"], row["category_id"], row["stage_id"]][places[row["day"]]] = int(row["items"])
+    shown = (
+        {"type": key[0], "category_id": key[1], "stage_id": key[2], "items": list_} for key, list_ in items.items()
+    )
+    return [{"days": [day.isoformat() for day in days]}, *shown]
 
 
-def _top(reader: MartReader, name: str, key: str, rank: str) -> list[Row]:
+def _top(reader: MartReader, table: str, key: str, rank: str, name: str = "NULL") -> list[Row]:
     """The first of each type by rank, what has no key apart."""
+    outcomes = _outcomes() if table == "report_groups" else _outcomes("1")
     return _plain(
         reader.rows(
             "SELECT * FROM (SELECT g.*, ROW_NUMBER() OVER (PARTITION BY g.type ORDER BY g.worth DESC, g.key) AS place FROM ("
-            f"SELECT entity_type_id AS type, {key} AS key, MIN({name}) AS name, {rank} AS worth, {_OUTCOMES} "
-            f"FROM report_items WHERE {key} IS NOT NULL GROUP BY entity_type_id, {key}) AS g) AS r WHERE r.place <= {TOP} "
+            f"SELECT entity_type_id AS type, {key} AS key, {name} AS name, {rank} AS worth, {outcomes} "
+            f"FROM {table} WHERE {key} IS NOT NULL GROUP BY entity_type_id, {key}) AS g) AS r WHERE r.place <= {TOP} "
             "ORDER BY r.type, r.place"
         )
     )
 
 
+def _companies(reader: MartReader) -> list[Row]:
+    """The first of each type by what was won."""
+    won = "COALESCE(SUM(CASE WHEN semantics = 'success' THEN amount_base END), 0)"
+    rows = _top(reader, "report_items", "company_id", won)
+    if not rows:
+        return []
+    wanted = ", ".join({str(row["key"]) for row in rows})
+    names = reader.rows(
+        f"SELECT company_id, MIN(company) AS name FROM mart_items WHERE company_id IN ({wanted}) GROUP BY company_id"
+    )
+    by_id = {row["company_id"]: row["name"] for row in names}
+    return [{**row, "name": by_id.get(row["key"])} for row in rows]
+
+
 def _people(reader: MartReader) -> list[Row]:
     return _plain(
         reader.rows(
-            f"SELECT responsible_id AS key, MIN(responsible) AS name, MIN(department) AS department, {_OUTCOMES}, "
+            f"SELECT responsible_id AS key, MIN(responsible) AS name, MIN(department) AS department, {_outcomes('1')}, "
             "SUM(CASE WHEN is_overdue THEN 1 ELSE 0 END) AS overdue, "
             "AVG(CASE WHEN semantics = 'success' THEN cycle_days END) AS cycle_days "
             "FROM report_items WHERE responsible_id IS NOT NULL GROUP BY responsible_id ORDER BY COUNT(*) DESC, responsible_id"
@@ -273,24 +341,34 @@ def _products(reader: MartReader, only: str, since: date | None) -> list[Row]:
     )
 
 
-def _overdue(reader: MartReader, only: str, *, people: bool) -> list[Row]:
+def _overdue(reader: MartReader, *, people: bool) -> list[Row]:
+    """Those that are overdue for longest, of each type."""
     rows = reader.rows(
-        "SELECT * FROM (SELECT entity_type_id AS type, id, title, responsible, stage, CAST(due_date AS TEXT) AS due, "
-        "ROW_NUMBER() OVER (PARTITION BY entity_type_id ORDER BY due_date, id) AS place FROM mart_items "
-        f"WHERE is_overdue AND {only}) AS o "
-        f"WHERE o.place <= {OVERDUE} ORDER BY o.type, o.place"
+        "SELECT o.* FROM (SELECT entity_type_id AS type, id, responsible, stage, CAST(due_date AS TEXT) AS due, "
+        "ROW_NUMBER() OVER (PARTITION BY entity_type_id ORDER BY due_date, id) AS place FROM report_items WHERE is_overdue"
+        f") AS o WHERE o.place <= {OVERDUE} ORDER BY o.type, o.place"
     )
-    return _plain({name: value for name, value in row.items() if people or name != "responsible"} for row in rows)
-
-
-_FILLED = ("title", "stage", "responsible", "company", "contact", "source", "due_date", "amount_base")
+    if not rows:
+        return []
+    wanted = ", ".join({str(row["id"]) for row in rows})
+    named = reader.rows(f"SELECT entity_type_id AS type, id, title FROM mart_items WHERE id IN ({wanted})")
+    titles = {(row["type"], row["id"]): row["title"] for row in named}
+    return _plain(
+        {name: value for name, value in row.items() if people or name != "responsible"}
+        | {"title": titles.get((row["type"], row["id"]))}
+        for row in rows
+    )
 
 
 def _filled(reader: MartReader) -> list[Row]:
-    counts = ", ".join(f"COUNT({name}) AS {name}" for name in _FILLED)
+    """Items whose fields are filled, whether or not what they name was loaded."""
     return _plain(
         reader.rows(
-            f"SELECT entity_type_id AS type, COUNT(*) AS items, {counts} FROM report_items GROUP BY 1 ORDER BY 2 DESC"
+            "SELECT entity_type_id AS type, SUM(items) AS items, SUM(titles) AS title, "
+            "SUM(CASE WHEN stage_id IS NOT NULL THEN items ELSE 0 END) AS stage, SUM(responsibles) AS responsible, "
+            "SUM(companies) AS company, SUM(contacts) AS contact, "
+            "SUM(CASE WHEN source_id IS NOT NULL THEN items ELSE 0 END) AS source, SUM(due_dates) AS due_date, "
+            "SUM(priced) AS amount_base FROM report_groups GROUP BY 1 ORDER BY 2 DESC"
         )
     )
 
@@ -299,7 +377,8 @@ def _health(reader: MartReader) -> list[Row]:
     return _plain(
         reader.rows(
             'SELECT resource, MAX("rows") AS rows, SUM(issues) AS issues, SUM(rejected_values) AS rejected, '
-            "MAX(CASE WHEN is_last_run THEN issues ELSE 0 END) AS last_issues "
+            "MAX(CASE WHEN is_last_run THEN issues ELSE 0 END) AS last_issues, "
+            "MAX(CASE WHEN is_last_run THEN load_id END) AS last_load "
             "FROM mart_load_health GROUP BY resource ORDER BY SUM(issues) DESC, SUM(rejected_values) DESC, resource"
         )
     )
@@ -308,7 +387,7 @@ def _health(reader: MartReader) -> list[Row]:
 _ISSUES = ("resource", "error", "message", "hint")
 
 
-def _issues(reader: MartReader) -> list[Row]:
+def _issues(reader: MartReader, last_load: str) -> list[Row]:
     """What loads reported last, the newest first, in texts of a bounded length."""
     known = {
         row["name"]
@@ -320,12 +399,11 @@ def _issues(reader: MartReader) -> list[Row]:
     if not {*_ISSUES, "occurred_at", "load_id"} <= known:  # there has never been any
         return []
     rows = reader.rows(
-        f"SELECT {', '.join(_ISSUES)}, occurred_at, "
-        "load_id = (SELECT MAX(load_id) FROM mart_load_health WHERE is_last_run) AS is_latest "
+        f"SELECT {', '.join(_ISSUES)}, occurred_at, load_id "
         f"FROM load_issues ORDER BY occurred_at DESC, resource, message LIMIT {ISSUES}"
     )
     for row in rows:
-        row.update({name: _cut(row[name]) for name in _ISSUES})
+        row.update({name: _cut(row[name]) for name in _ISSUES}, is_latest=row.pop("load_id") == last_load)
         row["occurred_at"] = row["occurred_at"] and f"{row['occurred_at'].astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"
     return rows
 

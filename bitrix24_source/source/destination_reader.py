@@ -16,7 +16,7 @@ from dlt.common.versioned_state import decompress_state
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from ..schema import ARROW_TYPES, ColumnType
-from ..sync import PROVENANCE, REJECTED_KEYS_SCHEMA, REJECTED_TABLE, TIMESTAMP, ChildCounts, StoredKeys
+from ..sync import LIST_SIZES, PROVENANCE, REJECTED_KEYS_SCHEMA, REJECTED_TABLE, TIMESTAMP, ChildCounts, StoredKeys
 from .capabilities import normalized_table, supports_merge
 from .current_load import current_load_id
 
@@ -113,6 +113,27 @@ class DltDestinationReader:
                 values = list(zip(*(found or ()), strict=True)) or [()] * len(columns)
                 arrays = [pa.array(column, type_) for column, type_ in zip(values, columns.values(), strict=True)]
                 yield pa.Table.from_arrays(arrays, schema=pa.schema(_arrow_field(n, t) for n, t in columns.items()))
+
+    def list_sizes(self, table: str) -> pa.Table | None:
+        if not self._is_readable:
+            return None
+        table = normalized_table(table)
+        if table not in self._tables:
+            return LIST_SIZES.empty_table()
+        with self._connection() as client:
+            if client is None:
+                return None
+            item_id, name = client.escape_column_name("item_id"), client.make_qualified_table_name(table)
+            try:
+                with client.execute_query(f"SELECT {item_id}, COUNT(*) FROM {name} GROUP BY {item_id}") as cursor:  # noqa: S608
+                    chunks = [
+                        pa.table([pa.array(column, pa.int64()) for column in zip(*rows, strict=True)], LIST_SIZES)
+                        for rows in cursor.iter_fetch(ROWS_AT_ONCE)
+                        if rows
+                    ]
+            except DatabaseUndefinedRelation:
+                return LIST_SIZES.empty_table()
+        return pa.concat_tables([LIST_SIZES.empty_table(), *chunks])
 
     def counts(self, table: str, *, items_tables: Mapping[int, str]) -> Mapping[int, int] | None:
         if not self._is_readable:
