@@ -15,6 +15,7 @@ from ..errors import ConfigError
 from ..sync import SPA_ITEMS
 from .capabilities import normalized_table
 from .current_load import current_load_id
+from .dlt_internals import active_pipeline
 from .hints import is_known
 
 
@@ -36,7 +37,7 @@ def require_own_tables(resources: frozenset[str]) -> None:
     new = {name for name in own if not is_known(known.get(normalized_table(name), {}))}
     if not new:
         return
-    pipeline = dlt.current.pipeline()
+    pipeline = active_pipeline()
     for source, tables in _other_sources(pipeline, dlt.current.source_schema().name):
         shared = sorted(name for name in new if normalized_table(name) in tables)
         if shared and ISSUES.name not in tables:  # else it is this source under another name
