@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import operator
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -97,6 +98,22 @@ class Converter:
         self.child_schemas = {
             converter.table: _schema(["item_id", "position"], converter.mapping.columns) for converter in self._lists
         }
+
+    @property
+    def list_fields(self) -> tuple[str, ...]:
+        """Wire names of the fields that fill child tables."""
+        return tuple(converter.field.name for converter in self._lists)
+
+    def list_sizes(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, pa.Array]:
+        """By child table, how many rows it should hold of each item; null where an item's row does not mention the field."""
+        sizes: dict[str, pa.Array] = {}
+        for converter in self._lists:
+            listed = [row.get(converter.field.name, _ABSENT) for row in rows]
+            child, _ = self._child(converter, list(range(len(rows))), {converter.field.name: listed}, [])
+            counts = Counter(child.column("item_id").to_pylist())
+            known = (None if value is _ABSENT else counts[place] for place, value in enumerate(listed))
+            sizes[converter.table] = pa.array(known, INTEGER)
+        return sizes
 
     def unknown_keys(self, rows: Sequence[Mapping[str, Any]]) -> frozenset[str]:
         """The keys of no field that hold anything: rows also carry names of what is switched off, always empty."""

@@ -16,9 +16,10 @@ from dlt.common.versioned_state import decompress_state
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from ..schema import ARROW_TYPES, ColumnType
-from ..sync import PROVENANCE, REJECTED_KEYS_SCHEMA, REJECTED_TABLE, TIMESTAMP, ChildCounts, StoredKeys
+from ..sync import LIST_SIZES, PROVENANCE, REJECTED_KEYS_SCHEMA, REJECTED_TABLE, TIMESTAMP, ChildCounts, StoredKeys
 from .capabilities import normalized_table, supports_merge
 from .current_load import current_load_id
+from .dlt_internals import active_pipeline
 
 log = logging.getLogger("bitrix24_source")
 
@@ -114,6 +115,27 @@ class DltDestinationReader:
                 arrays = [pa.array(column, type_) for column, type_ in zip(values, columns.values(), strict=True)]
                 yield pa.Table.from_arrays(arrays, schema=pa.schema(_arrow_field(n, t) for n, t in columns.items()))
 
+    def list_sizes(self, table: str) -> pa.Table | None:
+        if not self._is_readable:
+            return None
+        table = normalized_table(table)
+        if table not in self._tables:
+            return LIST_SIZES.empty_table()
+        with self._connection() as client:
+            if client is None:
+                return None
+            item_id, name = client.escape_column_name("item_id"), client.make_qualified_table_name(table)
+            try:
+                with client.execute_query(f"SELECT {item_id}, COUNT(*) FROM {name} GROUP BY {item_id}") as cursor:  # noqa: S608
+                    chunks = [
+                        pa.table([pa.array(column, pa.int64()) for column in zip(*rows, strict=True)], LIST_SIZES)
+                        for rows in cursor.iter_fetch(ROWS_AT_ONCE)
+                        if rows
+                    ]
+            except DatabaseUndefinedRelation:
+                return LIST_SIZES.empty_table()
+        return pa.concat_tables([LIST_SIZES.empty_table(), *chunks])
+
     def counts(self, table: str, *, items_tables: Mapping[int, str]) -> Mapping[int, int] | None:
         if not self._is_readable:
             return None
@@ -200,7 +222,7 @@ class DltDestinationReader:
                     has_load = False
             if not has_load:
                 states = _latest_states(client, schema)
-            own = states.get(dlt.current.pipeline().pipeline_name, {})
+            own = states.get(active_pipeline().pipeline_name, {})
             return Bookkeeping(
                 has_load, own, {name: _portal_in(state) for name, state in states.items()}, _tables(client)
             )
@@ -211,7 +233,7 @@ class DltDestinationReader:
         if self._open is not None:
             yield self._open
             return
-        pipeline, is_first_load = dlt.current.pipeline(), not self._tables
+        pipeline, is_first_load = active_pipeline(), not self._tables
         with ExitStack() as stack:
             client: Any = None
             with suppress(SqlClientNotAvailable, NotImplementedError):
@@ -224,7 +246,7 @@ class DltDestinationReader:
 
     @functools.cached_property
     def _client(self) -> Any:
-        return dlt.current.pipeline().sql_client(dlt.current.source_schema().name)
+        return active_pipeline().sql_client(dlt.current.source_schema().name)
 
     @property
     def _is_readable(self) -> bool:
@@ -233,7 +255,7 @@ class DltDestinationReader:
     @functools.cached_property
     def _tables(self) -> Mapping[str, Any]:
         """As dlt knows them from the state, which the destination keeps, also when its working directory is new."""
-        pipeline, name = dlt.current.pipeline(), dlt.current.source_schema().name
+        pipeline, name = active_pipeline(), dlt.current.source_schema().name
         return dict(pipeline.schemas[name].tables) if name in pipeline.schema_names and supports_merge() else {}
 
 

@@ -3,11 +3,11 @@
 from .engine import sync
 from .options import Exclusions, ReconcileSchedule, SyncOptions
 from .plan import StreamPlan, SyncPlan
-from .ports import TIMESTAMP, Capabilities, ChildCounts, DestinationReader, LoadContext, State, StoredKeys
+from .ports import LIST_SIZES, TIMESTAMP, Capabilities, ChildCounts, DestinationReader, LoadContext, State, StoredKeys
 from .preview import bounded_queries, preview
 from .provenance import PROVENANCE, Provenance
 from .rejected_values import REJECTED, REJECTED_KEYS_SCHEMA, REJECTED_TABLE, ResolvedRejections, rejections
-from .selection import ITEM_RESOURCES, select_streams
+from .selection import ITEM_RESOURCES, SPA_ITEMS, select_streams
 from .session import RunSession
 from .setting_ranges import validate_range
 from .streams import DependentStream, ReadMode, Stream
@@ -16,10 +16,12 @@ from .table_batches import HARD_DELETE, TableBatch, TableSpec
 __all__ = [
     "HARD_DELETE",
     "ITEM_RESOURCES",
+    "LIST_SIZES",
     "PROVENANCE",
     "REJECTED",
     "REJECTED_KEYS_SCHEMA",
     "REJECTED_TABLE",
+    "SPA_ITEMS",
     "TIMESTAMP",
     "Capabilities",
     "ChildCounts",

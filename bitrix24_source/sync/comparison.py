@@ -7,7 +7,7 @@ no `deleted_at`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
@@ -34,12 +34,14 @@ class SeenKeys:
         ids: of all its rows.
         times: when these were changed, as the portal writes it; None where only ids were read.
         fetched: ids of rows that were read whole beside them, and are on their way into the destination.
+        lists: by child table, pages of ids and of how many rows it should hold of each; null where that is not known.
         is_complete: every row had a usable id. Else a row that is not among them need not be gone.
     """
 
     ids: list[pa.Array] = field(default_factory=list)
     times: list[pa.Array] | None = None
     fetched: list[pa.Array] = field(default_factory=list)
+    lists: dict[str, list[tuple[pa.Array, pa.Array]]] = field(default_factory=dict)
     is_complete: bool = True
 
     def add(self, ids: pa.Array, times: Sequence[Any] | None = None) -> None:
@@ -48,6 +50,12 @@ class SeenKeys:
         if times is not None:
             self.times = self.times if self.times is not None else []
             self.times.append(pa.array(map(_stored_time, times), TIMESTAMP))
+
+    def add_lists(self, ids: pa.Array, sizes: Mapping[str, pa.Array]) -> None:
+        """Of a page, by child table, how many rows it should hold of each item."""
+        for table, numbers in sizes.items():
+            if numbers.null_count < len(numbers):
+                self.lists.setdefault(table, []).append((ids, numbers))
 
 
 @dataclass(frozen=True)
@@ -60,6 +68,7 @@ class Comparison:
         missing: ids that the portal shows and the table does not have.
         restored: ids that the portal shows and the table has marked.
         changed: ids of rows with another time of change.
+        incomplete: ids of items of which a child table has another number of rows.
     """
 
     active: int
@@ -67,11 +76,12 @@ class Comparison:
     missing: Sequence[int]
     restored: Sequence[int]
     changed: Sequence[int]
+    incomplete: Sequence[int] = ()
 
     @property
     def to_read(self) -> list[int]:
         """Ids to read again, in ascending order."""
-        return sorted({*self.missing, *self.restored, *self.changed})
+        return sorted({*self.missing, *self.restored, *self.changed, *self.incomplete})
 
     def is_unusual(self, max_share: float) -> bool:
         """Whether more rows are gone than usually go, though few enough to be marked: all of them, or more than `max_share`."""
@@ -119,6 +129,22 @@ def _changed(stored: StoredKeys, seen: SeenKeys, unread: pa.ChunkedArray) -> lis
     is_same = pc.or_kleene(pc.equal(shown, kept), pc.and_(pc.is_null(shown), pc.is_null(kept)))
     differing = known.filter(pc.invert(pc.fill_null(is_same, fill_value=False)))
     return list(differing.filter(pc.is_in(differing, value_set=unread)).to_pylist())
+
+
+def items_with_other_lists(stored: pa.Table, seen: SeenKeys, table: str) -> list[int]:
+    """Ids of items of which a child table has another number of rows than the portal; not of those that are on their way.
+
+    Args:
+        stored: `item_id` and `rows` of the child table.
+        seen: what the portal showed.
+        table: the child table.
+    """
+    pages = seen.lists.get(table, [])
+    ids, sizes = _joined([ids for ids, _ in pages]), _joined([numbers for _, numbers in pages])
+    places = pc.index_in(ids, value_set=stored.column("item_id"))
+    kept = pc.fill_null(stored.column("rows").take(places.combine_chunks()), 0)
+    differing = ids.filter(pc.fill_null(pc.not_equal(sizes, kept), fill_value=False))
+    return list(differing.filter(pc.invert(pc.is_in(differing, value_set=_joined(seen.fetched)))).to_pylist())
 
 
 def tombstones(destination: DestinationReader, table: str, ids: Sequence[int], now: datetime) -> Iterator[pa.Table]:

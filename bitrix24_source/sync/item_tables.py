@@ -14,6 +14,7 @@ from ..errors import DeniedError, PortalError, UnavailableError
 from ..reader import Row
 from ..schema import (
     COLUMN_TYPES,
+    MULTIFIELD,
     Converter,
     Field,
     RejectedValue,
@@ -129,6 +130,15 @@ class ItemTableBuilder:
     def table_names(self) -> tuple[str, ...]:
         """Its own and those of its lists."""
         return self.name, *self._converter.child_schemas
+
+    @property
+    def list_fields(self) -> tuple[str, ...]:
+        """Wire names of the fields that fill its child tables, of those that can be asked for by name."""
+        return tuple(name for name in self._converter.list_fields if name != MULTIFIELD.name)
+
+    def list_sizes(self, rows: Sequence[Row]) -> Mapping[str, pa.Array]:
+        """By child table, how many rows it should hold of each item; null where an item's row does not mention the field."""
+        return self._converter.list_sizes(rows)
 
     def current_columns(self) -> frozenset[str]:
         """What is filled by now, keys that only rows have included, in the words of `filled_columns`."""

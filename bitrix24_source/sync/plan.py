@@ -191,7 +191,7 @@ def plan_stream(plan: StreamPlan, time_filter: TimeFilter | None, start: SyncSta
     reconciles = is_due and (stream.marks_deleted or stream.compares_children)
     if reconciles:
         times = (stream.query.updated_field,) if stream.has_time and stream.query.updated_field else ()
-        ids = replace(stream.query, select=(stream.query.id_field, *times), extra_select=())
+        ids = replace(stream.query, select=(stream.query.id_field, *times), extra_select=stream.list_fields)
         known = 0 if stream.query.filter else checkpoint.high_water_id
         tasks.append(ReadTask(stream, ReadMode.IDS, ids, (IdRange(ids, checkpoint_max_id=known),)))
     return replace(plan, tasks=tuple(tasks), reconciles=reconciles)

@@ -26,6 +26,9 @@ def _unchanged(name: str) -> str:
     return name
 
 
+LIST_SIZES = pa.schema([pa.field("item_id", pa.int64()), pa.field("rows", pa.int64())])
+
+
 @dataclass(frozen=True)
 class Capabilities:
     """What the destination can do and has, as of the beginning of a load.
@@ -85,6 +88,9 @@ class DestinationReader(Protocol):
 
     def rows(self, table: str, ids: Sequence[int]) -> Iterator[pa.Table]:
         """Whole rows of an item table, with all columns that it has."""
+
+    def list_sizes(self, table: str) -> pa.Table | None:
+        """`item_id` and `rows`, the number of its rows, of each item in a child table."""
 
     def counts(self, table: str, *, items_tables: Mapping[int, str]) -> Mapping[int, int] | None:
         """Rows by `entity_type_id` of a table that has this column, those of deleted items left out."""

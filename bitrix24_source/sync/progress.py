@@ -83,6 +83,8 @@ class StreamProgress:
         if self.plan.reconciles and task.mode in (ReadMode.FULL, ReadMode.IDS):
             is_timed = task.mode is ReadMode.IDS and query.updated_field in task.query.select
             self.seen.add(ids, [row.get(query.updated_field) for row in batch.rows] if is_timed else None)
+            if task.mode is ReadMode.IDS and self.stream.table is not None:
+                self.seen.add_lists(ids, self.stream.table.list_sizes(batch.rows))
         elif self.plan.reconciles:
             self.seen.fetched.append(ids)
         if task.mode is ReadMode.IDS:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from ..errors import Bitrix24Error, PortalError
 from ..rest import gather
-from .comparison import ALWAYS_ALLOWED_DELETES, Comparison, compare, tombstones
+from .comparison import ALWAYS_ALLOWED_DELETES, Comparison, compare, items_with_other_lists, tombstones
 from .dependents import DependentProgress
 from .item_tables import ItemTableBuilder
 from .plan import UNREACHABLE
@@ -41,7 +42,7 @@ def _mark_deleted(run: SyncRun, progress: StreamProgress, table: ItemTableBuilde
     if stored is None:
         _close(run, progress)
         return
-    comparison = compare(stored, progress.seen)
+    comparison = replace(compare(stored, progress.seen), incomplete=_with_other_lists(run, progress))
     may_shrink = plan.checkpoint.may_shrink
     max_share = 1.0 if may_shrink else run.options.max_deleted_share
     is_unusual = comparison.is_unusual(max_share)
@@ -61,16 +62,33 @@ def _mark_deleted(run: SyncRun, progress: StreamProgress, table: ItemTableBuilde
         return
     if not plan.is_full and comparison.to_read:
         log.info(
-            "%s: %s items are read again: %s are missing in the table, %s came back, %s have another time of change",
+            "%s: %s items are read again: %s are missing in the table, %s came back, %s have another time of change, "
+            "%s other lists of values",
             stream.name,
             *(
                 f"{len(ids):,}"
-                for ids in (comparison.to_read, comparison.missing, comparison.restored, comparison.changed)
+                for ids in (
+                    comparison.to_read,
+                    comparison.missing,
+                    comparison.restored,
+                    comparison.changed,
+                    comparison.incomplete,
+                )
             ),
         )
         progress.reread(comparison.to_read)
     is_empty_again = not any(map(len, progress.seen.ids)) and bool(len(stored.ids))
     _close(run, progress, is_doubtful=is_unusual or is_empty_again)
+
+
+def _with_other_lists(run: SyncRun, progress: StreamProgress) -> list[int]:
+    """Items of which a child table has more rows or fewer than the portal shows values."""
+    found: set[int] = set()
+    for table in progress.seen.lists:
+        stored = run.context.destination.list_sizes(table)
+        if stored is not None:
+            found.update(items_with_other_lists(stored, progress.seen, table))
+    return sorted(found)
 
 
 def _close(run: SyncRun, progress: StreamProgress, *, is_doubtful: bool = False) -> None:

@@ -69,6 +69,11 @@ class Stream:
         return self.table is not None and self.table.marks_deleted
 
     @property
+    def list_fields(self) -> tuple[str, ...]:
+        """Wire names of the fields whose values fill child tables, and that are compared with these."""
+        return self.table.list_fields if self.table is not None else ()
+
+    @property
     def is_counted(self) -> bool:
         """Rows stay for ever, so that their number tells whether some are missing in the destination."""
         return isinstance(self.table, AppendOnlyTable)

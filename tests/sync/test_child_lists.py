@@ -1,0 +1,145 @@
+"""Child tables of items heal at a sweep: it reads the values of fields that take several beside ids and times."""
+
+from __future__ import annotations
+
+import pytest
+
+from bitrix24_source.sandbox import Fault, Portal
+
+DAY = 24 * 3600
+LONG = "A_NAME_WITH_WHICH_THE_TABLE_IS_LONGER_THAN_POSTGRESQL_ALLOWS"
+TABLE = "spa_items_177__uf_crm_1_words"
+
+
+def portal_of(clock, name="WORDS"):
+    """Sixty items, every third without words, and the wire name of the field that has them."""
+    portal = Portal(scenario="empty", clock=clock)
+    portal.add_type("Requests", entity_type_id=177, items=60)
+    field = portal.add_field(177, name, "string", "Words", multiple=True)
+    for id_ in portal.items(177).ids():
+        portal.items(177).update(id_, **{field: ["a", "", f"word {id_}"] if id_ % 3 else []})
+    clock.advance(DAY)
+    return portal, field
+
+
+@pytest.fixture
+def crm(clock, reader):
+    """A portal that was read once, two days ago."""
+    read = reader(portal_of(clock)[0])
+    read.run()
+    clock.advance(2 * DAY)
+    return read
+
+
+def words(crm):
+    (name,) = [name for name in crm.destination.tables if name.endswith("_words")]
+    return crm.destination.tables[name]
+
+
+@pytest.mark.parametrize(
+    "damage", ["emptied", "the lists of some items gone", "single values gone", "values of nobody"]
+)
+def test_a_damaged_child_table_heals(crm, damage):
+    """Rows of a child table that somebody deleted or added are the portal's again, and only items concerned are read."""
+    rows = words(crm)
+    before = dict(rows)
+    if damage == "emptied":
+        rows.clear()
+    elif damage == "the lists of some items gone":
+        for key in [key for key in rows if key[0] in (4, 58)]:
+            del rows[key]
+    elif damage == "single values gone":
+        del rows[4, 0], rows[58, 2]
+    else:
+        rows[3, 0] = {**rows[4, 0], "item_id": 3}
+        rows[4, 1] = {**rows[4, 0], "position": 1}
+    written = crm.run()
+
+    assert words(crm) == before
+    assert written == {177: 40 if damage == "emptied" else 2}
+    assert crm.issues() == []
+
+
+def test_an_equal_child_table_is_not_read_again(crm, clock):
+    """Empty values among others, and items without any, are no difference."""
+    assert crm.run() == {}
+    clock.advance(2 * DAY)
+    assert crm.run() == {}
+
+
+def test_a_sweep_costs_no_more_requests(crm, clock, reader):
+    """As many as the sweep of a type without lists."""
+    plain = Portal(scenario="empty", clock=clock)
+    plain.add_type("Requests", entity_type_id=177, items=60)
+    other = reader(plain)
+    other.run()
+    clock.advance(2 * DAY)
+    other.run()
+    crm.run()
+
+    assert crm.requests == other.requests
+
+
+def test_a_portal_that_refuses_the_fields(crm):
+    """Where the ids cannot be read with lists beside them, they are read without, and rows of items are compared all the same."""
+    crm.portal.faults.add(
+        Fault(
+            "crm.item.list",
+            where="command",
+            status=400,
+            error="INVALID_ARG_VALUE",
+            times=None,
+            when=lambda params: "Words" in str(params.get("select")),
+        )
+    )
+    del crm.tables[177][5]
+    del words(crm)[4, 0]
+    crm.run()
+
+    assert (4, 0) not in words(crm)
+    assert len(crm.ids()) == 60
+    assert crm.issues() == []
+
+
+def test_a_portal_that_leaves_the_fields_out(crm, monkeypatch):
+    """Where rows do not mention the lists although they were asked for, nothing is known of them and nothing read again."""
+    field = next(name for name in crm.portal.items(177)[1] if name.endswith("Words"))
+    schema = crm.portal.world.objects[177].schema
+    whole = type(schema).is_carried
+    monkeypatch.setattr(type(schema), "is_carried", lambda self, name: name != field and whole(self, name))
+    words(crm).clear()
+
+    assert crm.run() == {}
+
+
+@pytest.mark.all_databases
+@pytest.mark.parametrize("name", ["WORDS", LONG])
+def test_rows_deleted_from_a_child_table_in_a_database(clock, job, name):
+    """They are there again after a sweep, also where the destination has shortened the name of the table."""
+    portal, _ = portal_of(clock, name)
+    crm = job(portal)
+    crm.run()
+    (table,) = [table for table in crm.database.types() if table.startswith("spa_items_177__uf")]
+    query = f"select item_id, position, value from {{}}.{table} order by 1, 2"  # noqa: S608 - of this test
+    before = crm.query(query)
+    crm.execute(f"delete from {{}}.{table} where item_id % 5 = 0 or item_id = 4 and position = 2")  # noqa: S608
+    clock.advance(2 * DAY)
+    loaded = crm.run()
+
+    assert crm.query(query) == before
+    assert loaded.rows["spa_items_177"] == 9
+
+
+def test_links_that_change_without_the_time(clock, reader):
+    """Contacts of an item that were linked without a new time of change are in the table after a sweep."""
+    portal = Portal(scenario="demo", items=60, clock=clock)
+    crm = reader(portal, resources=("deals",))
+    crm.run()
+    number = portal.items(2).ids()[0]
+    item = portal.items(2)[number]
+    portal.items(2).update(number, contactIds=[*(item["contactIds"] or []), 3, 4], updatedTime=item["updatedTime"])
+    clock.advance(2 * DAY)
+    crm.run()
+
+    owned = [row["value"] for row in crm.destination.tables["deals__contact_ids"].values() if row["item_id"] == number]
+    assert owned == portal.items(2)[number]["contactIds"]
