@@ -92,7 +92,7 @@ def test_many_changes_are_one(loaded, monkeypatch):
 
 def test_a_stage_is_one_in_whatever_letters(loaded):
     """A portal that writes a code now in small letters and now in capitals has as many stages, days and figures as before."""
-    pipeline = dlt.attach("reports", loaded.pipelines_dir, destination=loaded.database.destination)
+    pipeline = loaded.pipeline()
     marts = ("mart_stage_moves", "mart_stage_daily", "mart_items")
     assert [] == create_views(pipeline)
     before = {mart: rounded(kept(loaded, mart)) for mart in marts}
