@@ -117,11 +117,12 @@ class _SharedSync:
         if not context.capabilities.supports_merge:
             self._options.require_single_package()
         self._options.session.resources = frozenset(names)
-        streams = list(select_streams(catalog, self._client, self._options, frozenset(names), context.capabilities))
+        options = replace(self._options, left_out=self._options.left_out.with_columns(self._reader.waiting))
+        streams = list(select_streams(catalog, self._client, options, frozenset(names), context.capabilities))
         items_tables = [stream.table.name for stream in streams if stream.table is not None and stream.marks_deleted]
         resolved = ResolvedRejections(context, items_tables)
         yield from resolved.for_dropped_tables(names[0])
-        for batch in sync(context, self._client, catalog, streams, self._options, issues):
+        for batch in sync(context, self._client, catalog, streams, options, issues):
             yield batch
             yield from resolved.for_batch(batch)
 
