@@ -25,7 +25,7 @@ def section(options: argparse.Namespace, folder: Path) -> Iterator[Target]:
     measured = {name: _in_a_process(name, options.rows, folder) for name in ("duckdb", "postgres")}
     say("| | DuckDB | into the database | PostgreSQL | into the database |\n|---|---:|---:|---:|---:|")
     for number, step in enumerate(STEPS):
-        cells = [f"{seconds:.1f}" for one in measured.values() for seconds in (one[number] if one else ())]
+        cells = [f"{seconds:.1f}" for steps in measured.values() for seconds in (steps[number] if steps else ())]
         say(f"| {step} | {' | '.join(cells)} |")
     say("" if measured["postgres"] else "\nNo PostgreSQL answers on 127.0.0.1:5432.\n")
     yield from ()

@@ -57,9 +57,9 @@ class Desk:
         seen = self._portal.requests
         return {
             "requests": len(seen),
-            "pages": sum(len(one.commands) or 1 for one in seen),
+            "pages": sum(len(request.commands) or 1 for request in seen),
             "refused": self._portal.limits.refused,
-            "megabytes": sum(one.bytes_out for one in seen) / 1e6,
+            "megabytes": sum(request.bytes_out for request in seen) / 1e6,
             "seconds": self._portal.costs.spent,
             "cpu": time.process_time() - self._cpu,
         }

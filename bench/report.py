@@ -35,7 +35,7 @@ def say(text: str) -> None:
 
 def head(arguments: Sequence[str]) -> str:
     versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    load = ", ".join(f"{one:.1f}" for one in os.getloadavg())
+    load = ", ".join(f"{load:.1f}" for load in os.getloadavg())
     return "\n".join(
         [
             "# Benchmark",
@@ -69,7 +69,7 @@ def measured_table(rounds: dict[str, list[Measured]]) -> str:
 
 
 def _cells(name: str, measured: list[Measured]) -> list[str]:
-    wall = median(one.wall for one in measured)
+    wall = median(run.wall for run in measured)
     asked = measured[0].portal
     return [
         name,
@@ -78,10 +78,10 @@ def _cells(name: str, measured: list[Measured]) -> list[str]:
         f"{asked.requests:,}",
         f"{asked.pages:,}",
         f"{asked.refused:,}",
-        f"{median(one.portal.seconds for one in measured):.2f}",
-        f"{median(one.portal.cpu for one in measured):.2f}",
-        f"{median(one.cpu for one in measured):.2f}",
-        f"{max(one.peak_mb for one in measured):.0f}",
+        f"{median(run.portal.seconds for run in measured):.2f}",
+        f"{median(run.portal.cpu for run in measured):.2f}",
+        f"{median(run.cpu for run in measured):.2f}",
+        f"{max(run.peak_mb for run in measured):.0f}",
     ]
 
 
@@ -94,7 +94,7 @@ def ratio_text(ratios: Sequence[float]) -> str:
 def target_table(targets: Sequence[Target]) -> str:
     if not targets:
         return ""
-    rows = [(one.name, one.measured, one.wanted, "yes" if one.held else "**no**") for one in targets]
+    rows = [(target.name, target.measured, target.wanted, "yes" if target.held else "**no**") for target in targets]
     return "\n".join(
         ["## Ratios and targets\n", _row(("", "measured", "target", "held")), _row(["---"] * 4), *map(_row, rows), ""]
     )

@@ -79,13 +79,13 @@ def _against_peers(rounds: dict[str, list[Measured]]) -> Iterator[Target]:
     ours, peers = rounds[OURS], {name: rounds[name] for name in PEERS if rounds.get(name)}
     if not peers:
         return
-    best = min(peers, key=lambda name: median(one.wall for one in peers[name]))
+    best = min(peers, key=lambda name: median(run.wall for run in peers[name]))
     speeds = [peer.wall / own.wall for peer, own in zip(peers[best], ours, strict=True)]
     yield Target(f"rows/s against the best peer ({best})", ratio_text(speeds), ">= 4", median(speeds) >= 4)
     requests, fewest = ours[0].portal.requests, min(peer[0].portal.requests for peer in peers.values())
     yield Target("requests, best peer's", f"{requests:,}, {fewest:,}", "fewer", requests < fewest)
-    seconds = median(one.portal.seconds for one in ours)
-    least = min(median(one.portal.seconds for one in peer) for peer in peers.values())
+    seconds = median(run.portal.seconds for run in ours)
+    least = min(median(run.portal.seconds for run in peer) for peer in peers.values())
     yield Target("portal seconds, best peer's", f"{seconds:.2f}, {least:.2f}", "fewer", seconds < least)
 
 
@@ -105,7 +105,7 @@ def _slow(options: argparse.Namespace, folder: Path) -> Iterator[Target]:
     with Portal(folder, options.slow_rows, page_ms=PAGE_MS, row_ms=ROW_MS) as portal:
         rounds = _rounds(portal, [OURS], options.repeat, folder)
     say(measured_table(rounds))
-    ratios = [one.wall / (one.portal.seconds / CONNECTIONS) for one in rounds[OURS]]
+    ratios = [run.wall / (run.portal.seconds / CONNECTIONS) for run in rounds[OURS]]
     name = f"wall time against portal time / {CONNECTIONS} connections"
     yield Target(name, ratio_text(ratios), "<= 1.25", median(ratios) <= 1.25)
 
@@ -128,7 +128,7 @@ SECTIONS = {"speed": _speed, "limits": _limited, "slow": _slow, "memory": _memor
 
 
 def _peak(name: str, measured: list[Measured], most: int) -> Target:
-    peak = max(one.peak_mb for one in measured)
+    peak = max(run.peak_mb for run in measured)
     return Target(name, f"{peak:.0f} MB", f"<= {most} MB", peak <= most)
 
 

@@ -45,7 +45,13 @@ from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_cr
 TESTS = Path(__file__).parent
 Connect = Callable[..., Client]
 
-pytest_plugins = ["fixtures.item_warehouse", "fixtures.jobs", "fixtures.catalog_warehouse", "fixtures.commands"]
+pytest_plugins = [
+    "fixtures.item_warehouse",
+    "fixtures.jobs",
+    "fixtures.catalog_warehouse",
+    "fixtures.commands",
+    "loaded_portal",
+]
 
 # Where tests may be told of a real portal and of the vendor's examples.
 _KEPT = {"BITRIX24_SAMPLES", "BITRIX24_WEBHOOK_URL", "BITRIX24_POSTGRES", "BITRIX24_REQUIRE_POSTGRES"}
@@ -107,8 +113,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_configure() -> None:
-    """Ctrl-C works in the processes that tests start, also where a shell has started all this in the background."""
+    """Ctrl-C works in the processes that tests start, also where a shell has started all this in the background.
+
+    Nothing reports to dlt's makers.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"  # also for what is loaded once, outside any test
 
 
 LONG_FIRST = ("survival", "app", "views", "report", "docs", "sync", "catalog", "destinations")

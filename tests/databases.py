@@ -8,11 +8,13 @@ The words for types and the values are DuckDB's; PostgreSQL's are translated, so
 from __future__ import annotations
 
 import os
+import shutil
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import dlt
 import duckdb
@@ -82,6 +84,13 @@ class DuckDB:
         found = self.query(f'select {listed} from {{}}."{table}"') if names else []
         return [dict(zip(names, row, strict=True)) for row in found]
 
+    def copy(self, folder: Path) -> DuckDB:
+        """Another one with the same content, in another folder."""
+        folder.mkdir(exist_ok=True)
+        self.query("checkpoint")
+        shutil.copy(self.file, folder / self.file.name)
+        return DuckDB(folder, self.dataset)
+
     def drop(self) -> None:
         """The file goes with the test's folder."""
         self._kept.close()
@@ -94,8 +103,12 @@ class PostgreSQL(DuckDB):
 
     def __init__(self) -> None:
         self.dataset = f"bitrix24_test_{uuid.uuid4().hex[:12]}"
-        self.destination = dlt.destinations.postgres(POSTGRES)
-        self._kept = connect()
+        self.address = POSTGRES
+        self._open()
+
+    def _open(self) -> None:
+        self.destination = dlt.destinations.postgres(self.address)
+        self._kept = connect(self.address)
 
     @contextmanager
     def _cursor(self) -> Iterator[Any]:
@@ -125,6 +138,41 @@ class PostgreSQL(DuckDB):
         self._kept.close()
 
 
+class CopiedPostgreSQL(PostgreSQL):
+    """A dataset in a database of its own, which the server copies at once."""
+
+    def __init__(self, template: str = "template0") -> None:
+        self.dataset = "crm"
+        self._name = f"bitrix24_test_{uuid.uuid4().hex[:12]}"
+        self.address = urlsplit(POSTGRES)._replace(path=f"/{self._name}").geturl()
+        self._on_the_server(f"create database {self._name} template {template}")
+        self._open()
+
+    def copy(self, folder: Path) -> CopiedPostgreSQL:
+        del folder
+        self._kept.close()  # nobody may be there meanwhile
+        try:
+            return CopiedPostgreSQL(self._name)
+        finally:
+            self._open()
+
+    def drop(self) -> None:
+        self._kept.close()
+        self._on_the_server(f"drop database {self._name} with (force)")
+
+    @staticmethod
+    def _on_the_server(statement: str) -> None:
+        server = connect()
+        with server.cursor() as cursor:
+            cursor.execute(statement)
+        server.close()
+
+
+def make_to_copy(engine: str, folder: Path) -> DuckDB:
+    """An empty database of one of the `ENGINES` that is loaded once, and whose copies tests change."""
+    return CopiedPostgreSQL() if engine == "postgres" else make(engine, folder)
+
+
 def make(engine: str, folder: Path) -> DuckDB:
     """An empty database of one of the `ENGINES`, or of ClickHouse; a file in the folder, where it is one."""
     if engine == "clickhouse":
@@ -137,7 +185,7 @@ def make(engine: str, folder: Path) -> DuckDB:
     return DuckDB(folder)
 
 
-def connect() -> Any:
+def connect(address: str = POSTGRES) -> Any:
     """The server of this machine; every statement is committed by itself, and JSON stays text.
 
     Raises:
@@ -147,7 +195,7 @@ def connect() -> Any:
     import psycopg2
     from psycopg2.extras import register_default_jsonb
 
-    connection = psycopg2.connect(POSTGRES, connect_timeout=3)
+    connection = psycopg2.connect(address, connect_timeout=3)
     connection.autocommit = True
     register_default_jsonb(connection, loads=str)
     return connection

@@ -1,13 +1,21 @@
-"""The demo portal after one run of everything, in either database, beside its own state to count answers from."""
+"""The demo portal after one run of everything, in either database, beside its own state to count answers from.
+
+Fixtures to ask for:
+
+    whole_portal    whole_portal("duckdb"): loaded once for all tests that only look
+    own_portal      a copy of it for the tests of one file, which may change its tables
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import shutil
+from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 
 import databases
+import dlt
+import pytest
 import requests
 from dlt.common.runtime.run_context import RunContext, switched_run_context
 
@@ -27,6 +35,15 @@ class LoadedPortal:
 
     def __init__(self, portal, database, pipelines_dir):
         self.portal, self.world, self.database, self.pipelines_dir = portal, portal.world, database, pipelines_dir
+
+    def pipeline(self):
+        """The pipeline that loaded it."""
+        return dlt.attach("reports", self.pipelines_dir, destination=self.database.destination)
+
+    def copy(self, folder):
+        """The same tables once more; the portal is the same."""
+        pipelines_dir = shutil.copytree(self.pipelines_dir, folder / "pipelines")
+        return LoadedPortal(self.portal, self.database.copy(folder), str(pipelines_dir))
 
     def ask(self, sql):
         """Rows of a query as dictionaries; tables without a schema are the dataset's."""
@@ -70,11 +87,33 @@ class LoadedPortal:
         return next((f"{row['NAME']} {row['LAST_NAME']}" for row in self.world.users if row["ID"] == str(number)), "")
 
 
-@contextmanager
-def loaded_portal(engine: str, folder: Path, *, items: int = 60) -> Iterator[LoadedPortal]:
-    """Loads a demo portal of its own into one of the `databases.ENGINES`; what it made is gone afterwards."""
+@pytest.fixture(scope="session")
+def whole_portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], LoadedPortal]]:
+    """Loads it into one of the `databases.ENGINES` when it is first asked for."""
+    made: dict[str, LoadedPortal] = {}
+
+    def loaded(engine: str) -> LoadedPortal:
+        if engine not in made:
+            made[engine] = _load(engine, tmp_path_factory.mktemp("whole"))
+        return made[engine]
+
+    yield loaded
+    for one in made.values():
+        one.database.drop()
+
+
+@pytest.fixture(scope="module")
+def own_portal(
+    whole_portal: Callable[[str], LoadedPortal], engine: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LoadedPortal]:
+    copied = whole_portal(engine).copy(tmp_path_factory.mktemp("own"))
+    yield copied
+    copied.database.drop()
+
+
+def _load(engine: str, folder: Path) -> LoadedPortal:
     clock = Clock(NOW)
-    portal, database = Portal("demo", items=items, clock=clock), databases.make(engine, folder)
+    portal, database = Portal("demo", items=300, clock=clock), databases.make_to_copy(engine, folder)
     session = requests.Session()
     session.mount("https://", SandboxAdapter(portal))
     credentials = portal.credentials(portal.base_url)["webhook"]
@@ -85,5 +124,4 @@ def loaded_portal(engine: str, folder: Path, *, items: int = 60) -> Iterator[Loa
             bitrix24(credentials=credentials, client=client), pipeline_name="reports", destination=database.destination,
             dataset=database.dataset, pipelines_dir=pipelines_dir,
         )  # fmt: skip
-    yield LoadedPortal(portal, database, pipelines_dir)
-    database.drop()
+    return LoadedPortal(portal, database, pipelines_dir)

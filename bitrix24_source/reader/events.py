@@ -58,5 +58,5 @@ class ListEnd:
 
 
 def _query_of(task: Any) -> ListQuery:
-    query: ListQuery = task if isinstance(task, ListQuery) else task.range.items
+    query: ListQuery = task if isinstance(task, ListQuery) else task.range.query
     return query

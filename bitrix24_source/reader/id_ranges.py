@@ -36,7 +36,7 @@ class IdRange:
     """A range of ids that is still to be read.
 
     Attributes:
-        items: the list that it is a part of.
+        query: the list that it is a part of.
         after: the last id that was read, or the bound before the first.
         upper: the last id of the range; None for what reaches to the end, wherever that will be.
         known_max_id: the highest id that is known to be there; estimates go by it.
@@ -47,7 +47,7 @@ class IdRange:
         checkpoint_max_id: an id that an earlier run has seen, so that an end before it is suspect; 0 for none.
     """
 
-    items: ListQuery
+    query: ListQuery
     after: int = 0
     upper: int | None = None
     known_max_id: int | None = None
@@ -67,8 +67,8 @@ class IdRange:
         return [self.after, self.upper, self.known_max_id, self.id_stride, self.has_uniform_stride]
 
     @classmethod
-    def from_stored(cls, items: ListQuery, part: StoredRange) -> IdRange:
-        return cls(items, *part)
+    def from_stored(cls, query: ListQuery, part: StoredRange) -> IdRange:
+        return cls(query, *part)
 
     def rows_left(self) -> float:
         """An estimate; 0 when nothing is known or nothing is left."""
@@ -85,8 +85,8 @@ class IdRange:
     def chain(self, links: int, first_command: int) -> list[Call]:
         """The next pages as commands of a batch, of which the first is command number `first_command`."""
         bounds: list[int | str] = [self.after]
-        bounds += [self.items.last_id_reference(first_command + link) for link in range(links - 1)]
-        return [self.items.page_call(bound, self.upper) for bound in bounds]
+        bounds += [self.query.last_id_reference(first_command + link) for link in range(links - 1)]
+        return [self.query.page_call(bound, self.upper) for bound in bounds]
 
     def split(self, parts: int) -> list[IdRange]:
         """The same range in equal parts; the last one keeps the open end."""
@@ -97,7 +97,7 @@ class IdRange:
         uppers: list[int | None] = [*borders[1:], self.upper]
         return [
             IdRange(
-                self.items, after, upper, upper if upper is not None else self.known_max_id, self.id_stride, self.has_uniform_stride,
+                self.query, after, upper, upper if upper is not None else self.known_max_id, self.id_stride, self.has_uniform_stride,
                 is_unverified=self.is_unverified or after != self.after,
             )
             for after, upper in zip(borders, uppers, strict=True)
@@ -141,15 +141,15 @@ def consume_pages(
     progress = ChainResult()
     spans: list[float] = []
     for link, outcome in enumerate(outcomes):
-        page = _page_in(id_range.items, outcome)
+        page = _page_in(id_range.query, outcome)
         if isinstance(page, Bitrix24Error):
             progress.error = page if link == 0 else None  # else the next chain begins with this page
             break
-        if id_range.items.is_unpaged:
-            return ChainResult(page.usable, UnusableRows.of(id_range.items, page.unusable, redact), 1, finished=True)
+        if id_range.query.is_unpaged:
+            return ChainResult(page.usable, UnusableRows.of(id_range.query, page.unusable, redact), 1, finished=True)
         if not _follows(id_range, page.ids):
             progress.reference_not_resolved = link > 0
-            progress.error = _disorder(id_range.items) if link == 0 else None
+            progress.error = _disorder(id_range.query) if link == 0 else None
             break
         start, id_range.after = id_range.after, page.ids[-1] if page.ids else id_range.after
         progress.rows += page.usable
@@ -161,7 +161,7 @@ def consume_pages(
             progress.finished = True  # with the newest there was; newer ones would show
         come_again = 0 if progress.finished else page.trailing
         if counted := page.unusable[: len(page.unusable) - come_again]:
-            progress.unusable += UnusableRows.of(id_range.items, counted, redact)
+            progress.unusable += UnusableRows.of(id_range.query, counted, redact)
         if progress.finished or not page.is_full or page.trailing:  # what follows refers to an id that is none
             break
         spans.append(page.ids[-1] - start if link else (page.ids[-1] - page.ids[0]) * PAGE_SIZE / (PAGE_SIZE - 1))
@@ -210,17 +210,17 @@ def _page_in(query: ListQuery, outcome: CallResult) -> _Page | Bitrix24Error:
     return _no_id(query) if page.is_full and not page.ids and not query.is_unpaged else page
 
 
-def max_id_in(items: ListQuery, outcome: CallResult) -> int | Bitrix24Error:
-    """The highest id by the answer to `items.max_id_call()`, 0 where there are no items; or why it cannot be known.
+def max_id_in(query: ListQuery, outcome: CallResult) -> int | Bitrix24Error:
+    """The highest id by the answer to `query.max_id_call()`, 0 where there are no items; or why it cannot be known.
 
     Rows without a usable id before the highest one have higher ids still: it is at least higher by their number.
     """
-    page = _page_in(items, outcome)
+    page = _page_in(query, outcome)
     if isinstance(page, Bitrix24Error):
         return page
     is_falling = all(earlier > later for earlier, later in pairwise((*page.ids, 0)))
-    unusable_before = next((place for place, row in enumerate(page.rows) if items.id_of(row)), len(page.rows))
-    return max(page.ids, default=0) + unusable_before if is_falling else _disorder(items)
+    unusable_before = next((place for place, row in enumerate(page.rows) if query.id_of(row)), len(page.rows))
+    return max(page.ids, default=0) + unusable_before if is_falling else _disorder(query)
 
 
 def _follows(id_range: IdRange, ids: Sequence[int]) -> bool:
@@ -238,7 +238,7 @@ def _is_end(id_range: IdRange, *, is_empty: bool) -> bool:
     So it does where rows are chosen by a condition, under which pages may be short: there only an empty one is the end.
     """
     reaches = id_range.after >= max(id_range.known_max_id or 0, id_range.checkpoint_max_id)
-    if id_range.suspect_end == id_range.after or (reaches and (is_empty or not id_range.items.has_own_filter)):
+    if id_range.suspect_end == id_range.after or (reaches and (is_empty or not id_range.query.has_own_filter)):
         return True
     id_range.suspect_end = id_range.after
     return False
@@ -252,10 +252,10 @@ def _learn(id_range: IdRange, spans: Sequence[float]) -> None:
         )
 
 
-def _disorder(items: ListQuery) -> Bitrix24Error:
+def _disorder(query: ListQuery) -> Bitrix24Error:
     return PortalError(
         "the portal ignores the filter or the order on id, so that reading on would lose or repeat rows",
-        items.where,
+        query.where,
         CUSTOMISED,
     )
 

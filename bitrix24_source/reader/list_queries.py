@@ -64,13 +64,13 @@ class ListQuery:
         return not {f">={self.updated_field}", f"@{self.id_field}"}.issuperset(self.filter)
 
     @property
-    def kind(self) -> CostKey:
-        """Of its pages."""
+    def cost_key(self) -> CostKey:
+        """What its pages cost is learned under this key: reading ids and times alone costs the portal less."""
         return self.method, self.entity_type_id, self.select in ((self.id_field,), (self.id_field, self.updated_field))
 
     @property
     def probe_cost_key(self) -> CostKey:
-        """Of a look for the newest id."""
+        """The same for the look for the newest id."""
         return self.method, self.entity_type_id, True
 
     def page_call(self, after: int | str, upper: int | None = None) -> Call:

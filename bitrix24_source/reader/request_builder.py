@@ -44,20 +44,20 @@ class BatchRequest:
 
     def add_probe(self, id_range: IdRange) -> bool:
         """Adds a max-id probe for the range. Returns whether there was capacity for it."""
-        if not self._fitting(id_range.items.probe_cost_key):
+        if not self._fitting(id_range.query.probe_cost_key):
             return False
         self.probes.append(id_range)
-        self._add([id_range.items.max_id_call()], id_range.items.probe_cost_key)
+        self._add([id_range.query.max_id_call()], id_range.query.probe_cost_key)
         return True
 
     def add_pages(self, id_range: IdRange, longest: int) -> bool:
         """Adds as many of the range's next pages as fit, at most `longest`. Returns whether there was capacity for any."""
-        most = min(longest, self._fitting(id_range.items.kind))
+        most = min(longest, self._fitting(id_range.query.cost_key))
         if not most:
             return False
         pages = id_range.pages_wanted(most)
         self.chains.append((id_range, pages))
-        self._add(id_range.chain(pages, len(self.calls)), id_range.items.kind)
+        self._add(id_range.chain(pages, len(self.calls)), id_range.query.cost_key)
         return True
 
     def _fitting(self, cost_key: CostKey) -> int:

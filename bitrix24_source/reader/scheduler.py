@@ -76,7 +76,7 @@ class ReadScheduler:
         self._open: dict[ListQuery, dict[IdRange, ReadTask]] = {}
         """what is left of each list, in order"""
         for task in tasks:
-            self._open.setdefault(task.range.items, {})[task.range] = task
+            self._open.setdefault(task.range.query, {})[task.range] = task
         self._retries: dict[IdRange, RetryState] = {}
         self._silent: set[ListQuery] = set()
         """lists of which single pages timed out since anything came"""
@@ -192,15 +192,15 @@ class ReadScheduler:
         if not isinstance(first, PortalTimeoutError):
             self._silent.clear()
             return
-        self._silent.update(id_range.items for id_range in request.ranges)
+        self._silent.update(id_range.query for id_range in request.ranges)
         if len(self._silent) >= MAX_SILENT_LISTS:
             raise first
 
     def _on_probe(self, id_range: IdRange, result: CallResult) -> Iterator[Event]:
         """The highest id bounds the estimate, and lets a long list be read in several places at once."""
-        if id_range not in self._open[id_range.items]:
+        if id_range not in self._open[id_range.query]:
             return  # its list has failed meanwhile
-        max_id = max_id_in(id_range.items, result)
+        max_id = max_id_in(id_range.query, result)
         if isinstance(max_id, Bitrix24Error):
             yield from self._retry_or_give_up(id_range, max_id, self._awaiting_probe)
         elif max_id < id_range.after:  # not to be believed where more has come already
@@ -213,7 +213,7 @@ class ReadScheduler:
                 yield from self._close(id_range)
 
     def _on_pages(self, id_range: IdRange, results: Sequence[CallResult]) -> Iterator[Event]:
-        ranges = self._open[id_range.items]
+        ranges = self._open[id_range.query]
         if id_range not in ranges:
             return  # its list has failed meanwhile
         was_first, task = id_range.known_max_id is None, ranges[id_range]
@@ -242,7 +242,7 @@ class ReadScheduler:
 
     def _close(self, id_range: IdRange) -> Iterator[Event]:
         """A range is read to its end, and perhaps its task with it."""
-        ranges = self._open[id_range.items]
+        ranges = self._open[id_range.query]
         task = ranges.pop(id_range)
         if not any(owner is task for owner in ranges.values()):
             yield ListEnd(task)
@@ -253,7 +253,7 @@ class ReadScheduler:
         most = self._connections if self._longest_chain > 1 else BATCH_SIZE
         free = most - len(self._under_way) - len(self._pending) - len(self._awaiting_probe)
         parts = id_range.split(min(free, int(id_range.rows_left() // min_rows)))
-        ranges = self._open[id_range.items]
+        ranges = self._open[id_range.query]
         ranges.update(dict.fromkeys(parts, ranges.pop(id_range)))
         self._pending.extend(parts)
 
@@ -263,7 +263,7 @@ class ReadScheduler:
         Only attempts count, not time: a range waits for its turn among others, which is no sign of trouble.
         """
         state = replace(self._retries.get(id_range, RetryState()), started=self._now())
-        retry = self._decide(error, state, ("batch", id_range.items.method))
+        retry = self._decide(error, state, ("batch", id_range.query.method))
         if retry is not None:
             self._retries[id_range] = retry.state
             self._back_off(retry.after, error)
@@ -271,7 +271,7 @@ class ReadScheduler:
             return
         if isinstance(error, CredentialError):
             raise error
-        failed = self._open[id_range.items]
+        failed = self._open[id_range.query]
         self._pending = deque(part for part in self._pending if part not in failed)
         self._awaiting_probe = deque(part for part in self._awaiting_probe if part not in failed)
         tasks = _unique(failed.values())

@@ -13,6 +13,7 @@ from dlt.extract.exceptions import CurrentSourceNotAvailable
 from ..schema import NOTHING_STORED, ColumnType, StoredColumns
 from ..sync import Capabilities
 from .current_load import current_load_id
+from .dlt_internals import active_pipeline
 from .hints import MERGE_STRATEGY
 
 _MAX_COLUMNS = {"postgres": 1600, "redshift": 1600, "mssql": 1024, "synapse": 1024, "fabric": 1024, "bigquery": 10_000}
@@ -71,7 +72,7 @@ def _max_columns() -> int | None:
 
 def _destination_type() -> str:
     """The last word of dlt's name of it."""
-    destination = dlt.current.pipeline().destination
+    destination = active_pipeline().destination
     return str(destination.destination_type.rpartition(".")[2]) if destination else ""
 
 

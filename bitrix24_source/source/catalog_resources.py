@@ -45,6 +45,7 @@ from .capabilities import current_capabilities, normalized_column, normalized_ta
 from .current_load import current_collector, current_load_id, extracted_resources
 from .destination import check_destination
 from .destination_reader import Bookkeeping, recreate_dropped_tables
+from .dlt_internals import active_pipeline
 from .hints import MERGE, column_hints, has_seen_data
 from .load_context import DltLoadContext
 from .load_start import begin_load
@@ -88,7 +89,7 @@ class CatalogReader:
         with self._lock:
             if self._read is None or not load_id or self._read[0] != load_id:
                 if load_id:
-                    check_destination(dlt.current.pipeline())
+                    check_destination(active_pipeline())
                     require_own_tables(extracted_resources(name))
                 self._client.on_request = _request_counter() if load_id else None
                 self._read = (load_id, self._catalog(name))
@@ -163,7 +164,7 @@ class CatalogReader:
             new[name] = _columns_to_add(owner if owner.name == name else owner.child, self._options.left_out)
         wanted = [table for table, columns in new.items() if columns]
         schema = dlt.current.source_schema().name
-        in_use = tables_in_use(dlt.current.pipeline(), schema, wanted) if wanted else {}
+        in_use = tables_in_use(active_pipeline(), schema, wanted) if wanted else {}
         for table, sessions in in_use.items():
             entity_type_id = entities[table].entity_type_id if table in entities else None
             _record_in_use(log, table, new[table], sessions, entity_type_id)

@@ -8,7 +8,7 @@ import dlt
 from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
 from dlt.extract.exceptions import CurrentSourceNotAvailable
 
-from .dlt_internals import dropped_tables_in, parent_resource
+from .dlt_internals import active_pipeline, dropped_tables_in, parent_resource
 
 
 def current_load_id() -> str:
@@ -22,10 +22,9 @@ def current_load_id() -> str:
 def current_collector() -> Any:
     """Where the progress of the current load is shown; None outside a pipeline.
 
-    To be asked once and kept: dlt reads its whole configuration again whenever it is asked for its pipeline, and in another
-    thread it would make a new one.
+    To be asked once and kept: in another thread dlt knows of no pipeline, and would make a new one.
     """
-    return dlt.current.pipeline().collector if current_load_id() else None
+    return active_pipeline().collector if current_load_id() else None
 
 
 def extracted_resources(name: str) -> frozenset[str]:

@@ -19,6 +19,7 @@ from ..schema import ARROW_TYPES, ColumnType
 from ..sync import LIST_SIZES, PROVENANCE, REJECTED_KEYS_SCHEMA, REJECTED_TABLE, TIMESTAMP, ChildCounts, StoredKeys
 from .capabilities import normalized_table, supports_merge
 from .current_load import current_load_id
+from .dlt_internals import active_pipeline
 
 log = logging.getLogger("bitrix24_source")
 
@@ -221,7 +222,7 @@ class DltDestinationReader:
                     has_load = False
             if not has_load:
                 states = _latest_states(client, schema)
-            own = states.get(dlt.current.pipeline().pipeline_name, {})
+            own = states.get(active_pipeline().pipeline_name, {})
             return Bookkeeping(
                 has_load, own, {name: _portal_in(state) for name, state in states.items()}, _tables(client)
             )
@@ -232,7 +233,7 @@ class DltDestinationReader:
         if self._open is not None:
             yield self._open
             return
-        pipeline, is_first_load = dlt.current.pipeline(), not self._tables
+        pipeline, is_first_load = active_pipeline(), not self._tables
         with ExitStack() as stack:
             client: Any = None
             with suppress(SqlClientNotAvailable, NotImplementedError):
@@ -245,7 +246,7 @@ class DltDestinationReader:
 
     @functools.cached_property
     def _client(self) -> Any:
-        return dlt.current.pipeline().sql_client(dlt.current.source_schema().name)
+        return active_pipeline().sql_client(dlt.current.source_schema().name)
 
     @property
     def _is_readable(self) -> bool:
@@ -254,7 +255,7 @@ class DltDestinationReader:
     @functools.cached_property
     def _tables(self) -> Mapping[str, Any]:
         """As dlt knows them from the state, which the destination keeps, also when its working directory is new."""
-        pipeline, name = dlt.current.pipeline(), dlt.current.source_schema().name
+        pipeline, name = active_pipeline(), dlt.current.source_schema().name
         return dict(pipeline.schemas[name].tables) if name in pipeline.schema_names and supports_merge() else {}
 
 

@@ -19,7 +19,7 @@ from dlt.common.configuration.providers import CONFIG_TOML, SECRETS_TOML, Custom
 from dlt.common.configuration.specs import ConfigSectionContext
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 from dlt.common.destination import Destination
-from dlt.common.pipeline import get_dlt_pipelines_dir, pipeline_state
+from dlt.common.pipeline import PipelineContext, get_dlt_pipelines_dir, pipeline_state
 from dlt.common.runtime.run_context import RunContext, active
 from dlt.common.storages.configuration import WithLocalFiles
 from dlt.extract.reference import SourceFactory
@@ -42,6 +42,16 @@ def fallback_configuration(document: Mapping[str, Any]) -> Iterator[None]:
         yield
     finally:
         providers.remove(fallback)
+
+
+def active_pipeline() -> dlt.Pipeline:
+    """The pipeline that is extracting.
+
+    `dlt.current.pipeline()` is the same, and reads the whole configuration whenever it is asked: 8 ms, fifteen times a load
+    (dlt 1.31.0).
+    """
+    pipeline: Any = Container()[PipelineContext].pipeline()
+    return pipeline  # type: ignore[no-any-return]
 
 
 def source_factory(source_class: type[S], **hints: Any) -> Callable[[Callable[P, Any]], SourceFactory[P, S]]:

@@ -29,6 +29,11 @@ def column_hints(columns: Iterable[Column], texts: Mapping[str, str] | None = No
     }
 
 
+def is_known(table: Mapping[str, Any]) -> bool:
+    """Whether an earlier load has made a table of dlt's schema, with rows or without."""
+    return bool(table.get("x-normalizer"))
+
+
 def has_seen_data(table: Mapping[str, Any]) -> bool:
     """Whether an earlier load has written a table of dlt's schema."""
     return bool((table.get("x-normalizer") or {}).get("seen-data"))

@@ -13,7 +13,7 @@ from ..rest import Client, is_loopback
 from ..sync import Provenance
 from .current_load import current_load_id
 from .destination_reader import Bookkeeping, DltDestinationReader
-from .dlt_internals import states_of_sources
+from .dlt_internals import active_pipeline, states_of_sources
 
 log = logging.getLogger("bitrix24_source")
 
@@ -71,7 +71,7 @@ def _refuse(portal: str, client: Client, owner: str) -> None:
     here = host_of(f"https://{client.portal}")
     raise ConfigError(
         f"the credentials are of the portal {here}, and {owner} has loaded the portal {portal} into these tables",
-        f"dataset {dlt.current.pipeline().dataset_name}",
+        f"dataset {active_pipeline().dataset_name}",
         f"load {here} with a pipeline and into a dataset of its own; if {portal} was renamed to {here}, run once with "
         f"SOURCES__BITRIX24__RENAMED_FROM={portal}",
     )

@@ -12,8 +12,11 @@ from dlt.destinations.job_client_impl import SqlJobClientBase
 
 from ..catalog import ISSUES
 from ..errors import ConfigError
+from ..sync import SPA_ITEMS
 from .capabilities import normalized_table
 from .current_load import current_load_id
+from .dlt_internals import active_pipeline
+from .hints import is_known
 
 
 def require_own_tables(resources: frozenset[str]) -> None:
@@ -22,7 +25,7 @@ def require_own_tables(resources: frozenset[str]) -> None:
     Costs a query while tables are still to be made, and nothing later.
 
     Args:
-        resources: that are loaded; each but `spa_items` names its table.
+        resources: that are loaded; each but `spa_items` names its table. One that has `load_issues` is this source itself.
 
     Raises:
         ConfigError: another source has a table of the same name.
@@ -30,10 +33,11 @@ def require_own_tables(resources: frozenset[str]) -> None:
     if not current_load_id():
         return
     known = dlt.current.source_schema().tables
-    new = {name for name in resources if not (known.get(normalized_table(name), {}).get("x-normalizer") or {})}
+    own = resources - {SPA_ITEMS, ISSUES.name}
+    new = {name for name in own if not is_known(known.get(normalized_table(name), {}))}
     if not new:
         return
-    pipeline = dlt.current.pipeline()
+    pipeline = active_pipeline()
     for source, tables in _other_sources(pipeline, dlt.current.source_schema().name):
         shared = sorted(name for name in new if normalized_table(name) in tables)
         if shared and ISSUES.name not in tables:  # else it is this source under another name

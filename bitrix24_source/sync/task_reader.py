@@ -129,4 +129,4 @@ class _TaskRange:
 
 def _without_extra_select(task: ReadTask) -> ReadTask:
     plain = replace(task.query, extra_select=())
-    return replace(task, query=plain, ranges=tuple(replace(id_range, items=plain) for id_range in task.ranges))
+    return replace(task, query=plain, ranges=tuple(replace(id_range, query=plain) for id_range in task.ranges))

@@ -77,6 +77,7 @@ def test_columns_of_one_type_are_unique(odd):
     assert {} == {place: times for place, times in places.items() if times > 1}
 
 
+@pytest.mark.slow  # tests/sync/test_item_tables.py proves it of the odd types of this portal
 @pytest.mark.parametrize("number", [177, 1030, 1034])
 def test_fields_name_columns_that_exist(catalog_warehouse, clock, number):
     """`column_name` and `child_table` are names in the database: an item table that is loaded has them, and no others."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import dlt
@@ -32,10 +31,16 @@ KINDS = (
     "string", "crm", "money", "address", "integer", "double", "boolean", "date", "datetime", "url", "file", "employee",
 )  # fmt: skip
 LONG = "ABCDEFGHIJ_" * 8
+ITEMS = ("spa_types", "spa_fields", "spa_items")
+"""where the names and values are that are awkward"""
 
 
 @pytest.fixture
 def awkward_portal(clock: Clock) -> Portal:
+    return make_awkward_portal(clock)
+
+
+def make_awkward_portal(clock: Clock) -> Portal:
     """Smart process 1038: names that are short, that reach PostgreSQL's 63 bytes, and that pass them."""
     portal = Portal(scenario="empty", clock=clock)
     portal.add_type("Awkward", entity_type_id=1038, items=len(TEXTS))
@@ -66,7 +71,7 @@ def awkward_portal(clock: Clock) -> Portal:
     return portal
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def load() -> Callable[..., Any]:
     """Loads everything, or some resources."""
 
@@ -87,15 +92,15 @@ def load() -> Callable[..., Any]:
     return run
 
 
-@pytest.fixture
-def pipeline(tmp_path: Path) -> Callable[..., dlt.Pipeline]:
+@pytest.fixture(scope="session")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dlt.Pipeline]:
     """Makes pipelines."""
     number = itertools.count()
 
     def make(destination: Any, dataset: str = "crm") -> dlt.Pipeline:
         name = f"pipeline{next(number)}"
         made: dlt.Pipeline = dlt.pipeline(
-            name, pipelines_dir=str(tmp_path / name), destination=destination, dataset_name=dataset
+            name, pipelines_dir=str(tmp_path_factory.mktemp(name)), destination=destination, dataset_name=dataset
         )
         return made
 

@@ -6,6 +6,8 @@ What normalizing makes is tested for all. Tables and merges as SQL are tested wh
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,10 @@ import pytest
 import sqlglot
 from dlt.destinations.impl.dummy.configuration import DummyClientConfiguration
 from dlt.destinations.impl.dummy.dummy import DummyClient
+
+from bitrix24_source.sandbox import Clock
+
+from .conftest import ITEMS, make_awkward_portal
 
 WAREHOUSES: dict[str, tuple[str, dict[str, Any], str]] = {
     "bigquery": (
@@ -47,10 +53,11 @@ def unplugged(name):
     )(completed_prob=1.0)
 
 
-@pytest.fixture
-def normalized(awkward_portal, load, pipeline, monkeypatch):
-    """One load up to where the warehouse would be asked: the pipeline, and its files by table."""
+@pytest.fixture(scope="module")
+def normalized(load, pipeline, tmp_path_factory):
+    """One load up to where the warehouse would be asked: the pipeline, and its files by table; each is made once."""
 
+    @cache
     def make(name):
         from dlt.pipeline.pipeline import Pipeline
 
@@ -63,8 +70,10 @@ def normalized(awkward_portal, load, pipeline, monkeypatch):
                 files.setdefault(job.job_file_info.table_name, []).append(job.file_path)
 
         made = pipeline(unplugged(name))
-        monkeypatch.setattr(Pipeline, "load", stop_before_loading)
-        load(awkward_portal, made)
+        portal = make_awkward_portal(Clock(datetime(2025, 7, 1, 12, tzinfo=timezone.utc)))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Pipeline, "load", stop_before_loading)
+            load(portal, made, resources=ITEMS)
         return made, files
 
     return make

@@ -51,7 +51,7 @@ def files(request, load, pipeline, tmp_path, caplog):
     class Files:
         def run(self, portal, **arguments):
             with caplog.at_level(logging.WARNING, "dlt"):
-                load(portal, made, how, **arguments)
+                load(portal, made, how, resources=("spa_types", "spa_items"), **arguments)
 
         def query(self, sql, table):
             rows = reader(folder, made, table)  # noqa: F841 - DuckDB finds it by its name

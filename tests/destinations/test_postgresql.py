@@ -11,10 +11,10 @@ from databases import POSTGRES, DuckDB, PostgreSQL
 
 from bitrix24_source.sandbox import Portal
 
+from .conftest import ITEMS
+
 NAMES = {"spa_fields": ("column_name", "child_table")}
 """where the two may differ: what is too long for PostgreSQL is shortened"""
-ITEMS = ("spa_types", "spa_fields", "spa_items")
-"""where the names are that this is about"""
 CATALOGUE = (
     "spa_types", "spa_type_relations", "spa_type_linked_fields", "spa_fields", "spa_field_options", "spa_categories",
     "spa_stages", "spa_automations", "automated_solutions", "automated_solution_types",
@@ -122,11 +122,9 @@ def test_every_value_is_the_same_under_every_name(awkward_portal, pair):
     compare(marked=2)
 
 
-def test_names_are_told_as_they_are(awkward_portal, pair):
+def test_names_are_told_as_they_are(awkward_portal, load, pipeline, postgres):
     """spa_fields and rejected_values name tables and columns that exist, and no two fields the same one."""
-    both = pair(awkward_portal)
-    both.run(resources=ITEMS)
-    _, postgres = both.databases
+    load(awkward_portal, pipeline(postgres.destination, postgres.dataset), resources=ITEMS)
     types = postgres.types()
     places = [
         (child or "spa_items_1038", column or "value") for _, column, child in postgres.query(PLACES) if column or child
@@ -167,7 +165,7 @@ def test_a_field_that_changed_its_type_under_a_long_name(clock, load, pipeline, 
 )
 def test_the_portals_of_the_sandbox(scenario, resources, types, clock, pair):
     """The believable portal, more than fifty tables, and what is odd of the odd one: compared row by row."""
-    portal = Portal(scenario=scenario, items=100, clock=clock)
+    portal = Portal(scenario=scenario, items=60, clock=clock)
     both = pair(portal)
     both.run(resources=resources, spa_types=types)
 

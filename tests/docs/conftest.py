@@ -9,7 +9,7 @@ import pytest
 
 from bitrix24_source.sandbox import Portal, SandboxServer
 
-from .pages import environment, load_sandbox
+from .pages import FEW_LISTS, environment, load_sandbox
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +26,7 @@ def portal(folder: Path) -> Iterator[dict[str, str]]:
     with SandboxServer(portal) as server:
         yield environment(
             folder,
+            **FEW_LISTS,
             SOURCES__BITRIX24__CREDENTIALS__AUTH="webhook",
             SOURCES__BITRIX24__CREDENTIALS__WEBHOOK_URL=server.webhook_url,
             SOURCES__BITRIX24__EMEA__CREDENTIALS__AUTH="webhook",

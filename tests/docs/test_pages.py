@@ -12,10 +12,11 @@ from typing import Any
 import duckdb
 import processes
 import pytest
+from fixtures.commands import command_here
 
 from bitrix24_source.app.cli import cli
 
-from .pages import DATABASE, PAGES, ROOT, Block, as_table, as_text, blocks, environment
+from .pages import DATABASE, FEW_LISTS, PAGES, ROOT, Block, as_table, as_text, blocks, environment
 
 PROJECT_PAGES = tuple(ROOT / name for name in ("ARCHITECTURE.md", "CONTRIBUTING.md", "RELEASING.md", "SECURITY.md"))
 LINES = [
@@ -30,7 +31,7 @@ COMMANDS = list(dict.fromkeys(line for _, line in LINES if re.match(r"bitrix24 (
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_run(command: str, folder: Path, portal: dict[str, str]) -> None:
     """Each command runs as it stands, and ends with 0."""
-    done = processes.command(*command.split()[1:], folder=folder, environment=portal)
+    done = command_here(*command.split()[1:], folder=folder, environment=portal)
 
     assert done.code == 0, done.err
     assert "--sandbox" not in command or (folder / DATABASE).exists()
@@ -90,7 +91,7 @@ def test_queries_run(query: Block, portal: dict[str, str], sandbox_file: Path) -
 
 def test_check_prints_the_topics_that_the_quickstart_shows(folder: Path, portal: dict[str, str]) -> None:
     """`bitrix24 check` answers the topics of the example, in its order."""
-    done = processes.command("check", folder=folder, environment=portal)
+    done = command_here("check", folder=folder, environment=portal)
     (example,) = [block.text for block in blocks("text") if block.text.startswith("portal ")]
 
     assert [line[:10] for line in example.splitlines()] == [line[:10] for line in done.out.splitlines()]
@@ -102,7 +103,7 @@ def test_secrets_examples_are_read(page: str, tmp_path: Path) -> None:
     toml = blocks("toml", pages=(ROOT / page,))[0].text
     (tmp_path / ".dlt").mkdir()
     (tmp_path / ".dlt" / "secrets.toml").write_text(toml.replace("portal.bitrix24.com", "portal.invalid"))
-    done = processes.command("check", folder=tmp_path, environment=environment(tmp_path))
+    done = command_here("check", folder=tmp_path, environment=environment(tmp_path))
 
     assert done.code == 1
     assert "host name was not found" in done.err
@@ -111,7 +112,7 @@ def test_secrets_examples_are_read(page: str, tmp_path: Path) -> None:
 
 def test_json_example_has_the_documents_keys(folder: Path, portal: dict[str, str]) -> None:
     """The example document and a real one have the same keys, level by level (flags and settings are open sets)."""
-    done = processes.command("spa-info", "--json", folder=folder, environment=portal)
+    done = command_here("spa-info", "--json", folder=folder, environment=portal)
     (example,) = [json.loads(block.text) for block in blocks("json")]
     real = json.loads(done.out)
     real["issues"] = example["issues"]
@@ -134,7 +135,7 @@ def test_the_demo_shows_every_table(folder: Path) -> None:
     done = subprocess.run(
         [sys.executable, str(ROOT / "pipelines" / "demo.py")],
         cwd=folder,
-        env=environment(folder),
+        env=environment(folder, **FEW_LISTS),
         capture_output=True,
         text=True,
         check=True,

@@ -10,7 +10,7 @@ from itertools import pairwise
 from statistics import mean, median
 
 import pytest
-from loaded_portal import NOW, loaded_portal
+from loaded_portal import NOW
 
 from bitrix24_source.errors import ConfigError
 from bitrix24_source.report import questions, sql_of
@@ -60,10 +60,9 @@ def first_of_month(moment: datetime) -> date:
 
 
 @pytest.fixture(scope="module")
-def loaded(engine, tmp_path_factory):
-    """One run for all queries of a database, to look at only."""
-    with loaded_portal(engine, tmp_path_factory.mktemp("queries")) as portal:
-        yield portal
+def loaded(whole_portal, engine):
+    """To look at only."""
+    return whole_portal(engine)
 
 
 @pytest.fixture(scope="module")

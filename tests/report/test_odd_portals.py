@@ -5,15 +5,12 @@
 from __future__ import annotations
 
 import browser
-import dlt
 import pytest
-from loaded_portal import loaded_portal
 
 from bitrix24_source import create_views
 from bitrix24_source.report import render_page
 from bitrix24_source.report.queries import ISSUES, LONGEST, MartReader, collect
 
-pytestmark = pytest.mark.all_databases
 DICTIONARIES = (
     "users", "departments", "statuses", "currencies", "companies", "contacts", "stages", "spa_stages", "categories",
     "spa_categories", "spa_types", "crm_fields", "spa_fields", "product_rows", "activities", "stage_history",
@@ -22,16 +19,15 @@ HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\u202e\
 
 
 @pytest.fixture(scope="module")
-def loaded(engine, tmp_path_factory):
+def loaded(own_portal):
     """A portal of its own: its tables are emptied one after the other."""
-    with loaded_portal(engine, tmp_path_factory.mktemp("odd")) as portal:
-        yield portal
+    return own_portal
 
 
 @pytest.fixture
 def pipeline(loaded):
     """The pipeline that loaded it."""
-    return dlt.attach("reports", loaded.pipelines_dir, destination=loaded.database.destination)
+    return loaded.pipeline()
 
 
 def page_data(pipeline):
@@ -41,6 +37,7 @@ def page_data(pipeline):
         return collect(MartReader(client))
 
 
+@pytest.mark.all_databases
 def test_messages_of_loads_are_shown(loaded, pipeline, tmp_path):
     """The newest come first, as many as can be read, cut and as text; the latest load's are told apart."""
     columns = "resource, error, message, hint, occurred_at, load_id, _dlt_load_id, _dlt_id"
@@ -85,6 +82,7 @@ def test_without_a_dictionary_the_figures_stay(loaded, pipeline, table):
     assert render_page(data)
 
 
+@pytest.mark.all_databases
 def test_an_empty_portal_is_a_page(loaded, pipeline, tmp_path):
     """Without a single item, stage or person the page opens, and says that there is nothing to show."""
     for table in loaded.database.types():

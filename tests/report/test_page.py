@@ -6,9 +6,7 @@ import re
 from datetime import date, timedelta
 
 import browser
-import dlt
 import pytest
-from loaded_portal import loaded_portal
 
 from bitrix24_source.errors import ConfigError
 from bitrix24_source.report import render_page, write_report
@@ -23,16 +21,15 @@ HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>{a|b}\u
 
 
 @pytest.fixture(scope="module")
-def loaded(engine, tmp_path_factory):
-    """One run for all tests of a database, to look at only."""
-    with loaded_portal(engine, tmp_path_factory.mktemp("report"), items=300) as portal:
-        yield portal
+def loaded(whole_portal, engine):
+    """To look at only."""
+    return whole_portal(engine)
 
 
 @pytest.fixture
 def pipeline(loaded):
     """The pipeline that loaded it."""
-    return dlt.attach("reports", loaded.pipelines_dir, destination=loaded.database.destination)
+    return loaded.pipeline()
 
 
 @pytest.fixture

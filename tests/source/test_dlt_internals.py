@@ -9,6 +9,7 @@ import dlt
 
 from bitrix24_source.source.dlt_internals import (
     ANOTHER_DESTINATION,
+    active_pipeline,
     configuration_files,
     data_location,
     dropped_tables_in,
@@ -79,6 +80,21 @@ def test_a_transformer_knows_its_parent():
 
     assert parent_resource(doubled) == "rows"
     assert parent_resource(rows) is None
+
+
+def test_the_pipeline_that_extracts_is_active(database):
+    """A resource finds the very pipeline that dlt names."""
+    found = []
+
+    @dlt.resource(name="rows")
+    def rows():
+        found.append((active_pipeline(), dlt.current.pipeline()))
+        yield {"id": 1}
+
+    pipeline = dlt.pipeline("extracting", destination=database().destination, dataset_name="crm")
+    pipeline.extract(rows())
+
+    assert found == [(pipeline, pipeline)]
 
 
 def test_dropped_tables_are_in_the_state_of_the_package(database):

@@ -3,6 +3,7 @@
 Fixtures to ask for, beside those of the whole suite:
 
     scheduled_job  scheduled_job({177: 500}, auth="oauth2"): a portal with so many items, and the job that loads it into a DuckDB file
+    memory_job     the same without dlt and database, as fixtures/jobs.py has it: for what a load makes of a bad portal
     killed_job     killed_job(scheduled_job, "Load", 3): the same job in a process of its own, killed when that step counts for the third time
     command        command(server): the console command against a portal on loopback, as a process to wait for or to hurt
 """
@@ -28,6 +29,7 @@ import dlt
 import duckdb
 import pytest
 import requests
+from fixtures.jobs import MemoryJob, MemoryLoad
 
 from bitrix24_source import bitrix24
 from bitrix24_source.app import LoadSummary, run_load
@@ -126,11 +128,11 @@ class ScheduledJob:
             wait_seconds=wait_seconds, progress=progress, views=self.views,
         )  # fmt: skip
 
-    def run_as_configured(self, *resources: str, progress: Any) -> LoadSummary:
+    def run_as_configured(self, *resources: str, progress: Any, views: bool) -> LoadSummary:
         """A run of these resources, by default of everything, that finds its credentials where a scheduler puts them."""
         return run_load(
             bitrix24(client=self.client()), pipeline_name="crm", destination=dlt.destinations.duckdb(str(self.database)),
-            dataset="crm", resources=resources, pipelines_dir=str(self.pipelines), progress=progress,
+            dataset="crm", resources=resources, pipelines_dir=str(self.pipelines), progress=progress, views=views,
         )  # fmt: skip
 
     @property
@@ -230,6 +232,28 @@ def scheduled_job(clock: Clock, tmp_path: Path) -> Iterator[Callable[..., Schedu
     yield make
     for one in made:
         one.close()
+
+
+@dataclass
+class StarvedJob(MemoryJob):
+    """A memory job that speaks to the portal over one connection."""
+
+    def run(self, *resources: str, **arguments: Any) -> MemoryLoad:
+        return super().run(*resources, connections=1, **arguments)
+
+
+@pytest.fixture
+def memory_job(clock: Clock, tmp_path: Path) -> Callable[..., StarvedJob]:
+    """Makes jobs; those of an application keep their tokens in a file each."""
+    number = itertools.count()
+
+    def make(counts: Mapping[int, int], *, auth: str = "webhook", **given: Any) -> StarvedJob:
+        portal = make_portal(counts, clock)
+        kept = {"token_file": str(tmp_path / f"pair{next(number)}.json")} if auth == "oauth2" else {}
+        first = portal.credentials(portal.base_url)[auth]  # the configuration has the first refresh token for ever
+        return StarvedJob(portal, clock, auth=auth, given={**first, **kept, **given})
+
+    return make
 
 
 # --- processes that end early ---------------------------------------------------------------------------------------

@@ -81,7 +81,7 @@ def test_a_reader_sees_whole_tables_at_every_moment(office, job, at_each_job):
 
 
 @pytest.mark.all_databases
-@pytest.mark.parametrize("last", [1, 9])
+@pytest.mark.parametrize("last", [pytest.param(1, marks=pytest.mark.slow), 9])
 def test_a_load_that_dies_leaves_whole_tables(office, job, at_each_job, monkeypatch, last):
     """Cut off after some jobs, a load leaves every dictionary as it was or as it will be; the next run goes on."""
     line = job(office, views=True)

@@ -2,9 +2,11 @@
 
 Fixtures to ask for, beside those of the end-to-end tests:
 
-    requests_portal   a portal with one smart process, 177, of six items
-    warehouse_in          makes a Warehouse: warehouse_in("duckdb", portal), warehouse_in("postgres", portal)
-    warehouse             requests_portal in each of the two databases in turn; nothing is loaded yet
+    requests_portal     a portal with one smart process, 177, of six items
+    warehouse_in        makes a Warehouse: warehouse_in("duckdb", portal), warehouse_in("postgres", portal)
+    warehouse           requests_portal in each of the two databases in turn; nothing is loaded yet
+    loaded_warehouse    the same after one load with its views: a copy of what was loaded once
+    in_postgres         that of PostgreSQL alone
 """
 
 # ruff: noqa: S608 - our own names
@@ -12,8 +14,10 @@ Fixtures to ask for, beside those of the end-to-end tests:
 from __future__ import annotations
 
 import itertools
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +25,7 @@ import databases
 import dlt
 import pytest
 import requests
+from dlt.common.runtime.run_context import RunContext, switched_run_context
 
 from bitrix24_source import bitrix24, create_views
 from bitrix24_source.rest.client import Client
@@ -28,6 +33,8 @@ from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter
 from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
 
 TABLE = 177
+NOON = datetime(2025, 7, 1, 12, tzinfo=timezone.utc)
+"""when what is copied was loaded; the clock of each test begins then"""
 
 SMART_PROCESSES = (
     "spa_types", "spa_fields", "spa_field_options", "spa_categories", "spa_stages", "spa_items",
@@ -60,6 +67,7 @@ class Warehouse:
 
     pipeline: dlt.Pipeline
     portal: Portal
+    store: databases.DuckDB
 
     @property
     def items(self) -> Any:
@@ -114,8 +122,12 @@ class Warehouse:
 
 @pytest.fixture
 def requests_portal(clock: Clock) -> Portal:
+    return make_requests_portal(clock)
+
+
+def make_requests_portal(clock: Clock, items: int = 6) -> Portal:
     portal = Portal(scenario="empty", clock=clock)
-    portal.add_type("Requests", entity_type_id=TABLE, items=6)
+    portal.add_type("Requests", entity_type_id=TABLE, items=items)
     return portal
 
 
@@ -136,11 +148,66 @@ def warehouse_in(tmp_path: Path) -> Iterator[Callable[..., Warehouse]]:
             destination=destination or made[-1].destination,
             dataset_name=made[-1].dataset,
         )
-        return Warehouse(pipeline, portal)
+        return Warehouse(pipeline, portal, made[-1])
 
     yield make
     for one in made:
         one.drop()
+
+
+@pytest.fixture(scope="session")
+def loaded_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Warehouse]]:
+    """The portal after one load with its views, to be copied."""
+    made: dict[str, Warehouse] = {}
+
+    def loaded(kind: str) -> Warehouse:
+        if kind not in made:
+            folder = tmp_path_factory.mktemp("requests")
+            with switched_run_context(RunContext(str(folder))):
+                made[kind] = open_warehouse(kind, make_requests_portal(Clock(NOON)), folder)
+                made[kind].load()
+        return made[kind]
+
+    yield loaded
+    for one in made.values():
+        one.store.drop()
+
+
+def open_warehouse(kind: str, portal: Portal, folder: Path) -> Warehouse:
+    """A warehouse that is loaded once, and whose copies tests change."""
+    if kind == "postgres" and (reason := databases.why_no_postgres()):
+        (pytest.fail if databases.REQUIRED else pytest.skip)(reason)
+    store = databases.make_to_copy(kind, folder)
+    where = {"pipelines_dir": str(folder / "pipelines"), "dataset_name": store.dataset}
+    return Warehouse(dlt.pipeline("requests", destination=store.destination, **where), portal, store)
+
+
+@pytest.fixture
+def copy_in(
+    loaded_once: Callable[[str], Warehouse], requests_portal: Portal, tmp_path: Path
+) -> Iterator[Callable[[str], Warehouse]]:
+    made: list[databases.DuckDB] = []
+
+    def copied(kind: str) -> Warehouse:
+        original = loaded_once(kind)
+        made.append(original.store.copy(tmp_path))
+        pipelines_dir = shutil.copytree(original.pipeline.pipelines_dir, tmp_path / "pipelines")
+        pipeline = dlt.attach("requests", str(pipelines_dir), destination=made[-1].destination)
+        return Warehouse(pipeline, requests_portal, made[-1])
+
+    yield copied
+    for one in made:
+        one.drop()
+
+
+@pytest.fixture(params=databases.ENGINES)
+def loaded_warehouse(request: pytest.FixtureRequest, copy_in: Callable[[str], Warehouse]) -> Warehouse:
+    return copy_in(request.param)
+
+
+@pytest.fixture
+def in_postgres(copy_in: Callable[[str], Warehouse]) -> Warehouse:
+    return copy_in("postgres")
 
 
 @pytest.fixture(params=databases.ENGINES)

@@ -6,9 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-import dlt
 import pytest
-from loaded_portal import loaded_portal
 
 from bitrix24_source import create_views
 from bitrix24_source.views.database import ViewDatabase
@@ -34,10 +32,9 @@ CHANGES = {
 
 
 @pytest.fixture(scope="module")
-def loaded(engine, tmp_path_factory):
+def loaded(own_portal):
     """A portal of its own: its tables are changed under the marts."""
-    with loaded_portal(engine, tmp_path_factory.mktemp("facts")) as portal:
-        yield portal
+    return own_portal
 
 
 def in_full(pipeline, mart):
@@ -56,7 +53,7 @@ def kept(loaded, mart):
 @pytest.mark.parametrize("change", CHANGES)
 def test_facts_follow_the_tables(loaded, change):
     """After each kind of change the next views say what the loaded tables say, row by row."""
-    pipeline = dlt.attach("reports", loaded.pipelines_dir, destination=loaded.database.destination)
+    pipeline = loaded.pipeline()
     loaded.database.query(CHANGES[change])
 
     assert [] == create_views(pipeline)
@@ -76,7 +73,7 @@ def test_a_table_of_another_shape_is_made_anew(loaded):
     cascade = " CASCADE" if loaded.database.engine == "postgres" else ""
     loaded.database.query(f"DROP TABLE {{}}._mart_stage_daily{cascade}")
     loaded.database.query("CREATE TABLE {}._mart_stage_daily AS SELECT 1 AS id")
-    pipeline = dlt.attach("reports", loaded.pipelines_dir, destination=loaded.database.destination)
+    pipeline = loaded.pipeline()
 
     assert [] == create_views(pipeline)
     assert rounded(in_full(pipeline, "mart_stage_daily")) == rounded(kept(loaded, "mart_stage_daily"))
@@ -87,7 +84,7 @@ def test_many_changes_are_one(loaded, monkeypatch):
     assert MOST_ITEMS > 1000
     monkeypatch.setattr("bitrix24_source.views.facts.MOST_ITEMS", 2)
     loaded.database.query("UPDATE {}.deals SET opportunity = 5")
-    pipeline = dlt.attach("reports", loaded.pipelines_dir, destination=loaded.database.destination)
+    pipeline = loaded.pipeline()
 
     assert [] == create_views(pipeline)
     assert rounded(in_full(pipeline, "mart_stage_daily")) == rounded(kept(loaded, "mart_stage_daily"))
@@ -95,7 +92,7 @@ def test_many_changes_are_one(loaded, monkeypatch):
 
 def test_no_history_is_no_rows(loaded):
     """Where the stage history has been emptied, its marts are empty as well."""
-    pipeline = dlt.attach("reports", loaded.pipelines_dir, destination=loaded.database.destination)
+    pipeline = loaded.pipeline()
     loaded.database.query("DELETE FROM {}.stage_history")
 
     assert [] == create_views(pipeline)

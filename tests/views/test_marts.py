@@ -9,9 +9,8 @@ from datetime import date, datetime, timedelta, timezone
 from itertools import pairwise
 from statistics import mean
 
-import dlt
 import pytest
-from loaded_portal import NOW, loaded_portal
+from loaded_portal import NOW
 
 from bitrix24_source import create_views
 
@@ -33,10 +32,9 @@ def instant(text):
 
 
 @pytest.fixture(scope="module")
-def loaded(engine, tmp_path_factory):
-    """One run for all marts of a database, to look at only."""
-    with loaded_portal(engine, tmp_path_factory.mktemp("marts"), items=300) as portal:
-        yield portal
+def loaded(whole_portal, engine):
+    """To look at only."""
+    return whole_portal(engine)
 
 
 @pytest.fixture(scope="module")
@@ -325,7 +323,7 @@ def test_somebody_elses_comment_stays(loaded, engine):
     loaded.database.query(f"COMMENT ON COLUMN {schema}.mart_items.title IS NULL")
     if engine == "duckdb":  # as after a change: made anew, a view loses its comments there
         loaded.database.query(f"CREATE OR REPLACE TABLE {schema}.unrelated AS SELECT 1 AS one")
-    pipeline = dlt.attach("reports", loaded.pipelines_dir, destination=loaded.database.destination)
+    pipeline = loaded.pipeline()
     assert [] == create_views(pipeline)
 
     comments = dict(_comments(loaded))

@@ -9,16 +9,14 @@ import zipfile
 import pytest
 import superset_bundle
 import yaml
-from loaded_portal import loaded_portal
 
 from bitrix24_source.views.marts import MARTS
 
 
 @pytest.fixture(scope="module")
-def loaded(engine, tmp_path_factory):
-    """One run, to look at only."""
-    with loaded_portal(engine, tmp_path_factory.mktemp("bundle"), items=20) as portal:
-        yield portal
+def loaded(whole_portal, engine):
+    """To look at only."""
+    return whole_portal(engine)
 
 
 @pytest.mark.all_databases

@@ -7,13 +7,18 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 
+import databases
 import dlt
+import pytest
+from dlt.common.runtime.run_context import RunContext, switched_run_context
 
 from bitrix24_source import create_views
-from bitrix24_source.sandbox import Portal
+from bitrix24_source.sandbox import Clock, Portal
 
-TABLE = 177
+from .conftest import NOON, TABLE, make_requests_portal, open_warehouse
+
 CURRENCIES = [
     {"currency": "EUR", "amount_cnt": 1, "amount": Decimal(1), "is_base": True, "full_name": "Euro"},
     {"currency": "USD", "amount_cnt": 10, "amount": Decimal(8), "is_base": False, "full_name": "US dollar"},
@@ -30,42 +35,80 @@ def statuses(*entries):
     return [{"entity_id": directory, "status_id": code, "name": name} for directory, code, name in entries]
 
 
-def test_stage_and_category_have_names_beside_their_ids(warehouse):
+@pytest.fixture(scope="module", params=databases.ENGINES)
+def labelled(request, tmp_path_factory):
+    """A smart process with fields of every kind, and all that explains them; its rows by id. Each test has items of its own."""
+    folder = tmp_path_factory.mktemp("labelled")
+    portal = make_requests_portal(Clock(NOON), items=20)
+    portal.add_type("Lots", entity_type_id=1030, items=3)
+    add, update = partial(portal.add_field, TABLE), portal.items(TABLE).update
+
+    update(1, stageId="DT177_60:SUCCESS", previousStageId="DT177_60:NEW")
+    grade = add("GRADE", "enumeration", "Grade", options=["Low", "High"])
+    update(2, **{grade: portal.world.objects[TABLE].schema.fields[grade].user_field.options[0].id})
+    update(3, **{grade: 0})
+    checked = add("CHECKED", "employee", "Checked by")
+    update(4, assignedById=4, companyId=7, contactId=8, mycompanyId=9, sourceId="WEB", **{checked: 5})
+    trade = add("TRADE", "crm_status", "Trade", settings={"ENTITY_TYPE": "INDUSTRY"})
+    for id_, value in enumerate(["IT", "31", "gone"], start=5):
+        update(id_, **{trade: value})
+    fields = portal.world.objects[TABLE].schema.fields
+    fields["parentId1030"] = replace(
+        fields["companyId"],
+        name="parentId1030", type="crm_entity", upper="PARENT_ID_1030", title="Lot", feature="",
+        extra={"settings": {"parentEntityTypeId": 1030}},
+    )  # fmt: skip
+    update(8, parentId1030=2)
+    money = add("BUDGET", "money", "Budget")
+    for id_, (amount, currency, budget) in enumerate(AMOUNTS, start=9):
+        update(id_, opportunity=amount, currencyId=currency, **{money: budget})
+    for type_, (values, more, _) in LISTS.items():
+        name = add(f"MANY_{type_.upper()}", type_, f"Many {type_}", multiple=True, **more)
+        ids = {option.value: option.id for option in portal.world.objects[TABLE].schema.fields[name].user_field.options}
+        update(15, **{name: [ids.get(value, value) for value in values]})
+        update(16, **{name: []})
+
+    with switched_run_context(RunContext(str(folder))):
+        crm = open_warehouse(request.param, portal, folder)
+        crm.load_rows(
+            users=users((4, "Anna", "Petrova"), (5, None, "Schmidt"), (6, " ", "")),
+            companies=[{"id": 7, "title": "Ltd"}, {"id": 9, "title": "Ours"}],
+            contacts=[{"id": 8, "name": "Ivan", "last_name": None}],
+            statuses=[
+                *statuses(("SOURCE", "WEB", "Website"), ("OTHER", "WEB", "wrong directory")),
+                {"id": 30, "entity_id": "INDUSTRY", "status_id": "IT", "name": "Computers"},
+                {"id": 31, "entity_id": "INDUSTRY", "status_id": "BANK", "name": "Banks"},
+            ],
+            currencies=CURRENCIES,
+        )
+        crm.load()
+        crm.rows = {row["ID"]: row for row in crm.view()}
+    yield crm
+    crm.store.drop()
+
+
+def test_stage_and_category_have_names_beside_their_ids(labelled):
     """The field's title names the words, with " ID" after it the ids; a stage says whether it is the end."""
-    warehouse.items.update(1, stageId="DT177_60:SUCCESS", previousStageId="DT177_60:NEW")
-    warehouse.load()
-    (row,) = warehouse.view()[:1]
-    stages = {status["STATUS_ID"]: status["NAME"] for status in warehouse.portal.world.statuses}
+    row = labelled.rows[1]
+    stages = {status["STATUS_ID"]: status["NAME"] for status in labelled.portal.world.statuses}
 
     assert stages["DT177_60:SUCCESS"] == row["Stage"]
     assert ("DT177_60:SUCCESS", "success") == (row["Stage ID"], row["Stage semantics"])
     assert (stages["DT177_60:NEW"], "DT177_60:NEW") == (row["Previous stage"], row["Previous stage ID"])
-    assert (60, warehouse.portal.world.categories[TABLE][0]["name"]) == (row["Pipeline ID"], row["Pipeline"])
+    assert (60, labelled.portal.world.categories[TABLE][0]["name"]) == (row["Pipeline ID"], row["Pipeline"])
 
 
-def test_options_have_their_words(warehouse):
+def test_options_have_their_words(labelled):
     """An enumeration shows its option; the id stays, and an unset one is NULL in both."""
-    name = warehouse.portal.add_field(TABLE, "GRADE", "enumeration", "Grade", options=["Low", "High"])
-    low = warehouse.portal.world.objects[TABLE].schema.fields[name].user_field.options[0].id
-    warehouse.items.update(1, **{name: low})
-    warehouse.items.update(2, **{name: 0})
-    warehouse.load()
+    low, unset = labelled.rows[2], labelled.rows[3]
 
-    assert [("Low", int(low)), (None, None)] == [(row["Grade"], row["Grade ID"]) for row in warehouse.view()[:2]]
+    assert ("Low", True) == (low["Grade"], low["Grade ID"] > 0)
+    assert (None, None) == (unset["Grade"], unset["Grade ID"])
 
 
-def test_people_companies_and_contacts_have_names(warehouse):
+def test_people_companies_and_contacts_have_names(labelled):
     """Each link that a table explains has a name beside it: users of every kind, companies, contacts, own company, source."""
-    name = warehouse.portal.add_field(TABLE, "CHECKED", "employee", "Checked by")
-    warehouse.items.update(1, assignedById=4, companyId=7, contactId=8, mycompanyId=9, sourceId="WEB", **{name: 5})
-    warehouse.load_rows(
-        users=users((4, "Anna", "Petrova"), (5, None, "Schmidt"), (6, " ", "")),
-        companies=[{"id": 7, "title": "Ltd"}, {"id": 9, "title": "Ours"}],
-        contacts=[{"id": 8, "name": "Ivan", "last_name": None}],
-        statuses=statuses(("SOURCE", "WEB", "Website"), ("OTHER", "WEB", "wrong directory")),
-    )
-    warehouse.load()
-    (row,) = warehouse.view()[:1]
+    row = labelled.rows[4]
 
     assert ("Anna Petrova", 4) == (row["Assigned to"], row["Assigned to ID"])
     assert ("Schmidt", 5) == (row["Checked by"], row["Checked by ID"])
@@ -74,48 +117,25 @@ def test_people_companies_and_contacts_have_names(warehouse):
     assert {"Created by", "Updated by", "Moved by", "Last activity in timeline by"} <= row.keys()
 
 
-def test_directories_of_custom_fields(warehouse):
+def test_directories_of_custom_fields(labelled):
     """A custom field that points into a directory shows the entry, whether it holds the entry's code or its number."""
-    settings = {"ENTITY_TYPE": "INDUSTRY"}
-    name = warehouse.portal.add_field(TABLE, "TRADE", "crm_status", "Trade", settings=settings)
-    for id_, value in enumerate(["IT", "31", "gone"], start=1):
-        warehouse.items.update(id_, **{name: value})
-    rows = [{"id": 30, "entity_id": "INDUSTRY", "status_id": "IT", "name": "Computers"},
-            {"id": 31, "entity_id": "INDUSTRY", "status_id": "BANK", "name": "Banks"}]  # fmt: skip
-    warehouse.load_rows(statuses=rows)
-    warehouse.load()
-
     assert [("Computers", "IT"), ("Banks", "31"), (None, "gone")] == [
-        (row["Trade"], row["Trade ID"]) for row in warehouse.view()[:3]
+        (labelled.rows[id_]["Trade"], labelled.rows[id_]["Trade ID"]) for id_ in (5, 6, 7)
     ]
 
 
-def test_linked_items_have_titles(warehouse):
+def test_linked_items_have_titles(labelled):
     """A link to another smart process, or to a deal, shows that item's title."""
-    warehouse.portal.add_type("Lots", entity_type_id=1030, items=3)
-    title = warehouse.portal.items(1030)[2]["title"]
-    fields = warehouse.portal.world.objects[TABLE].schema.fields
-    fields["parentId1030"] = replace(
-        fields["companyId"],
-        name="parentId1030", type="crm_entity", upper="PARENT_ID_1030", title="Lot", feature="",
-        extra={"settings": {"parentEntityTypeId": 1030}},
-    )  # fmt: skip
-    warehouse.items.update(1, parentId1030=2)
-    warehouse.load()
-
-    assert title == warehouse.view()[0]["Lot"]
+    assert labelled.portal.items(1030)[2]["title"] == labelled.rows[8]["Lot"]
 
 
-def test_amounts_in_the_account_currency(warehouse):
+AMOUNTS = [(10.5, "USD", "20|USD"), (10.5, "EUR", "0.5|EUR"), (10.5, "XXX", "1|"), (1e300, "USD", ""), (1e-300, "USD", ""),
+           (5.0, "JPY", "7|JPY")]  # fmt: skip
+
+
+def test_amounts_in_the_account_currency(labelled):
     """Amount times rate; NULL where the rate is not known, and no amount is too odd for a view."""
-    money = warehouse.portal.add_field(TABLE, "BUDGET", "money", "Budget")
-    amounts = [(10.5, "USD", "20|USD"), (10.5, "EUR", "0.5|EUR"), (10.5, "XXX", "1|"), (1e300, "USD", ""), (1e-300, "USD", ""),
-               (5.0, "JPY", "7|JPY")]  # fmt: skip
-    for id_, (amount, currency, budget) in enumerate(amounts, start=1):
-        warehouse.items.update(id_, opportunity=amount, currencyId=currency, **{money: budget})
-    warehouse.load_rows(currencies=CURRENCIES)
-    warehouse.load()
-    rows = warehouse.view()[: len(amounts)]
+    rows = [labelled.rows[id_] for id_, _ in enumerate(AMOUNTS, start=9)]
 
     assert [10.5 * 0.8, 10.5, None, None, 0.0, None] == [row["Amount in account currency"] for row in rows]
     assert [20 * 0.8, 0.5, None, None, None, None] == [row["Budget in account currency"] for row in rows]
@@ -125,35 +145,27 @@ def test_amounts_in_the_account_currency(warehouse):
     ]
 
 
-def test_lists_are_one_readable_text(warehouse):
-    """Values of a multiple field in their order, labels where there are any, else the value itself."""
-    given = {
-        "enumeration": (["High", "Low"], {"options": ["Low", "High"]}),
-        "employee": ([5, 4, 99], {}),
-        "double": ([1, 0.5, 1e20], {}),
-        "money": (["1234.50|EUR", "20|"], {}),
-        "datetime": (["2025-01-01T10:00:00+03:00", "2024-01-01T00:00:00+00:00"], {}),
-        "date": (["2025-01-01T03:00:00+03:00"], {}),
-        "string": (["b, c", "a"], {}),
-        "boolean": (["Y", "N"], {}),
-    }
-    expected = {
-        "enumeration": "High, Low", "employee": "Schmidt, Anna Petrova, 99", "double": "1, 0.5, 1e+20",
-        "money": "1234.5 EUR, 20", "datetime": "2025-01-01 07:00:00, 2024-01-01 00:00:00", "date": "2025-01-01",
-        "string": "b, c, a", "boolean": "true, false",
-    }  # fmt: skip
-    for type_, (values, more) in given.items():
-        name = warehouse.portal.add_field(TABLE, type_.upper(), type_, f"Many {type_}", multiple=True, **more)
-        options = warehouse.portal.world.objects[TABLE].schema.fields[name].user_field.options
-        ids = {option.value: option.id for option in options}
-        warehouse.items.update(1, **{name: [ids.get(value, value) for value in values]})
-        warehouse.items.update(2, **{name: []})
-    warehouse.load_rows(users=users((4, "Anna", "Petrova"), (5, None, "Schmidt")))
-    warehouse.load()
-    first, second, *_ = warehouse.view()
+LISTS = {
+    "enumeration": (["High", "Low"], {"options": ["Low", "High"]}, "High, Low"),
+    "employee": ([5, 4, 99], {}, "Schmidt, Anna Petrova, 99"),
+    "double": ([1, 0.5, 1e20], {}, "1, 0.5, 1e+20"),
+    "money": (["1234.50|EUR", "20|"], {}, "1234.5 EUR, 20"),
+    "datetime": (
+        ["2025-01-01T10:00:00+03:00", "2024-01-01T00:00:00+00:00"], {}, "2025-01-01 07:00:00, 2024-01-01 00:00:00",
+    ),
+    "date": (["2025-01-01T03:00:00+03:00"], {}, "2025-01-01"),
+    "string": (["b, c", "a"], {}, "b, c, a"),
+    "boolean": (["Y", "N"], {}, "true, false"),
+}  # fmt: skip
+"""values of a field of each type, what its field has besides, and the text that they become"""
 
-    assert expected == {type_: first[f"Many {type_}"] for type_ in given}
-    assert {None} == {second[f"Many {type_}"] for type_ in given}
+
+def test_lists_are_one_readable_text(labelled):
+    """Values of a multiple field in their order, labels where there are any, else the value itself."""
+    assert {type_: text for type_, (_, _, text) in LISTS.items()} == {
+        type_: labelled.rows[15][f"Many {type_}"] for type_ in LISTS
+    }
+    assert {None} == {labelled.rows[16][f"Many {type_}"] for type_ in LISTS}
 
 
 def test_a_view_takes_what_was_loaded(warehouse):

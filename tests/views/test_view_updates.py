@@ -10,7 +10,6 @@ from contextlib import contextmanager
 import dlt
 import psycopg2
 import pytest
-from databases import POSTGRES
 
 from bitrix24_source import create_views, drop_views
 from bitrix24_source.sandbox import Portal
@@ -18,14 +17,6 @@ from bitrix24_source.views import database
 
 TABLE = 177
 VIEW = f"spa_items_{TABLE}_labeled"
-
-
-@pytest.fixture
-def in_postgres(requests_portal, warehouse_in):
-    """A warehouse in PostgreSQL after its first run, views and all."""
-    warehouse = warehouse_in("postgres", requests_portal)
-    warehouse.load()
-    return warehouse
 
 
 def stand_on(warehouse, columns='"ID", "Stage"'):
@@ -51,31 +42,29 @@ def problems_of(problems):
     return [(problem.where, bool(problem.what), bool(problem.hint)) for problem in problems]
 
 
-def test_loads_go_on_while_views_exist(warehouse):
+def test_loads_go_on_while_views_exist(loaded_warehouse):
     """Changes, new columns, new lists and marks of deletion reach the tables, and the view has them at once or after the load."""
-    warehouse.load()
-    warehouse.portal.clock.advance(3600)
-    name = warehouse.portal.add_field(TABLE, "NOTE", "string", "Note")
-    tags = warehouse.portal.add_field(TABLE, "TAGS", "string", "Tags", multiple=True)
-    warehouse.items.update(1, title="changed", **{name: "new", tags: ["a", "b"]})
-    warehouse.items.delete(2)
-    warehouse.load(sweep=True)
-    rows = warehouse.view()
+    loaded_warehouse.portal.clock.advance(3600)
+    name = loaded_warehouse.portal.add_field(TABLE, "NOTE", "string", "Note")
+    tags = loaded_warehouse.portal.add_field(TABLE, "TAGS", "string", "Tags", multiple=True)
+    loaded_warehouse.items.update(1, title="changed", **{name: "new", tags: ["a", "b"]})
+    loaded_warehouse.items.delete(2)
+    loaded_warehouse.load(sweep=True)
+    rows = loaded_warehouse.view()
 
     assert ("changed", "new", "a, b") == (rows[0]["Name"], rows[0]["Note"], rows[0]["Tags"])
     assert [1, 3, 4, 5, 6] == [row["ID"] for row in rows]
 
 
 @pytest.mark.parametrize("strategy", ["truncate-and-insert", "insert-from-staging"])
-def test_catalogues_are_replaced_under_the_views(warehouse, monkeypatch, strategy):
+def test_catalogues_are_replaced_under_the_views(loaded_warehouse, monkeypatch, strategy):
     """Both of dlt's ways to replace rows leave the tables where views see them."""
     monkeypatch.setenv("DESTINATION__REPLACE_STRATEGY", strategy)
-    warehouse.load()
-    warehouse.portal.rename_stage("DT177_60:NEW", "Fresh")
-    warehouse.items.update(1, stageId="DT177_60:NEW")
-    warehouse.load()
+    loaded_warehouse.portal.rename_stage("DT177_60:NEW", "Fresh")
+    loaded_warehouse.items.update(1, stageId="DT177_60:NEW")
+    loaded_warehouse.load()
 
-    assert "Fresh" == warehouse.view()[0]["Stage"]
+    assert "Fresh" == loaded_warehouse.view()[0]["Stage"]
 
 
 def test_tables_that_are_swapped_need_the_views_gone(in_postgres, monkeypatch):
@@ -87,27 +76,25 @@ def test_tables_that_are_swapped_need_the_views_gone(in_postgres, monkeypatch):
     assert 6 == len(in_postgres.view())
 
 
-def test_a_full_refresh_drops_and_brings_back_the_views(warehouse):
+def test_a_full_refresh_drops_and_brings_back_the_views(loaded_warehouse):
     """Views are dropped before the tables, and made anew over what the refresh has loaded."""
-    warehouse.load()
-    retitle(warehouse.portal, "title", "Subject")
-    assert [] == drop_views(warehouse.pipeline)
-    warehouse.pipeline.run(warehouse.source(), refresh="drop_resources")
-    assert [] == create_views(warehouse.pipeline)
+    retitle(loaded_warehouse.portal, "title", "Subject")
+    assert [] == drop_views(loaded_warehouse.pipeline)
+    loaded_warehouse.pipeline.run(loaded_warehouse.source(), refresh="drop_resources")
+    assert [] == create_views(loaded_warehouse.pipeline)
 
-    assert ["Requests #1", "Requests #2"] == [row["Subject"] for row in warehouse.view()[:2]]
+    assert ["Requests #1", "Requests #2"] == [row["Subject"] for row in loaded_warehouse.view()[:2]]
 
 
-def test_a_full_refresh_beside_somebodys_own_view(warehouse):
+def test_a_full_refresh_beside_somebodys_own_view(loaded_warehouse):
     """A view that others stand on lets go of its tables, and they see the rows again after the refresh."""
-    warehouse.load()
-    stand_on(warehouse)
-    before = warehouse.execute("SELECT * FROM own ORDER BY 1")
-    assert [] == drop_views(warehouse.pipeline)
-    warehouse.pipeline.run(warehouse.source(), refresh="drop_resources")
-    assert [] == create_views(warehouse.pipeline)
+    stand_on(loaded_warehouse)
+    before = loaded_warehouse.execute("SELECT * FROM own ORDER BY 1")
+    assert [] == drop_views(loaded_warehouse.pipeline)
+    loaded_warehouse.pipeline.run(loaded_warehouse.source(), refresh="drop_resources")
+    assert [] == create_views(loaded_warehouse.pipeline)
 
-    assert before == warehouse.execute("SELECT * FROM own ORDER BY 1")
+    assert before == loaded_warehouse.execute("SELECT * FROM own ORDER BY 1")
     assert 6 == len(before)
 
 
@@ -165,7 +152,7 @@ def test_rights_outlive_a_changed_view(in_postgres):
 @contextmanager
 def reading(warehouse):
     """A dashboard that reads the view, and has not finished."""
-    connection = psycopg2.connect(POSTGRES)
+    connection = psycopg2.connect(warehouse.store.address)
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT count(*) FROM {warehouse.pipeline.dataset_name}.{VIEW}")
     yield connection
@@ -209,26 +196,24 @@ def test_a_reader_does_not_cost_a_view_its_rights(in_postgres, monkeypatch):
     assert "Note" in in_postgres.view()[0]
 
 
-def test_a_new_machine_drops_views_too(warehouse, tmp_path):
+def test_a_new_machine_drops_views_too(loaded_warehouse, tmp_path):
     """Without its working folder a pipeline learns from the destination which views there are."""
-    warehouse.load()
-    warehouse.pipeline.drop()
-    assert [] == drop_views(warehouse.pipeline)
-    warehouse.pipeline.run(warehouse.source(), refresh="drop_resources")
-    assert [] == create_views(warehouse.pipeline)
+    loaded_warehouse.pipeline.drop()
+    assert [] == drop_views(loaded_warehouse.pipeline)
+    loaded_warehouse.pipeline.run(loaded_warehouse.source(), refresh="drop_resources")
+    assert [] == create_views(loaded_warehouse.pipeline)
 
-    assert 6 == len(warehouse.view())
+    assert 6 == len(loaded_warehouse.view())
 
 
-def test_other_sources_of_the_pipeline_are_none_of_ours(warehouse):
+def test_other_sources_of_the_pipeline_are_none_of_ours(loaded_warehouse):
     """A table of the same name from elsewhere, under another schema, gets no view."""
-    warehouse.load()
     foreign = dlt.source(lambda: [dlt.resource([{"id": 1}], name="deals")], name="elsewhere")
-    warehouse.pipeline.run(foreign())
-    assert [] == create_views(warehouse.pipeline)
+    loaded_warehouse.pipeline.run(foreign())
+    assert [] == create_views(loaded_warehouse.pipeline)
 
     with pytest.raises(Exception, match="deals_labeled"):
-        warehouse.view("deals_labeled")
+        loaded_warehouse.view("deals_labeled")
 
 
 def test_hostile_portals_have_views_for_their_tables(warehouse_in, clock):

@@ -115,7 +115,9 @@ def _connected(folder: Path, cookies: dict[str, str], address: str, size: tuple[
             raise SystemExit("Chromium does not start")
         time.sleep(0.1)
     port = listening.read_text().split()[0]
-    tab = next(one for one in requests.get(f"http://127.0.0.1:{port}/json", timeout=10).json() if one["type"] == "page")
+    tab = next(
+        page for page in requests.get(f"http://127.0.0.1:{port}/json", timeout=10).json() if page["type"] == "page"
+    )
     page = Page(websocket.create_connection(tab["webSocketDebuggerUrl"], timeout=60))
     for domain in ("Network", "Page", "Runtime"):
         page.call(f"{domain}.enable")

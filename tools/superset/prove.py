@@ -144,10 +144,10 @@ class Filters:
         asked: dict[str, Any] = json.loads(json.dumps(payload))
         asked["force"] = True
         for query in asked["queries"]:
-            kept = [one for one in query["filters"] if one["op"] != "IN"]
-            for one in kept:
-                if one["op"] == "TEMPORAL_RANGE" and self.days:
-                    one["val"] = f"{self.days[0]} : {self.days[1]}"
+            kept = [condition for condition in query["filters"] if condition["op"] != "IN"]
+            for condition in kept:
+                if condition["op"] == "TEMPORAL_RANGE" and self.days:
+                    condition["val"] = f"{self.days[0]} : {self.days[1]}"
             query["filters"] = kept + [
                 {"col": name, "op": "IN", "val": list(values)}
                 for name, values in self.values.items()

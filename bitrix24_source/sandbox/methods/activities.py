@@ -59,7 +59,9 @@ def _bound(call: MethodCall, rows: list[Row], bindings: Any) -> list[Row]:
     wanted = bindings if isinstance(bindings, list) else [bindings] if isinstance(bindings, dict) else []
     if not wanted:
         return rows
-    return [row for row in rows for pair in call.world.bindings[row["ID"]] for one in wanted if _fits(pair, one)]
+    return [
+        row for row in rows for pair in call.world.bindings[row["ID"]] for condition in wanted if _fits(pair, condition)
+    ]
 
 
 def _fits(pair: tuple[int, int], wanted: dict[str, Any]) -> bool:

@@ -36,8 +36,8 @@ def methods(call: MethodCall) -> MethodResult:
     return MethodResult(
         [
             name
-            for name, one in METHODS.items()
-            if (full and not wanted) or not one.scopes or open_to.intersection(one.scopes)
+            for name, known in METHODS.items()
+            if (full and not wanted) or not known.scopes or open_to.intersection(known.scopes)
         ]
     )
 
@@ -45,7 +45,7 @@ def methods(call: MethodCall) -> MethodResult:
 @method("method.get", scope="")
 def method_get(call: MethodCall) -> MethodResult:
     name = str(call.param("name") or "")
-    known = next((one for key, one in METHODS.items() if key.lower() == name), None) if name else None
+    known = next((entry for key, entry in METHODS.items() if key.lower() == name), None) if name else None
     allowed = known is not None and (not known.scopes or bool(call.rights.scopes.intersection(known.scopes)))
     return MethodResult({"isExisting": known is not None, "isAvailable": allowed})
 

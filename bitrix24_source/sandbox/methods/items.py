@@ -40,7 +40,7 @@ def _original_names(call: MethodCall) -> bool:
 @method("crm.item.fields")
 def item_fields(call: MethodCall) -> MethodResult:
     schema = readable_store(call).schema
-    fields = {name: one.described() for name, one in schema.listed().items()}
+    fields = {name: field.described() for name, field in schema.listed().items()}
     return MethodResult({"fields": rename(schema, fields) if _original_names(call) else fields})
 
 
@@ -113,7 +113,9 @@ def _selected(call: MethodCall, schema: Schema, *, original: bool) -> list[str] 
     names = names_of(call.param("select"))
     if not names or "*" in names:
         return None
-    codes = {one.upper: name for name, one in schema.fields.items() if one.user_field is not None} if original else {}
+    codes = (
+        {field.upper: name for name, field in schema.fields.items() if field.user_field is not None} if original else {}
+    )
     known = {name: codes.get(name, name) for name in names}
     call.not_understood.extend(f"select[{name}]" for name in names if not schema.is_known(known[name]))
     return [name for name in known.values() if schema.is_carried(name)]
@@ -162,7 +164,7 @@ def item_delete(call: MethodCall) -> MethodResult:
 
 def _written(call: MethodCall, schema: Schema) -> Row:
     """The fields that may be written; unknown and read-only ones are passed over."""
-    codes = {one.upper: name for name, one in schema.fields.items()}
+    codes = {field.upper: name for name, field in schema.fields.items()}
     named = {codes.get(name, name): value for name, value in call.mapping("fields").items()}
     call.not_understood.extend(f"fields[{name}]" for name in named if not schema.is_known(name))
     listed = schema.listed()

@@ -66,4 +66,4 @@ def _check_rights(call: MethodCall, entity_type_id: int, owner: object) -> None:
 
 
 def _numbers(value: object) -> list[int]:
-    return sorted({php_int(one) for one in (value if isinstance(value, list) else [value])})
+    return sorted({php_int(item) for item in (value if isinstance(value, list) else [value])})

@@ -40,7 +40,7 @@ def userfieldconfig_list(call: MethodCall) -> MethodResult:
     _module(call)
     select = call.mapping("select")
     language = select.get("language") or select.get("languageId")
-    rows = [_row(one, [str(language)] if language else []) for one in call.world.user_fields()]
+    rows = [_row(user_field, [str(language)] if language else []) for user_field in call.world.user_fields()]
     kinds = dict.fromkeys(FILTERS, "text") | {"id": "number", "sort": "number"}
     conditions = call.mapping("filter")
     _refuse_denied(call, conditions)
@@ -68,7 +68,7 @@ def _without_enum(answer: MethodResult) -> MethodResult:
 def userfieldconfig_get(call: MethodCall) -> MethodResult:
     _module(call)
     number = call.integer("id")
-    found = next((one for one in call.world.user_fields() if one.id == number), None)
+    found = next((user_field for user_field in call.world.user_fields() if user_field.id == number), None)
     if found is None:
         raise Refused(400, "", "The user field is not found or has already been deleted")
     return MethodResult({"field": _row(found, list(LANGUAGES))})
@@ -80,43 +80,44 @@ def userfieldconfig_get_types(call: MethodCall) -> MethodResult:
     return MethodResult({"types": {name: {"userTypeId": name, "description": text} for name, text in TYPES.items()}})
 
 
-def _row(one: UserField, languages: list[str]) -> Row:
+def _row(user_field: UserField, languages: list[str]) -> Row:
     row: Row = {
-        "id": str(one.id),
-        "entityId": one.entity_id,
-        "fieldName": one.code,
-        "userTypeId": one.user_type,
-        "xmlId": one.xml_id,
-        "sort": str(one.sort),
-        "multiple": "Y" if one.multiple else "N",
-        "mandatory": "Y" if one.mandatory else "N",
+        "id": str(user_field.id),
+        "entityId": user_field.entity_id,
+        "fieldName": user_field.code,
+        "userTypeId": user_field.user_type,
+        "xmlId": user_field.xml_id,
+        "sort": str(user_field.sort),
+        "multiple": "Y" if user_field.multiple else "N",
+        "mandatory": "Y" if user_field.mandatory else "N",
         "showFilter": "N",
         "showInList": "Y",
         "editInList": "Y",
         "isSearchable": "N",
-        "settings": one.settings,
+        "settings": user_field.settings,
     }
     if languages:
         row["languageId"] = {language: language for language in languages}
-        row |= {label: _label(one, label, languages) for label in LABELS}
-    if one.user_type == "enumeration":
-        row["enum"] = [_option(one, place) for place in range(len(one.options))]
+        row |= {label: _label(user_field, label, languages) for label in LABELS}
+    if user_field.user_type == "enumeration":
+        row["enum"] = [_option(user_field, place) for place in range(len(user_field.options))]
     return row
 
 
-def _label(one: UserField, label: str, languages: list[str]) -> Any:
+def _label(user_field: UserField, label: str, languages: list[str]) -> Any:
     """The list answers null where there is no text, the single field a map of nulls."""
     texts = {
-        language: one.labels.get(language, one.label) if label == "editFormLabel" else None for language in languages
+        language: user_field.labels.get(language, user_field.label) if label == "editFormLabel" else None
+        for language in languages
     }
     return None if len(languages) == 1 and not any(texts.values()) else texts
 
 
-def _option(one: UserField, place: int) -> Row:
-    option = one.options[place]
+def _option(user_field: UserField, place: int) -> Row:
+    option = user_field.options[place]
     return {
         "id": str(option.id),
-        "userFieldId": str(one.id),
+        "userFieldId": str(user_field.id),
         "value": option.value,
         "def": "Y" if option.is_default else "N",
         "sort": str(option.sort),

@@ -76,9 +76,14 @@ def rename_option(world: World, option_id: int, value: str) -> None:
             config = field.user_field
             if config is None or all(option.id != option_id for option in config.options):
                 continue
-            options = tuple(replace(one, value=value) if one.id == option_id else one for one in config.options)
+            options = tuple(
+                replace(option, value=value) if option.id == option_id else option for option in config.options
+            )
             field.user_field = replace(config, options=options)
-            field.extra = {**field.extra, "items": [{"ID": str(one.id), "VALUE": one.value} for one in options]}
+            field.extra = {
+                **field.extra,
+                "items": [{"ID": str(option.id), "VALUE": option.value} for option in options],
+            }
 
 
 def put_activity(world: World, number: int, bindings: Iterable[tuple[int, int]] = (), **columns: Any) -> None:
@@ -88,7 +93,7 @@ def put_activity(world: World, number: int, bindings: Iterable[tuple[int, int]] 
     if row is None:
         row = {"ID": key, "CREATED": world.now(), "OWNER_TYPE_ID": "2", "OWNER_ID": "1", "COMPLETED": "N"}
         world.activities.append(row)
-        world.activities.sort(key=lambda one: int(one["ID"]))
+        world.activities.sort(key=lambda row: int(row["ID"]))
     row |= {"LAST_UPDATED": world.now(), **columns}
     if bindings or key not in world.bindings:
         world.bindings[key] = list(bindings) or [(int(row["OWNER_TYPE_ID"]), int(row["OWNER_ID"]))]

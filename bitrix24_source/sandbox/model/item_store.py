@@ -182,7 +182,7 @@ class ItemStore:
         with self.lock:
             self._last += 1
             number = self._last
-            empty: Row = {name: [] if one.multiple else None for name, one in self.schema.fields.items()}
+            empty: Row = {name: [] if field.multiple else None for name, field in self.schema.fields.items()}
             self._keep(number, {**empty, **dict.fromkeys(self.schema.hidden), **row, "id": number})
             return number
 

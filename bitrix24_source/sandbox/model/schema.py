@@ -6,7 +6,8 @@ It refuses to know which items exist.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from datetime import timedelta, tzinfo
 from typing import Any
 
@@ -38,11 +39,11 @@ class UserField:
     code: str
     user_type: str
     label: str
-    labels: Mapping[str, str | None] = field(default_factory=dict)
+    labels: Mapping[str, str | None] = dataclass_field(default_factory=dict)
     multiple: bool = False
     mandatory: bool = False
     sort: int = 100
-    settings: Any = field(default_factory=list)
+    settings: Any = dataclass_field(default_factory=list)
     options: tuple[Option, ...] = ()
     xml_id: str | None = None
 
@@ -64,7 +65,7 @@ class Field:
     multiple: bool = False
     read_only: bool = False
     required: bool = False
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = dataclass_field(default_factory=dict)
     user_field: UserField | None = None
     feature: str = ""
     physical: bool = True
@@ -92,21 +93,21 @@ class Schema:
     """
 
     entity_type_id: int
-    fields: dict[str, Field] = field(default_factory=dict)
-    hidden: dict[str, Column] = field(default_factory=dict)
-    on_request: set[str] = field(default_factory=set)
-    features_off: set[str] = field(default_factory=set)
-    files: set[str] = field(default_factory=set)
+    fields: dict[str, Field] = dataclass_field(default_factory=dict)
+    hidden: dict[str, Column] = dataclass_field(default_factory=dict)
+    on_request: set[str] = dataclass_field(default_factory=set)
+    features_off: set[str] = dataclass_field(default_factory=set)
+    files: set[str] = dataclass_field(default_factory=set)
     multifields: Column | None = None
     # Grows with every change, so that whoever remembers rows of an earlier shape forgets them.
     version: int = 0
 
     def add(self, *fields: Field) -> None:
         self.version += 1
-        for one in fields:
-            self.fields[one.name] = one
-            if one.type == "file" and one.user_field is not None:
-                self.files.add(one.name)
+        for field in fields:
+            self.fields[field.name] = field
+            if field.type == "file" and field.user_field is not None:
+                self.files.add(field.name)
 
     def add_user_field(self, config: UserField, column: Column) -> Field:
         name = user_field_name(config.code, self.fields)
@@ -124,7 +125,7 @@ class Schema:
     def remove(self, code: str) -> None:
         """Takes a field away, by its code or its name."""
         self.version += 1
-        for name in [name for name, one in self.fields.items() if code in (name, one.upper)]:
+        for name in [name for name, field in self.fields.items() if code in (name, field.upper)]:
             del self.fields[name]
             self.files.discard(name)
 
@@ -134,15 +135,15 @@ class Schema:
 
     def listed(self) -> dict[str, Field]:
         """What crm.item.fields answers: the fields whose feature is on."""
-        return {name: one for name, one in self.fields.items() if one.feature not in self.features_off}
+        return {name: field for name, field in self.fields.items() if field.feature not in self.features_off}
 
     def is_known(self, name: str) -> bool:
         return name in self.fields or name in self.hidden or name.startswith("UF_") or name == "fm"
 
     def is_carried(self, name: str) -> bool:
         """Whether rows can have the column: those of features that are off stay, unless they lie outside the table."""
-        one = self.fields.get(name)
-        return name in self.hidden if one is None else one.physical or one.feature not in self.features_off
+        field = self.fields.get(name)
+        return name in self.hidden if field is None else field.physical or field.feature not in self.features_off
 
     def columns(self) -> dict[str, Column]:
         """Everything a row carries when nothing is selected."""
@@ -158,10 +159,10 @@ class Schema:
         return self.hidden.get(name)
 
     def user_fields(self) -> Iterator[UserField]:
-        return (one.user_field for one in self.fields.values() if one.user_field is not None)
+        return (field.user_field for field in self.fields.values() if field.user_field is not None)
 
     def kinds(self) -> dict[str, str]:
-        return {name: _kind(one) for name, one in self.fields.items()} | dict.fromkeys(self.hidden, "text")
+        return {name: _kind(field) for name, field in self.fields.items()} | dict.fromkeys(self.hidden, "text")
 
     def grammar(
         self, zone: tzinfo, *, original_names: bool, garbage_id: str, time_filter: str, shift: timedelta
@@ -169,14 +170,14 @@ class Schema:
         kinds = self.kinds()
         aliases = {"ID": "id"}  # fast_bitrix24 and b24pysdk order by ID, and portals let them
         if original_names:
-            aliases |= {one.upper: name for name, one in self.fields.items() if one.user_field is not None}
-        several = [name for name, one in self.fields.items() if one.multiple]
+            aliases |= {field.upper: name for name, field in self.fields.items() if field.user_field is not None}
+        several = [name for name, field in self.fields.items() if field.multiple]
         return Grammar(kinds, zone, "id", garbage_id, time_filter, aliases=aliases, shift=shift, several=several)
 
 
-def _kind(one: Field) -> str:
-    if one.type in ("date", "datetime"):
-        return one.type
-    if one.type == "boolean" and one.user_field is not None:
+def _kind(field: Field) -> str:
+    if field.type in ("date", "datetime"):
+        return field.type
+    if field.type == "boolean" and field.user_field is not None:
         return "bool"
-    return "number" if one.type in NUMBERS else "text"
+    return "number" if field.type in NUMBERS else "text"

@@ -68,7 +68,7 @@ class FileLinks:
 
     def of(self, value: Any, number: int) -> Any:
         if isinstance(value, list):
-            return [self.of(one, number) for one in value]
+            return [self.of(entry, number) for entry in value]
         if not isinstance(value, dict) or "id" not in value:
             return value
         return {
@@ -90,7 +90,7 @@ class FileLinks:
 
 def rename(schema: Schema, row: Row) -> Row:
     """`useOriginalUfNames=Y`: custom fields under their codes."""
-    codes = {name: one.upper for name, one in schema.fields.items() if one.user_field is not None}
+    codes = {name: field.upper for name, field in schema.fields.items() if field.user_field is not None}
     return {codes.get(name, name): value for name, value in row.items()}
 
 

@@ -54,7 +54,7 @@ def _account_amounts(world: World, store: ItemStore, row: Mapping[str, Any]) -> 
 def _switches(store: ItemStore) -> Row:
     """A system yes/no field that nobody set is "N", not empty."""
     fields = store.schema.fields.values()
-    return {one.name: "N" for one in fields if one.type == "boolean" and one.user_field is None}
+    return {field.name: "N" for field in fields if field.type == "boolean" and field.user_field is None}
 
 
 def _first_stage(world: World, store: ItemStore, fields: Mapping[str, Any]) -> Row:

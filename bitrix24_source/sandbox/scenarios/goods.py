@@ -58,8 +58,8 @@ def set_product_rows(world: World, entity_type_id: int, owner: int, goods: Seque
     world.products[entity_type_id, owner] = [
         _row(entity_type_id, owner, place, mix(owner, place))
         | {"id": world.next_id("product row", 9_000_000_000)}
-        | dict(one)
-        for place, one in enumerate(goods)
+        | dict(row)
+        for place, row in enumerate(goods)
     ]
 
 

@@ -14,15 +14,15 @@ from .spa_types import relation
 def link_types(world: World) -> None:
     """After all types are there: a parent named by a child lists it, a child named by a parent gets its field."""
     for number, row in world.types.items():
-        for parent in [one["entityTypeId"] for one in row["relations"]["parent"] if one["isPredefined"] == "N"]:
+        for parent in [link["entityTypeId"] for link in row["relations"]["parent"] if link["isPredefined"] == "N"]:
             if parent in world.types:
                 _list_child(world, parent, number)
-        for child in [one["entityTypeId"] for one in row["relations"]["child"]]:
+        for child in [link["entityTypeId"] for link in row["relations"]["child"]]:
             if child in world.objects and f"parentId{number}" not in world.objects[child].schema.fields:
                 world.objects[child].schema.add(parent_field(world, child, number))
 
 
 def _list_child(world: World, parent: int, child: int) -> None:
     children = world.types[parent]["relations"]["child"]
-    if all(one["entityTypeId"] != child for one in children):
+    if all(link["entityTypeId"] != child for link in children):
         children.append(relation(child))
