@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime, timedelta, timezone
+from types import MappingProxyType
 from typing import Any
 
 from ..rest import (
@@ -21,6 +22,7 @@ from ..rest import (
 from ..schema import Column, ColumnType, RejectedValue, rejected_json
 
 Row = dict[str, Any]
+_FIRST_DAY, _FIRST_INSTANT = date(1970, 1, 1), datetime(1970, 1, 1, tzinfo=timezone.utc)
 _FIELD_TYPES: Mapping[ColumnType, str] = {
     "bigint": "integer", "double": "double", "text": "string", "bool": "boolean", "date": "date",
     "timestamp": "datetime", "decimal": "double", "json": "string",
@@ -42,7 +44,11 @@ _CONVERTERS: Mapping[ColumnType, Callable[[Any], Any]] = {
 
 
 def convert_rows(
-    table: str, key: Sequence[str], columns: Sequence[Column], rows: Iterable[Row]
+    table: str,
+    key: Sequence[str],
+    columns: Sequence[Column],
+    rows: Iterable[Row],
+    limits: Mapping[ColumnType, range] = MappingProxyType({}),
 ) -> tuple[list[Row], list[RejectedValue]]:
     """The rows with the values of their columns, one for each key, and the values that did not fit.
 
@@ -52,6 +58,7 @@ def convert_rows(
             then the reason names the key.
         columns: of the table. A cell of none of them is a flag that the portal has and the table does not know yet.
         rows: cells as the portal writes them, or as they are to be stored.
+        limits: of the destination, as in `StoredColumns`.
     """
     types = {column.name: column.type for column in columns}
     converted: dict[tuple[Any, ...] | int, Row] = {}
@@ -61,7 +68,8 @@ def convert_rows(
         unfit: dict[str, str] = {}
         for name, value in raw.items():
             try:
-                row[name] = _convert(types.get(name, "bool"), value)
+                type_ = types.get(name, "bool")
+                row[name] = _within(limits.get(type_), _convert(type_, value))
             except ConversionError as error:
                 row[name], unfit[name] = (error.partial or (None,))[0], error.reason
         names = [row[name] for name in key]
@@ -85,3 +93,16 @@ def _convert(type_: ColumnType, value: Any) -> Any:
     if type_ == "bool" and value is False:
         return False
     return None if is_blank(value) else value if isinstance(value, date) else _CONVERTERS[type_](value)
+
+
+def _within(bounds: range | None, value: Any) -> Any:
+    """The day or the instant, if the destination can hold it."""
+    if bounds is None or value is None:
+        return value
+    if isinstance(value, datetime):
+        place = (value - _FIRST_INSTANT) // timedelta(microseconds=1)
+    else:
+        place = (value - _FIRST_DAY).days
+    if place not in bounds:
+        raise ConversionError("beyond the days that the destination holds")
+    return value

@@ -39,7 +39,7 @@ class CatalogTable:
 
     def convert(self, catalog: Catalog) -> tuple[list[dict[str, Any]], list[RejectedValue]]:
         """The rows, and the values that fit no column of theirs."""
-        return convert_rows(self.name, self.key, self.columns, self.cells(catalog))
+        return convert_rows(self.name, self.key, self.columns, self.cells(catalog), catalog.stored.limits)
 
     def rows(self, catalog: Catalog) -> Rows:
         """The rows alone."""

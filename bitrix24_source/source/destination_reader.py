@@ -286,8 +286,8 @@ def _latest_states(client: Any, schema: Any) -> dict[str, Mapping[str, Any]]:
     name = client.make_qualified_table_name(schema.state_table_name)
     pipeline, version = quote("pipeline_name"), quote("version")
     query = (
-        f"SELECT s.{pipeline}, s.{quote('state')} FROM {name} s WHERE s.{version} = "  # noqa: S608 - our own names
-        f"(SELECT MAX(t.{version}) FROM {name} t WHERE t.{pipeline} = s.{pipeline})"
+        f"SELECT s.{pipeline}, s.{quote('state')} FROM {name} s JOIN (SELECT t.{pipeline} AS owner, MAX(t.{version}) AS latest "  # noqa: S608 - our own names
+        f"FROM {name} t GROUP BY t.{pipeline}) m ON m.owner = s.{pipeline} AND m.latest = s.{version}"
     )
     try:
         found = client.execute_sql(query) or ()

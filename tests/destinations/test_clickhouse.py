@@ -224,6 +224,31 @@ def test_awkward_values_and_names(awkward_portal, pair):
     assert sorted(f'"{text}"' for text in (*days, *times)) == sorted(text for (text,) in lost)
 
 
+def test_dates_of_the_catalogue_that_do_not_fit(clock, pair):
+    """A time before 1900 or a day after 2149 is NULL and in rejected_values; the same row's others are what they are in DuckDB."""
+    portal = Portal(scenario="demo", items=5, clock=clock)
+    first, second, *_ = portal.world.users
+    first |= {"LAST_LOGIN": "1890-05-01T12:00:00+03:00", "DATE_REGISTER": "9999-12-31T00:00:00+03:00"}
+    second |= {"LAST_LOGIN": "1900-05-01T12:00:00+03:00", "DATE_REGISTER": "2149-01-31T00:00:00+03:00"}
+    portal.world.currencies[0]["DATE_UPDATE"] = "2301-01-01T00:00:00+03:00"
+    both = pair(portal)
+    both.run(resources=("users", "currencies"))
+    ids = ", ".join((first["ID"], second["ID"]))
+    users = {database: database.query(f"select last_login, date_register from {{}}.users where id in ({ids}) order by id")
+             for database in both.databases}  # fmt: skip
+
+    assert (None, None) == users[both.house][0]
+    assert [comparable(value) for value in users[both.duck][1]] == [comparable(value) for value in users[both.house][1]]
+    assert [(None,)] == both.house.query(
+        f"select date_update from {{}}.currencies where currency = '{portal.world.currencies[0]['CURRENCY']}'"
+    )
+    rejected = both.house.query("select table_name, column_name, reason from {}.rejected_values")
+    assert {("users", "last_login"), ("users", "date_register"), ("currencies", "date_update")} == {
+        row[:2] for row in rejected
+    }
+    assert all("destination holds" in reason for *_, reason in rejected)
+
+
 def test_many_types_and_a_wide_one():
     """Three hundred smart processes, one of them with a hundred people, are within what the engine parses and plans."""
     house = ClickHouse()

@@ -145,6 +145,27 @@ def test_the_page_says_of_when_and_where_it_is(page):
 
 
 @needs_browser
+def test_labels_beside_bars_have_room(page):
+    """Where a narrow window breaks the names of stages into more lines, their rows are higher, so that none covers the next."""
+    html = browser.show(page, "type-177", (500, 800)).html
+    heights = re.findall(r'aria-label="(?:From stage to stage|Days in a stage)\.[^>]*height: (\d+)px', html)
+    rows, lines, line = 8, 4, 14  # four open stages in each of two categories; "Collecting offers · Urgent purchases"
+
+    assert 2 == len(heights)
+    assert all(int(height) >= rows * lines * line for height in heights)
+
+
+@needs_browser
+def test_products_of_one_name_are_told_apart(page):
+    """A product of the catalogue and free text of the same name are two bars with two labels."""
+    text = browser.elements(browser.show(page, "sources")).text
+    named = [one for one in text if one.startswith('Laptop 14" · ')]
+
+    assert 2 == len(set(named))
+    assert any(one.endswith("free text") for one in named)
+
+
+@needs_browser
 def test_russian_is_spoken(pipeline, tmp_path):
     """Words and figures are Russian where that is asked for."""
     page = write_report(pipeline, tmp_path / "report.html", language="ru")

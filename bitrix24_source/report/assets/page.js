@@ -105,7 +105,7 @@
     return () => ({
       ...base(format),
       legend: series.length > 1 ? legend() : undefined,
-      grid: { left: 4, right: labels ? (narrow() ? 92 : 128) : 24, top: series.length > 1 ? 34 : 6, bottom: 0, containLabel: true },
+      grid: { left: 4, right: labels ? 14 + 7 * Math.max(8, ...series.flatMap((part) => part.labels || []).map((text) => text.length)) : 24, top: series.length > 1 ? 34 : 6, bottom: 0, containLabel: true },
       xAxis: valueAxis((value) => short.format(max === 1 ? 100 * value : value) + (max === 1 ? " %" : ""), max === 1 ? { max, interval: 0.25 } : {}),
       yAxis: { type: "category", inverse: true, data: names.map((name) => cut(name)), axisTick: { show: false }, axisLine: { lineStyle: { color: color("line") } },
         axisLabel: { color: color("ink"), width: narrow() ? 96 : 168, overflow: "break", lineHeight: 14, fontSize: 12, interval: 0 } },
@@ -122,7 +122,7 @@
     return () => ({
       ...base(format),
       legend: series.length > 1 ? legend() : undefined,
-      grid: { left: 4, right: 16, top: series.length > 1 ? 40 : 14, bottom: 4, containLabel: true },
+      grid: { left: 4, right: 36, top: series.length > 1 ? 40 : 14, bottom: 4, containLabel: true },
       xAxis: { type: "category", data: names, boundaryGap: !line, axisTick: { show: false }, axisLabel: { color: color("faint"), hideOverlap: true }, axisLine: { lineStyle: { color: color("line") } } },
       yAxis: valueAxis((value) => short.format(value)),
       series: series.map((part) => ({
@@ -132,7 +132,9 @@
     });
   }
 
-  const rowHeight = (count, each = 30) => Math.max(120, 46 + count * each);
+  /** Lines that a label beside a bar takes. */
+  const linesOf = (name) => cut(name).split(" ").reduce(([lines, used], word) => (used && used + 1 + word.length > (narrow() ? 13 : 24) ? [lines + 1, word.length] : [lines, used + Math.min(used, 1) + word.length]), [1, 0])[0];
+  const rowHeight = (names, each = 30) => Math.max(120, 46 + names.length * Math.max(each, 8 + 14 * Math.max(0, ...names.map(linesOf))));
   const outcome = (rows) => ["open", "won", "lost"].map((name) => ({ name: words[name], values: rows.map((row) => row[name]), color: () => color(name) }));
   const outcomeColumns = (title, name) => [
     [title, name], [words.open, (row) => number(row.open), "number"], [words.won, (row) => number(row.won), "number"], [words.lost, (row) => number(row.lost), "number"],
@@ -191,9 +193,9 @@
         overTime(names, [
           { name: words.won, values: flow.map((row) => row.closed_won), color: () => color("won") }, { name: words.lost, values: flow.map((row) => row.closed_lost), color: () => color("lost") },
           { name: words.created, values: flow.map((row) => row.items), color: () => color("accent"), line: true }]), { wide: true, height: 320 }),
-      chartCard(words.sideBySide, words.sideNote, few, outcomeColumns(words.type, typeTitle), bars(few.map(typeTitle), outcome(few)), { height: rowHeight(few.length, 34) }),
+      chartCard(words.sideBySide, words.sideNote, few, outcomeColumns(words.type, typeTitle), bars(few.map(typeTitle), outcome(few)), { height: rowHeight(few.map(typeTitle), 34) }),
       chartCard(words.wonByMonth, currency || "", flow, [[words.month, (row) => month(row.month)], [words.amountWon, (row) => exact(row.closed_amount), "number"]],
-        overTime(names, [{ name: words.amountWon, values: flow.map((row) => row.closed_amount), color: () => color("won") }], { format: exact }), { height: rowHeight(few.length, 34) }))];
+        overTime(names, [{ name: words.amountWon, values: flow.map((row) => row.closed_amount), color: () => color("won") }], { format: exact }), { height: rowHeight(few.map(typeTitle), 34) }))];
   }
 
   function typePage(type) {
@@ -209,7 +211,7 @@
       return chartCard(categories.length > 1 && category ? say("stagesOf", { category }) : words.stages, words.stagesNote + (currency ? " (" + currency + ")" : ""), rows,
         [[words.stage, (row) => named(row.stage)], [words.items, (row) => number(row.items), "number"], [words.amount, (row) => exact(row.amount), "number"]],
         bars(rows.map((row) => named(row.stage)), [{ name: words.items, values: rows.map((row) => row.items), said: rows.map((row) => number(row.items) + (row.amount ? " · " + exact(row.amount) : "")), labels: texts, colors: () => rows.map(stageColor) }], { labels: true }),
-        { height: rowHeight(rows.length, 32) });
+        { height: rowHeight(rows.map((row) => named(row.stage)), 32) });
     });
     const flow = byMonth(of(data.months), ["open", "won", "lost"]);
     cards.push(chartCard(words.became, words.becameNote, flow,
@@ -220,12 +222,12 @@
     cards.push(chartCard(words.conversion, words.conversionNote, steps,
       [[words.stage, label], [words.entered, (row) => number(row.entered), "number"], ...parts.map(([name]) => [words[name], (row) => number(row[name]) + " · " + percent(share(row[name], row.entered)), "number"])],
       bars(steps.map(label), parts.map(([name, tone]) => ({ name: words[name], values: steps.map((row) => share(row[name], row.entered)), said: steps.map((row) => number(row[name]) + " · " + percent(share(row[name], row.entered))), color: () => color(tone) })), { format: percent, max: 1 }),
-      { height: rowHeight(steps.length, 34) }));
+      { height: rowHeight(steps.map(label), 34) }));
     const ended = steps.filter((row) => row.median !== null);
     cards.push(chartCard(words.dwell, words.dwellNote, ended,
       [[words.stage, label], [words.median, (row) => days(row.median), "number"], [words.p90, (row) => days(row.p90), "number"]],
       bars(ended.map(label), [["median", "accent"], ["p90", "neutral"]].map(([name, tone]) => ({ name: words[name], values: ended.map((row) => row[name]), color: () => color(tone) })), { format: days, stacked: false }),
-      { height: rowHeight(ended.length, 36) }));
+      { height: rowHeight(ended.map(label), 36) }));
     if (data.daily.length) {
       const points = data.daily[0].days;
       for (const [id, category] of categories) {
@@ -239,14 +241,14 @@
       }
     }
     const owners = of(data.owners);
-    if (data.people) cards.push(chartCard(words.owners, words.ownersNote, owners, outcomeColumns(words.person, (row) => named(row.name)), bars(owners.map((row) => named(row.name)), outcome(owners)), { height: rowHeight(owners.length, 26) }));
+    if (data.people) cards.push(chartCard(words.owners, words.ownersNote, owners, outcomeColumns(words.person, (row) => named(row.name)), bars(owners.map((row) => named(row.name)), outcome(owners)), { height: rowHeight(owners.map((row) => named(row.name)), 26) }));
     const companies = of(data.companies).filter((row) => row.amount_won);
     if (companies.length) cards.push(chartCard(words.companies, words.companiesNote + (currency ? " · " + currency : ""), companies, outcomeColumns(words.company, (row) => named(row.name)),
-      bars(companies.map((row) => named(row.name)), [{ name: words.amountWon, values: companies.map((row) => row.amount_won), color: () => color("accent") }], { format: exact }), { height: rowHeight(companies.length, 26) }));
+      bars(companies.map((row) => named(row.name)), [{ name: words.amountWon, values: companies.map((row) => row.amount_won), color: () => color("accent") }], { format: exact }), { height: rowHeight(companies.map((row) => named(row.name)), 26) }));
     const late = of(data.overdue);
-    cards.push(card(words.late, late.length ? say("lateNote", { count: number(late.length), all: number(type.overdue) }) : "", [late.length ? table([
+    cards.push(card(words.late, late.length < type.overdue ? say("lateNote", { count: number(late.length), all: number(type.overdue) }) : "", [late.length ? table([
       [words.id, (row) => row.id, "number"], [words.title, (row) => named(row.title)], [words.stage, (row) => named(row.stage)], ...(data.people ? [[words.person, (row) => named(row.responsible)]] : []),
-      [words.due, (row) => day(row.due)], [words.days, (row) => number((Date.parse(data.portal.today) - Date.parse(row.due)) / 864e5), "number"]], late, words.late) : element("p", { class: "empty" }, words.noLate)], true));
+      [words.due, (row) => day(row.due)], [words.daysLate, (row) => number((Date.parse(data.portal.today) - Date.parse(row.due)) / 864e5), "number"]], late, words.late) : element("p", { class: "empty" }, words.noLate)], true));
     return [tiles([type]), element("div", { class: "cards" }, ...cards)];
   }
 
@@ -255,8 +257,8 @@
     const rated = data.people.filter((row) => row.won + row.lost >= 5).sort((left, right) => share(right.won, right.won + right.lost) - share(left.won, left.won + left.lost)).slice(0, 25);
     const columns = [[words.person, (row) => named(row.name)], [words.department, (row) => row.department || "–"], ...outcomeColumns("", () => "").slice(1), [words.cycle, (row) => days(row.cycle_days), "number"], [words.overdue, (row) => number(row.overdue), "number"]];
     return [element("div", { class: "cards" },
-      chartCard(words.allPeople, words.sideNote, first, outcomeColumns(words.person, (row) => named(row.name)), bars(first.map((row) => named(row.name)), outcome(first)), { height: rowHeight(first.length, 26) }),
-      chartCard(words.winRates, words.winNote, rated, outcomeColumns(words.person, (row) => named(row.name)), bars(rated.map((row) => named(row.name)), [{ name: words.rate, values: rated.map((row) => share(row.won, row.won + row.lost)), color: () => color("won") }], { format: percent, max: 1 }), { height: rowHeight(rated.length, 26) }),
+      chartCard(words.allPeople, words.sideNote, first, outcomeColumns(words.person, (row) => named(row.name)), bars(first.map((row) => named(row.name)), outcome(first)), { height: rowHeight(first.map((row) => named(row.name)), 26) }),
+      chartCard(words.winRates, words.winNote, rated, outcomeColumns(words.person, (row) => named(row.name)), bars(rated.map((row) => named(row.name)), [{ name: words.rate, values: rated.map((row) => share(row.won, row.won + row.lost)), color: () => color("won") }], { format: percent, max: 1 }), { height: rowHeight(rated.map((row) => named(row.name)), 26) }),
       card(words.peopleTable, "", [table(columns, data.people, words.peopleTable)], true))];
   }
 
@@ -268,11 +270,13 @@
       merged.set(row.key, source);
     }
     const rows = [...merged.values()].sort((left, right) => right.open + right.won + right.lost - left.open - left.won - left.lost).slice(0, 20);
+    const names = data.products.map((row) => named(row.name));
+    const product = (row) => named(row.name) + (names.indexOf(named(row.name)) === names.lastIndexOf(named(row.name)) ? "" : " · " + (row.key === null ? words.freeText : words.id + " " + row.key));
     return [element("div", { class: "cards" },
-      chartCard(words.bySource, words.sideNote, rows, outcomeColumns(words.source, (row) => named(row.name)), bars(rows.map((row) => named(row.name)), outcome(rows)), { height: rowHeight(rows.length, 30) }),
+      chartCard(words.bySource, words.sideNote, rows, outcomeColumns(words.source, (row) => named(row.name)), bars(rows.map((row) => named(row.name)), outcome(rows)), { height: rowHeight(rows.map((row) => named(row.name)), 30) }),
       chartCard(words.products, words.productsNote + (currency ? " · " + currency : ""), data.products,
-        [[words.product, (row) => named(row.name)], [words.lines, (row) => number(row.lines), "number"], [words.quantity, (row) => number(row.quantity), "number"], [words.amount, (row) => exact(row.amount), "number"], [words.amountWon, (row) => exact(row.amount_won), "number"]],
-        bars(data.products.map((row) => named(row.name)), [{ name: words.amount, values: data.products.map((row) => row.amount), color: () => color("accent") }], { format: exact }), { height: rowHeight(data.products.length, 28) }))];
+        [[words.product, product], [words.lines, (row) => number(row.lines), "number"], [words.quantity, (row) => number(row.quantity), "number"], [words.amount, (row) => exact(row.amount), "number"], [words.amountWon, (row) => exact(row.amount_won), "number"]],
+        bars(data.products.map(product), [{ name: words.amount, values: data.products.map((row) => row.amount), color: () => color("accent") }], { format: exact }), { height: rowHeight(data.products.map(product), 28) }))];
   }
 
   function health() {
@@ -285,7 +289,7 @@
     return [element("dl", { class: "tiles" }, ...list.map(([key, title, value]) => element("div", { class: "tile", "data-figure": key }, element("dt", {}, title), element("dd", {}, value)))),
       element("div", { class: "cards" },
         chartCard(words.filled, words.filledNote, filled, [[words.title, (row) => row.name], [words.items, (row) => percent(row.share), "number"]],
-          bars(filled.map((row) => row.name), [{ name: words.filled, values: filled.map((row) => row.share), color: () => color("accent") }], { format: percent, max: 1 }), { height: rowHeight(filled.length) }),
+          bars(filled.map((row) => row.name), [{ name: words.filled, values: filled.map((row) => row.share), color: () => color("accent") }], { format: percent, max: 1 }), { height: rowHeight(filled.map((row) => row.name)) }),
         card(words.filled, words.filledNote, [table([[words.type, (row) => titles.get(row.type)], ...fields.map((name) => [words["field_" + name], (row) => percent(share(row[name], row.items)), "number"])], data.filled, words.filled)]),
         card(words.reported, data.issues.length ? words.reportedNote : "", [data.issues.length ? table([
           [words.when, (row) => row.occurred_at || "–"], [words.latest, (row) => (row.is_latest ? "✓" : "–")], [words.resource, (row) => row.resource || "–"], [words.error, (row) => row.error || "–"],

@@ -38,7 +38,7 @@ SELECT
     i.semantics = 'process' AND i.due_date < PORTAL_DAY(n.at) AS is_overdue
 FROM (
     SELECT
-        b.entity_type_id, b.entity_type, b.id, b.title, b.category_id, b.stage_id, b.assigned_by_id, b.company_id,
+        b.entity_type_id, b.entity_type, b.id, b.title, b.category_id, COALESCE(s.code, a.code, UPPER(b.stage_id)) AS stage_id, b.assigned_by_id, b.company_id,
         b.contact_id, b.source_id, b.created_time, b.updated_time, b.moved_time, b.due_date, b.amount, b.currency,
         b.amount_base,
         COALESCE(s.name, a.name) AS stage,

@@ -1,6 +1,6 @@
 -- Stages by type and code, for leads and quotes, which have no categories.
 SELECT
-    s.entity_type_id, UPPER(s.status_id) AS status_id,
+    s.entity_type_id, UPPER(s.status_id) AS status_id, MIN(s.status_id) AS code,
     MIN(s.name) AS name, MIN(s.sort) AS sort, MIN(s.color) AS color, MIN(s.semantics) AS semantics
 FROM every_stage AS s
 GROUP BY s.entity_type_id, UPPER(s.status_id)
