@@ -105,11 +105,19 @@ def client(connect: Connect) -> Client:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Tests of one file run in one process, where what they share is loaded once; files in the order of collection."""
+    """Tests of one file run in one process, where what they share is loaded once; files in the order of collection.
+
+    So do files that share a load.
+    """
     from xdist.scheduler import LoadFileScheduling
 
+    class ByLoad(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return next((files[0] for files in SHARING_A_LOAD if file.endswith(files)), file)
+
     config.option.loadscopereorder = False  # by numbers of tests: those that take longest would come last, and alone
-    return LoadFileScheduling(config, log)
+    return ByLoad(config, log)
 
 
 def pytest_configure() -> None:
@@ -121,6 +129,14 @@ def pytest_configure() -> None:
     os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"  # also for what is loaded once, outside any test
 
 
+SHARING_A_LOAD = (
+    ("views/test_marts.py", "views/test_mart_facts.py", "views/test_superset_bundle.py",
+     "report/test_page.py", "report/test_example_queries.py", "report/test_odd_portals.py"),
+    ("sync/test_item_tables.py", "sync/test_item_values.py"),
+    ("views/test_view_contents.py", "views/test_view_updates.py"),
+    ("docs/test_pages.py", "docs/test_reference.py"),
+)  # fmt: skip
+"""files of tests that look at what was loaded once for all of them"""
 LONG_FIRST = ("survival", "app", "views", "report", "docs", "sync", "catalog", "destinations")
 """folders of tests; those that take longest would otherwise come last, and alone"""
 

@@ -23,7 +23,6 @@ from ..catalog import (
     SPA_TABLES,
     Catalog,
     CatalogTable,
-    EntityType,
     Issue,
     IssueLog,
     crm_catalog_tables,
@@ -31,8 +30,17 @@ from ..catalog import (
 )
 from ..errors import UnavailableError
 from ..rest import Client
-from ..schema import Column, RejectedValue, StoredColumns, map_columns
-from ..sync import ITEM_RESOURCES, REJECTED, REJECTED_TABLE, Capabilities, Exclusions, ResolvedRejections, SyncOptions
+from ..schema import Column, Field, RejectedValue, StoredColumns, map_columns
+from ..sync import (
+    ITEM_RESOURCES,
+    REJECTED,
+    REJECTED_TABLE,
+    Capabilities,
+    Exclusions,
+    ResolvedRejections,
+    SyncOptions,
+    record_fields,
+)
 from .capabilities import current_capabilities, normalized_column, normalized_table, supports_merge
 from .current_load import current_collector, current_load_id, extracted_resources
 from .destination import check_destination
@@ -72,6 +80,8 @@ class CatalogReader:
         """state and tables of the destination as this load found them"""
         self.in_use: frozenset[str] = frozenset()
         """tables of the catalogue that a reader's transaction keeps from changing, and that this run leaves as they are"""
+        self.waiting: Mapping[str, frozenset[str]] = {}
+        """by table, new columns that a reader's transaction keeps from being added, and that this run leaves out"""
 
     def catalog(self, name: str) -> Catalog:
         """The catalogue for the resource `name`, as of this load; the destination is tried before the portal is asked."""
@@ -120,7 +130,7 @@ class CatalogReader:
         left_out = self._options.left_out.columns_of
         catalog = replace(catalog.with_excluded_fields(left_out), stored=current_capabilities().stored)
         log = IssueLog(self._client.clock.now)
-        waiting = self._tables_that_wait(catalog, log)
+        self.waiting = waiting = self._tables_that_wait(catalog, log)
         if waiting:
             catalog = catalog.with_excluded_fields(lambda table: left_out(table) | waiting.get(table, frozenset()))
             catalog = replace(catalog, issues=(*catalog.issues, *log.issues))
@@ -130,18 +140,21 @@ class CatalogReader:
     def _tables_that_wait(self, catalog: Catalog, log: IssueLog) -> Mapping[str, frozenset[str]]:
         """New columns, by table, of tables that a reader's transaction holds in PostgreSQL.
 
-        Items are loaded without those fields, and the next run finds fields that it has not read before. Tables of the catalogue
-        stay as they are until the next run.
+        Items and what belongs to them are loaded without those fields, and the next run finds fields that it has not read before.
+        Tables of the catalogue stay as they are until the next run.
         """
         if not current_load_id():
             return {}
         selected = extracted_resources("")
         entities = {entity.items_table: entity for entity in (*catalog.types, *catalog.objects)}
         new = {
-            table: _fields_without_columns(entity, catalog.stored)
+            table: _fields_without_columns(table, entity.fields or (), catalog.stored)
             for table, entity in entities.items()
             if (table if entity.is_built_in else "spa_items") in selected
         }
+        for table, fields in record_fields(self._options).items():
+            if table in selected:
+                new[table] = _fields_without_columns(table, fields, catalog.stored)
         parts = {
             part.name: table
             for table in self._tables
@@ -172,15 +185,14 @@ def _record_in_use(
     log.record(table, error, error.what, entity_type_id=entity_type_id)
 
 
-def _fields_without_columns(entity: EntityType, stored: StoredColumns) -> frozenset[str]:
-    """Names of the fields whose columns an item table lacks that the destination has."""
-    table = entity.items_table
+def _fields_without_columns(table: str, fields: Sequence[Field], stored: StoredColumns) -> frozenset[str]:
+    """Names of the fields whose columns a table lacks that the destination has."""
     if not stored.columns_of(table):
         return frozenset()
-    places = map_columns(entity.fields or (), table, stored)
+    places = map_columns(fields, table, stored)
     return frozenset(
         field.upper_name.lower()
-        for field in entity.fields or ()
+        for field in fields
         if (place := places[field.name]) is not None
         and not place.child_table
         and any(stored.type_of(table, column.name) is None for column in place.columns)

@@ -2,28 +2,49 @@
 
 dlt asks its resources one after the other, while a single sync serves them all. A consumer with nothing queued yields `None`,
 so that the others can drain their queues first.
+
+A load that ends early lets go of consumers that it has never asked. Closing a generator that has not begun runs nothing of it, so
+that each holds a `Seat`, whose end is noticed.
 """
 
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
 Rows = Generator[tuple[str, Any], None, None]
 """A consumer's name, and something for it."""
 
 
-class Demultiplexer:
-    """Yields one stream's rows consumer by consumer; few are queued, because whoever has none waits for the others to take theirs."""
+class Seat:
+    """A consumer's place: it is free again once nothing refers to it any more."""
 
-    def __init__(self, names: Sequence[str], make: Callable[[Demultiplexer], Rows]) -> None:
-        self._waiting: dict[str, deque[Any]] = {name: deque() for name in names}
+
+class Demultiplexer:
+    """Yields one stream's rows consumer by consumer; few are queued, because whoever has none waits for the others to take theirs.
+
+    The stream is closed when the last consumer is gone, whether or not it has ever asked for something.
+    """
+
+    def __init__(self, seats: Mapping[str, Seat | None], make: Callable[[Demultiplexer], Rows]) -> None:
+        """Makes the stream.
+
+        Args:
+            seats: by the consumers' names; None for one whose end is not noticed before it has begun.
+            make: makes the stream for this demultiplexer.
+        """
+        self._waiting: dict[str, deque[Any]] = {name: deque() for name in seats}
         self._gone: set[str] = set()
         self._stream = make(self)
         self._taken = 0
         self._advancing = threading.RLock()
+        own = weakref.ref(self)
+        for name, seat in seats.items():
+            if seat is not None:
+                weakref.finalize(seat, _leave, own, name).atexit = False
 
     def has_consumer(self, name: str) -> bool:
         """Whether somebody still takes what comes under a name."""
@@ -46,10 +67,14 @@ class Demultiplexer:
                 elif not self._advance() and not own:  # another thread may have put something there meanwhile
                     return
         finally:
-            own.clear()
-            self._gone.add(name)
-            if len(self._gone) == len(self._waiting):
-                self._stream.close()
+            self.leave(name)
+
+    def leave(self, name: str) -> None:
+        """A consumer takes nothing any more."""
+        self._waiting[name].clear()
+        self._gone.add(name)
+        if len(self._gone) == len(self._waiting):
+            self._stream.close()
 
     def _advance(self) -> bool:
         """One step of the stream. With `parallelize()` dlt asks from several threads, and a generator has room for one."""
@@ -64,3 +89,8 @@ class Demultiplexer:
         if self.has_consumer(name):
             self._waiting[name].append(rows)
         return True
+
+
+def _leave(demultiplexer: weakref.ref[Demultiplexer], name: str) -> None:
+    if (found := demultiplexer()) is not None:
+        found.leave(name)

@@ -6,6 +6,7 @@ dlt asks its resources in turn, while the portal is asked best for everything at
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -31,7 +32,7 @@ from ..sync import (
 )
 from .catalog_resources import CatalogReader, issue_hints, issue_rows
 from .current_load import current_load_id, resources_of_transformers, selected_resources
-from .demultiplexer import Demultiplexer, Rows
+from .demultiplexer import Demultiplexer, Rows, Seat
 from .hints import MERGE
 from .load_context import DltLoadContext
 from .table_writer import TableWriter
@@ -46,11 +47,14 @@ def list_resources(reader: CatalogReader, client: Client, options: SyncOptions) 
 
 
 def _resource(name: str, shared: _SharedSync) -> DltResource:
-    def rows() -> Iterator[Any]:
+    def taken(_seat: Seat) -> Iterator[Any]:
         if name in selected_resources(name):
             yield from shared.demultiplexer(name).stream_for(name)
         else:
             yield from shared.rows_for_transformers(name)
+
+    def rows() -> Iterator[Any]:
+        return taken(shared.seat(name))
 
     return dlt.resource(rows, name=name, write_disposition=MERGE)
 
@@ -63,7 +67,13 @@ class _SharedSync:
         self._client = client
         self._options = options
         self._latest: tuple[str, Demultiplexer] | None = None
+        self._seats: weakref.WeakValueDictionary[str, Seat] = weakref.WeakValueDictionary()
         self._lock = threading.Lock()
+
+    def seat(self, name: str) -> Seat:
+        """A place for a consumer: dlt makes all of a load before it asks the first one for rows."""
+        self._seats[name] = seat = Seat()
+        return seat
 
     def demultiplexer(self, name: str) -> Demultiplexer:
         """Those of this load, or of one resource that somebody looks at without a pipeline."""
@@ -72,7 +82,8 @@ class _SharedSync:
             if self._latest is None or not load_id or self._latest[0] != load_id:
                 selected = selected_resources(name)
                 names = [resource for resource in ITEM_RESOURCES if resource in selected]
-                self._latest = load_id, Demultiplexer(names, lambda demultiplexer: self._rows(names, demultiplexer))
+                seats = {resource: self._seats.get(resource) for resource in names}
+                self._latest = load_id, Demultiplexer(seats, lambda demultiplexer: self._rows(names, demultiplexer))
             return self._latest[1]
 
     def rows_for_transformers(self, name: str) -> Iterator[Any]:
@@ -117,11 +128,12 @@ class _SharedSync:
         if not context.capabilities.supports_merge:
             self._options.require_single_package()
         self._options.session.resources = frozenset(names)
-        streams = list(select_streams(catalog, self._client, self._options, frozenset(names), context.capabilities))
+        options = replace(self._options, left_out=self._options.left_out.with_columns(self._reader.waiting))
+        streams = list(select_streams(catalog, self._client, options, frozenset(names), context.capabilities))
         items_tables = [stream.table.name for stream in streams if stream.table is not None and stream.marks_deleted]
         resolved = ResolvedRejections(context, items_tables)
         yield from resolved.for_dropped_tables(names[0])
-        for batch in sync(context, self._client, catalog, streams, self._options, issues):
+        for batch in sync(context, self._client, catalog, streams, options, issues):
             yield batch
             yield from resolved.for_batch(batch)
 

@@ -7,7 +7,7 @@ from .ports import LIST_SIZES, TIMESTAMP, Capabilities, ChildCounts, Destination
 from .preview import bounded_queries, preview
 from .provenance import PROVENANCE, Provenance
 from .rejected_values import REJECTED, REJECTED_KEYS_SCHEMA, REJECTED_TABLE, ResolvedRejections, rejections
-from .selection import ITEM_RESOURCES, SPA_ITEMS, select_streams
+from .selection import ITEM_RESOURCES, SPA_ITEMS, record_fields, select_streams
 from .session import RunSession
 from .setting_ranges import validate_range
 from .streams import DependentStream, ReadMode, Stream
@@ -44,6 +44,7 @@ __all__ = [
     "TableSpec",
     "bounded_queries",
     "preview",
+    "record_fields",
     "rejections",
     "select_streams",
     "sync",

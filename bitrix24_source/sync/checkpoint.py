@@ -50,7 +50,7 @@ class Checkpoint:
         runs_since: runs since then.
         selection: fingerprint of filter and selected fields; another one means another table content.
         type_id: the type's own `id`, which a type made anew under the same entityTypeId does not share; None where unknown.
-        columns: fingerprints of the columns that all rows were read for; None where that was not stored.
+        columns: fingerprints of the columns that all rows were read for; None or empty where that was not stored.
         unlisted_columns: the same, of those that no field explains: only rows know them.
         childless: owners to which nothing belonged when the destination was last found to have nothing of them.
         may_shrink: the table was filled by another selection or another type, so that any number of its rows may be gone, until
@@ -142,7 +142,7 @@ class Checkpoint:
             return ""
         if type_id is not None and self.type_id is not None and type_id != self.type_id:
             return f"the type was made anew, {self.type_id} is {type_id} now"
-        new = sorted(name for key, name in columns.items() if self.columns is not None and key not in self.columns)
+        new = sorted(name for key, name in columns.items() if self.columns and key not in self.columns)
         return f"these columns are new, came back or changed: {', '.join(new)}" if new else ""
 
     @property

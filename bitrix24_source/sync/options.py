@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -31,6 +31,13 @@ class Exclusions:
         dotted = [name.partition(".") for name in names]
         self.resources = frozenset(table for table, dot, _ in dotted if not dot)
         self._columns = frozenset((table, column.lower()) for table, dot, column in dotted if dot)
+
+    def with_columns(self, columns: Mapping[str, Iterable[str]]) -> Exclusions:
+        """A copy that leaves out more columns, by table."""
+        more = Exclusions()
+        more.resources = self.resources
+        more._columns = self._columns | {(table, name) for table, names in columns.items() for name in names}
+        return more
 
     def columns_of(self, table: str) -> frozenset[str]:
         """Columns of a table; those of a field that takes several values go by the field's name, too."""

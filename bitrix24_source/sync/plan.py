@@ -157,7 +157,7 @@ def recall_stream(stream: Stream, context: StateContext, *, is_first_slice: bool
     """Takes up a stream's checkpoint, or starts over where rows that were read before do not do any more."""
     state = context.resource_state(stream.resource)
     type_id = stream.entity.id if stream.entity is not None else None
-    columns = column_keys(stream.table.filled_columns() if stream.table is not None else ())
+    columns = column_keys(stream.filled_columns)
     last_user = Provenance.from_state(context.source_state).user
     checkpoint = Checkpoint.from_state(state, stream.query.entity_type_id, stream.query, last_user)
     if is_first_slice:

@@ -45,6 +45,10 @@ class FixedTableBuilder(ItemTableBuilder):
     shape: Callable[[Row], Row] = _as_it_comes
     key: tuple[str, ...] = ("id",)
 
+    def __post_init__(self) -> None:
+        self.excluded -= {*self.key, "owner_id"}  # without which rows mean nothing
+        super().__post_init__()
+
     def convert(self, rows: Sequence[Row], now: datetime) -> Iterator[TableRows]:
         yield from super().convert([self.shape(row) for row in rows], now)
 
@@ -132,30 +136,44 @@ class BindingTableBuilder:
         return self.convert([], datetime.min)  # noqa: DTZ901 - no row has a time
 
 
-def history_table(entity_type_id: int, capabilities: Capabilities) -> AppendOnlyTable:
-    """`stage_history`, for the moves of one type's items."""
-    shape = history_mapper(entity_type_id)
-    key = ("entity_type_id", "id")
-    return AppendOnlyTable("stage_history", HISTORY_FIELDS, _none, shape=shape, key=key, capabilities=capabilities)
+def history_table(
+    entity_type_id: int, capabilities: Capabilities, left_out: frozenset[str] = frozenset()
+) -> AppendOnlyTable:
+    """`stage_history`, for the moves of one type's items, without some columns."""
+    return AppendOnlyTable(
+        "stage_history",
+        HISTORY_FIELDS,
+        _none,
+        excluded=left_out,
+        shape=history_mapper(entity_type_id),
+        key=("entity_type_id", "id"),
+        capabilities=capabilities,
+    )
 
 
 def activity_table(capabilities: Capabilities, *, personal: bool, left_out: frozenset[str]) -> FixedTableBuilder:
     """`activities`, without some columns."""
-    fields = [field for field in activity_fields(personal=personal) if field.name not in left_out]
+    fields = activity_fields(personal=personal)
     names = {field.name for field in fields}
+    unknown = {field.name for field in activity_fields(personal=True)} - names
 
     def shape(row: Row) -> Row:
         return {name: value for name, value in activity_row(row).items() if name in names}
 
-    return FixedTableBuilder("activities", fields, _none, shape=shape, capabilities=capabilities)
+    return FixedTableBuilder(
+        "activities", fields, _none, excluded=left_out - unknown, shape=shape, capabilities=capabilities
+    )
 
 
-def product_row_table(entity_type_id: int, capabilities: Capabilities) -> ChildTableBuilder:
-    """`product_rows`, for the items of one type. The portal numbers rows anew whenever they are edited."""
+def product_row_table(
+    entity_type_id: int, capabilities: Capabilities, left_out: frozenset[str] = frozenset()
+) -> ChildTableBuilder:
+    """`product_rows`, for the items of one type, without some columns. The portal numbers rows anew whenever they are edited."""
     return ChildTableBuilder(
         "product_rows",
         PRODUCT_ROW_FIELDS,
         _none,
+        excluded=left_out,
         shape=product_row(entity_type_id),
         key=("entity_type_id", "owner_id", "id"),
         owner=("entity_type_id", "owner_id"),

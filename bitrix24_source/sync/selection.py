@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..catalog import CRM_OBJECTS, CRM_OBJECTS_BY_ID, LEADS, LEADS_MODE, SHORT_CODES, Catalog, EntityType
 from ..errors import ConfigError
 from ..reader import ActivityQuery, HistoryQuery, ListQuery, bindings_in
 from ..rest import Client
-from ..schema import MULTIFIELD, fields_from_response, with_hidden
+from ..schema import (
+    HISTORY_FIELDS,
+    MULTIFIELD,
+    PRODUCT_ROW_FIELDS,
+    Field,
+    activity_fields,
+    fields_from_response,
+    with_hidden,
+)
 from .dependents import bindings_of, product_rows_of
 from .item_tables import ItemTableBuilder, resolve_field_names
 from .options import SyncOptions
@@ -65,6 +73,19 @@ def select_streams(
         yield activities
     if BINDINGS in selected:
         yield factory.bindings(activities)
+
+
+def record_fields(options: SyncOptions) -> Mapping[str, Sequence[Field]]:
+    """By table, the fields of those whose columns are the same in every portal, without those that are left out."""
+    fields = {
+        ACTIVITIES: activity_fields(personal=options.personal),
+        HISTORY: HISTORY_FIELDS,
+        PRODUCT_ROWS: PRODUCT_ROW_FIELDS,
+    }
+    return {
+        table: [field for field in listed if field.name not in options.left_out.columns_of(table)]
+        for table, listed in fields.items()
+    }
 
 
 def _has_history(entity: EntityType) -> bool:
@@ -146,7 +167,7 @@ class _StreamFactory:
         return Stream(
             HISTORY,
             HistoryQuery(number),
-            history_table(number, self._capabilities),
+            history_table(number, self._capabilities, self._options.left_out.columns_of(HISTORY)),
             entity,
             full_refresh=self._is_full_refresh(),
         )
@@ -160,7 +181,7 @@ class _StreamFactory:
             None,
             entity,
             full_refresh=self._is_full_refresh(),
-            children=product_row_table(number, self._capabilities),
+            children=product_row_table(number, self._capabilities, self._options.left_out.columns_of(PRODUCT_ROWS)),
             child_query=product_rows_of(number, entity.short_code),
             parent=parent,
         )
@@ -170,7 +191,7 @@ class _StreamFactory:
         table = activity_table(
             self._capabilities, personal=self._options.personal, left_out=self._options.left_out.columns_of(ACTIVITIES)
         )
-        names = tuple(field.upper_name for field in table.fields)
+        names = tuple(field.upper_name for field in table.fields if not field.is_excluded)
         return Stream(
             ACTIVITIES, ActivityQuery(0, select=names, extra_select=inline), table, full_refresh=self._is_full_refresh()
         )

@@ -69,6 +69,11 @@ class Stream:
         return self.table is not None and self.table.marks_deleted
 
     @property
+    def filled_columns(self) -> frozenset[str]:
+        """Columns of its tables that are filled, in the words of `ItemTableBuilder.filled_columns`."""
+        return self.table.filled_columns() if self.table is not None else frozenset()
+
+    @property
     def list_fields(self) -> tuple[str, ...]:
         """Wire names of the fields whose values fill child tables, and that are compared with these."""
         return self.table.list_fields if self.table is not None else ()
@@ -104,6 +109,10 @@ class DependentStream(Stream):
     @property
     def name(self) -> str:
         return self.children.name
+
+    @property
+    def filled_columns(self) -> frozenset[str]:
+        return self.children.filled_columns() if isinstance(self.children, ChildTableBuilder) else frozenset()
 
     def empty_tables(self) -> Iterator[TableRows]:
         return self.children.empty_tables()

@@ -47,7 +47,7 @@ def test_a_time_limit_ends_between_two_commits_and_the_next_run_goes_on(load, po
 
 def test_a_run_within_its_time_is_whole(load, portal):
     """A limit that is not reached changes nothing."""
-    summary = load(RunSession(rows=50), max_minutes=1, monotonic=lambda: 0.0)
+    summary = load(RunSession(rows=200), max_minutes=1, monotonic=lambda: 0.0)
 
     assert ({}, 0, len(portal.items(2).ids())) == (summary.left, summary.issues, summary.tables["deals"].rows)
 

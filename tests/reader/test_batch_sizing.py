@@ -154,10 +154,10 @@ def test_a_bucket_that_others_fill(clock, recording_adapter, read_items):
     assert portal.limits.refused > 0
 
 
-def test_a_load_within_the_limits(clock, warehouse):
-    """The same through dlt, catalogue included: not one refusal in a whole run."""
+def test_a_load_within_the_limits(clock, memory_job):
+    """The same with the catalogue: not one refusal in a whole run."""
     portal = limited(clock, 15_000, (0.3, 0.008))
-    crm = warehouse(portal)
+    crm = memory_job(portal)
     crm.run("spa_types", "spa_fields", "spa_items")
 
     assert 0 == portal.limits.refused

@@ -28,7 +28,7 @@ def require_economy(way, rows):
 
 
 @pytest.mark.parametrize("connections", [1, 4])
-@pytest.mark.parametrize("id_step", [1, 3, 7])
+@pytest.mark.parametrize("id_step", [1, pytest.param(3, marks=pytest.mark.slow), 7])
 @pytest.mark.parametrize("items", COUNTS)
 def test_every_item_once(clock, recording_adapter, read_items, items, id_step, connections):
     """The ids are the portal's, each once, at the cost that is promised; at the borders of pages and batches too."""
@@ -87,7 +87,7 @@ def test_ids_that_lie_unevenly(clock, recording_adapter, read_items, hole, conne
     assert way.wasted() <= 50 * connections
 
 
-@pytest.mark.parametrize("id_step", [1, 7])
+@pytest.mark.parametrize("id_step", [pytest.param(1, marks=pytest.mark.slow), 7])
 def test_a_hundred_thousand(clock, recording_adapter, read_items, id_step):
     """A long list is read in several places at once, within the same bounds, and no request is longer than 50 commands."""
     way = recording_adapter(Portal("bench", items=100_000, id_step=id_step, clock=clock))
@@ -151,9 +151,9 @@ def test_what_is_left_is_told(clock, recording_adapter, read_items):
 @pytest.mark.parametrize(
     "counts", [dict.fromkeys(range(1030, 1052, 2), 0) | dict(zip(range(1030, 1052, 2), COUNTS, strict=True))]
 )
-def test_loads_of_every_size(portal_with, warehouse, counts):
+def test_loads_of_every_size(portal_with, memory_job, counts):
     """The tables hold the portal's ids, each once, from a type without items to one of ten thousand; in one load."""
-    crm = warehouse(portal_with(counts))
+    crm = memory_job(portal_with(counts))
     crm.run()
 
     assert counts == {type_: len(crm.ids(type_)) for type_ in counts}
@@ -161,9 +161,9 @@ def test_loads_of_every_size(portal_with, warehouse, counts):
     assert [] == crm.issues()
 
 
-def test_a_second_load_changes_nothing(portal_with, warehouse):
+def test_a_second_load_changes_nothing(portal_with, memory_job):
     """Items are merged by id: the same portal read again gives the same rows, not more."""
-    crm = warehouse(portal_with({177: 130}))
+    crm = memory_job(portal_with({177: 130}))
     crm.run()
     before = crm.rows("spa_items_177")
     crm.run()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from bitrix24_source.sandbox.methods.products import product_rows
@@ -111,11 +113,10 @@ LISTS = {
 }
 
 
-@pytest.mark.all_databases
 @pytest.mark.parametrize("resource", LISTS)
-def test_loads(company, warehouse, resource):
+def test_loads(company, memory_job, resource):
     """One row of load_issues for the list, with the number and an example; every other row is in the table."""
-    crm = warehouse(company)
+    crm = memory_job(company)
     crm.run(resource)
     before = {tuple(row[key] for key in ("id",)) for row in crm.rows(resource)}
     rows = len(crm.rows(resource))
@@ -124,9 +125,9 @@ def test_loads(company, warehouse, resource):
     method, key, field = LISTS[resource]
     (some,) = sorted(before)[len(before) // 2]
     company.say = without_usable_ids({some}, "abc", method, key, field)
-    again = warehouse(company)
+    again = memory_job(company)
     again.run(resource)
-    issues = again.issues()
+    issues = again.rows("load_issues")
 
     assert 0 < rows - len(again.rows(resource)) == sum(int(i["message"].split()[0]) for i in issues)
     assert all(resource == issue["resource"] and f'{field} is "abc"' in issue["message"] for issue in issues)
@@ -134,49 +135,49 @@ def test_loads(company, warehouse, resource):
     assert len(issues) == len({issue["entity_type_id"] for issue in issues})
 
 
-def test_a_product_row_of_nobody(company, warehouse):
+def test_a_product_row_of_nobody(company, memory_job):
     """A row whose owner has no usable id is passed over, without the rows of others."""
-    crm = warehouse(company)
+    crm = memory_job(company)
     row = next(row for owner in company.items(2).ids() for row in product_rows(company.world, 2, owner))
     company.say = without_usable_ids({row["id"]}, None, "crm.item.productrow.list", "productRows", "ownerId")
     crm.run("deals", "product_rows")
-    (issue,) = crm.issues()
+    (issue,) = crm.rows("load_issues")
 
     assert "ownerId is null" in issue["message"]
     expected = sum(len(product_rows(company.world, 2, owner)) for owner in company.items(2).ids())
-    assert [(expected - 1,)] == crm.query("select count(*) from {}.product_rows where entity_type_id = 2")
+    assert expected - 1 == sum(row["entity_type_id"] == 2 for row in crm.rows("product_rows"))
 
 
-def test_nothing_is_marked_that_may_be_there(portal_with, warehouse):
+def test_nothing_is_marked_that_may_be_there(portal_with, memory_job):
     """An item that is shown without its id for a run stays as it was, and deletions are found when all ids come again."""
     portal = portal_with({177: 60}, scripted=True)
-    crm = warehouse(portal)
+    crm = memory_job(portal)
     crm.run()
     portal.items(177).delete(5)
     portal.say = without_usable_ids({7, 50})
     crm.run(sweep=True)
-    (issue,) = crm.issues()
+    (issue,) = crm.rows("load_issues")
 
     assert issue["message"].startswith("2 rows of spa_items_177 not loaded")
-    assert [(0,)] == crm.query("select count(deleted_at) from {}.spa_items_177")
+    assert {} == crm.marked(177)
 
     portal.say = lambda _command, result: result
     crm.run()
-    assert [(5,)] == crm.query("select id from {}.spa_items_177 where deleted_at is not null")
+    assert [5] == list(crm.marked(177))
 
 
-def test_rows_of_an_owner_stay(company, warehouse):
+def test_rows_of_an_owner_stay(company, memory_job):
     """Of an owner whose only row is shown without an id, the stored rows are not removed."""
-    crm = warehouse(company)
+    crm = memory_job(company)
     crm.run("deals", "product_rows")
-    ((owner,), *_) = crm.query(
-        "select owner_id from {}.product_rows where entity_type_id = 2 group by 1 having count(*) = 1 order by 1"
-    )
+    owners = Counter(row["owner_id"] for row in crm.rows("product_rows") if row["entity_type_id"] == 2)
+    owner = min(owner for owner, number in owners.items() if number == 1)
     ids = {row["id"] for row in product_rows(company.world, 2, owner)}
     company.clock.advance(60)
     company.items(2).update(owner, title="Changed")
     company.say = without_usable_ids(ids, None, "crm.item.productrow.list", "productRows")
     crm.run("deals", "product_rows")
 
-    assert [(1,)] == crm.query("select count(*) from {}.product_rows where entity_type_id = 2 and owner_id = ?", owner)
+    rows = [row for row in crm.rows("product_rows") if (row["entity_type_id"], row["owner_id"]) == (2, owner)]
+    assert 1 == len(rows)
     assert 1 == len(crm.issues())

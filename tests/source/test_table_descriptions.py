@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
+from dataclasses import replace
+from datetime import datetime, timezone
 
-from bitrix24_source.sandbox import Portal
+import dlt
+import pytest
+from databases import make
+from dlt.common.runtime.run_context import RunContext, switched_run_context
+from fixtures.item_warehouse import make_warehouse
+
+from bitrix24_source.sandbox import Clock, Portal
 
 pytestmark = pytest.mark.all_databases
 
@@ -14,11 +21,23 @@ CHOSEN = (
 )  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def loaded(engine, tmp_path_factory):
+    """One load for all tests of a database: what they change of it, the others do not look at."""
+    folder = tmp_path_factory.mktemp("described")
+    portal = Portal("demo", items=20, clock=Clock(datetime(2025, 7, 1, 12, tzinfo=timezone.utc)))
+    with switched_run_context(RunContext(str(folder))):
+        made = make_warehouse(folder, portal, make(engine, folder))
+        made.run(*CHOSEN)
+    yield made
+    made.database.drop()
+
+
 @pytest.fixture
-def crm(warehouse, clock):
-    made = warehouse(Portal("demo", items=20, clock=clock))
-    made.run(*CHOSEN)
-    return made
+def crm(loaded):
+    where = {"pipelines_dir": loaded.pipeline.pipelines_dir, "dataset_name": loaded.database.dataset}
+    pipeline = dlt.pipeline(loaded.pipeline.pipeline_name, destination=loaded.database.destination, **where)
+    return replace(loaded, pipeline=pipeline)
 
 
 def own_tables(crm):

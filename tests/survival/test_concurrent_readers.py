@@ -132,10 +132,15 @@ def idle_session(job, table=VIEW):
 
 
 @pytest.fixture
-def postgres_job(office, job, postgres, monkeypatch):
-    """A job into PostgreSQL after its first run; locks are waited for for moments."""
+def short_waits(monkeypatch):
+    """Locks are waited for for moments."""
     for module in (lock_waits, view_database, load_locks):
         monkeypatch.setattr(module, "LOCK_SECONDS", 0.2)
+
+
+@pytest.fixture
+def postgres_job(office, job, postgres, short_waits):
+    """A job into PostgreSQL after its first run."""
     line = job(office, views=True)
     line.database = postgres
     line.run(*RESOURCES)
@@ -188,6 +193,35 @@ def test_a_dictionary_that_needs_a_lock_waits_for_the_next_run(office, postgres_
     assert 1 == len(postgres_job.rows("spa_items_1030"))
     assert 0 == postgres_job.run(*RESOURCES).issues
     assert 2 == len(postgres_job.query("select code from {}.spa_types"))
+
+
+LATER = {"activities": "subject", "stage_history": "category_id", "product_rows": "price"}
+"""columns that are let in after the first load"""
+
+
+@pytest.mark.parametrize("table", LATER)
+def test_a_new_column_of_what_belongs_to_items_waits_for_the_next_run(clock, job, postgres, short_waits, table):
+    """As one of an item table does: all else is loaded, the session is named, and the next run fills the column for all rows."""
+    line = job(Portal("demo", items=20, clock=clock))
+    line.database = postgres
+
+    def filled():
+        return {name: line.query(f"select count({column}) from {{}}.{name}")[0][0] for name, column in LATER.items()}
+
+    line.run(*LATER)
+    before = filled()
+    line.run(*LATER, refresh=True, leave_out=[f"{name}.{column}" for name, column in LATER.items()])
+    left_out = LATER[table] not in line.database.columns(table)
+    clock.advance(3600)
+    with idle_session(line, table) as pid:
+        loaded = line.run(*LATER)
+    (hint,) = line.query(f"select hint from {{}}.load_issues where resource = '{table}'")
+    is_waiting = LATER[table] not in line.database.columns(table)
+    second = line.run(*LATER)
+
+    assert (left_out, is_waiting) == (True, True)
+    assert (1, True) == (loaded.issues, f"pid {pid} (dashboard" in hint[0])
+    assert (0, before) == (second.issues, filled())
 
 
 def test_a_reader_who_comes_after_the_check_stops_nothing_else(office, postgres_job, monkeypatch):

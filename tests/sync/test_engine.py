@@ -56,7 +56,7 @@ def test_everything_twice_is_the_same(company, clock, reader):
     assert crm.issues() == []
 
 
-@pytest.mark.parametrize("rows", [100, 175])
+@pytest.mark.parametrize("rows", [pytest.param(100, marks=pytest.mark.slow), 175])
 def test_slices_of_any_size_fill_the_same_tables(company, reader, rows):
     """A first load that is cut anywhere ends with the tables of one that is not."""
     whole, sliced = (reader(company, resources=EVERYTHING) for _ in range(2))

@@ -7,13 +7,12 @@ import pytest
 from bitrix24_source.sandbox import Fault
 
 SELECT = {177: ["title"], 1030: ["title"]}
-MARKED = "select id from {}.spa_items_1030 where deleted_at is not null order by id"
 
 
-def test_a_sweep_to_which_a_page_comes_empty(portal_with, warehouse):
+def test_a_sweep_to_which_a_page_comes_empty(portal_with, memory_job):
     """Ids that the last run has read do not go because of one empty answer: nothing is marked."""
     portal = portal_with({1030: 8, 177: 0}, scripted=True)
-    crm = warehouse(portal)
+    crm = memory_job(portal)
     crm.run(select=SELECT)
     struck = []
 
@@ -28,18 +27,18 @@ def test_a_sweep_to_which_a_page_comes_empty(portal_with, warehouse):
     crm.run(select=SELECT, sweep=True)
 
     assert struck
-    assert [] == crm.query(MARKED)
+    assert [] == list(crm.marked(1030))
 
 
-def test_what_came_back_is_read_when_the_budget_is_nearly_used_up(portal_with, warehouse):
+def test_what_came_back_is_read_when_the_budget_is_nearly_used_up(portal_with, memory_job):
     """Sixty items are restored while another list is long, and the budget runs low just then: the run waits, and ends."""
     portal = portal_with({1030: 200, 177: 40_000}, scripted=True)
-    crm = warehouse(portal)
+    crm = memory_job(portal)
     crm.run(select=SELECT)
     for id_ in range(1, 61):
         portal.items(1030).delete(id_)
     crm.run(select=SELECT, sweep=True, max_deleted_share=1.0)
-    marked = len(crm.query(MARKED))
+    marked = len(list(crm.marked(1030)))
     for id_ in range(1, 61):
         portal.items(1030).restore(id_)
     charged = []
@@ -55,7 +54,7 @@ def test_what_came_back_is_read_when_the_budget_is_nearly_used_up(portal_with, w
 
     assert 60 == marked
     assert charged
-    assert [] == crm.query(MARKED)
+    assert [] == list(crm.marked(1030))
     assert list(range(1, 201)) == crm.ids(1030)
 
 
@@ -73,28 +72,28 @@ def test_one_source_runs_again_after_it_was_left_early(portal_with, warehouse):
 
 
 @pytest.mark.parametrize(("type_", "table"), [(177, "spa_items_177"), (2, "deals")])
-def test_not_found_is_no_proof_that_a_type_is_gone(portal_with, warehouse, type_, table):
+def test_not_found_is_no_proof_that_a_type_is_gone(portal_with, memory_job, type_, table):
     """A portal that has a type, and answers that there is no such thing: the type is listed."""
     portal = portal_with({177: 30})
     fault = Fault("crm.item.list", "error", where="command", status=400, error="NOT_FOUND", times=None)
     fault.when = lambda asked: asked.get("entityTypeId") == str(type_)
     portal.faults.add(fault)
-    crm = warehouse(portal)
+    crm = memory_job(portal)
     crm.run("spa_items", "deals")
 
-    assert [f"{table} could not be read to the end"] == [row["message"].split(":")[0] for row in crm.issues()]
+    assert [f"{table} could not be read to the end"] == [message.split(":")[0] for message in crm.issues()]
 
 
-def test_a_type_that_is_deleted_while_it_is_read(portal_with, warehouse):
+def test_a_type_that_is_deleted_while_it_is_read(portal_with, memory_job):
     """Where the portal says itself that it has no such type any more, that is nobody's failure."""
     portal = portal_with({177: 30, 1030: 30})
-    crm = warehouse(portal)
+    crm = memory_job(portal)
 
     def delete(number):
         if number == 3:
             portal.world.types.pop(1030, None)
 
-    crm.adapter.before = delete
+    crm.before = delete
     crm.run()
 
     assert 1030 not in portal.world.types
