@@ -89,7 +89,7 @@ def field_rows(catalog: Catalog, types: Sequence[EntityType]) -> Rows:
 
 
 def option_rows(catalog: Catalog, types: Sequence[EntityType]) -> Rows:
-    for entity, field, _ in _fields_with_columns(catalog, types):
+    for entity, field in ((one, field) for one in types for field in _listed_fields(one) if field.options):
         details = catalog.options.get((entity.user_fields, field.upper_name), {})
         for position, option in enumerate({option.id: option for option in field.options}.values()):
             known = details.get(str(as_id(option.id)), {})
@@ -108,13 +108,18 @@ def option_rows(catalog: Catalog, types: Sequence[EntityType]) -> Rows:
 def _fields_with_columns(
     catalog: Catalog, types: Sequence[EntityType]
 ) -> Iterator[tuple[EntityType, Field, ColumnMapping | None]]:
-    """Every field with its place, in the portal's order; one for each name that a table could hold."""
+    """Every field with its place, in the portal's order."""
     for entity in types:
-        fields = list({field.upper_name: field for field in entity.fields or ()}.values())
+        fields = _listed_fields(entity)
         typed = with_system_types(fields) if entity.has_system_columns else fields
         places = map_columns(typed, entity.items_table, catalog.stored)
         for field in fields:
             yield entity, field, places[field.name]
+
+
+def _listed_fields(entity: EntityType) -> list[Field]:
+    """One for each name that a table could hold."""
+    return list({field.upper_name: field for field in entity.fields or ()}.values())
 
 
 CATEGORY_COLUMNS = columns(

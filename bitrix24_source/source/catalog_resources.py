@@ -30,7 +30,7 @@ from ..catalog import (
 )
 from ..errors import UnavailableError
 from ..rest import Client
-from ..schema import Column, Field, StoredColumns, map_columns
+from ..schema import Column, Field, RejectedValue, StoredColumns, map_columns
 from ..sync import (
     ITEM_RESOURCES,
     REJECTED,
@@ -104,13 +104,15 @@ class CatalogReader:
                 self._described = catalog, TableDescriptions(catalog, name)
             return self._described[1]
 
-    def rejections(self, table: CatalogTable, catalog: Catalog, excluded: Exclusions) -> Iterator[Any]:
-        """Rows of `rejected_values` for one table: those of this run take the place of what was rejected before."""
+    def rejections(
+        self, table: CatalogTable, values: Iterable[RejectedValue], catalog: Catalog, excluded: Exclusions
+    ) -> Iterator[Any]:
+        """Rows of `rejected_values` for one table: `values`, of this run, take the place of what was rejected before."""
         load_id = current_load_id()
         if self._resolved is None or self._resolved[0] != load_id:
             self._resolved = load_id, ResolvedRejections(DltLoadContext())
         hidden = excluded.columns_of(table.name)
-        rejected = [value for value in table.convert(catalog)[1] if value.column_name not in hidden]
+        rejected = [value for value in values if value.column_name not in hidden]
         now = self._client.clock.now()
         writer = TableWriter(self.descriptions(catalog, table.name), supports_merge=supports_merge())
         batches = list(self._resolved[1].for_catalog_table(table.name, table.name, rejected, now))
@@ -225,10 +227,11 @@ def catalog_resource(table: CatalogTable, reader: CatalogReader, excluded: Exclu
         if table.name in reader.in_use:
             return  # it stays as it was, and everything else is loaded
         described = reader.descriptions(catalog, table.name)
-        yield from _merged(table, table.name, catalog, excluded, described)
+        converted, rejected = table.convert(catalog)
+        yield from _merged(table, converted, table.name, catalog, excluded, described)
         if table.child is not None:
-            yield from _merged(table.child, table.name, catalog, excluded, described)
-        yield from reader.rejections(table, catalog, excluded)
+            yield from _merged(table.child, table.child.rows(catalog), table.name, catalog, excluded, described)
+        yield from reader.rejections(table, rejected, catalog, excluded)
 
     return dlt.resource(
         rows,
@@ -252,12 +255,18 @@ def issues_resource(reader: CatalogReader) -> DltResource:
 
 
 def _merged(
-    table: CatalogTable, resource: str, catalog: Catalog, excluded: Exclusions, described: TableDescriptions
+    table: CatalogTable,
+    converted: Iterable[dict[str, Any]],
+    resource: str,
+    catalog: Catalog,
+    excluded: Exclusions,
+    described: TableDescriptions,
 ) -> Iterator[Any]:
     """All rows of a table at once, so that `add_limit` cannot part them; a table without rows is a table.
 
     Args:
         table: the resource's own table, or the child table beside it.
+        converted: its rows.
         resource: the resource, by whose name the catalogue knows what could not be read.
         catalog: as read in this run.
         excluded: columns that are left out.
@@ -268,9 +277,7 @@ def _merged(
     names = {column.name for column in _included(table, excluded)}
     hidden = {column.name for column in table.columns} - names
     unread_types = catalog.unread_types.get(resource, frozenset())
-    found: Iterable[dict[str, Any]] = (
-        row for row in table.rows(catalog) if row.get("entity_type_id") not in unread_types
-    )
+    found: Iterable[dict[str, Any]] = (row for row in converted if row.get("entity_type_id") not in unread_types)
     if table.columns is FIELD_COLUMNS:
         capabilities = current_capabilities()
         found = (with_normalized_names(row, capabilities) for row in found)

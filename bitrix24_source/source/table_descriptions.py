@@ -65,7 +65,7 @@ class TableDescriptions:
                 continue
             columns = stored["columns"]
             for name, text in self.of_columns(table, texts).items():
-                if column := columns.get(normalized_column(name)):
+                if column := columns.get(name) or columns.get(normalized_column(name)):
                     column["description"] = text
             stored.update(self.of_table(table, columns.keys()))
 

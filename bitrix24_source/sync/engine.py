@@ -18,7 +18,7 @@ from ..rest import Client
 from .comparison import tombstones
 from .deleted_types import confirmed_deleted_types
 from .dependents import ChildBatch, DependentProgress
-from .item_tables import item_spec
+from .item_tables import ItemTableBuilder, item_spec
 from .options import SyncOptions
 from .plan import UNREACHABLE, ReadTask, SyncPlan, make_plan
 from .ports import LoadContext
@@ -268,10 +268,15 @@ def _mark_deleted_types(run: SyncRun, catalog: Catalog) -> Iterator[TableBatch]:
 
 def _report_unknown_exclusions(run: SyncRun) -> None:
     """A name that fits nothing lets through what somebody wants to keep out; rows may have what no field list names."""
+    reported: set[str] = set()
     for stream in run.progress:
-        if stream.table is None or not stream.table.rows or not (unknown := stream.table.unknown_exclusions()):
+        table = stream.children if isinstance(stream, DependentStream) else stream.table
+        if not isinstance(table, ItemTableBuilder) or not table.rows or table.name in reported:
             continue
-        error = ConfigError(f"leave_out names columns that do not exist: {', '.join(unknown)}", stream.table.name)
+        if not (unknown := table.unknown_exclusions()):
+            continue
+        reported.add(table.name)
+        error = ConfigError(f"leave_out names columns that do not exist: {', '.join(unknown)}", table.name)
         run.record(stream, error, error.what, hint="name them as spa_fields or crm_fields do")
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from bitrix24_source.errors import ConfigError
 from bitrix24_source.sandbox import Portal
+from bitrix24_source.sync import Exclusions
 
 OBJECTS = {"leads": 1, "deals": 2, "contacts": 3, "companies": 4, "quotes": 7, "invoices": 31}
 DAY = 24 * 3600
@@ -273,3 +274,19 @@ def test_a_type_restricts_smart_processes_and_nothing_else(crm):
     loaded = crm.run("deals", "spa_items", spa_types=[177], full_refresh=True, sweep_hours=0)
     assert 3 == loaded.rows["spa_items_177"]
     assert len(crm.rows("deals")) == loaded.rows["deals"] > 10
+
+
+def test_columns_of_rows_that_belong_to_items_can_be_left_out(clock, reader):
+    """Those of stage history, product rows and activities go; what tells their rows apart stays, and a misspelt name is told once."""
+    tables = ("stage_history", "product_rows", "activities")
+    crm = reader(Portal("demo", items=30, clock=clock), resources=("deals", "invoices", *tables))
+    names = ("stage_history.stage_id", "product_rows.price", "activities.subject", "product_rows.owner_id")
+    typos = [f"{table}.nowhere" for table in tables]
+    crm.run(left_out=Exclusions([*names, *typos]))
+    columns = {table: crm.destination.columns[table] for table in tables}
+
+    assert all(crm.destination.tables[table] for table in tables)
+    assert [name for name in names if name.partition(".")[2] in columns[name.partition(".")[0]]] == [
+        "product_rows.owner_id"
+    ]
+    assert sorted(crm.issues()) == ["leave_out names columns that do not exist: nowhere"] * 3
