@@ -489,13 +489,13 @@ def test_each_folder_has_its_own_file(bitrix24, webhook, tmp_path, monkeypatch, 
     for folder in ("first", "second", "first"):
         (tmp_path / folder).mkdir(exist_ok=True)
         monkeypatch.chdir(tmp_path / folder)
-        done = bitrix24("load", "--progress", "none", "--resource", "deals", credentials=webhook, **more)
+        done = bitrix24("load", "--progress", "none", "--resource", "companies", credentials=webhook, **more)
 
         assert 0 == done.code, done.err
         assert [configured or "bitrix24_data.duckdb"] == [path.name for path in (tmp_path / folder).glob("*.duckdb")]
     files = [tables_in(tmp_path / folder) for folder in ("first", "second")]
     assert files[0] == files[1]
-    assert files[0]["deals"] > 0
+    assert files[0]["companies"] > 0
 
 
 def test_what_one_folder_lacks_is_not_taken_from_another_ones_state(bitrix24, webhook, portal, tmp_path, monkeypatch):

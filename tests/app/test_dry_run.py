@@ -154,7 +154,7 @@ def test_the_estimate_is_near_what_the_load_takes(clock):
     portal = Portal("demo", items=200, clock=clock)
     portal.costs.latency = (0.1, 0.0)
 
-    rehearsal = Rehearsal(portal, ())
+    rehearsal = Rehearsal(portal, ["spa_items", "deals", "leads", "activities", "stage_history", "product_rows"])
 
     def measure():
         plan, began = rehearsal.plan(), clock.monotonic()

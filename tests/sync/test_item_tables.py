@@ -157,7 +157,6 @@ def _plain(value):
     return value if isinstance(value, str) else float(value)
 
 
-@pytest.mark.all_databases
 def test_a_field_that_is_removed_between_two_runs(crm):
     """The column stays, with what it held of items that have not changed since, for nobody knows who reads it."""
     crm.portal.remove_field(177, "UF_CRM_11_NOTE")
@@ -170,7 +169,6 @@ def test_a_field_that_is_removed_between_two_runs(crm):
     assert [] == crm.issues()
 
 
-@pytest.mark.all_databases
 def test_a_multiple_field_that_is_removed(crm):
     """Its child table stays as it was."""
     crm.portal.remove_field(177, "UF_CRM_11_TAGS")
@@ -285,7 +283,6 @@ def test_lists_that_changed(crm):
     assert [expected for _, expected in changes] == [listed(crm, id_) for id_ in range(1, len(changes) + 1)]
 
 
-@pytest.mark.all_databases
 def test_other_items_keep_their_lists(crm):
     """Only the items that came are touched."""
     crm.portal.items(177).update(2, ufCrm11Tags=["z"])
