@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
 
@@ -47,8 +48,14 @@ def write_report(
             "bitrix24 report",
             "load into duckdb or postgres; the marts are views that any other tool can read",
         )
-    with pipeline.sql_client() as client:
-        data = collect(MartReader(client), types=types, people=people, since=since)
+    with ExitStack() as stack:
+        reader = MartReader(stack.enter_context(pipeline.sql_client()))
+        beside = None
+        if (
+            pipeline.destination.destination_name == "postgres"
+        ):  # which uses one core for most questions; DuckDB uses all
+            beside = MartReader(stack.enter_context(pipeline.sql_client()))
+        data = collect(reader, types=types, people=people, since=since, beside=beside)
     text = render_page(data, language)
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_name(file.name + ".part")
