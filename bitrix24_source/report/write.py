@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import dlt
 
@@ -49,13 +50,14 @@ def write_report(
             "load into duckdb or postgres; the marts are views that any other tool can read",
         )
     with ExitStack() as stack:
-        reader = MartReader(stack.enter_context(pipeline.sql_client()))
-        beside = None
-        if (
-            pipeline.destination.destination_name == "postgres"
-        ):  # which uses one core for most questions; DuckDB uses all
-            beside = MartReader(stack.enter_context(pipeline.sql_client()))
-        data = collect(reader, types=types, people=people, since=since, beside=beside)
+
+        def connected() -> MartReader:
+            client: Any = pipeline.sql_client()
+            return MartReader(stack.enter_context(client))
+
+        # PostgreSQL uses one core for most questions, DuckDB all of them.
+        beside = connected() if pipeline.destination.destination_name == "postgres" else None
+        data = collect(connected(), types=types, people=people, since=since, beside=beside)
     text = render_page(data, language)
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_name(file.name + ".part")
