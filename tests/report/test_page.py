@@ -121,6 +121,7 @@ def test_a_type_that_does_not_exist_is_one_sentence(pipeline, tmp_path):
         write_report(pipeline, tmp_path / "report.html", types=["Nothing"])
 
 
+@pytest.mark.all_databases
 def test_the_page_is_one_small_file_that_is_closed_to_the_network(page):
     """No address to fetch from, a policy that allows nothing but its own two scripts, at most two megabytes."""
     text = page.read_text(encoding="utf-8")
