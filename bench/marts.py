@@ -189,13 +189,14 @@ def _timings(pipeline: dlt.Pipeline) -> Iterator[str]:
             rows = _one(client, "SELECT COUNT(*) FROM bench_mart")
             client.execute_sql("DROP TABLE bench_mart")
             yield _line(f"{mart}, all {rows:,} rows", seconds)
-    with pipeline.sql_client() as client:
+    with pipeline.sql_client() as client, pipeline.sql_client() as second:
         reader = TimedReader(client)
+        beside = TimedReader(second) if pipeline.destination.destination_name == "postgres" else None
         start = time.perf_counter()
-        data = collect(reader)
+        data = collect(reader, beside=beside)
         page = render_page(data)
         yield _line(f"the report, {len(page) / 1e6:.1f} MB", time.perf_counter() - start)
-        for sql, seconds in reader.seconds:
+        for sql, seconds in (*reader.seconds, *(beside.seconds if beside else ())):
             yield _line(f"  {sql}", seconds)
 
 

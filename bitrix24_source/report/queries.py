@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta, timezone
 from typing import Any, Protocol
 
@@ -68,8 +69,22 @@ class MartReader:
         self._client.execute_sql(f"CREATE TEMPORARY TABLE {name} AS {sql}")
 
 
-def collect(reader: MartReader, *, types: Sequence[str] = (), people: bool = True, since: date | None = None) -> Row:
+def collect(
+    reader: MartReader,
+    *,
+    types: Sequence[str] = (),
+    people: bool = True,
+    since: date | None = None,
+    beside: MartReader | None = None,
+) -> Row:
     """Everything that the page shows, as JSON has it.
+
+    Args:
+        reader: asks one question after the other.
+        types: entityTypeIds or titles; empty for all types.
+        people: whether people are shown.
+        since: only items created, and moves made, from this day on.
+        beside: has a connection of its own, for questions that are asked at the same time.
 
     Raises:
         ConfigError: there are no marts, or none of the types.
@@ -79,28 +94,43 @@ def collect(reader: MartReader, *, types: Sequence[str] = (), people: bool = Tru
     only = f"entity_type_id IN ({', '.join(map(str, chosen))})" if types else "TRUE"
     created = f"created_date >= DATE '{since.isoformat()}'" if since else "TRUE"
     entered = f"entered_date >= DATE '{since.isoformat()}'" if since else "TRUE"
-    reader.keep("report_items", f"SELECT {_ITEM_COLUMNS} FROM mart_items WHERE {only} AND {created}")
-    reader.keep("report_groups", _GROUPS)
-    reader.keep("report_stays", _STAYS.format(f"{only} AND {entered}"))
-    health = _health(reader)
-    return {
-        "portal": portal | {"data_until": _data_until(reader, "mart_items" if types or since else "report_items")},
-        "since": since and since.isoformat(),
-        "people": _people(reader) if people else None,
-        "types": _summaries(reader),
-        "months": _months(reader),
-        "stages": _stages(reader, only),
-        "moves": _moves(reader),
-        "daily": _daily(reader, only, portal["today"], since),
-        "owners": _top(reader, "report_items", "responsible_id", "COUNT(*)", "MIN(responsible)") if people else [],
-        "companies": _companies(reader),
-        "sources": _top(reader, "report_groups", "source_id", "SUM(items)", "MIN(source)"),
-        "products": _products(reader, only, since),
-        "overdue": _overdue(reader, people=people),
-        "filled": _filled(reader),
-        "health": [{name: value for name, value in row.items() if name != "last_load"} for row in health],
-        "issues": _issues(reader, max((row["last_load"] for row in health if row["last_load"]), default="")),
-    }
+
+    def of_history(other: MartReader) -> Row:
+        other.keep("report_stays", _STAYS.format(f"{only} AND {entered}"))
+        return {
+            "moves": _moves(other),
+            "daily": _daily(other, only, portal["today"], since),
+            "products": _products(other, only, since),
+            "health": _health(other),
+        }
+
+    def of_items() -> Row:
+        reader.keep("report_items", f"SELECT {_ITEM_COLUMNS} FROM mart_items WHERE {only} AND {created}")
+        reader.keep("report_groups", _GROUPS)
+        return {
+            "portal": portal | {"data_until": _data_until(reader, "mart_items" if types or since else "report_items")},
+            "since": since and since.isoformat(),
+            "people": _people(reader) if people else None,
+            "types": _summaries(reader),
+            "months": _months(reader),
+            "stages": _stages(reader, only),
+            "owners": _top(reader, "report_items", "responsible_id", "COUNT(*)", "MIN(responsible)") if people else [],
+            "companies": _companies(reader),
+            "sources": _top(reader, "report_groups", "source_id", "SUM(items)", "MIN(source)"),
+            "overdue": _overdue(reader, people=people),
+            "filled": _filled(reader),
+        }
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        asked = pool.submit(of_history, beside) if beside else None
+        items = of_items()
+        history = asked.result() if asked else of_history(reader)
+    issues = _issues(reader, max((row["last_load"] for row in history["health"] if row["last_load"]), default=""))
+    return items | history | {"health": [_without(row, "last_load") for row in history["health"]], "issues": issues}
+
+
+def _without(row: Row, name: str) -> Row:
+    return {key: value for key, value in row.items() if key != name}
 
 
 def _portal(reader: MartReader) -> Row:

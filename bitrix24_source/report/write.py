@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import dlt
 
@@ -47,8 +49,15 @@ def write_report(
             "bitrix24 report",
             "load into duckdb or postgres; the marts are views that any other tool can read",
         )
-    with pipeline.sql_client() as client:
-        data = collect(MartReader(client), types=types, people=people, since=since)
+    with ExitStack() as stack:
+
+        def connected() -> MartReader:
+            client: Any = pipeline.sql_client()
+            return MartReader(stack.enter_context(client))
+
+        # PostgreSQL uses one core for most questions, DuckDB all of them.
+        beside = connected() if pipeline.destination.destination_name == "postgres" else None
+        data = collect(connected(), types=types, people=people, since=since, beside=beside)
     text = render_page(data, language)
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_name(file.name + ".part")

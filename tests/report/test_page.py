@@ -59,6 +59,13 @@ def test_figures_are_the_portals(loaded, data):
 
 
 @pytest.mark.all_databases
+def test_two_connections_say_the_same(pipeline, data):
+    """Questions that are asked at the same time have the answers that they have one after the other."""
+    with pipeline.sql_client() as client, pipeline.sql_client() as second:
+        assert data == collect(MartReader(client), beside=MartReader(second))
+
+
+@pytest.mark.all_databases
 def test_stages_by_day_end_with_todays(data):
     """The last point of each open stage is what stands in it now; where nothing does, it is nothing."""
     stages = {(row["type"], row["category_id"], row["stage_id"]): row["items"] for row in data["stages"]}
@@ -76,6 +83,22 @@ def test_moves_add_up(data):
     for row in data["moves"]:
         assert row["onward"] + row["lost"] + row["still"] <= row["entered"]
         assert row["median"] is None or row["median"] <= row["p90"]
+
+
+@pytest.mark.all_databases
+def test_days_in_a_stage_are_those_of_single_stays(loaded, data):
+    """Median and nine of ten of each open stage are what SQL says of its stays one by one, to a hundredth of a day."""
+    rows = loaded.ask(
+        "SELECT entity_type_id, category_id, stage_id, PERCENTILE_CONT(0.5) WITHIN GROUP (ORDER BY days) AS median, "
+        "PERCENTILE_CONT(0.9) WITHIN GROUP (ORDER BY days) AS p90 FROM mart_stage_moves WHERE semantics = 'process' "
+        "GROUP BY 1, 2, 3"
+    )
+    exact = {(row["entity_type_id"], row["category_id"], row["stage_id"]): (row["median"], row["p90"]) for row in rows}
+    shown = {(row["type"], row["category_id"], row["stage_id"]): (row["median"], row["p90"]) for row in data["moves"]}
+
+    assert exact.keys() == shown.keys()
+    for stage, days in exact.items():
+        assert days == pytest.approx(shown[stage], abs=0.0101)
 
 
 @pytest.mark.all_databases
@@ -98,6 +121,7 @@ def test_a_type_that_does_not_exist_is_one_sentence(pipeline, tmp_path):
         write_report(pipeline, tmp_path / "report.html", types=["Nothing"])
 
 
+@pytest.mark.all_databases
 def test_the_page_is_one_small_file_that_is_closed_to_the_network(page):
     """No address to fetch from, a policy that allows nothing but its own two scripts, at most two megabytes."""
     text = page.read_text(encoding="utf-8")
