@@ -146,11 +146,11 @@ def test_what_stands_around_an_address_is_named(value, says):
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
-def test_a_file_with_a_byte_order_mark_is_named(bitrix24, tmp_path, encoding):
+def test_a_file_with_a_byte_order_mark_is_named(shell, tmp_path, encoding):
     """As editors on Windows write it: the file, and how to save it."""
     (tmp_path / ".dlt").mkdir()
     (tmp_path / ".dlt" / "secrets.toml").write_text(toml(SECTION), encoding=encoding)
-    done = bitrix24("check")
+    done = shell("check")
     (tmp_path / ".dlt" / "secrets.toml").unlink()  # this process reads it too
 
     assert 1 == done.code
