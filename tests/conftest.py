@@ -9,6 +9,7 @@ Fixtures to ask for:
     client     connect() by webhook
     database   makes empty databases: database(). A test marked `all_databases` runs twice, with DuckDB and with PostgreSQL
     postgres   an empty dataset in PostgreSQL; skips, or in CI fails, where there is no server, as tests marked `all_databases` do
+    threads_left  names of this package's threads that the test has left behind: threads_left()
     engine     which of the two this test runs with, "duckdb" or "postgres"; made `database` and everything loaded with it
 
 Two more work for everybody without being asked for: `isolated_environment` gives each test its own folders and an environment
@@ -25,6 +26,7 @@ import itertools
 import os
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -101,6 +103,18 @@ def connect(portal: Portal, session: requests.Session, clock: Clock) -> Connect:
 def client(connect: Connect) -> Client:
     """Speaks to `portal` by webhook, on `clock`."""
     return connect()
+
+
+@pytest.fixture
+def threads_left() -> Callable[[], list[str]]:
+    """threads_left(): names of this package's threads that began since the test did, and are still there."""
+    before = set(threading.enumerate())
+
+    def names() -> list[str]:
+        began = (thread.name for thread in threading.enumerate() if thread not in before)
+        return sorted(name for name in began if name.startswith("bitrix24") and name != "bitrix24-sandbox")
+
+    return names
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import dlt
 import pytest
 
@@ -12,13 +10,8 @@ from bitrix24_source import bitrix24
 LISTS = ("spa_items", "deals", "stage_history", "activities")
 
 
-def reader_threads():
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("bitrix24-reader")]
-
-
 @pytest.fixture
-def source(portal, client):
-    assert reader_threads() == []
+def source(threads_left, portal, client):
     return bitrix24(credentials=portal.credentials(portal.base_url)["webhook"], client=client).with_resources(*LISTS)
 
 
@@ -31,13 +24,13 @@ def pipeline(tmp_path):
 
 @pytest.mark.parametrize("mode", ["fifo", "round_robin"])
 @pytest.mark.parametrize("failing", ["spa_items", "stage_history"])
-def test_a_load_that_fails_at_its_first_row(source, pipeline, monkeypatch, failing, mode):
+def test_a_load_that_fails_at_its_first_row(threads_left, source, pipeline, monkeypatch, failing, mode):
     """Whichever list fails: the others are gone with it, those, too, that dlt has never asked for a row."""
     monkeypatch.setenv("EXTRACT__NEXT_ITEM_MODE", mode)
     alive = []
 
     def fail(_row):
-        alive.extend(reader_threads())
+        alive.extend(threads_left())
         raise RuntimeError("somebody's step failed")
 
     source.resources[failing].add_map(fail)
@@ -45,13 +38,13 @@ def test_a_load_that_fails_at_its_first_row(source, pipeline, monkeypatch, faili
         pipeline.extract(source)
 
     assert alive
-    assert reader_threads() == []
+    assert threads_left() == []
 
 
 @pytest.mark.parametrize("mode", ["fifo", "round_robin"])
-def test_a_limit_for_all_lists(source, pipeline, monkeypatch, mode):
+def test_a_limit_for_all_lists(threads_left, source, pipeline, monkeypatch, mode):
     """`add_limit` ends each list after a row or two; then nobody reads."""
     monkeypatch.setenv("EXTRACT__NEXT_ITEM_MODE", mode)
     pipeline.extract(source.add_limit(1))
 
-    assert reader_threads() == []
+    assert threads_left() == []

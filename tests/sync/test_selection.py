@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 from click.testing import CliRunner
 
@@ -199,20 +197,15 @@ def test_the_catalogue_alone_asks_for_no_item(with_dlt):
     assert [] == with_dlt.adapter.asked
 
 
-def alive():
-    names = (thread.name for thread in threading.enumerate())
-    return sorted(name for name in names if name.startswith("bitrix24") and name != "bitrix24-sandbox")
-
-
 @pytest.mark.parametrize("limit", [1, pytest.param(2, marks=pytest.mark.slow), 5])
-def test_add_limit(portal_with, warehouse, limit):
+def test_add_limit(threads_left, portal_with, warehouse, limit):
     """`add_limit` ends the reading early: requests stop, threads end, and what came is loaded."""
     crm = warehouse(portal_with({177: 20_000}))
     source = crm.source().with_resources("spa_items")
     source.resources["spa_items"].add_limit(limit)
     crm.pipeline.run(source)
 
-    assert [] == alive()
+    assert [] == threads_left()
     assert 50 <= len(crm.ids()) < 20_000
     assert len(crm.portal.requests) < 20
 
@@ -230,21 +223,21 @@ def test_what_is_cut_short_is_not_called_complete(portal_with, warehouse):
     assert [(0,)] == crm.query("select count(deleted_at) from {}.spa_items_177")
 
 
-def test_iterating_without_a_pipeline(with_dlt):
+def test_iterating_without_a_pipeline(threads_left, with_dlt):
     """`list(source.resources["spa_items"])` gives the tables in a notebook: nothing of a pipeline is needed."""
     tables = [one for one in with_dlt.source(spa_types=[177]).resources["spa_items"] if hasattr(one, "num_rows")]
 
     assert 130 == sum(table.num_rows for table in tables if "title" in table.column_names)
-    assert [] == alive()
+    assert [] == threads_left()
 
 
-def test_an_error_in_the_pipeline_stops_the_threads(with_dlt):
+def test_an_error_in_the_pipeline_stops_the_threads(threads_left, with_dlt):
     """Whoever breaks off in the middle leaves no reader behind."""
     rows = iter(with_dlt.source().resources["spa_items"])
     next(rows)
     rows.close()
 
-    assert [] == alive()
+    assert [] == threads_left()
 
 
 # --- the command ----------------------------------------------------------------------------------------------------
