@@ -347,4 +347,4 @@ def test_all_ids_of_a_long_list(clock, reader, items):
         seen += len(what.rows) if isinstance(what, PageBatch) else 0
 
     assert items == seen
-    assert crm.requests <= 1.1 * items / 2_500 + 8
+    assert crm.requests <= 1.1 * items / 2_500 + 12
