@@ -32,10 +32,10 @@ from .portals import for_named_portals, with_known_credentials
 PORTAL = "portal"
 
 
-FIRST_SLICE_SECONDS = 10.0
+FIRST_SLICE_SECONDS = 4.0
 """what a job loses that is killed in its first seconds; a list that is read within them is one package
 
-A request takes a real portal up to twelve seconds, and connections have nothing to do while a slice ends.
+Shorter ones cost a slow portal's connections more: they have nothing to do while a slice ends.
 """
 
 COSTLY_RESOURCES = frozenset({"activity_bindings"})

@@ -62,14 +62,14 @@ def test_a_time_limit_needs_slices(load):
 
 
 def test_slices_begin_short_and_grow():
-    """As `load` makes them: the first takes ten seconds, each after it twice as long, up to slice_seconds."""
-    session = configured_slices(slice_seconds=50.0)
+    """As `load` makes them: the first takes four seconds, each after it twice as long, up to slice_seconds."""
+    session = configured_slices(slice_seconds=20.0)
     seconds = []
     for number in range(5):
         session.slices = number
         seconds.append(session.slice_seconds)
 
-    assert [10.0, 20.0, 40.0, 50.0, 50.0] == seconds
+    assert [4.0, 8.0, 16.0, 20.0, 20.0] == seconds
     assert 20.0 == RunSession(seconds=20.0).slice_seconds
     assert 0.0 == RunSession(seconds=0.0, first_seconds=3.0).slice_seconds
 
@@ -90,8 +90,8 @@ def test_a_short_slice_takes_the_little_that_is_left():
 @pytest.mark.parametrize(
     ("rows", "seconds", "slices"),
     [
-        (0, 0.0, 1), (1_000, 0.0, 1), (1_000, 10.0, 1), (1_000, 15.0, 1), (1_000, 15.1, 2), (1_000, 10.0 + 20.0 * 1.5, 2),
-        (250_000, 0.0, 3), (1_000_000, 40.0, 10), (10_000, 3_000.0, 14),
+        (0, 0.0, 1), (1_000, 0.0, 1), (1_000, 4.0, 1), (1_000, 6.0, 1), (1_000, 6.1, 2), (1_000, 4.0 + 8.0 * 1.5, 2),
+        (250_000, 0.0, 3), (1_000_000, 40.0, 10), (10_000, 3_000.0, 15),
     ],
 )  # fmt: skip
 def test_how_many_slices_a_run_will_take(rows, seconds, slices):
