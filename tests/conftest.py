@@ -45,6 +45,7 @@ from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter
 from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
 
 TESTS = Path(__file__).parent
+_GC_THRESHOLDS = gc.get_threshold()
 Connect = Callable[..., Client]
 
 pytest_plugins = [
@@ -111,6 +112,7 @@ def threads_left() -> Callable[[], list[str]]:
     before = set(threading.enumerate())
 
     def names() -> list[str]:
+        gc.collect()  # dlt closes an iterator that was broken off when it is collected
         began = (thread.name for thread in threading.enumerate() if thread not in before)
         return sorted(name for name in began if name.startswith("bitrix24") and name != "bitrix24-sandbox")
 
@@ -222,6 +224,7 @@ def isolated_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
         monkeypatch.setenv(name, str(tmp_path / folder))
     monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
     monkeypatch.chdir(tmp_path)
+    gc.set_threshold(*_GC_THRESHOLDS)  # a command that ran in this process has made it look seldom
     context = RunContext(str(tmp_path))
     context._global_dir = str(tmp_path / "home")  # root's would be one for the whole machine
     with switched_run_context(context):
