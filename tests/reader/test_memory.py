@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import platform
 import subprocess
@@ -9,7 +10,9 @@ import sys
 
 import pytest
 
-pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="others do not keep it")
+from bitrix24_source.reader.memory import SELDOM, collect_garbage_seldom
+
+only_glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="others do not keep it")
 
 FOUR_THREADS = """
 import threading
@@ -47,11 +50,22 @@ def megabytes_left(**settings):
     return float(done.stdout)
 
 
+@only_glibc
 def test_what_threads_freed_goes_back():
     """Nearly all of it."""
     assert megabytes_left() < 40
 
 
+@only_glibc
 def test_who_chose_otherwise_has_it_their_way():
     """An environment that says how memory is to be kept is left alone."""
     assert megabytes_left(MALLOC_TRIM_THRESHOLD_=str(1 << 30), MALLOC_MMAP_THRESHOLD_=str(32 << 20)) > 80
+
+
+@pytest.mark.parametrize(("chosen", "then"), [(700, SELDOM[0]), (0, 0), (500_000, 500_000)])
+def test_garbage_is_looked_for_seldom(chosen, then):
+    """Seldom, unless somebody has switched it off or looks more seldom still."""
+    gc.set_threshold(chosen, 10, 10)
+    collect_garbage_seldom()
+
+    assert then == gc.get_threshold()[0]
