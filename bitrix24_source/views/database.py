@@ -31,8 +31,8 @@ LOADS = "_dlt_loads"
 COMMENTED = frozenset({"duckdb", "postgres", "clickhouse"})
 """dialects whose databases take descriptions and tell what is written"""
 _COMMENTS_AT_ONCE = 500
-_MEMORY = "SET LOCAL work_mem = '64MB'"
-"""PostgreSQL sorts on disk from four megabytes on by itself"""
+_SETTINGS = ("SET LOCAL work_mem = '64MB'", "SET LOCAL jit = off")
+"""for queries over much: PostgreSQL sorts on disk from four megabytes on by itself, and compiles for ten seconds what takes five"""
 MARK = re.compile(r"bitrix24 (?:[0-9a-f]{16}(?: [0-9a-f]{16})?|emptied)")
 _MARK_TO_COME = "bitrix24 ---------------- ----------------"
 EMPTIED = "bitrix24 emptied"
@@ -86,7 +86,8 @@ class ViewDatabase:
         """The rows of a query over much."""
         with self._client.begin_transaction() if self.dialect == "postgres" else nullcontext():
             if self.dialect == "postgres":
-                self._client.execute_sql(_MEMORY)
+                for setting in _SETTINGS:
+                    self._client.execute_sql(setting)
             return [tuple(row) for row in self._client.execute_sql(query.sql(self.dialect)) or ()]
 
     def has_table(self, name: str, columns: Mapping[str, str]) -> bool:
@@ -119,7 +120,7 @@ class ViewDatabase:
         Args:
             rows: by table, in this order: which rows go, and a query for those that come.
         """
-        statements = [_MEMORY] if self.dialect == "postgres" else []
+        statements = [*_SETTINGS] if self.dialect == "postgres" else []
         for name, (goes, comes) in rows.items():
             table = self._sql(self.stored.table(name))
             if self.dialect == "postgres":  # two who do this at the same time wait for each other, readers for nobody

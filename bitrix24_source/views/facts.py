@@ -2,48 +2,75 @@
 
 A view over the stage history has to sort all moves of all items for each question: PostgreSQL takes two seconds for 800,000
 moves before it has looked up a single name. So the stays are kept: times, codes and amounts, no words. What differs from the
-loaded tables is found item by item, whatever happened in between, and only that is written. Readers are never locked out.
+loaded tables is found, whatever happened in between, and only that is written: sums over many items at once tell among which
+to look, and sums by type whether the changes by day are those of the stays. Readers are never locked out.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from sqlglot import exp
 
 from .database import ViewDatabase
 from .lookups import column
-from .marts import FACT_COLUMNS, FACTS, MARTS, MartBuilder, Zone
+from .marts import FACT_COLUMNS, FACTS, MARTS, MartBuilder, Zone, first_id
 
 KEPT_IN = frozenset({"duckdb", "postgres"})
 """dialects of the databases that keep facts"""
 MOST_ITEMS = 5_000
 """where more items have changed, all facts are written anew"""
+WIDTH = 1000
+"""ids that are summed up at once"""
+
+Keys = Sequence[tuple[int, ...]]
+"""types and ids"""
 
 
 def refresh_facts(database: ViewDatabase, zone: Zone) -> None:
     """Makes the tables of `FACTS` equal to the loaded tables, in databases that keep them."""
     if not _is_possible(database):
         return
-    builder = MartBuilder(database.stored, zone, has_facts=True)
     anew = [relation for relation in FACTS if not database.has_table(FACTS[relation], FACT_COLUMNS[relation])]
     for relation in anew:
         if database.has(FACTS[relation]):  # of another release
             for mart in MARTS:
                 database.drop(mart)
         database.create_table(FACTS[relation], FACT_COLUMNS[relation])
-    changed = database.rows(builder.changed_items().limit(MOST_ITEMS + 1))
-    if not changed and not anew:
+    items: Keys | None = None
+    types: list[int] | None = None
+    if not anew:
+        wrong = database.rows(MartBuilder(database.stored, zone, has_facts=True).changed_types())
+        if not any(are_days_wrong for _, are_days_wrong in wrong):
+            items = _changed_items(database, zone)
+        types = None if items is None else sorted({type_ for type_, _ in (*wrong, *items)})
+    if types == []:
         return
-    everything = bool(anew) or len(changed) > MOST_ITEMS
-    items, types = (None, None) if everything else (changed, sorted({type_ for type_, _ in changed}))
     stays = MartBuilder(database.stored, zone, has_facts=True, only={"living_history": _of_items(items, "owner_id")})
     changes = MartBuilder(database.stored, zone, has_facts=True, only={"stage_stays": _of_types(types)})
     database.rewrite({
         FACTS["stage_stays"]: (_of_items(items, "item_id"), stays.facts("stage_stays")),
         FACTS["stage_changes"]: (_of_types(types), changes.facts("stage_changes")),
     })  # fmt: skip
+
+
+def _changed_items(database: ViewDatabase, zone: Zone) -> Keys | None:
+    """Items whose stays are not as the loaded tables say; None for so many that all had better be written."""
+    ranges = database.rows(
+        MartBuilder(database.stored, zone, has_facts=True).changed_items(WIDTH).limit(MOST_ITEMS + 1)
+    )
+    if not ranges:
+        return ranges
+    if len(ranges) > MOST_ITEMS:
+        return None
+    among = {
+        "stage_history": _of_items(ranges, "owner_id", WIDTH),
+        "stage_stays": _of_items(ranges, "item_id", WIDTH),
+    }
+    builder = MartBuilder(database.stored, zone, has_facts=True, only=among)
+    items = database.rows(builder.changed_items().limit(MOST_ITEMS + 1))
+    return None if len(items) > MOST_ITEMS else items
 
 
 def are_facts_kept(database: ViewDatabase) -> bool:
@@ -57,15 +84,16 @@ def _is_possible(database: ViewDatabase) -> bool:
     return database.dialect in KEPT_IN and "stage_history" in database.stored.tables
 
 
-def _of_items(items: Iterable[Sequence[int]] | None, name: str) -> exp.Condition:
-    """Rows of some items, whose ids are in the column of that name; all rows for None."""
-    if items is None:
-        return exp.true()
+def _of_items(items: Keys | None, name: str, width: int = 1) -> exp.Condition:
+    """Rows of some items by the column with their ids, or of as many items as each key tells of; all rows for None."""
+    if not items:
+        return exp.true() if items is None else exp.false()
     by_type: dict[int, list[int]] = defaultdict(list)
     for type_, item in items:
         by_type[type_].append(item)
+    told = first_id(column(name), width)
     return exp.or_(
-        *(exp.and_(column("entity_type_id").eq(type_), column(name).isin(*ids)) for type_, ids in by_type.items())
+        *(exp.and_(column("entity_type_id").eq(type_), told.isin(*ids)) for type_, ids in by_type.items()),
     )
 
 

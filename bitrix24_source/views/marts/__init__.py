@@ -167,15 +167,22 @@ class MartBuilder:
             "BOUNDED": _bounded,
             "SEMANTICS": _semantics,
             "SECONDS_SINCE_1970": self._seconds_since_1970,
+            "FIRST_ID": self._first_id,
         }
+        self._width = 1
 
     def query(self, mart: str) -> exp.Query:
         """The query of one of `MARTS`, on tables of the destination alone: no mart stands on another one."""
         return self._folded(self._relation(mart))
 
-    def changed_items(self) -> exp.Query:
-        """The items, as type and id, whose kept facts differ from what the loaded tables say."""
+    def changed_items(self, width: int = 1) -> exp.Query:
+        """The items, as type and id, whose kept facts differ from what the loaded tables say; the first of so many for each."""
+        self._width = width
         return self._folded(self._file("changed_items"))
+
+    def changed_types(self) -> exp.Query:
+        """The types whose kept days differ from what kept stays say, and whether (0 or 1) those have the days of another zone."""
+        return self._folded(self._file("changed_types"))
 
     def facts(self, relation: str) -> exp.Query:
         """What belongs into the table of one of `FACTS`."""
@@ -314,6 +321,9 @@ class MartBuilder:
         """Whole seconds; only where facts are kept."""
         return exp.cast(exp.Anonymous(this="DATE_PART", expressions=[exp.Literal.string("epoch"), instant]), "BIGINT")
 
+    def _first_id(self, id_: exp.Expression) -> exp.Expression:
+        return first_id(id_, self._width)
+
     def _day_count(self, first: exp.Expression, last: exp.Expression) -> exp.Expression:
         """Whole days from one day to another."""
         if self._dialect in _ADDS_DAYS_TO_DATES:
@@ -324,6 +334,15 @@ class MartBuilder:
         if self._dialect in _ADDS_DAYS_TO_DATES:
             return exp.cast(exp.paren(exp.Add(this=day, expression=exp.cast(count, "INT"))), "DATE")
         return exp.cast(exp.DateAdd(this=day, expression=count, unit=exp.Var(this="DAY")), "DATE")
+
+
+def first_id(id_: exp.Expression, width: int) -> exp.Expression:
+    """The lowest id of those that are told by one."""
+    if width == 1:
+        return id_
+    return exp.paren(
+        exp.Sub(this=id_, expression=exp.Mod(this=id_.copy(), expression=exp.Literal.number(width))), copy=False
+    )
 
 
 def _month_of(day: exp.Expression) -> exp.Expression:

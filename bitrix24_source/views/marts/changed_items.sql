@@ -1,30 +1,30 @@
--- Items whose stays are not what the stage history says now: each side is summed up, and what differs does not cancel out.
-SELECT c.entity_type_id, c.item_id
+-- Items whose stays are not what the stage history says now, by the first id of so many: FIRST_ID says of how many.
+-- Each side is summed up by what has few values, without a sort; what differs does not cancel out.
+SELECT c.entity_type_id, c.first_id
 FROM (
-    SELECT g.entity_type_id, g.item_id, g.stays, g.facts, COALESCE(p.amount, 0) AS amount
+    SELECT g.entity_type_id, g.first_id, g.category_id, UPPER(g.stage_id) AS stage_id, g.stage_semantic_id, g.moves, g.facts
     FROM (
         SELECT
-            h.entity_type_id, h.owner_id AS item_id, COUNT(*) AS stays,
-            SUM(
-                1000003 * h.id + SECONDS_SINCE_1970(h.created_time) + 7 * LENGTH(h.stage_id) + COALESCE(13 * h.category_id, 0)
-                + 86413 * DAY_COUNT(CAST('1970-01-01' AS DATE), PORTAL_DAY(h.created_time))
-            ) AS facts
+            h.entity_type_id, FIRST_ID(h.owner_id) AS first_id, h.category_id, h.stage_id, h.stage_semantic_id,
+            COUNT(*) AS moves,
+            SUM(h.id + h.id % 1000003 * (SECONDS_SINCE_1970(h.created_time) + 86413 * (h.owner_id % 1000))) AS facts
         FROM stage_history AS h
-        GROUP BY h.entity_type_id, h.owner_id
+        LEFT JOIN deleted_items AS d ON d.entity_type_id = h.entity_type_id AND d.id = h.owner_id
+        WHERE d.id IS NULL
+        GROUP BY h.entity_type_id, FIRST_ID(h.owner_id), h.category_id, h.stage_id, h.stage_semantic_id
     ) AS g
-    LEFT JOIN deleted_items AS d ON d.entity_type_id = g.entity_type_id AND d.id = g.item_id
-    LEFT JOIN item_amounts AS p ON p.entity_type_id = g.entity_type_id AND p.id = g.item_id
-    WHERE d.id IS NULL
     UNION ALL
     SELECT
-        s.entity_type_id, s.item_id, -COUNT(*),
-        -SUM(
-            1000003 * s.move_id + SECONDS_SINCE_1970(s.entered_at) + 7 * LENGTH(s.stage_id) + COALESCE(13 * s.category_id, 0)
-            + 86413 * DAY_COUNT(CAST('1970-01-01' AS DATE), s.entered_date)
-        ),
-        -MIN(s.amount)
+        s.entity_type_id, FIRST_ID(s.item_id), s.category_id, s.stage_id, s.stage_semantic_id,
+        -COUNT(*),
+        -SUM(s.move_id + s.move_id % 1000003 * (SECONDS_SINCE_1970(s.entered_at) + 86413 * (s.item_id % 1000)))
     FROM stage_stays AS s
-    GROUP BY s.entity_type_id, s.item_id
+    GROUP BY s.entity_type_id, FIRST_ID(s.item_id), s.category_id, s.stage_id, s.stage_semantic_id
 ) AS c
-GROUP BY c.entity_type_id, c.item_id
-HAVING SUM(c.stays) <> 0 OR SUM(c.facts) <> 0 OR SUM(c.amount) <> 0
+GROUP BY c.entity_type_id, c.first_id, c.category_id, c.stage_id, c.stage_semantic_id
+HAVING SUM(c.moves) <> 0 OR SUM(c.facts) <> 0
+UNION
+SELECT s.entity_type_id, FIRST_ID(s.item_id)
+FROM stage_stays AS s
+LEFT JOIN item_amounts AS p ON p.entity_type_id = s.entity_type_id AND p.id = s.item_id
+WHERE s.place = 1 AND s.amount <> COALESCE(p.amount, 0)
