@@ -59,6 +59,8 @@ def item_descriptions(
             yield (place.child_table, ""), f"{label} of {title or table}: one row a value{origin}"
             yield (place.child_table, "item_id"), f"id of the item{SIGN}"
             yield (place.child_table, "position"), f"place of the value in the list, from 0{SIGN}"
+        if place.count:
+            yield (table, place.count.name), f"how many rows of the item {place.child_table} has{SIGN}"
         yield (place.child_table or table, place.column.name), label + origin
         for column in place.extra:
             part = column.name.removeprefix(f"{place.column.name}_").replace("_", " ")

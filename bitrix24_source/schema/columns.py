@@ -30,11 +30,20 @@ RESERVED_COLUMNS = frozenset({"id", "deleted_at", "_dlt_load_id", "_dlt_id"})
 
 @dataclass(frozen=True)
 class ColumnMapping:
-    """The columns of a field: in the item table, or in a child table with one row per value."""
+    """The columns of a field: in the item table, or in a child table with one row per value.
+
+    Attributes:
+        column: the main one.
+        extra: those that are derived from it.
+        child_table: where they are, for a field that takes several values.
+        count: column of the item table with the number of its rows in the child table, for a field that no list of ids can show: by
+            it, rows that are missing there are found without the portal.
+    """
 
     column: Column
     extra: tuple[Column, ...] = ()
     child_table: str | None = None
+    count: Column | None = None
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -164,7 +173,8 @@ def _map_column(field: Field, name: str, items_table: str, taken: set[str]) -> C
     main = _MAIN_TYPES[kind]
     if kind == "multifield":
         extra = tuple(Column(*column) for column in _MULTIFIELD_COLUMNS)
-        return ColumnMapping(Column("value", main), extra, f"{items_table}__{name}")
+        count = Column(_unique_name(f"{name}_count", taken), "bigint")
+        return ColumnMapping(Column("value", main), extra, f"{items_table}__{name}", count)
     suffixes = _EXTRA_COLUMNS.get(kind, ())
     if field.is_multiple and name != "id":
         extra = tuple(Column(f"value_{suffix}", type_) for suffix, type_ in suffixes)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, repeat
@@ -67,6 +67,7 @@ class Converter:
     def __init__(
         self, fields: Sequence[Field], items_table: str, *, required: Sequence[str] = (), is_swept: bool = True,
         stored: StoredColumns = NOTHING_STORED, ignores: Callable[[str], bool] = lambda _key: False,
+        excluded: Collection[str] = (),
     ) -> None:  # fmt: skip
         """Decides the columns.
 
@@ -77,6 +78,7 @@ class Converter:
             is_swept: the table has a column `deleted_at`.
             stored: what the destination has; a column never changes its type.
             ignores: whether a key of rows that is no field's name is to be passed over.
+            excluded: names of counts (`ColumnMapping.count`) that are left out.
         """
         self._is_swept = is_swept
         self._ignores = ignores
@@ -93,11 +95,22 @@ class Converter:
         ]
         self._lists = [converter for converter in converters if converter.mapping.child_table]
         single_columns = chain.from_iterable(converter.mapping.columns for converter in self._singles)
-        own_columns = [Column("deleted_at", "timestamp")] if is_swept else []
+        self._counts = {
+            count.name: converter.table
+            for converter in self._lists
+            if (count := converter.mapping.count) is not None and count.name not in excluded
+        }
+        own_columns = [Column(name, "bigint") for name in self._counts]
+        own_columns += [Column("deleted_at", "timestamp")] if is_swept else []
         self.items_schema = _schema(["id"], [*single_columns, *own_columns], required)
         self.child_schemas = {
             converter.table: _schema(["item_id", "position"], converter.mapping.columns) for converter in self._lists
         }
+
+    @property
+    def counts(self) -> Mapping[str, str]:
+        """Columns with the number of an item's rows in a child table, and this table."""
+        return self._counts
 
     @property
     def list_fields(self) -> tuple[str, ...]:
@@ -125,8 +138,11 @@ class Converter:
         page = _to_columns(rows, frozenset(converter.field.name for converter in self._lists))
         ids = _ids(page.get("id", [None] * len(rows)))
         rejected: list[RejectedValue] = []
-        items = self._items(ids, page, rejected)
+        values = self._items(ids, page, rejected)
         children = {converter.table: self._child(converter, ids, page, rejected) for converter in self._lists}
+        counts = [_counted(ids, *children[table]) for table in self._counts.values()]
+        marks = [pa.nulls(len(ids), TIMESTAMP)] if self._is_swept else []
+        items = pa.Table.from_arrays([*values, *counts, *marks], schema=self.items_schema)
         return ConvertedPage(
             items=items,
             children={table: child for table, (child, _) in children.items()},
@@ -134,15 +150,15 @@ class Converter:
             cleared_lists={table: cleared_lists for table, (_, cleared_lists) in children.items()},
         )
 
-    def _items(self, ids: list[int], page: _Page, rejected: list[RejectedValue]) -> pa.Table:
+    def _items(self, ids: list[int], page: _Page, rejected: list[RejectedValue]) -> list[pa.Array]:
+        """The columns that fields fill, ids first."""
         arrays = [pa.array(ids, INTEGER)]
         nothing = [None] * len(ids)
         for converter in self._singles:
             cells, reasons = converter.read(values := page.get(converter.field.name, nothing))
             arrays += cells
             rejected += converter.rejected(ids, values, reasons)
-        arrays += [pa.nulls(len(ids), TIMESTAMP)] if self._is_swept else []
-        return pa.Table.from_arrays(arrays, schema=self.items_schema)
+        return arrays
 
     def _child(
         self, converter: _FieldConverter, ids: list[int], page: _Page, rejected: list[RejectedValue]
@@ -260,6 +276,13 @@ def _ids(values: Sequence[Any]) -> list[int]:
 
 def _said_values(value: Any) -> Sequence[Any]:
     return () if value is _ABSENT else as_list(value)
+
+
+def _counted(ids: Sequence[int], child: pa.Table, cleared: Sequence[int]) -> pa.Array:
+    """How many rows the child table holds of each item; null where the item's row did not mention the list."""
+    counts = Counter(child.column("item_id").to_pylist())
+    counts.update(dict.fromkeys(cleared, 0))
+    return pa.array(map(counts.get, ids), INTEGER)
 
 
 def _without_empty(child: pa.Table, reasons: Mapping[int, str]) -> pa.Table:

@@ -186,17 +186,20 @@ def _record_in_use(
 
 
 def _fields_without_columns(table: str, fields: Sequence[Field], stored: StoredColumns) -> frozenset[str]:
-    """Names of the fields whose columns a table lacks that the destination has."""
+    """Names of the fields whose columns a table lacks that the destination has, and of such counts of rows of child tables."""
     if not stored.columns_of(table):
         return frozenset()
     places = map_columns(fields, table, stored)
-    return frozenset(
-        field.upper_name.lower()
-        for field in fields
-        if (place := places[field.name]) is not None
-        and not place.child_table
-        and any(stored.type_of(table, column.name) is None for column in place.columns)
-    )
+    missing: set[str] = set()
+    for field in fields:
+        place = places[field.name]
+        if place is None:
+            continue
+        if place.child_table:
+            missing |= {place.count.name} if place.count and stored.type_of(table, place.count.name) is None else set()
+        elif any(stored.type_of(table, column.name) is None for column in place.columns):
+            missing.add(field.upper_name.lower())
+    return frozenset(missing)
 
 
 def needed_tables(selected: frozenset[str]) -> frozenset[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -17,7 +17,7 @@ from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from ..schema import ARROW_TYPES, ColumnType
 from ..sync import LIST_SIZES, PROVENANCE, REJECTED_KEYS_SCHEMA, REJECTED_TABLE, TIMESTAMP, ChildCounts, StoredKeys
-from .capabilities import normalized_table, supports_merge
+from .capabilities import normalized_column, normalized_table, supports_merge
 from .current_load import current_load_id
 from .dlt_internals import active_pipeline
 
@@ -118,15 +118,35 @@ class DltDestinationReader:
     def list_sizes(self, table: str) -> pa.Table | None:
         if not self._is_readable:
             return None
-        table = normalized_table(table)
+        return self._sizes(
+            normalized_table(table),
+            lambda q, name: f"SELECT {q('item_id')}, COUNT(*) FROM {name} GROUP BY {q('item_id')}",  # noqa: S608
+        )
+
+    def recorded_sizes(self, table: str, column: str) -> pa.Table | None:
+        if not self._is_readable:
+            return None
+        if normalized_column(column) not in self._tables.get(table, {}).get("columns", {}):
+            return LIST_SIZES.empty_table()
+        return self._sizes(
+            table,
+            lambda q, name: (
+                f"SELECT {q('id')}, {q(normalized_column(column))} FROM {name} "  # noqa: S608
+                f"WHERE {q('deleted_at')} IS NULL AND {q(normalized_column(column))} IS NOT NULL"
+            ),
+        )
+
+    def _sizes(self, table: str, query: Callable[[Callable[[str], str], str], str]) -> pa.Table | None:
+        """The two columns of `LIST_SIZES`; `query` is given how to quote a column, and the table's name."""
         if table not in self._tables:
             return LIST_SIZES.empty_table()
         with self._connection() as client:
             if client is None:
                 return None
-            item_id, name = client.escape_column_name("item_id"), client.make_qualified_table_name(table)
             try:
-                with client.execute_query(f"SELECT {item_id}, COUNT(*) FROM {name} GROUP BY {item_id}") as cursor:  # noqa: S608
+                with client.execute_query(
+                    query(client.escape_column_name, client.make_qualified_table_name(table))
+                ) as cursor:
                     chunks = [
                         pa.table([pa.array(column, pa.int64()) for column in zip(*rows, strict=True)], LIST_SIZES)
                         for rows in cursor.iter_fetch(ROWS_AT_ONCE)

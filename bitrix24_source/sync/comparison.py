@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from ..errors import PortalError
 from .change_filter import parse_timestamp
-from .ports import TIMESTAMP, DestinationReader, StoredKeys
+from .ports import LIST_SIZES, TIMESTAMP, DestinationReader, StoredKeys
 
 ALWAYS_ALLOWED_DELETES = 10
 """rows that may always go"""
@@ -34,14 +34,14 @@ class SeenKeys:
         ids: of all its rows.
         times: when these were changed, as the portal writes it; None where only ids were read.
         fetched: ids of rows that were read whole beside them, and are on their way into the destination.
-        lists: by child table, pages of ids and of how many rows it should hold of each; null where that is not known.
+        lists: by child table, pages of how many rows it should hold of each item; null where that is not known.
         is_complete: every row had a usable id. Else a row that is not among them need not be gone.
     """
 
     ids: list[pa.Array] = field(default_factory=list)
     times: list[pa.Array] | None = None
     fetched: list[pa.Array] = field(default_factory=list)
-    lists: dict[str, list[tuple[pa.Array, pa.Array]]] = field(default_factory=dict)
+    lists: dict[str, list[pa.Table]] = field(default_factory=dict)
     is_complete: bool = True
 
     def add(self, ids: pa.Array, times: Sequence[Any] | None = None) -> None:
@@ -55,7 +55,7 @@ class SeenKeys:
         """Of a page, by child table, how many rows it should hold of each item."""
         for table, numbers in sizes.items():
             if numbers.null_count < len(numbers):
-                self.lists.setdefault(table, []).append((ids, numbers))
+                self.lists.setdefault(table, []).append(pa.table([ids, numbers], LIST_SIZES))
 
 
 @dataclass(frozen=True)
@@ -131,20 +131,22 @@ def _changed(stored: StoredKeys, seen: SeenKeys, unread: pa.ChunkedArray) -> lis
     return list(differing.filter(pc.is_in(differing, value_set=unread)).to_pylist())
 
 
-def items_with_other_lists(stored: pa.Table, seen: SeenKeys, table: str) -> list[int]:
-    """Ids of items of which a child table has another number of rows than the portal; not of those that are on their way.
+def items_with_other_lists(stored: pa.Table, expected: pa.Table, seen: SeenKeys) -> list[int]:
+    """Ids of items of which a child table has another number of rows than expected.
+
+    Not of those that the portal does not show, nor of those that are on their way.
 
     Args:
         stored: `item_id` and `rows` of the child table.
+        expected: the same as it should be; null where that is not known.
         seen: what the portal showed.
-        table: the child table.
     """
-    pages = seen.lists.get(table, [])
-    ids, sizes = _joined([ids for ids, _ in pages]), _joined([numbers for _, numbers in pages])
+    ids = expected.column("item_id")
     places = pc.index_in(ids, value_set=stored.column("item_id"))
     kept = pc.fill_null(stored.column("rows").take(places.combine_chunks()), 0)
-    differing = ids.filter(pc.fill_null(pc.not_equal(sizes, kept), fill_value=False))
-    return list(differing.filter(pc.invert(pc.is_in(differing, value_set=_joined(seen.fetched)))).to_pylist())
+    differing = ids.filter(pc.fill_null(pc.not_equal(expected.column("rows"), kept), fill_value=False))
+    shown = differing.filter(pc.is_in(differing, value_set=_joined(seen.ids)))
+    return list(shown.filter(pc.invert(pc.is_in(shown, value_set=_joined(seen.fetched)))).to_pylist())
 
 
 def tombstones(destination: DestinationReader, table: str, ids: Sequence[int], now: datetime) -> Iterator[pa.Table]:

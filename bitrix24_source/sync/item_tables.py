@@ -120,7 +120,7 @@ class ItemTableBuilder:
     def unknown_exclusions(self) -> list[str]:
         """Columns that somebody left out although neither a field nor a row nor the destination has them."""
         passed_over = {squash(key) for key in self._passed_over}
-        known = self._names | set(self.stored.columns_of(self.name))
+        known = self._names | set(self.stored.columns_of(self.name)) | set(self.counts)
         return sorted(name for name in self.excluded - known if squash(name) not in passed_over)
 
     def _known_fields(self) -> Sequence[Field]:
@@ -130,6 +130,11 @@ class ItemTableBuilder:
     def table_names(self) -> tuple[str, ...]:
         """Its own and those of its lists."""
         return self.name, *self._converter.child_schemas
+
+    @property
+    def counts(self) -> Mapping[str, str]:
+        """Columns with the number of an item's rows in a child table whose field cannot be asked for by name, and this table."""
+        return self._converter.counts
 
     @property
     def list_fields(self) -> tuple[str, ...]:
@@ -151,7 +156,7 @@ class ItemTableBuilder:
         self._specs = self._table_specs()
 
     def _new_converter(self, fields: Sequence[Field]) -> Converter:
-        return Converter(fields, self.name, stored=self.stored, ignores=self._ignores)
+        return Converter(fields, self.name, stored=self.stored, ignores=self._ignores, excluded=self.excluded)
 
     def _ignores(self, key: str) -> bool:
         if not self.selected and not is_excluded_key(key, self.excluded):
@@ -161,7 +166,8 @@ class ItemTableBuilder:
 
     def _columns(self) -> Iterator[str]:
         for table, schema in {self.name: self._converter.items_schema, **self._converter.child_schemas}.items():
-            yield from (f"{table}.{column.name} {COLUMN_TYPES[column.type]}" for column in schema)
+            filled = (column for column in schema if column.name not in self.counts)
+            yield from (f"{table}.{column.name} {COLUMN_TYPES[column.type]}" for column in filled)
 
     def _sizes(self) -> dict[str, int]:
         """Columns by table: those that are filled, those that are stored, and dlt's own two."""

@@ -92,6 +92,9 @@ class DestinationReader(Protocol):
     def list_sizes(self, table: str) -> pa.Table | None:
         """`item_id` and `rows`, the number of its rows, of each item in a child table."""
 
+    def recorded_sizes(self, table: str, column: str) -> pa.Table | None:
+        """The same as the items themselves have it in a column of their table; not of those that say nothing or are marked."""
+
     def counts(self, table: str, *, items_tables: Mapping[int, str]) -> Mapping[int, int] | None:
         """Rows by `entity_type_id` of a table that has this column, those of deleted items left out."""
 

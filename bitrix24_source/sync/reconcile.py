@@ -9,6 +9,8 @@ import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+import pyarrow as pa
+
 from ..errors import Bitrix24Error, PortalError
 from ..rest import gather
 from .comparison import ALWAYS_ALLOWED_DELETES, Comparison, compare, items_with_other_lists, tombstones
@@ -42,7 +44,7 @@ def _mark_deleted(run: SyncRun, progress: StreamProgress, table: ItemTableBuilde
     if stored is None:
         _close(run, progress)
         return
-    comparison = replace(compare(stored, progress.seen), incomplete=_with_other_lists(run, progress))
+    comparison = replace(compare(stored, progress.seen), incomplete=_with_other_lists(run, progress, table))
     may_shrink = plan.checkpoint.may_shrink
     max_share = 1.0 if may_shrink else run.options.max_deleted_share
     is_unusual = comparison.is_unusual(max_share)
@@ -81,14 +83,24 @@ def _mark_deleted(run: SyncRun, progress: StreamProgress, table: ItemTableBuilde
     _close(run, progress, is_doubtful=is_unusual or is_empty_again)
 
 
-def _with_other_lists(run: SyncRun, progress: StreamProgress) -> list[int]:
-    """Items of which a child table has more rows or fewer than the portal shows values."""
+def _with_other_lists(run: SyncRun, progress: StreamProgress, table: ItemTableBuilder) -> list[int]:
+    """Items of which a child table has more rows or fewer than the portal shows values, or than came with the item."""
     found: set[int] = set()
-    for table in progress.seen.lists:
-        stored = run.context.destination.list_sizes(table)
+    for child, expected in _expected_lists(run, progress, table):
+        stored = run.context.destination.list_sizes(child)
         if stored is not None:
-            found.update(items_with_other_lists(stored, progress.seen, table))
+            found.update(items_with_other_lists(stored, expected, progress.seen))
     return sorted(found)
+
+
+def _expected_lists(run: SyncRun, progress: StreamProgress, table: ItemTableBuilder) -> Iterator[tuple[str, pa.Table]]:
+    """Child tables, and how many rows they should hold of each item."""
+    for child, pages in progress.seen.lists.items():
+        yield child, pa.concat_tables(pages)
+    for column, child in table.counts.items():
+        recorded = run.context.destination.recorded_sizes(table.name, column)
+        if recorded is not None:
+            yield child, recorded
 
 
 def _close(run: SyncRun, progress: StreamProgress, *, is_doubtful: bool = False) -> None:

@@ -123,6 +123,7 @@ class LabeledView:
         for field in sorted(fields, key=lambda field: (field.name != "id", field.is_dynamic)):
             if self._fields and (place := places[field.name]):  # without a list no field explains a column
                 explained |= {place.child_table} if place.child_table else {stored.name for stored in place.columns}
+                explained |= {place.count.name} if place.count else set()
                 if field.name in shown:
                     yield from self._of_field(field, place)
         for name in self._columns:

@@ -1,4 +1,7 @@
-"""Child tables of items heal at a sweep: it reads the values of fields that take several beside ids and times."""
+"""Child tables of items heal at a sweep: it reads the values of fields that take several beside ids and times.
+
+Phones and e-mails come with whole items only: these say how many there are, in a column of their own.
+"""
 
 from __future__ import annotations
 
@@ -143,3 +146,91 @@ def test_links_that_change_without_the_time(clock, reader):
 
     owned = [row["value"] for row in crm.destination.tables["deals__contact_ids"].values() if row["item_id"] == number]
     assert owned == portal.items(2)[number]["contactIds"]
+
+
+PEOPLE = ("contacts", "companies", "leads")
+
+
+def _take_phones(schema):
+    """Every seventh item has neither phones nor e-mails."""
+    original = schema.multifields
+    schema.multifields = lambda number: [] if number % 7 == 0 else original(number)
+
+
+@pytest.fixture
+def people(clock, memory_job):
+    """All that have phones and e-mails, read once two days ago; some have none."""
+    portal = Portal(scenario="demo", items=60, clock=clock)
+    for type_ in (1, 3, 4):
+        _take_phones(portal.world.objects[type_].schema)
+    crm = memory_job(portal)
+    crm.run(*PEOPLE)
+    clock.advance(2 * DAY)
+    return crm
+
+
+@pytest.mark.parametrize("damage", ["emptied", "all of some items gone", "one of two gone", "one more"])
+@pytest.mark.parametrize("table", PEOPLE)
+def test_phones_and_emails_heal(people, table, damage):
+    """Rows of `contacts__fm` and its like that somebody deleted or added are the portal's again, and only items concerned are read."""
+    rows = people.destination.tables[f"{table}__fm"]
+    owners = people.destination.tables[table].values()
+    before = dict(rows)
+    some = {key[0] for key in list(rows)[::9]}
+    if damage == "emptied":
+        rows.clear()
+    elif damage == "all of some items gone":
+        for key in [key for key in rows if key[0] in some]:
+            del rows[key]
+    elif damage == "one of two gone":
+        for item in some:
+            del rows[item, 1]
+    else:
+        for item in some:
+            rows[item, 2] = {**rows[item, 1], "position": 2}
+    concerned = {key[0] for key in before} if damage == "emptied" else some
+    loaded = people.run(*PEOPLE)
+
+    assert len(rows) == sum(row["fm_count"] for row in owners) > 0
+    assert people.destination.tables[f"{table}__fm"] == before
+    assert loaded.rows[table] == len(concerned)
+    assert loaded.rows[f"{table}__fm"] == sum(key[0] in concerned for key in before)
+    assert people.issues() == []
+
+
+def test_equal_phones_and_emails_are_not_read_again(people, clock):
+    """Items that have none are no difference."""
+    assert {row["fm_count"] for row in people.destination.tables["contacts"].values()} == {0, 2}
+    assert not people.run(*PEOPLE).rows
+    clock.advance(2 * DAY)
+    assert not people.run(*PEOPLE).rows
+
+
+def test_rows_of_an_earlier_release(people):
+    """Items whose row does not say how many phones and e-mails they have are left alone."""
+    for row in people.destination.tables["contacts"].values():
+        del row["fm_count"]
+    people.destination.tables["contacts__fm"].clear()
+
+    assert not people.run(*PEOPLE).rows
+
+
+@pytest.mark.all_databases
+def test_phones_deleted_in_a_database(clock, job):
+    """They are there again after a sweep, and those that came with it meanwhile."""
+    portal = Portal(scenario="demo", items=60, clock=clock)
+    crm = job(portal)
+    crm.run("contacts")
+    query = "select item_id, position, type_id, value from {}.contacts__fm order by 1, 2"
+    before = crm.query(query)
+    crm.execute("delete from {}.contacts__fm where item_id % 5 = 0 or type_id = 'EMAIL' and item_id % 7 = 0")
+    clock.advance(2 * DAY)
+    crm.run("contacts")
+    healed = crm.query(query)
+    crm.execute("delete from {}.contacts__fm")
+    clock.advance(2 * DAY)
+    crm.run("contacts")
+
+    assert healed == before
+    assert crm.query(query) == before
+    assert crm.query("select min(fm_count), max(fm_count), sum(fm_count) from {}.contacts") == [(2, 2, len(before))]
