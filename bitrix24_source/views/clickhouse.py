@@ -7,7 +7,7 @@ zones, windows and lists.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -73,6 +73,9 @@ class ClickHouseViews(ViewDatabase):
         limits = ", ".join(f"{name} = {value}" for name, value in LIMITS.items())
         for statement in statements:
             self._client.execute_sql(f"SET {limits}; {statement.translate(_SPECIAL)}")
+
+    def _execute_at_once(self, statements: Sequence[str]) -> None:
+        self._execute(*statements)
 
     def _definitions(self) -> str:
         return f"SELECT name, as_select FROM system.tables WHERE {self._is_ours('name')} AND engine = 'View'"  # noqa: S608 - our own names

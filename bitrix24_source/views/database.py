@@ -90,18 +90,24 @@ class ViewDatabase:
                     self._client.execute_sql(setting)
             return [tuple(row) for row in self._client.execute_sql(query.sql(self.dialect)) or ()]
 
-    def has_table(self, name: str, columns: Mapping[str, str]) -> bool:
-        """Whether there is a table of ours, as it should be.
+    def has_tables(self, tables: Mapping[str, Mapping[str, str]]) -> set[str]:
+        """Those of these tables of ours that are as they should be.
+
+        Args:
+            tables: their columns by name, and these with dlt's data types.
+        """
+        found = dict(self._job_client.get_storage_tables(tables))
+        return {
+            name for name, columns in tables.items() if set(found[name]) == {self.stored.folded(one) for one in columns}
+        }
+
+    def create_table(self, name: str, columns: Mapping[str, str]) -> None:
+        """An empty table of ours, in the place of one that a former release made.
 
         Args:
             name: the table's.
             columns: dlt's data types by name.
         """
-        ((_, found),) = self._job_client.get_storage_tables([name])
-        return set(found) == {self.stored.folded(column) for column in columns}
-
-    def create_table(self, name: str, columns: Mapping[str, str]) -> None:
-        """An empty table of ours, in the place of one that a former release made; arguments as in `has_table`."""
         table = self.stored.table(name)
         typed = ", ".join(
             f"{exp.to_identifier(self.stored.folded(column), quoted=True).sql(self.dialect)} "
@@ -250,7 +256,7 @@ class ViewDatabase:
         }
         statements = list(self._commenting(missing, existing))
         for start in range(0, len(statements), _COMMENTS_AT_ONCE):
-            self._execute(*statements[start : start + _COMMENTS_AT_ONCE])
+            self._execute_at_once(statements[start : start + _COMMENTS_AT_ONCE])
 
     def _relations(self) -> Iterator[tuple[str, Relation]]:
         """Tables and views of the dataset."""
@@ -271,10 +277,10 @@ class ViewDatabase:
 
     def _commenting(self, texts: Descriptions, relations: Mapping[str, Relation]) -> Iterable[str]:
         """The statements that write descriptions."""
+        paths = {relation: self._sql(self.stored.table(relation)) for relation in {relation for relation, _ in texts}}
         for (relation, name), text in texts.items():
-            path = self._sql(self.stored.table(relation))
-            quoted = exp.to_identifier(name, quoted=True).sql(self.dialect)
-            place = f"COLUMN {path}.{quoted}" if name else f"{relations[relation].kind} {path}"
+            path = paths[relation]
+            place = f"COLUMN {path}.{_quoted(name)}" if name else f"{relations[relation].kind} {path}"
             yield f"COMMENT ON {place} IS {_literal(' '.join(text.split()))}"
 
     def who_blocks(self, error: Exception) -> str:
@@ -310,6 +316,10 @@ class ViewDatabase:
             if is_lock_timeout(causes(error)):
                 self._locks.spend(wait)
             raise
+
+    def _execute_at_once(self, statements: Sequence[str]) -> None:
+        """Many short statements, each of which costs more on its way than in the database."""
+        self._execute("; ".join(statements))
 
     @cached_property
     def _marks(self) -> dict[str, str]:
@@ -347,7 +357,11 @@ class ViewDatabase:
 
 
 def _literal(text: str) -> str:
-    return str(exp.Literal.string(text).sql("postgres"))
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _stored(client: SqlJobClientBase) -> StoredTables:

@@ -32,7 +32,8 @@ def refresh_facts(database: ViewDatabase, zone: Zone) -> None:
     """Makes the tables of `FACTS` equal to the loaded tables, in databases that keep them."""
     if not _is_possible(database):
         return
-    anew = [relation for relation in FACTS if not database.has_table(FACTS[relation], FACT_COLUMNS[relation])]
+    there = _tables_there(database)
+    anew = [relation for relation in FACTS if FACTS[relation] not in there]
     for relation in anew:
         if database.has(FACTS[relation]):  # of another release
             for mart in MARTS:
@@ -75,9 +76,11 @@ def _changed_items(database: ViewDatabase, zone: Zone) -> Keys | None:
 
 def are_facts_kept(database: ViewDatabase) -> bool:
     """Whether the tables of `FACTS` are there, as of whatever load."""
-    return _is_possible(database) and all(
-        database.has_table(table, FACT_COLUMNS[relation]) for relation, table in FACTS.items()
-    )
+    return _is_possible(database) and _tables_there(database) == set(FACTS.values())
+
+
+def _tables_there(database: ViewDatabase) -> set[str]:
+    return database.has_tables({table: FACT_COLUMNS[relation] for relation, table in FACTS.items()})
 
 
 def _is_possible(database: ViewDatabase) -> bool:
