@@ -8,7 +8,6 @@ from bitrix24_source.sandbox import Portal
 from bitrix24_source.source import destination_reader
 from bitrix24_source.sync.session import RunSession
 
-
 HOUR = 3600
 BOTH = ("spa_items", "deals")
 
