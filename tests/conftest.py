@@ -32,6 +32,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import dlt_hints
 import pytest
 import requests
 from databases import ENGINES, REQUIRED, DuckDB, PostgreSQL, make, why_no_postgres
@@ -141,6 +142,7 @@ def pytest_configure() -> None:
 
     Nothing reports to dlt's makers.
     """
+    dlt_hints.remember_hints()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"  # also for what is loaded once, outside any test
 
@@ -189,10 +191,16 @@ def _need_postgres() -> None:
         (pytest.fail if REQUIRED else pytest.skip)(reason)
 
 
-@pytest.fixture
-def postgres() -> Iterator[PostgreSQL]:
-    """An empty dataset in PostgreSQL, for what is about that database alone."""
+@pytest.fixture(scope="session")
+def postgres_engine() -> str:
+    """For what is about that database alone: skips, or fails, where there is none."""
     _need_postgres()
+    return "postgres"
+
+
+@pytest.fixture
+def postgres(postgres_engine: str) -> Iterator[PostgreSQL]:
+    """An empty dataset in PostgreSQL, for what is about that database alone."""
     made = PostgreSQL()
     yield made
     made.drop()
