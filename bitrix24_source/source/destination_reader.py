@@ -1,5 +1,7 @@
 """Reads keys, rows and book-keeping back from the destination, as of the load before the running one."""
 
+# ruff: noqa: S608 - names of our own, and numbers
+
 from __future__ import annotations
 
 import functools
@@ -7,7 +9,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import dlt
 import pyarrow as pa
@@ -23,10 +25,11 @@ from .dlt_internals import active_pipeline
 
 log = logging.getLogger("bitrix24_source")
 
+_T = TypeVar("_T")
 IDS_AT_ONCE = 1000
 """ids in one IN list"""
 ROWS_AT_ONCE = 10_000
-"""of ids that are read, as Python objects"""
+"""of ids that are read at once"""
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,31 @@ class Bookkeeping:
     state: Mapping[str, Any] = field(default_factory=dict)
     portals: Mapping[str, str] = field(default_factory=dict)
     tables: frozenset[str] | None = None
+
+
+class _Table:
+    """A table that is asked by SQL."""
+
+    def __init__(self, client: Any, table: str) -> None:
+        self._client = client
+        self.name = self.named(table)
+
+    def named(self, table: str) -> str:
+        """A table's name in SQL."""
+        return str(self._client.make_qualified_table_name(table))
+
+    def quote(self, column: str) -> str:
+        """A column's name in SQL."""
+        return str(self._client.escape_column_name(column))
+
+    def columns(self, query: str, types: Sequence[pa.DataType]) -> list[pa.Array]:
+        """The columns of what a query finds. DuckDB and others hand them out without making a Python object of each value."""
+        with self._client.execute_query(query) as cursor:
+            tables = list(cursor.iter_arrow(ROWS_AT_ONCE))
+        chunks = [
+            [table.column(place).cast(type_).combine_chunks() for table in tables] for place, type_ in enumerate(types)
+        ]
+        return [pa.concat_arrays([pa.array([], type_), *found]) for found, type_ in zip(chunks, types, strict=True)]
 
 
 class DltDestinationReader:
@@ -67,34 +95,17 @@ class DltDestinationReader:
                 self._open = None
 
     def keys(self, table: str) -> StoredKeys | None:
-        if not self._is_readable:
-            return None
-        columns = self._tables.get(table, {}).get("columns", {})
-        if "id" not in columns or "deleted_at" not in columns:
-            return StoredKeys.empty()
+        columns = self._tables.get(table, {}).get("columns", {}) if self._is_readable else {}
         has_time = columns.get("updated_time", {}).get("data_type") == "timestamp"
-        with self._connection() as client:
-            if client is None:
-                return None
-            quote = client.escape_column_name
-            names = ", ".join((quote("id"), quote("updated_time") if has_time else "NULL"))
-            query = (
-                f"SELECT {names}, CASE WHEN {quote('deleted_at')} IS NULL THEN 0 ELSE 1 END "  # noqa: S608 - our own names
-                f"FROM {client.make_qualified_table_name(table)}"
-            )
-            try:
-                with client.execute_query(query) as cursor:
-                    chunks = [_as_keys(rows, has_time=has_time) for rows in cursor.iter_fetch(ROWS_AT_ONCE) if rows]
-            except DatabaseUndefinedRelation:
-                return StoredKeys.empty()
-        if not chunks:
-            return StoredKeys.empty()
-        times = [chunk.updated for chunk in chunks if chunk.updated is not None]
-        return StoredKeys(
-            pa.concat_arrays([chunk.ids for chunk in chunks]),
-            pa.concat_arrays(times) if has_time else None,
-            pa.concat_arrays([chunk.is_deleted for chunk in chunks]),
-        )
+
+        def read(ask: _Table) -> StoredKeys:
+            names = ", ".join((ask.quote("id"), *([ask.quote("updated_time")] if has_time else ())))
+            mark = f"CASE WHEN {ask.quote('deleted_at')} IS NULL THEN 0 ELSE 1 END AS is_deleted"
+            types = (pa.int64(), *([TIMESTAMP] if has_time else ()), pa.int64())
+            ids, *updated, marks = ask.columns(f"SELECT {names}, {mark} FROM {ask.name}", types)
+            return StoredKeys(ids, updated[0] if has_time else None, marks.cast(pa.bool_()))
+
+        return self._read(table, read, StoredKeys.empty(), needs=("id", "deleted_at"))
 
     def rows(self, table: str, ids: Sequence[int]) -> Iterator[pa.Table]:
         """Whole rows as they are in the destination, with all its columns, also those that no field fills any more."""
@@ -109,113 +120,78 @@ class DltDestinationReader:
             for start in range(0, len(ids), IDS_AT_ONCE):
                 listed = ", ".join(str(int(id_)) for id_ in ids[start : start + IDS_AT_ONCE])
                 found = client.execute_sql(
-                    f"SELECT {names} FROM {client.make_qualified_table_name(table)} WHERE {quote('id')} IN ({listed})"  # noqa: S608 - numbers
+                    f"SELECT {names} FROM {client.make_qualified_table_name(table)} WHERE {quote('id')} IN ({listed})"
                 )
                 values = list(zip(*(found or ()), strict=True)) or [()] * len(columns)
                 arrays = [pa.array(column, type_) for column, type_ in zip(values, columns.values(), strict=True)]
                 yield pa.Table.from_arrays(arrays, schema=pa.schema(_arrow_field(n, t) for n, t in columns.items()))
 
     def list_sizes(self, table: str) -> pa.Table | None:
-        if not self._is_readable:
-            return None
-        return self._sizes(
-            normalized_table(table),
-            lambda q, name: f"SELECT {q('item_id')}, COUNT(*) FROM {name} GROUP BY {q('item_id')}",  # noqa: S608
-        )
+        def read(ask: _Table) -> pa.Table:
+            item_id = ask.quote("item_id")
+            query = f"SELECT {item_id}, COUNT(*) AS size FROM {ask.name} GROUP BY {item_id}"
+            return pa.table(ask.columns(query, LIST_SIZES.types), LIST_SIZES)
+
+        return self._read(normalized_table(table), read, LIST_SIZES.empty_table())
 
     def recorded_sizes(self, table: str, column: str) -> pa.Table | None:
-        if not self._is_readable:
-            return None
-        if normalized_column(column) not in self._tables.get(table, {}).get("columns", {}):
-            return LIST_SIZES.empty_table()
-        return self._sizes(
-            table,
-            lambda q, name: (
-                f"SELECT {q('id')}, {q(normalized_column(column))} FROM {name} "  # noqa: S608
-                f"WHERE {q('deleted_at')} IS NULL AND {q(normalized_column(column))} IS NOT NULL"
-            ),
-        )
+        column = normalized_column(column)
 
-    def _sizes(self, table: str, query: Callable[[Callable[[str], str], str], str]) -> pa.Table | None:
-        """The two columns of `LIST_SIZES`; `query` is given how to quote a column, and the table's name."""
-        if table not in self._tables:
-            return LIST_SIZES.empty_table()
-        with self._connection() as client:
-            if client is None:
-                return None
-            try:
-                with client.execute_query(
-                    query(client.escape_column_name, client.make_qualified_table_name(table))
-                ) as cursor:
-                    chunks = [
-                        pa.table([pa.array(column, pa.int64()) for column in zip(*rows, strict=True)], LIST_SIZES)
-                        for rows in cursor.iter_fetch(ROWS_AT_ONCE)
-                        if rows
-                    ]
-            except DatabaseUndefinedRelation:
-                return LIST_SIZES.empty_table()
-        return pa.concat_tables([LIST_SIZES.empty_table(), *chunks])
+        def read(ask: _Table) -> pa.Table:
+            size = ask.quote(column)
+            is_said = f"{ask.quote('deleted_at')} IS NULL AND {size} IS NOT NULL"
+            query = f"SELECT {ask.quote('id')}, {size} FROM {ask.name} WHERE {is_said}"
+            return pa.table(ask.columns(query, LIST_SIZES.types), LIST_SIZES)
+
+        return self._read(table, read, LIST_SIZES.empty_table(), needs=(column,))
 
     def counts(self, table: str, *, items_tables: Mapping[int, str]) -> Mapping[int, int] | None:
-        if not self._is_readable:
-            return None
-        if table not in self._tables:
-            return {}
-        with self._connection() as client:
-            if client is None:
-                return None
-            quote, name = client.escape_column_name, client.make_qualified_table_name(table)
-            type_, owner = quote("entity_type_id"), quote("owner_id")
-            try:
-                found = client.execute_sql(f"SELECT {type_}, COUNT(*) FROM {name} GROUP BY {type_}")  # noqa: S608
-                counts = {int(entity_type_id): int(count) for entity_type_id, count in found or ()}
-                for entity_type_id, items in items_tables.items():
-                    if entity_type_id in counts and items in self._tables:
-                        deleted = client.execute_sql(
-                            f"SELECT COUNT(*) FROM {name} WHERE {type_} = {int(entity_type_id)} AND {owner} IN (SELECT "  # noqa: S608
-                            f"{quote('id')} FROM {client.make_qualified_table_name(items)} WHERE {quote('deleted_at')} IS NOT NULL)"
-                        )
-                        counts[entity_type_id] -= int(deleted[0][0]) if deleted else 0
-            except DatabaseUndefinedRelation:
-                return {}
-        return counts
+        def read(ask: _Table) -> dict[int, int]:
+            type_, owner = ask.quote("entity_type_id"), ask.quote("owner_id")
+            numbers = ask.columns(
+                f"SELECT {type_}, COUNT(*) AS size FROM {ask.name} GROUP BY {type_}", LIST_SIZES.types
+            )
+            counts = dict(zip(*(column.to_pylist() for column in numbers), strict=True))
+            for entity_type_id, items in items_tables.items():
+                if entity_type_id in counts and items in self._tables:
+                    deleted = (
+                        f"SELECT {ask.quote('id')} FROM {ask.named(items)} WHERE {ask.quote('deleted_at')} IS NOT NULL"
+                    )
+                    is_of_deleted = f"{type_} = {int(entity_type_id)} AND {owner} IN ({deleted})"
+                    (gone,) = ask.columns(
+                        f"SELECT COUNT(*) AS size FROM {ask.name} WHERE {is_of_deleted}", [pa.int64()]
+                    )
+                    counts[entity_type_id] -= gone[0].as_py()
+            return counts
+
+        return self._read(table, read, dict[int, int]())
 
     def child_counts(
         self, table: str, *, group: str | None, owner: str, row_id: str
     ) -> Mapping[int, ChildCounts] | None:
-        if not self._is_readable:
-            return None
-        if table not in self._tables:
-            return {}
-        with self._connection() as client:
-            if client is None:
-                return None
-            quote, name = client.escape_column_name, client.make_qualified_table_name(table)
-            keys = [quote(column) for column in (group, owner) if column]
-            query = (
-                f"SELECT {quote(group) if group else 0}, {quote(owner)}, COUNT(*), MAX({quote(row_id)}) "  # noqa: S608 - our own names
-                f"FROM {name} GROUP BY {', '.join(keys)}"
+        def read(ask: _Table) -> dict[int, dict[int, tuple[int, int]]]:
+            keys = [ask.quote(column) for column in (group, owner) if column]
+            numbers = f"COUNT(*) AS size, MAX({ask.quote(row_id)}) AS highest"
+            query = f"SELECT {', '.join(keys)}, {numbers} FROM {ask.name} GROUP BY {', '.join(keys)}"
+            *grouped, owners, sizes, highest = (
+                column.to_pylist() for column in ask.columns(query, [pa.int64()] * (len(keys) + 2))
             )
+            groups = grouped[0] if grouped else [0] * len(owners)
             counts: dict[int, dict[int, tuple[int, int]]] = {}
-            try:
-                with client.execute_query(query) as cursor:
-                    for rows in cursor.iter_fetch(ROWS_AT_ONCE):
-                        for number, owner_id, count, max_id in rows:
-                            counts.setdefault(int(number), {})[int(owner_id)] = int(count), int(max_id or 0)
-            except DatabaseUndefinedRelation:
-                return {}
-        return counts
+            for number, owner_id, size, max_id in zip(groups, owners, sizes, highest, strict=True):
+                counts.setdefault(number, {})[owner_id] = size, max_id or 0
+            return counts
+
+        return self._read(table, read, dict[int, dict[int, tuple[int, int]]]())
 
     def rejected_keys(self) -> pa.Table:
-        chunks = [REJECTED_KEYS_SCHEMA.empty_table()]
-        if self._is_readable and REJECTED_TABLE in self._tables:
-            with (
-                suppress(DatabaseUndefinedRelation, SqlClientNotAvailable, NotImplementedError),
-                self._connection() as client,
-            ):
-                if client is not None:
-                    chunks += _rejected_keys(client)
-        return pa.concat_tables(chunks)
+        def read(ask: _Table) -> pa.Table:
+            names = ", ".join(map(ask.quote, REJECTED_KEYS_SCHEMA.names))
+            query = f"SELECT DISTINCT {names} FROM {ask.name}"
+            return pa.table(ask.columns(query, REJECTED_KEYS_SCHEMA.types), REJECTED_KEYS_SCHEMA)
+
+        nothing = REJECTED_KEYS_SCHEMA.empty_table()
+        return self._read(REJECTED_TABLE, read, nothing) or nothing
 
     def bookkeeping(self, load_id: str) -> Bookkeeping:
         """What the destination says of itself; nothing where it cannot be asked.
@@ -237,7 +213,7 @@ class DltDestinationReader:
                     client.escape_column_name("load_id"),
                 )
                 try:
-                    has_load = bool(client.execute_sql(f"SELECT 1 FROM {name} WHERE {key} = %s", load_id))  # noqa: S608
+                    has_load = bool(client.execute_sql(f"SELECT 1 FROM {name} WHERE {key} = %s", load_id))
                 except DatabaseUndefinedRelation:
                     has_load = False
             if not has_load:
@@ -246,6 +222,27 @@ class DltDestinationReader:
             return Bookkeeping(
                 has_load, own, {name: _portal_in(state) for name, state in states.items()}, _tables(client)
             )
+
+    def _read(self, table: str, read: Callable[[_Table], _T], nothing: _T, needs: Sequence[str] = ()) -> _T | None:
+        """What `read` finds in a table.
+
+        Args:
+            table: as the destination spells it.
+            read: asks it.
+            nothing: what a table holds that is not there.
+            needs: columns without which it counts as not there.
+        """
+        if not self._is_readable:
+            return None
+        if table not in self._tables or not self._tables[table]["columns"].keys() >= {*needs}:
+            return nothing
+        with self._connection() as client:
+            if client is None:
+                return None
+            try:
+                return read(_Table(client, table))
+            except DatabaseUndefinedRelation:
+                return nothing
 
     @contextmanager
     def _connection(self) -> Iterator[Any]:
@@ -279,23 +276,6 @@ class DltDestinationReader:
         return dict(pipeline.schemas[name].tables) if name in pipeline.schema_names and supports_merge() else {}
 
 
-def _rejected_keys(client: Any) -> list[pa.Table]:
-    names = ", ".join(map(client.escape_column_name, REJECTED_KEYS_SCHEMA.names))
-    query = f"SELECT DISTINCT {names} FROM {client.make_qualified_table_name(REJECTED_TABLE)}"  # noqa: S608 - our own names
-    with client.execute_query(query) as cursor:
-        return [
-            pa.Table.from_arrays(
-                [
-                    pa.array(cells, column.type)
-                    for cells, column in zip(zip(*rows, strict=True), REJECTED_KEYS_SCHEMA, strict=True)
-                ],
-                schema=REJECTED_KEYS_SCHEMA,
-            )
-            for rows in cursor.iter_fetch(ROWS_AT_ONCE)
-            if rows
-        ]
-
-
 def _portal_in(state: Mapping[str, Any]) -> str:
     return str(state.get(PROVENANCE, {}).get("portal", ""))
 
@@ -306,7 +286,7 @@ def _latest_states(client: Any, schema: Any) -> dict[str, Mapping[str, Any]]:
     name = client.make_qualified_table_name(schema.state_table_name)
     pipeline, version = quote("pipeline_name"), quote("version")
     query = (
-        f"SELECT s.{pipeline}, s.{quote('state')} FROM {name} s JOIN (SELECT t.{pipeline} AS owner, MAX(t.{version}) AS latest "  # noqa: S608 - our own names
+        f"SELECT s.{pipeline}, s.{quote('state')} FROM {name} s JOIN (SELECT t.{pipeline} AS owner, MAX(t.{version}) AS latest "
         f"FROM {name} t GROUP BY t.{pipeline}) m ON m.owner = s.{pipeline} AND m.latest = s.{version}"
     )
     try:
@@ -329,12 +309,6 @@ def _tables(client: Any) -> frozenset[str] | None:
         log.debug("the destination does not list its tables: %s", type(error).__name__)
         return None
     return frozenset(str(name) for (name,) in found or ()) or None
-
-
-def _as_keys(rows: Sequence[Sequence[Any]], *, has_time: bool) -> StoredKeys:
-    ids, times, marks = zip(*rows, strict=True)
-    updated = pa.array(times, TIMESTAMP) if has_time else None
-    return StoredKeys(pa.array(ids, pa.int64()), updated, pa.array([bool(mark) for mark in marks], pa.bool_()))
 
 
 def _arrow_field(name: str, type_: pa.DataType) -> pa.Field:

@@ -17,7 +17,8 @@ class TableWriter:
     """Lives as long as one load package.
 
     Hints travel with rows, because yielded by themselves they would count for `add_limit`; and once, because with every page
-    they would cost more than the rows. A table belongs to the resource that it is written by, and so do its hints.
+    they would cost more than the rows. The rows that come next take those of the columns away again: dlt, whose schema has them
+    by then, looks all of them through with each Arrow table. A table belongs to the resource that it is written by, and so do its hints.
 
     Args:
         described: what tables and columns are.
@@ -28,12 +29,17 @@ class TableWriter:
         self._described = described
         self._supports_merge = supports_merge
         self._announced: defaultdict[str, set[TableSpec]] = defaultdict(set)
+        self._relieved: defaultdict[str, set[TableSpec]] = defaultdict(set)
 
     def to_dlt(self, batch: TableBatch) -> Any:
         """The rows for dlt, marked with their table."""
         table = batch.table
-        if table in self._announced[batch.resource]:
+        if table in self._relieved[batch.resource]:
             return dlt.mark.with_table_name(batch.data, table.name)
+        if table in self._announced[batch.resource]:
+            self._relieved[batch.resource].add(table)
+            nothing: Any = dlt.mark.make_hints(table_name=table.name, columns={}, additional_table_hints={})
+            return dlt.mark.with_hints(batch.data, nothing, create_table_variant=True)
         self._announced[batch.resource].add(table)
         return dlt.mark.with_hints(batch.data, self.hints(table, batch.data.schema.names), create_table_variant=True)
 

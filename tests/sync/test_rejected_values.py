@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bitrix24_source.sandbox import Portal
+from bitrix24_source.source import destination_reader
 from bitrix24_source.sync.session import RunSession
 
 HOUR = 3600
@@ -150,13 +151,14 @@ def test_where_nothing_was_rejected_nothing_is_looked_up(portal_with, job, clock
     crm = job(portal_with({177: 20}))
     crm.run()
     asked = []
+    ask = destination_reader._Table.columns
     monkeypatch.setattr(
-        "bitrix24_source.source.destination_reader._rejected_keys", lambda client: asked.append(client) or []
+        destination_reader._Table, "columns", lambda table, *query: asked.append(table.name) or ask(table, *query)
     )
     clock.advance(HOUR)
     crm.portal.items(177).update(1, title="changed")
     crm.run()
     crm.run(refresh=True, full_refresh=True)
 
-    assert [] == asked
+    assert not [name for name in asked if "rejected_values" in name]
     assert "is_removed" not in crm.database.columns("rejected_values")
