@@ -140,7 +140,9 @@ def _portal(reader: MartReader) -> Row:
         )
     except Exception as error:
         raise ConfigError(
-            "the destination has no marts", "bitrix24 report", "run bitrix24 load first, without --no-views"
+            "the destination has no marts",
+            "bitrix24 report",
+            "run bitrix24 load first, without --no-views; add --sandbox for what load --sandbox has loaded",
         ) from error
     if not rows:
         raise ConfigError("the table portal is empty", "bitrix24 report", "run bitrix24 load first")
