@@ -1,4 +1,4 @@
-"""How long do the marts, the report's questions and the views themselves take on many items, in DuckDB and in PostgreSQL?
+"""How long do marts, the report, the queries to copy and the charts of the Superset dashboard take on many items?
 
 A demo portal is loaded as always; its items, moves, product rows and activities are then repeated under new ids until there are
 as many as asked for, so that stages, people and days are distributed as in the demo:
@@ -26,12 +26,16 @@ import requests
 
 from bitrix24_source import bitrix24, create_views
 from bitrix24_source.app.run import run_load
+from bitrix24_source.report import questions, sql_of
 from bitrix24_source.report.page import render_page
 from bitrix24_source.report.queries import MartReader, collect
 from bitrix24_source.rest.client import Client
 from bitrix24_source.sandbox import Portal, SandboxAdapter
 from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
 from bitrix24_source.views.marts import MARTS
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+import superset_bundle
 
 POSTGRES = os.environ.get("BITRIX24_POSTGRES", "postgresql://postgres:trusted@127.0.0.1:5432/postgres")
 DATASET = "bitrix24_bench_marts"
@@ -194,6 +198,11 @@ def _timings(pipeline: dlt.Pipeline) -> Iterator[str]:
             rows = _one(client, "SELECT COUNT(*) FROM bench_mart")
             client.execute_sql("DROP TABLE bench_mart")
             yield _line(f"{mart}, all {rows:,} rows", seconds)
+    with pipeline.sql_client() as client:
+        for name in questions():
+            yield _answered(client, f"bitrix24 report --sql {name}", sql_of(name))
+        for chart, sql in superset_bundle.chart_queries(pipeline.destination.destination_name):
+            yield _answered(client, f"chart {chart}", sql.replace("{}", DATASET))
     with pipeline.sql_client() as client, pipeline.sql_client() as second:
         reader = TimedReader(client)
         beside = TimedReader(second) if pipeline.destination.destination_name == "postgres" else None
@@ -203,6 +212,13 @@ def _timings(pipeline: dlt.Pipeline) -> Iterator[str]:
         yield _line(f"the report, {len(page) / 1e6:.1f} MB", time.perf_counter() - start, time.process_time() - cpu)
         for sql, seconds in (*reader.seconds, *(beside.seconds if beside else ())):
             yield _line(f"  {sql}", seconds)
+
+
+def _answered(client: Any, label: str, sql: str) -> str:
+    start = time.perf_counter()
+    with client.execute_query(sql) as cursor:
+        rows = len(cursor.fetchall())
+    return _line(f"{label}, {rows:,} rows", time.perf_counter() - start)
 
 
 def _line(label: str, seconds: float, cpu: float | None = None) -> str:

@@ -32,8 +32,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import dlt_hints
 import pytest
+import quick_dlt
 import requests
 from databases import ENGINES, REQUIRED, DuckDB, PostgreSQL, make, why_no_postgres
 from dlt.common.configuration.container import Container
@@ -140,16 +140,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def pytest_configure() -> None:
     """Ctrl-C works in the processes that tests start, also where a shell has started all this in the background.
 
-    Nothing reports to dlt's makers.
+    Nothing reports to dlt's makers, and dlt takes less time.
     """
-    dlt_hints.remember_hints()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"  # also for what is loaded once, outside any test
+    quick_dlt.remember()
 
 
 SHARING_A_LOAD = (
     ("views/test_marts.py", "views/test_mart_facts.py", "views/test_superset_bundle.py",
-     "report/test_page.py", "report/test_example_queries.py", "report/test_odd_portals.py"),
+     "report/test_page.py", "report/test_example_queries.py", "report/test_odd_portals.py", "destinations/test_postgresql.py"),
     ("sync/test_item_tables.py", "sync/test_item_values.py"),
     ("views/test_view_contents.py", "views/test_view_updates.py"),
     ("docs/test_pages.py", "docs/test_reference.py"),

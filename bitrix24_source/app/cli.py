@@ -125,6 +125,7 @@ def _unreadable_configuration(error: Exception) -> Bitrix24Error | None:
     )
 
 
+PORTAL_AND_SANDBOX = "--sandbox is a portal of its own: leave out --portal."
 sandbox_option = click.option("--sandbox", is_flag=True, help="Start a portal on this machine and use it.")
 portal_option = click.option("--portal", metavar="P", help="One of several: the portal of [sources.bitrix24.P].")
 
@@ -292,6 +293,7 @@ def _heading(client: Client, target: LoadTarget) -> str:
     "--sql", metavar="Q", help="Print a query upon the marts instead, to run in your own tool; `list` names all."
 )
 @portal_option
+@click.option("--sandbox", is_flag=True, help="On what `bitrix24 load --sandbox` has loaded.")
 def report(
     out: Path,
     types: tuple[str, ...],
@@ -300,6 +302,7 @@ def report(
     language: str | None,
     sql: str | None,
     portal: str | None,
+    sandbox: bool,
 ) -> None:
     """Make one HTML file with charts from the marts of the last load; it opens offline.
 
@@ -308,12 +311,14 @@ def report(
     from ..report import questions, sql_of, write_report  # noqa: PLC0415
     from .loaded_pipeline import loaded_pipeline  # noqa: PLC0415 - as above
 
+    if portal is not None and sandbox:
+        raise click.UsageError(PORTAL_AND_SANDBOX)
     if sql:
         listed = "\n".join(f"{name:24}{question}" for name, question in questions().items())
         click.echo(listed if sql == "list" else sql_of(sql).rstrip())
         return
     file = write_report(
-        loaded_pipeline(portal),
+        loaded_pipeline(portal, sandbox=sandbox),
         out,
         types=types,
         people=not no_people,
@@ -374,7 +379,7 @@ def _client(portal: str | None, use_sandbox: bool) -> Iterator[Client]:
 def _credentials(portal: str | None, use_sandbox: bool) -> Iterator[dict[str, Any]]:
     """Arguments that name the portal; without any it is the one that is configured."""
     if portal is not None and use_sandbox:
-        raise click.UsageError("--sandbox is a portal of its own: leave out --portal.")
+        raise click.UsageError(PORTAL_AND_SANDBOX)
     if not use_sandbox:
         from ..source import portal_credentials  # noqa: PLC0415
 
@@ -419,10 +424,12 @@ def _destination_arguments(
         }
     from dlt.destinations import duckdb  # noqa: PLC0415 - as above
 
+    from .loaded_pipeline import SANDBOX_FILE, SANDBOX_PIPELINE  # noqa: PLC0415 - as above
+
     own_file = destination in (None, "duckdb")
     return {
-        "pipeline_name": "bitrix24_sandbox",
-        "destination": duckdb("bitrix24_sandbox.duckdb") if own_file else destination,
+        "pipeline_name": SANDBOX_PIPELINE,
+        "destination": duckdb(SANDBOX_FILE) if own_file else destination,
         "dataset": dataset or ("bitrix24" if own_file else "bitrix24_sandbox"),
     }
 

@@ -1,7 +1,7 @@
 """Asks the marts what the page shows. The SQL is what DuckDB and PostgreSQL have in common.
 
-Items and stays in stages are read once, into temporary tables of the connection that have what the page counts by; questions
-are asked of these. Names of companies and titles, which are as many as items, are looked up for the rows that are shown.
+Items and stays in stages are added up by what the page counts by, into temporary tables of the connection; most questions are
+asked of these. Names of companies, which are as many as items, are looked up for the rows that are shown.
 """
 
 # ruff: noqa: S608 - names of our own, numbers and dates
@@ -30,14 +30,9 @@ POINTS = 104
 
 Row = dict[str, Any]
 
-_ITEM_COLUMNS = (
-    "entity_type_id, id, entity_type, category_id, category, stage_id, stage, stage_order, stage_color, semantics, "
-    "responsible_id, responsible, department, company_id, contact_id, source_id, source, created_date, closed_date, "
-    "moved_date, due_date, amount_base, cycle_days, is_overdue, CASE WHEN title IS NOT NULL THEN 1 END AS title"
-)
-"""what is kept of each item; of its title, that there is one"""
-_SETTINGS = {"postgres": ("SET work_mem = '64MB'", "SET temp_buffers = '64MB'", "SET jit = off")}
-"""of the connection, by sqlglot's name of the dialect: PostgreSQL sorts on disk and compiles each query by itself"""
+_SETTINGS = {"postgres": ("SET work_mem = '64MB'", "SET jit = off", "SET enable_sort = off")}
+"""of the connection, by sqlglot's name of the dialect: by itself PostgreSQL sorts on disk, compiles each query, and sorts where
+it expects as many groups as rows"""
 
 
 class SqlClient(Protocol):
@@ -105,19 +100,23 @@ def collect(
         }
 
     def of_items() -> Row:
-        reader.keep("report_items", f"SELECT {_ITEM_COLUMNS} FROM mart_items WHERE {only} AND {created}")
-        reader.keep("report_groups", _GROUPS)
+        items = f"mart_items WHERE {only} AND {created}"
+        reader.keep("report_groups", _GROUPS.format(items))
+        if people:
+            reader.keep("report_owners", _OWNERS.format(items))
         return {
-            "portal": portal | {"data_until": _data_until(reader, "mart_items" if types or since else "report_items")},
+            "portal": portal | {"data_until": _data_until(reader, is_of_all=not (types or since))},
             "since": since and since.isoformat(),
             "people": _people(reader) if people else None,
             "types": _summaries(reader),
             "months": _months(reader),
             "stages": _stages(reader, only),
-            "owners": _top(reader, "report_items", "responsible_id", "COUNT(*)", "MIN(responsible)") if people else [],
-            "companies": _companies(reader),
+            "owners": _top(reader, "report_owners", "responsible_id", "SUM(items)", "MIN(responsible)")
+            if people
+            else [],
+            "companies": _companies(reader, f"{only} AND {created}"),
             "sources": _top(reader, "report_groups", "source_id", "SUM(items)", "MIN(source)"),
-            "overdue": _overdue(reader, people=people),
+            "overdue": _overdue(reader, items, people=people),
             "filled": _filled(reader),
         }
 
@@ -141,7 +140,9 @@ def _portal(reader: MartReader) -> Row:
         )
     except Exception as error:
         raise ConfigError(
-            "the destination has no marts", "bitrix24 report", "run bitrix24 load first, without --no-views"
+            "the destination has no marts",
+            "bitrix24 report",
+            "run bitrix24 load first, without --no-views; add --sandbox for what load --sandbox has loaded",
         ) from error
     if not rows:
         raise ConfigError("the table portal is empty", "bitrix24 report", "run bitrix24 load first")
@@ -152,9 +153,13 @@ def _portal(reader: MartReader) -> Row:
     return {**row, "loaded_at": local.isoformat(" ", "minutes"), "today": local.date().isoformat()}
 
 
-def _data_until(reader: MartReader, items: str) -> str | None:
-    """The last day on which an item was made or moved."""
-    (last,) = reader.rows(f"SELECT MAX(created_date) AS created, MAX(moved_date) AS moved FROM {items}")
+def _data_until(reader: MartReader, *, is_of_all: bool) -> str | None:
+    """The last day on which an item was made or moved, of whatever type; the groups know where they are of all items."""
+    (last,) = reader.rows(
+        "SELECT MAX(last_created) AS created, MAX(last_moved) AS moved FROM report_groups"
+        if is_of_all
+        else "SELECT MAX(created_date) AS created, MAX(moved_date) AS moved FROM mart_items"
+    )
     return max((day.isoformat() for day in last.values() if day), default=None)
 
 
@@ -184,11 +189,21 @@ _GROUPS = """
         COUNT(*) AS items, SUM(amount_base) AS amount_base, COUNT(amount_base) AS priced,
         SUM(cycle_days) AS cycle_days, COUNT(cycle_days) AS cycles, SUM(CASE WHEN is_overdue THEN 1 ELSE 0 END) AS overdue,
         COUNT(title) AS titles, COUNT(responsible_id) AS responsibles, COUNT(company_id) AS companies,
-        COUNT(contact_id) AS contacts, COUNT(due_date) AS due_dates
-    FROM report_items
+        COUNT(contact_id) AS contacts, COUNT(due_date) AS due_dates,
+        MAX(created_date) AS last_created, MAX(moved_date) AS last_moved
+    FROM {}
     GROUP BY entity_type_id, category_id, stage_id, semantics, source_id, 12, 13
 """
 """items by what has few values: a question on them adds up thousands of rows instead of all items"""
+_OWNERS = """
+    SELECT
+        entity_type_id, responsible_id, semantics, MIN(responsible) AS responsible, MIN(department) AS department,
+        COUNT(*) AS items, SUM(amount_base) AS amount_base, SUM(CASE WHEN is_overdue THEN 1 ELSE 0 END) AS overdue,
+        SUM(cycle_days) AS cycle_days, COUNT(cycle_days) AS cycles
+    FROM {} AND responsible_id IS NOT NULL
+    GROUP BY entity_type_id, responsible_id, semantics
+"""
+"""items by person"""
 _STAYS = """
     SELECT
         entity_type_id, category_id, stage_id, next_stage_id, next_semantics,
@@ -322,23 +337,24 @@ def _daily(reader: MartReader, only: str, today: str, since: date | None) -> lis
     return [{"days": [day.isoformat() for day in days]}, *shown]
 
 
-def _top(reader: MartReader, table: str, key: str, rank: str, name: str = "NULL") -> list[Row]:
+def _top(
+    reader: MartReader, table: str, key: str, rank: str, name: str = "NULL", *, outcomes: str = "", only: str = "TRUE"
+) -> list[Row]:
     """The first of each type by rank, what has no key apart."""
-    outcomes = _outcomes() if table == "report_groups" else _outcomes("1")
     return _plain(
         reader.rows(
             "SELECT * FROM (SELECT g.*, ROW_NUMBER() OVER (PARTITION BY g.type ORDER BY g.worth DESC, g.key) AS place FROM ("
-            f"SELECT entity_type_id AS type, {key} AS key, {name} AS name, {rank} AS worth, {outcomes} "
-            f"FROM {table} WHERE {key} IS NOT NULL GROUP BY entity_type_id, {key}) AS g) AS r WHERE r.place <= {TOP} "
-            "ORDER BY r.type, r.place"
+            f"SELECT entity_type_id AS type, {key} AS key, {name} AS name, {rank} AS worth, {outcomes or _outcomes()} "
+            f"FROM {table} WHERE {key} IS NOT NULL AND {only} GROUP BY entity_type_id, {key}) AS g) AS r "
+            f"WHERE r.place <= {TOP} ORDER BY r.type, r.place"
         )
     )
 
 
-def _companies(reader: MartReader) -> list[Row]:
+def _companies(reader: MartReader, only: str) -> list[Row]:
     """The first of each type by what was won."""
     won = "COALESCE(SUM(CASE WHEN semantics = 'success' THEN amount_base END), 0)"
-    rows = _top(reader, "report_items", "company_id", won)
+    rows = _top(reader, "mart_items", "company_id", won, outcomes=_outcomes("1"), only=only)
     if not rows:
         return []
     wanted = ", ".join({str(row["key"]) for row in rows})
@@ -352,10 +368,10 @@ def _companies(reader: MartReader) -> list[Row]:
 def _people(reader: MartReader) -> list[Row]:
     return _plain(
         reader.rows(
-            f"SELECT responsible_id AS key, MIN(responsible) AS name, MIN(department) AS department, {_outcomes('1')}, "
-            "SUM(CASE WHEN is_overdue THEN 1 ELSE 0 END) AS overdue, "
-            "AVG(CASE WHEN semantics = 'success' THEN cycle_days END) AS cycle_days "
-            "FROM report_items WHERE responsible_id IS NOT NULL GROUP BY responsible_id ORDER BY COUNT(*) DESC, responsible_id"
+            f"SELECT responsible_id AS key, MIN(responsible) AS name, MIN(department) AS department, {_outcomes()}, "
+            "SUM(overdue) AS overdue, SUM(CASE WHEN semantics = 'success' THEN cycle_days END) "
+            "/ NULLIF(SUM(CASE WHEN semantics = 'success' THEN cycles END), 0) AS cycle_days "
+            "FROM report_owners GROUP BY responsible_id ORDER BY SUM(items) DESC, responsible_id"
         )
     )
 
@@ -371,23 +387,14 @@ def _products(reader: MartReader, only: str, since: date | None) -> list[Row]:
     )
 
 
-def _overdue(reader: MartReader, *, people: bool) -> list[Row]:
+def _overdue(reader: MartReader, items: str, *, people: bool) -> list[Row]:
     """Those that are overdue for longest, of each type."""
     rows = reader.rows(
-        "SELECT o.* FROM (SELECT entity_type_id AS type, id, responsible, stage, CAST(due_date AS TEXT) AS due, "
-        "ROW_NUMBER() OVER (PARTITION BY entity_type_id ORDER BY due_date, id) AS place FROM report_items WHERE is_overdue"
+        "SELECT o.* FROM (SELECT entity_type_id AS type, id, title, responsible, stage, CAST(due_date AS TEXT) AS due, "
+        f"ROW_NUMBER() OVER (PARTITION BY entity_type_id ORDER BY due_date, id) AS place FROM {items} AND is_overdue"
         f") AS o WHERE o.place <= {OVERDUE} ORDER BY o.type, o.place"
     )
-    if not rows:
-        return []
-    wanted = ", ".join({str(row["id"]) for row in rows})
-    named = reader.rows(f"SELECT entity_type_id AS type, id, title FROM mart_items WHERE id IN ({wanted})")
-    titles = {(row["type"], row["id"]): row["title"] for row in named}
-    return _plain(
-        {name: value for name, value in row.items() if people or name != "responsible"}
-        | {"title": titles.get((row["type"], row["id"]))}
-        for row in rows
-    )
+    return _plain({name: value for name, value in row.items() if people or name != "responsible"} for row in rows)
 
 
 def _filled(reader: MartReader) -> list[Row]:

@@ -4,7 +4,7 @@ dlt asks its resources one after the other, while a single sync serves them all.
 so that the others can drain their queues first.
 
 A load that ends early lets go of consumers that it has never asked. Closing a generator that has not begun runs nothing of it, so
-that each holds a `Seat`, whose end is noticed.
+that each holds a `Consumer`, whose end is noticed.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ Rows = Generator[tuple[str, Any], None, None]
 """A consumer's name, and something for it."""
 
 
-class Seat:
-    """A consumer's place: it is free again once nothing refers to it any more."""
+class Consumer:
+    """Stands for whoever takes rows, as long as something refers to it."""
 
 
 class Demultiplexer:
@@ -29,22 +29,22 @@ class Demultiplexer:
     The stream is closed when the last consumer is gone, whether or not it has ever asked for something.
     """
 
-    def __init__(self, seats: Mapping[str, Seat | None], make: Callable[[Demultiplexer], Rows]) -> None:
+    def __init__(self, consumers: Mapping[str, Consumer | None], make: Callable[[Demultiplexer], Rows]) -> None:
         """Makes the stream.
 
         Args:
-            seats: by the consumers' names; None for one whose end is not noticed before it has begun.
+            consumers: by name; None for one whose end is not noticed before it has begun.
             make: makes the stream for this demultiplexer.
         """
-        self._waiting: dict[str, deque[Any]] = {name: deque() for name in seats}
+        self._waiting: dict[str, deque[Any]] = {name: deque() for name in consumers}
         self._gone: set[str] = set()
         self._stream = make(self)
         self._taken = 0
         self._advancing = threading.RLock()
         own = weakref.ref(self)
-        for name, seat in seats.items():
-            if seat is not None:
-                weakref.finalize(seat, _leave, own, name).atexit = False
+        for name, consumer in consumers.items():
+            if consumer is not None:
+                weakref.finalize(consumer, _leave, own, name).atexit = False
 
     def has_consumer(self, name: str) -> bool:
         """Whether somebody still takes what comes under a name."""

@@ -32,7 +32,7 @@ from ..sync import (
 )
 from .catalog_resources import CatalogReader, issue_hints, issue_rows
 from .current_load import current_load_id, resources_of_transformers, selected_resources
-from .demultiplexer import Demultiplexer, Rows, Seat
+from .demultiplexer import Consumer, Demultiplexer, Rows
 from .hints import MERGE
 from .load_context import DltLoadContext
 from .table_writer import TableWriter
@@ -47,14 +47,14 @@ def list_resources(reader: CatalogReader, client: Client, options: SyncOptions) 
 
 
 def _resource(name: str, shared: _SharedSync) -> DltResource:
-    def taken(_seat: Seat) -> Iterator[Any]:
+    def taken(_consumer: Consumer) -> Iterator[Any]:
         if name in selected_resources(name):
             yield from shared.demultiplexer(name).stream_for(name)
         else:
             yield from shared.rows_for_transformers(name)
 
     def rows() -> Iterator[Any]:
-        return taken(shared.seat(name))
+        return taken(shared.consumer(name))
 
     return dlt.resource(rows, name=name, write_disposition=MERGE)
 
@@ -67,13 +67,13 @@ class _SharedSync:
         self._client = client
         self._options = options
         self._latest: tuple[str, Demultiplexer] | None = None
-        self._seats: weakref.WeakValueDictionary[str, Seat] = weakref.WeakValueDictionary()
+        self._consumers: weakref.WeakValueDictionary[str, Consumer] = weakref.WeakValueDictionary()
         self._lock = threading.Lock()
 
-    def seat(self, name: str) -> Seat:
-        """A place for a consumer: dlt makes all of a load before it asks the first one for rows."""
-        self._seats[name] = seat = Seat()
-        return seat
+    def consumer(self, name: str) -> Consumer:
+        """A new consumer: dlt makes all of a load before it asks the first one for rows."""
+        self._consumers[name] = consumer = Consumer()
+        return consumer
 
     def demultiplexer(self, name: str) -> Demultiplexer:
         """Those of this load, or of one resource that somebody looks at without a pipeline."""
@@ -82,8 +82,8 @@ class _SharedSync:
             if self._latest is None or not load_id or self._latest[0] != load_id:
                 selected = selected_resources(name)
                 names = [resource for resource in ITEM_RESOURCES if resource in selected]
-                seats = {resource: self._seats.get(resource) for resource in names}
-                self._latest = load_id, Demultiplexer(seats, lambda demultiplexer: self._rows(names, demultiplexer))
+                consumers = {resource: self._consumers.get(resource) for resource in names}
+                self._latest = load_id, Demultiplexer(consumers, lambda demultiplexer: self._rows(names, demultiplexer))
             return self._latest[1]
 
     def rows_for_transformers(self, name: str) -> Iterator[Any]:

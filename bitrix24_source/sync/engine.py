@@ -305,6 +305,8 @@ def _save(run: SyncRun) -> None:
         return
     for stream, progress in run.progress.items():
         if run.context.has_consumer(stream.resource) and progress.is_saved:
+            if stream.table is not None and stream.table.lacks_keys:
+                progress.read_again()
             progress.learn_columns()
             progress.note_user(run.start.user)
             progress.checkpoint.to_state(run.context.resource_state(stream.resource), stream.query.entity_type_id)

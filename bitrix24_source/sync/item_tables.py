@@ -65,6 +65,8 @@ class ItemTableBuilder:
 
     def __post_init__(self) -> None:
         self._reread = False
+        self.lacks_keys = False
+        """rows had keys that were passed over, because the portal did not say this time what they are"""
         self._listed: Sequence[Field] | None = None
         self._passed_over: set[str] = set()
         known = self._known_fields()
@@ -185,6 +187,7 @@ class ItemTableBuilder:
         known = list(self.fields)
         listed = self._listed_anew()
         if listed is None:
+            self.lacks_keys = bool(self._names)  # a type whose list is never told keeps what is known
             self._passed_over |= unknown
             self._use(known)
             return
@@ -208,7 +211,7 @@ class ItemTableBuilder:
         """The field list as it is now, asked for once; None where the portal does not say.
 
         Then keys are passed over: guessed as text, a new field would stay so. The next run finds it in the list, or the key in
-        the rows, and reads all items for it.
+        the rows, which it reads again.
         """
         if not self._reread:
             self._reread = True

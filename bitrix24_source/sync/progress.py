@@ -132,6 +132,11 @@ class StreamProgress:
         """What is missing is asked for by the next load."""
         self.failed = True
 
+    def read_again(self) -> None:
+        """What was loaded lacks something: the next load reads the same once more."""
+        self._checkpoint = self.plan.checkpoint
+        self.fail()
+
     def note_ignored_filter(self) -> None:
         self.filter_was_ignored = True
 

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
+from decimal import Decimal
 
 import clickhouse
 import pytest
@@ -60,6 +61,17 @@ class Pair:
                 )
         return wrong
 
+    def charts(self):
+        """What each chart of the Superset dashboard shows, from either database; where it shows the first few, of all."""
+        queries = [dict(superset_bundle.chart_queries(database.engine)) for database in self.databases]
+        for chart in queries[0]:
+            answers = [
+                database.query(sql[chart].rpartition(" LIMIT ")[0])
+                for database, sql in zip(self.databases, queries, strict=True)
+            ]
+            width = -1 if chart == "Load health" else None  # its last column is the age of the load
+            yield chart, [Counter(tuple(map(figure, row[:width])) for row in rows) for rows in answers]
+
 
 def rows_of(database, relation, names):
     """How often each row is there; numbers to nine digits."""
@@ -70,6 +82,13 @@ def comparable(value):
     if isinstance(value, datetime):
         return value.astimezone(timezone.utc)
     return f"{value:.9g}" if isinstance(value, float) else value
+
+
+def figure(value):
+    """As a chart shows it: days without a time, numbers of whatever type."""
+    if isinstance(value, date):
+        return f"{value:%Y-%m-%d}"
+    return f"{value:.9g}" if isinstance(value, (int, float, Decimal)) else value
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -97,7 +116,7 @@ DEALS = ("deals", "stage_history", "product_rows")
 
 
 def test_everything_of_a_portal(clock, pair):
-    """Every table, every labelled view and every mart of the believable portal has the rows that it has in DuckDB.
+    """Every table, labelled view, mart and chart of the believable portal has the rows that it has in DuckDB.
 
     After a first load, and after a merge of what changed, a deletion that is marked, and one that was taken back.
     """
@@ -112,6 +131,8 @@ def test_everything_of_a_portal(clock, pair):
     assert [] == both.differences(*MARTS, *views)
     for mart, metrics in superset_bundle.metric_queries():
         assert 1 == len(both.house.query(f"select {metrics} from {{}}.{mart}"))
+    for chart, answers in both.charts():
+        assert answers[0] == answers[1], chart
 
     deals = portal.items(2)
     gone, changed, *_ = deals.ids()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fixtures.commands import command_here
 
 from bitrix24_source.sandbox import Portal, SandboxServer
 
@@ -32,6 +33,17 @@ def portal(folder: Path) -> Iterator[dict[str, str]]:
             SOURCES__BITRIX24__EMEA__CREDENTIALS__AUTH="webhook",
             SOURCES__BITRIX24__EMEA__CREDENTIALS__WEBHOOK_URL=server.webhook_url,
         )
+
+
+@pytest.fixture(scope="session")
+def loaded(folder: Path, portal: dict[str, str]) -> None:
+    """The folder after the loads that come before a report."""
+    for arguments, database in (
+        (("load",), "bitrix24_data.duckdb"),
+        (("load", "--sandbox"), "bitrix24_sandbox.duckdb"),
+    ):
+        if not (folder / database).exists():
+            assert command_here(*arguments, folder=folder, environment=portal).code == 0
 
 
 @pytest.fixture(scope="session")

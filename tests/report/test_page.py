@@ -258,7 +258,10 @@ def test_the_command_makes_the_page_of_the_last_load(server, bitrix24, tmp_path)
         credentials=server.credentials()["webhook"],
     )
     done = bitrix24("report", "--out", str(tmp_path / "deals.html"), "--type", "2")
+    sandbox = bitrix24("report", "--sandbox")
 
+    assert 1 == sandbox.code, "the sandbox's data is never that of a portal"
+    assert 2 == bitrix24("report", "--sandbox", "--portal", "emea").code
     assert 1 == before.code
     assert "run bitrix24 load first" in before.err
     assert 0 == loaded.code, loaded.err

@@ -282,3 +282,36 @@ def test_a_new_field_while_the_portal_goes_away(clock, portal_with, reader):
     assert (first["title"], column in first) == ("Changed", False)
     assert crm.items()[3][column] == 5
     assert crm.differs(177, 1030) == []
+
+
+def test_a_key_that_no_list_explains_while_the_portal_goes_away(clock, portal_with, reader):
+    """The next run reads the same rows again: in no list is there anything by which it would know of the key."""
+    crm = reader(portal_with({177: 20}, scripted=True))
+    crm.run()
+    clock.advance(3600)
+    crm.portal.items(177).update(3, title="Changed")
+    clock.advance(2 * DAY)  # more than runs read twice in any case
+
+    def say(command, result):
+        if command.startswith("crm.item.list"):
+            result["items"] = [{**item, **({"oddWord": "odd"} if item["id"] == 3 else {})} for item in result["items"]]
+        return result
+
+    def lose_the_list(number):
+        if number == 3:  # the field list has been read, the rows have not
+            crm.portal.faults.add(Fault("crm.item.fields", kind="http", status=503, times=None))
+
+    crm.portal.say = say
+    crm.before = lose_the_list
+    crm.run()
+    first = dict(crm.items()[3])
+    crm.portal.faults.clear()
+    clock.advance(3600)
+    crm.run()
+    clock.advance(3600)
+    crm.run()
+
+    assert (first["title"], "odd_word" in first) == ("Changed", False)
+    assert crm.items()[3]["odd_word"] == "odd"
+    assert crm.differs() == []
+    assert crm.run() == {}

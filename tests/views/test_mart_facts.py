@@ -38,6 +38,7 @@ CHANGES = {
     "two moves that have each other's time": "UPDATE {}.stage_history AS h SET created_time = o.created_time FROM "
     f"{{}}.stage_history AS o WHERE h.id <> o.id AND h.id IN ({FIRST}, {LAST}) AND o.id IN ({FIRST}, {LAST})",
     "a type without moves": "DELETE FROM {}.stage_history WHERE entity_type_id = 31",
+    "a directory that spells a stage otherwise": "UPDATE {}.stages SET status_id = LOWER(status_id) WHERE entity_type_id = 2",
     "stays of which some were deleted": "DELETE FROM {}._mart_stage_moves WHERE item_id % 7 = 0",
     "stays that are there twice": "INSERT INTO {}._mart_stage_moves SELECT * FROM {}._mart_stage_moves WHERE item_id = 30",
     "stays of items that never were": "UPDATE {}._mart_stage_moves SET item_id = item_id + 100000 WHERE entity_type_id = 177",

@@ -31,6 +31,16 @@ def test_datasets_have_the_columns_of_the_marts(loaded):
         assert 1 == len(loaded.database.query(f"SELECT {metrics} FROM {{}}.{mart}"))
 
 
+@pytest.mark.all_databases
+def test_every_chart_has_something_to_show(loaded):
+    """The query that Superset makes of each chart is one that the database answers, with rows."""
+    queries = dict(superset_bundle.chart_queries(loaded.database.engine))
+
+    assert len(superset_bundle.read("charts")) == len(queries)
+    for name, sql in queries.items():
+        assert loaded.database.query(sql), name
+
+
 def test_charts_name_columns_and_metrics_that_there_are():
     """Charts, filters and the layout refer to datasets, columns and charts of the bundle."""
     datasets = {dataset["uuid"]: dataset for dataset in superset_bundle.read("datasets")}

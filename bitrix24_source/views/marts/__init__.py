@@ -228,8 +228,8 @@ class MartBuilder:
     def _table(self, name: str, columns: Mapping[str, str]) -> exp.Select:
         known = self._stored.tables.get(name)
         if known is None:
-            return exp.select(*(_null(name, type_) for name, type_ in columns.items())).where(exp.false())
-        query = exp.select(*(_read(known, name, type_) for name, type_ in columns.items()))
+            return exp.select(*(self._null(name, type_) for name, type_ in columns.items())).where(exp.false())
+        query = exp.select(*(self._read(known, name, type_) for name, type_ in columns.items()))
         query.from_(self._stored.table(name), copy=False)
         if "deleted_at" in known and name not in {"companies", "contacts"}:  # a name outlives what bears it
             query.where(column("deleted_at").is_(exp.null()), copy=False)
@@ -247,7 +247,7 @@ class MartBuilder:
             number = exp.alias_(
                 exp.cast(exp.Literal.number(entity_type_id), "BIGINT"), "entity_type_id", quoted=True, copy=False
             )
-            query = exp.select(number, *(_read(known, name, type_) for name, type_ in shown.items()))
+            query = exp.select(number, *(self._read(known, name, type_) for name, type_ in shown.items()))
             if not deleted:
                 tells = exp.cast(exp.Literal.number(int("moved_time" in known)), "BIGINT")
                 query.select(exp.alias_(tells, "tells_moves", quoted=True, copy=False), copy=False)
@@ -258,7 +258,7 @@ class MartBuilder:
             queries.append(query)
         if not queries:
             names = {"entity_type_id": "bigint", **shown, **({} if deleted else {"tells_moves": "bigint"})}
-            return exp.select(*(_null(name, type_) for name, type_ in names.items())).where(exp.false())
+            return exp.select(*(self._null(name, type_) for name, type_ in names.items())).where(exp.false())
         return _union(queries)
 
     def item_tables(self) -> list[tuple[str, int]]:
@@ -280,8 +280,22 @@ class MartBuilder:
                 query.where(column("deleted_at").is_(exp.null()), copy=False)
             queries.append(query)
         if not queries:
-            return exp.select(_null("table_name", "text"), _null("rows", "bigint")).where(exp.false())
+            return exp.select(self._null("table_name", "text"), self._null("rows", "bigint")).where(exp.false())
         return _union(queries)
+
+    def _read(self, known: Mapping[str, str], name: str, type_: str) -> exp.Expr:
+        if name not in known:
+            return self._null(name, type_)
+        if known[name] == type_:
+            return column(name)
+        return exp.alias_(exp.cast(column(name), self._type(type_)), name, quoted=True, copy=False)
+
+    def _null(self, name: str, type_: str) -> exp.Expr:
+        return exp.alias_(exp.cast(exp.null(), self._type(type_)), name, quoted=True, copy=False)
+
+    def _type(self, type_: str) -> str:
+        """The type of dlt's columns: PostgreSQL reads tables one beside the other only where their columns are of one type."""
+        return "VARCHAR" if (type_, self._dialect) == ("text", "postgres") else SQL_TYPES[type_]
 
     def _folded(self, query: exp.Query) -> exp.Query:
         """Identifiers quoted, and spelled as the destination keeps them; names of its tables are so already."""
@@ -385,17 +399,6 @@ def _parsed(name: str) -> exp.Query:
     if not isinstance(query, exp.Query):
         raise TypeError(f"{name}.sql is no query")
     return query
-
-
-def _read(known: Mapping[str, str], name: str, type_: str) -> exp.Expr:
-    if name not in known:
-        return _null(name, type_)
-    same = known[name] == type_
-    return column(name) if same else exp.alias_(exp.cast(column(name), SQL_TYPES[type_]), name, quoted=True, copy=False)
-
-
-def _null(name: str, type_: str) -> exp.Expr:
-    return exp.alias_(exp.cast(exp.null(), SQL_TYPES[type_]), name, quoted=True, copy=False)
 
 
 def _union(queries: Sequence[exp.Query]) -> exp.Query:

@@ -2,7 +2,8 @@
 -- Each side is summed up by what has few values, without a sort; what differs does not cancel out.
 SELECT c.entity_type_id, c.first_id
 FROM (
-    SELECT g.entity_type_id, g.first_id, g.category_id, UPPER(g.stage_id) AS stage_id, g.stage_semantic_id, g.moves, g.facts
+    SELECT g.entity_type_id, g.first_id, g.category_id, COALESCE(v.code, a.code, UPPER(g.stage_id)) AS stage_id,
+        g.stage_semantic_id, g.moves, g.facts
     FROM (
         SELECT
             h.entity_type_id, FIRST_ID(h.owner_id) AS first_id, h.category_id, h.stage_id, h.stage_semantic_id,
@@ -13,6 +14,10 @@ FROM (
         WHERE d.id IS NULL
         GROUP BY h.entity_type_id, FIRST_ID(h.owner_id), h.category_id, h.stage_id, h.stage_semantic_id
     ) AS g
+    LEFT JOIN stages_by_category AS v
+        ON v.entity_type_id = g.entity_type_id AND v.category_id = g.category_id AND v.status_id = UPPER(g.stage_id)
+    LEFT JOIN stages_by_code AS a
+        ON a.entity_type_id = g.entity_type_id AND a.status_id = CASE WHEN v.code IS NULL THEN UPPER(g.stage_id) END
     UNION ALL
     SELECT
         s.entity_type_id, FIRST_ID(s.item_id), s.category_id, s.stage_id, s.stage_semantic_id,

@@ -36,12 +36,12 @@ SELECT
     COALESCE(a.completed, FALSE) AS done,
     CASE
         WHEN COALESCE(a.completed, FALSE) OR a.deadline IS NULL THEN NULL
-        WHEN a.deadline < n.at THEN DAY_COUNT(PORTAL_DAY(a.deadline), PORTAL_DAY(n.at))
+        WHEN a.deadline < (SELECT n.at FROM as_of AS n)
+            THEN DAY_COUNT(PORTAL_DAY(a.deadline), PORTAL_DAY((SELECT n.at FROM as_of AS n)))
         ELSE 0
     END AS days_late,
-    NOT COALESCE(a.completed, FALSE) AND COALESCE(a.deadline < n.at, FALSE) AS is_overdue
+    NOT COALESCE(a.completed, FALSE) AND COALESCE(a.deadline < (SELECT n.at FROM as_of AS n), FALSE) AS is_overdue
 FROM activities AS a
-CROSS JOIN as_of AS n
 LEFT JOIN people AS u ON u.id = a.responsible_id
 LEFT JOIN activity_owners AS t ON t.entity_type_id = a.owner_type_id
 LEFT JOIN every_owner AS i ON i.entity_type_id = a.owner_type_id AND i.id = a.owner_id

@@ -1,4 +1,6 @@
 -- One row for each living item of smart processes, leads, deals, quotes and invoices.
+-- Companies and contacts are found by their id, said twice: once, and PostgreSQL expects hundreds of them for each item.
+-- The moment of the load is asked for in place, since a join with one row would keep PostgreSQL on one core.
 SELECT
     i.entity_type_id,
     i.entity_type,
@@ -32,10 +34,10 @@ SELECT
     i.amount,
     i.currency,
     i.amount_base,
-    DAYS_BETWEEN(i.created_time, n.at) AS age_days,
-    DAYS_BETWEEN(i.entered_at, n.at) AS days_in_stage,
+    DAYS_BETWEEN(i.created_time, (SELECT n.at FROM as_of AS n)) AS age_days,
+    DAYS_BETWEEN(i.entered_at, (SELECT n.at FROM as_of AS n)) AS days_in_stage,
     DAYS_BETWEEN(i.created_time, i.closed_at) AS cycle_days,
-    i.semantics = 'process' AND i.due_date < PORTAL_DAY(n.at) AS is_overdue
+    i.semantics = 'process' AND i.due_date < PORTAL_DAY((SELECT n.at FROM as_of AS n)) AS is_overdue
 FROM (
     SELECT
         b.entity_type_id, b.entity_type, b.id, b.title, b.category_id, COALESCE(s.code, a.code, UPPER(b.stage_id)) AS stage_id, b.assigned_by_id, b.company_id,
@@ -55,18 +57,20 @@ FROM (
     FROM priced_items AS b
     LEFT JOIN stages_by_category AS s
         ON s.entity_type_id = b.entity_type_id AND s.category_id = b.category_id AND s.status_id = UPPER(b.stage_id)
-    LEFT JOIN stages_by_code AS a ON a.entity_type_id = b.entity_type_id AND a.status_id = UPPER(b.stage_id)
+    LEFT JOIN stages_by_code AS a
+        ON a.entity_type_id = b.entity_type_id AND a.status_id = CASE WHEN s.code IS NULL THEN UPPER(b.stage_id) END
 ) AS i
-CROSS JOIN as_of AS n
 LEFT JOIN all_categories AS c ON c.entity_type_id = i.entity_type_id AND c.id = i.category_id
 LEFT JOIN people AS u ON u.id = i.assigned_by_id
-LEFT JOIN (SELECT m.id, MIN(m.title) AS title FROM companies AS m GROUP BY m.id) AS o ON o.id = i.company_id
+LEFT JOIN (
+    SELECT m.id, m.id AS same_id, MIN(m.title) AS title FROM companies AS m GROUP BY m.id
+) AS o ON o.id = i.company_id AND o.same_id = i.company_id
 LEFT JOIN (
     SELECT
-        m.id, MIN(NULLIF(TRIM(COALESCE(m.name, '') || ' ' || COALESCE(m.last_name, '')), '')) AS name
+        m.id, m.id AS same_id, MIN(NULLIF(TRIM(COALESCE(m.name, '') || ' ' || COALESCE(m.last_name, '')), '')) AS name
     FROM contacts AS m
     GROUP BY m.id
-) AS k ON k.id = i.contact_id
+) AS k ON k.id = i.contact_id AND k.same_id = i.contact_id
 LEFT JOIN (
     SELECT m.status_id, MIN(m.name) AS name FROM statuses AS m WHERE m.entity_id = 'SOURCE' GROUP BY m.status_id
 ) AS q ON q.status_id = i.source_id

@@ -6,7 +6,7 @@ SELECT
     w.entity_type,
     r.category_id,
     w.category,
-    COALESCE(w.code, r.stage_id) AS stage_id,
+    r.stage_id,
     w.stage,
     w.stage_order,
     w.stage_color,

@@ -8,12 +8,11 @@ SELECT
     CASE WHEN t.has_amounts = 0 THEN NULL ELSE b.currency_id END AS currency,
     CASE
         WHEN t.has_amounts = 0 THEN NULL
-        WHEN b.opportunity_account IS NOT NULL AND b.account_currency_id = n.base_currency
+        WHEN b.opportunity_account IS NOT NULL AND b.account_currency_id = (SELECT n.base_currency FROM as_of AS n)
             THEN BOUNDED(b.opportunity_account)
         WHEN b.opportunity = 0 THEN 0
         ELSE BOUNDED(b.opportunity) * r.rate
     END AS amount_base
 FROM living_items AS b
-CROSS JOIN as_of AS n
 LEFT JOIN entity_types AS t ON t.entity_type_id = b.entity_type_id
 LEFT JOIN rates AS r ON r.currency = b.currency_id

@@ -1,9 +1,8 @@
--- What each stage that items have been in is called, by its code in capitals: looked up once a stage instead of once a move.
+-- What each stage that items have been in is called, by its code as stays spell it: looked up once a stage instead of once a move.
 SELECT
-    k.entity_type_id, k.category_key, k.stage_id,
+    k.entity_type_id, k.category_key, COALESCE(s.code, a.code, k.stage_id) AS stage_id,
     MIN(t.title) AS entity_type,
     MIN(c.name) AS category,
-    MIN(COALESCE(s.code, a.code, k.stage_id)) AS code,
     MIN(COALESCE(s.name, a.name)) AS stage,
     MIN(COALESCE(s.sort, a.sort)) AS stage_order,
     MIN(COALESCE(s.color, a.color)) AS stage_color,
@@ -17,4 +16,4 @@ LEFT JOIN all_categories AS c ON c.entity_type_id = k.entity_type_id AND c.id = 
 LEFT JOIN stages_by_category AS s
     ON s.entity_type_id = k.entity_type_id AND s.category_id = k.category_id AND s.status_id = k.stage_id
 LEFT JOIN stages_by_code AS a ON a.entity_type_id = k.entity_type_id AND a.status_id = k.stage_id
-GROUP BY k.entity_type_id, k.category_key, k.stage_id
+GROUP BY k.entity_type_id, k.category_key, COALESCE(s.code, a.code, k.stage_id)
