@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timezone
+from functools import cache
 
 import pytest
 
@@ -70,10 +71,10 @@ class SmartProcesses(Documentation):
         del answer["total"]
 
 
-@pytest.fixture
-def loaded(tmp_path):
-    """Loads what the documentation answers, and gives a way to ask for it: loaded(refused=[...])(sql)."""
-    return lambda refused=(): load(SmartProcesses(refused), CATALOGUE, tmp_path)
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory):
+    """Loads what the documentation answers, once, and gives a way to ask for it: loaded(refused=(...))(sql)."""
+    return cache(lambda refused=(): load(SmartProcesses(refused), CATALOGUE, tmp_path_factory.mktemp("samples")))
 
 
 def test_types_read_as_documented(loaded):
@@ -220,7 +221,7 @@ def test_the_examples_leave_no_issues(loaded):
 
 def test_refusals_read_as_documented(loaded):
     """The vendor's examples of denial: types and their titles are found through crm.enum.ownertype, and each loss is one row."""
-    refused = ["crm.type.list", "crm.automatedsolution.list", "bizproc.workflow.template.list", "userfieldconfig.list"]
+    refused = ("crm.type.list", "crm.automatedsolution.list", "bizproc.workflow.template.list", "userfieldconfig.list")
     query = loaded(refused=refused)
 
     assert [(156, "Purchase"), (177, "Equipment Purchase")] == query(

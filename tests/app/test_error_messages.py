@@ -194,9 +194,9 @@ CASES = [
 
 
 def closed_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        return bound.getsockname()[1]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from copy import deepcopy
 from datetime import date, timedelta
 
 import browser
@@ -32,17 +33,28 @@ def pipeline(loaded):
     return loaded.pipeline()
 
 
+@pytest.fixture(scope="module")
+def once(engine):
+    """What is made once for all tests of a database that look at it."""
+    return {}
+
+
 @pytest.fixture
-def data(pipeline):
+def data(once, pipeline):
     """Everything that the page shows."""
-    with pipeline.sql_client() as client:
-        return collect(MartReader(client))
+    if "data" not in once:
+        with pipeline.sql_client() as client:
+            once["data"] = collect(MartReader(client))
+    return deepcopy(once["data"])
 
 
 @pytest.fixture
-def page(pipeline, tmp_path):
+def page(once, data, tmp_path_factory):
     """The report in English."""
-    return write_report(pipeline, tmp_path / "report.html", language="en")
+    if "page" not in once:
+        once["page"] = tmp_path_factory.mktemp("report") / "report.html"
+        once["page"].write_text(render_page(data, "en"), encoding="utf-8")
+    return once["page"]
 
 
 @pytest.mark.all_databases
@@ -183,10 +195,10 @@ def test_labels_beside_bars_have_room(page):
 def test_products_of_one_name_are_told_apart(page):
     """A product of the catalogue and free text of the same name are two bars with two labels."""
     text = browser.elements(browser.show(page, "sources")).text
-    named = [one for one in text if one.startswith('Laptop 14" · ')]
+    named = [label for label in text if label.startswith('Laptop 14" · ')]
 
     assert 2 == len(set(named))
-    assert any(one.endswith("free text") for one in named)
+    assert any(label.endswith("free text") for label in named)
 
 
 @needs_browser

@@ -374,41 +374,43 @@ def test_a_pair_that_another_process_renewed(connect, portal, tmp_path):
     assert exchanges(portal) == 1
 
 
-ONE_CALL = """
-import json, sys
+FOUR_CALLS = """
+import json, os, sys
 from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
 from bitrix24_source.rest.client import Client
-client = Client(auth_from_credentials(Bitrix24Credentials(**json.loads(sys.argv[1]))))
+
+start, go = os.pipe()
+answers, answer = os.pipe()
+for _ in range(4):
+    if not os.fork():
+        client = Client(auth_from_credentials(Bitrix24Credentials(**json.loads(sys.argv[1]))))
+        os.read(start, 1)
+        os.write(answer, client.call("profile").result["ID"].encode())
+        os._exit(0)
 print("ready", flush=True)
 sys.stdin.readline()
-print(client.call("profile").result["ID"])
+os.write(go, b"4444")
+ended = [os.wait()[1] for _ in range(4)]
+print(ended, os.read(answers, 9).decode())
 """
 
 
 def test_processes_refused_at_once(portal, tmp_path):
     """Four processes with one expired pair: one of them exchanges it, and all four get their answer."""
-    with SandboxServer(portal) as server, contextlib.ExitStack() as running:
+    with SandboxServer(portal) as server:
         credentials = {**server.credentials()["oauth2"], "token_file": str(tmp_path / "pair.json")}
-        first = Client(auth_from_credentials(Bitrix24Credentials(**credentials)))
-        first.call("profile")
-        first.close()
-        portal.expire_access_tokens()
-        processes = [
-            running.enter_context(
-                subprocess.Popen(
-                    [sys.executable, "-c", ONE_CALL, json.dumps(credentials)],
-                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                )
-            )
-            for _ in range(4)
-        ]  # fmt: skip
-        assert [process.stdout.readline() for process in processes] == ["ready\n"] * 4
-        for process in processes:
-            process.stdin.write("go\n")
-            process.stdin.flush()
-        answers = [process.communicate()[0] for process in processes]
+        with subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", FOUR_CALLS, json.dumps(credentials)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        ) as processes:  # fmt: skip
+            first = Client(auth_from_credentials(Bitrix24Credentials(**credentials)))
+            first.call("profile")
+            first.close()
+            assert processes.stdout.readline() == "ready\n"
+            portal.expire_access_tokens()
+            answers = processes.communicate("go\n")[0]
 
-    assert answers == ["1\n"] * 4
+    assert answers == "[0, 0, 0, 0] 1111\n"
     assert exchanges(portal) == 2
 
 
