@@ -38,7 +38,7 @@ import requests
 from databases import ENGINES, REQUIRED, DuckDB, PostgreSQL, make, why_no_postgres
 from dlt.common.configuration.container import Container
 from dlt.common.pipeline import PipelineContext
-from dlt.common.runtime.run_context import RunContext, switched_run_context
+from dlt.common.runtime.run_context import RunContext
 
 from bitrix24_source.rest.client import Client, ClientSettings
 from bitrix24_source.rest.token_store import TokenStore
@@ -235,9 +235,9 @@ def isolated_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     gc.set_threshold(*_GC_THRESHOLDS)  # a command that ran in this process has made it look seldom
     context = RunContext(str(tmp_path))
     context._global_dir = str(tmp_path / "home")  # root's would be one for the whole machine
-    with switched_run_context(context):
-        yield
-        Container()[PipelineContext].deactivate()
+    quick_dlt.enter(context)
+    yield
+    Container()[PipelineContext].deactivate()
 
 
 def _configures(name: str) -> bool:

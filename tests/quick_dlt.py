@@ -16,8 +16,11 @@ from weakref import WeakKeyDictionary
 from dlt.common import validation
 from dlt.common.configuration import resolve
 from dlt.common.configuration.container import Container
+from dlt.common.configuration.providers import ContextProvider
 from dlt.common.configuration.providers.doc import BaseDocProvider
 from dlt.common.configuration.specs import ConfigSectionContext, PluggableRunContext, base_configuration
+from dlt.common.configuration.specs.config_providers_context import ConfigProvidersContainer
+from dlt.common.runtime.run_context import RunContext
 
 OF_TYPES = {
     "extract_inner_hint", "extract_inner_type", "get_config_if_union_hint", "is_hint_not_resolvable", "is_optional_type",
@@ -38,6 +41,27 @@ def remember() -> None:
     resolve._resolve_single_value = _Answers(resolve._resolve_single_value)
     for change in ("set_value", "set_fragment"):
         setattr(BaseDocProvider, change, _forgetting(getattr(BaseDocProvider, change)))
+
+
+def enter(context: RunContext) -> None:
+    """Makes a run context the current one, until the next one is; most tests never ask for what it would take time to find."""
+    current = Container()[PluggableRunContext]
+    current.context, current.providers = context, _ProvidersWhenAskedFor(context)
+
+
+class _ProvidersWhenAskedFor(ConfigProvidersContainer):
+    """Reads the files of a run context, and sets up logging as they say, when somebody asks for a value."""
+
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
+        self.context_provider = ContextProvider()
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "providers" and name not in vars(self):
+            self.providers = self._context.initial_providers()
+            self.add_extras()
+            self._context.initialize_runtime()
+        return super().__getattribute__(name)
 
 
 class _Answers:
