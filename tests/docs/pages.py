@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -101,7 +101,13 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
     return {**inherited, **own, **more}
 
 
-def load_sandbox(folder: Path) -> Path:
+def command(*arguments: str, folder: Path, environment: dict[str, str]) -> None:
+    """`bitrix24` with these arguments."""
+    program = [sys.executable, "-m", "bitrix24_source.app.cli", *arguments]
+    subprocess.run(program, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
+
+
+def load_sandbox(folder: Path, load: Callable[..., object] = command) -> Path:
     """The file that `bitrix24 load --sandbox` would have made in the folder on that day, with what is loaded on demand only."""
     clock = WallClock()
     clock.set(DAY)
@@ -116,17 +122,7 @@ def load_sandbox(folder: Path) -> Path:
             SOURCES__BITRIX24__SLICE_ROWS="0",  # one package takes a third of the time that many take
             DESTINATION__DUCKDB__CREDENTIALS=str(folder / DATABASE),
         )
-        command = [
-            sys.executable,
-            "-m",
-            "bitrix24_source.app.cli",
-            "load",
-            "--dataset",
-            "bitrix24",
-            "--progress",
-            "none",
-        ]
-        subprocess.run(command, cwd=folder, env=variables, check=True, stdout=subprocess.DEVNULL)
+        load("load", "--dataset", "bitrix24", "--progress", "none", folder=folder, environment=variables)
     return folder / DATABASE
 
 

@@ -116,7 +116,7 @@ def sections(table: dict[str, Any], path: str = "") -> list[tuple[str, list[str]
     inner = {key: value for key, value in table.items() if isinstance(value, dict) and key not in ("select", "filter")}
     own = [key for key in table if key not in inner]
     here = [(path, own)] if own else []
-    return here + [one for key, value in inner.items() for one in sections(value, f"{path}.{key}".strip("."))]
+    return here + [name for key, value in inner.items() for name in sections(value, f"{path}.{key}".strip("."))]
 
 
 def test_each_option_is_documented() -> None:

@@ -57,6 +57,18 @@ def page(once, data, tmp_path_factory):
     return once["page"]
 
 
+@pytest.fixture
+def shown(once, page):
+    """A place of it in the browser: shown("type-177")."""
+
+    def show(fragment):
+        if fragment not in once:
+            once[fragment] = browser.show(page, fragment)
+        return once[fragment]
+
+    return show
+
+
 @pytest.mark.all_databases
 def test_figures_are_the_portals(loaded, data):
     """Items, open, won and lost of each type, as counted from the portal's state."""
@@ -145,35 +157,34 @@ def test_the_page_is_one_small_file_that_is_closed_to_the_network(page):
 
 @needs_browser
 @pytest.mark.parametrize("fragment", PAGES)
-def test_every_page_draws_its_charts_and_asks_for_nothing(page, fragment):
+def test_every_page_draws_its_charts_and_asks_for_nothing(shown, fragment):
     """No complaint on the console, no request, and marks in every chart."""
-    shown = browser.show(page, fragment)
-    found = browser.elements(shown)
+    found = browser.elements(shown(fragment))
 
-    assert [] == shown.console
-    assert [] == shown.requests
+    assert [] == shown(fragment).console
+    assert [] == shown(fragment).requests
     assert found.marks
     assert all(found.marks)
     assert "table" in found.tags
 
 
 @needs_browser
-def test_tiles_show_what_sql_says(page, loaded):
+def test_tiles_show_what_sql_says(shown, loaded):
     """Items, open, won and lost on the page are those of mart_items."""
     (row,) = loaded.ask(
         "SELECT COUNT(*) AS items, SUM(CASE WHEN semantics = 'process' THEN 1 END) AS open, "
         "SUM(CASE WHEN semantics = 'success' THEN 1 END) AS won, SUM(CASE WHEN semantics = 'failure' THEN 1 END) AS lost "
         "FROM mart_items WHERE entity_type_id = 177"
     )
-    figures = browser.elements(browser.show(page, "type-177")).figures
+    figures = browser.elements(shown("type-177")).figures
 
     assert {name: f"{int(value):,}" for name, value in row.items()} == {name: figures[name] for name in row}
 
 
 @needs_browser
-def test_the_page_says_of_when_and_where_it_is(page):
+def test_the_page_says_of_when_and_where_it_is(shown):
     """The day up to which data goes, when it was loaded, the zone and the currency."""
-    text = " ".join(browser.elements(browser.show(page)).text)
+    text = " ".join(browser.elements(shown("")).text)
 
     assert "loaded 1 Jul 2025, 15:0" in text
     assert "+03:00" in text
@@ -192,9 +203,9 @@ def test_labels_beside_bars_have_room(page):
 
 
 @needs_browser
-def test_products_of_one_name_are_told_apart(page):
+def test_products_of_one_name_are_told_apart(shown):
     """A product of the catalogue and free text of the same name are two bars with two labels."""
-    text = browser.elements(browser.show(page, "sources")).text
+    text = browser.elements(shown("sources")).text
     named = [label for label in text if label.startswith('Laptop 14" · ')]
 
     assert 2 == len(set(named))

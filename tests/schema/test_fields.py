@@ -293,11 +293,11 @@ def test_a_key_of_no_field_takes_no_name_from_a_field():
 def test_system_columns_of_smart_processes_have_one_type():
     """Whether or not the portal lists them, and whatever it says of them; custom fields are as they are listed."""
     listed = [field("opportunity", "money"), field("begindate", "string"), field("ufX", "string")]
-    typed = {one.upper_name: one.type for one in with_hidden(listed, is_spa=True)}
+    typed = {field.upper_name: field.type for field in with_hidden(listed, is_spa=True)}
 
     assert (typed["OPPORTUNITY"], typed["BEGINDATE"], typed["UF_X"]) == ("double", "date", "string")
     assert (typed["OPPORTUNITY_ACCOUNT"], typed["ACCOUNT_CURRENCY_ID"], typed["MOVED_TIME"]) == (
         "double", "crm_currency", "datetime",
     )  # fmt: skip
-    assert [one.type for one in with_system_types(listed)] == ["double", "date", "string"]
-    assert "BEGINDATE" not in {one.upper_name for one in with_hidden([], is_spa=False)}
+    assert [field.type for field in with_system_types(listed)] == ["double", "date", "string"]
+    assert "BEGINDATE" not in {field.upper_name for field in with_hidden([], is_spa=False)}

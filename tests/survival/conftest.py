@@ -230,8 +230,8 @@ def scheduled_job(clock: Clock, tmp_path: Path) -> Iterator[Callable[..., Schedu
         return made[-1]
 
     yield make
-    for one in made:
-        one.close()
+    for job in made:
+        job.close()
 
 
 @dataclass

@@ -181,8 +181,8 @@ def test_a_poisoned_package(scheduled_job, killed_job):
     job.query("alter table crm.spa_items_177 drop title; alter table crm.spa_items_177 rename kept to title")
     loaded = job.run()
 
-    assert all(re.match(r"the destination refused the load \(.*Could not convert string .*\)", one) for one in said), (
-        said
-    )
+    assert all(
+        re.match(r"the destination refused the load \(.*Could not convert string .*\)", line) for line in said
+    ), said
     assert loaded.issues == 0
     assert job.differs() == []
