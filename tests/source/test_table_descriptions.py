@@ -50,7 +50,8 @@ def own_tables(crm):
 def requests_of_a_run(crm):
     before, lists = len(crm.adapter.seconds), len(crm.adapter.asked)
     crm.run(*CHOSEN, connections=1)  # several would take turns as they like
-    return len(crm.adapter.seconds) - before, [(one.entity_type_id, one.params) for one in crm.adapter.asked[lists:]]
+    asked = [(command.entity_type_id, command.params) for command in crm.adapter.asked[lists:]]
+    return len(crm.adapter.seconds) - before, asked
 
 
 def comments(crm):

@@ -124,11 +124,11 @@ def test_product_rows_of_all_owners(crm, portal):
 
     assert said.keys() == rows.keys()
     for key, row in said.items():
-        one = rows[key]
+        loaded = rows[key]
         assert (row["productName"], row["price"], row["quantity"], row["taxRate"]) == tuple(
-            one[name] for name in ("product_name", "price", "quantity", "tax_rate")
+            loaded[name] for name in ("product_name", "price", "quantity", "tax_rate")
         )
-        assert one["product_id"] == (row["productId"] or None)
+        assert loaded["product_id"] == (row["productId"] or None)
 
 
 @pytest.mark.all_databases
@@ -260,7 +260,7 @@ def test_changed_new_and_deleted_activities(loaded, portal, clock):
     assert ("Changed", "New") == (rows[first]["subject"], rows[9001]["subject"])
     assert [second] == [id_ for id_, row in rows.items() if row["deleted_at"]]
     assert told_bindings(portal) <= bindings(loaded)
-    assert {(first, 3, 4)} == {one for one in bindings(loaded) if one[0] == first}
+    assert {(first, 3, 4)} == {binding for binding in bindings(loaded) if binding[0] == first}
     assert 2 == summary.rows["activities"], "the one that is gone is counted by itself"
 
 
@@ -285,7 +285,7 @@ def test_bindings_that_come_with_activities_are_not_asked_for(crm, portal, clock
     crm.run(*resources)
 
     assert told_bindings(portal) <= bindings(crm)
-    assert {(first, 3, 4)} == {one for one in bindings(crm) if one[0] == first}
+    assert {(first, 3, 4)} == {binding for binding in bindings(crm) if binding[0] == first}
     assert 0 == asked(crm, "crm.activity.binding.list")
     assert [] == crm.issues()
 
@@ -303,7 +303,7 @@ def test_bindings_that_do_not_come_with_activities_are_asked_for(crm, portal, cl
     crm.run("activities", "activity_bindings", sweep=True)
 
     assert told_bindings(portal) <= bindings(crm)
-    assert {(first, 3, 4)} == {one for one in bindings(crm) if one[0] == first}
+    assert {(first, 3, 4)} == {binding for binding in bindings(crm) if binding[0] == first}
     assert ["Changed", "New"] == sorted(row["subject"] for row in crm.rows("activities") if row["id"] in (first, 9001))
     assert 2 == asked(crm, "crm.activity.binding.list")
     assert [] == crm.issues()
@@ -398,13 +398,12 @@ def test_a_run_without_changes_costs_few_requests(crm, clock, portal):
 def test_resources_share_one_reading_however_dlt_asks_them(loaded, portal, monkeypatch, mode):
     """Whether dlt takes its resources in turn or one after the other: every table is whole, and read once."""
     monkeypatch.setenv("EXTRACT__NEXT_ITEM_MODE", mode)
-    lists = ("spa_items", "deals", "contacts", "product_rows", "activities")
-    loaded.run("users", *lists)
+    loaded.run("users", "spa_items", "deals", "product_rows", "activities", spa_types=[177])
 
-    for table, type_ in (("deals", 2), ("contacts", 3), ("spa_items_177", 177)):
+    for table, type_ in (("deals", 2), ("spa_items_177", 177)):
         assert len(portal.items(type_)) == len(loaded.rows(table)), table
     assert 240 == len(loaded.rows("activities"))
-    assert told_products(portal).keys() == products(loaded).keys()
+    assert {key for key in told_products(portal) if key[0] in (2, 177)} <= products(loaded).keys()
     assert len(portal.requests) < 40
 
 

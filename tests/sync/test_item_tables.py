@@ -5,9 +5,14 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timezone
 
 import pytest
+from databases import make_to_copy
+from dlt.common.runtime.run_context import RunContext, switched_run_context
+from fixtures.item_warehouse import PLAIN, ScriptedPortal, make_warehouse
 
+from bitrix24_source.sandbox import Clock
 from bitrix24_source.schema import SPA_FIELDS, UTM_FIELDS
 
 DUCKDB_TYPES = {"TEXT": "VARCHAR"}
@@ -121,15 +126,34 @@ def test_an_empty_type_has_its_child_tables(portal_with, warehouse):
 # --- fields that come and go ----------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def crm(portal_with, warehouse, clock):
-    """Sixty items, loaded once two hours ago."""
-    made = warehouse(portal_with({177: 60, 1030: 5}, scripted=True))
-    made.portal.add_field(177, "NOTE", "string", "Note")
-    made.portal.add_field(177, "TAGS", "string", "Tags", multiple=True, pool=[[]])
-    made.portal.items(177).update(1, ufCrm11Note="first", ufCrm11Tags=["a", "b", "c"])
+def noted_portal(clock):
+    """Twenty items with notes and tags, which are two hours old."""
+    portal = ScriptedPortal("empty", clock=clock)
+    for number, items in ((177, 20), (1030, 2)):
+        portal.add_type(f"Process {number}", entity_type_id=number, items=items, off=PLAIN)
+    portal.add_field(177, "NOTE", "string", "Note")
+    portal.add_field(177, "TAGS", "string", "Tags", multiple=True, pool=[[]])
+    portal.items(177).update(1, ufCrm11Note="first", ufCrm11Tags=["a", "b", "c"])
     clock.advance(7200)
-    made.run()
+    return portal
+
+
+@pytest.fixture(scope="module")
+def noted(engine, tmp_path_factory):
+    """The portal after one load, to be copied."""
+    folder = tmp_path_factory.mktemp("noted")
+    portal = noted_portal(Clock(datetime(2025, 7, 1, 12, tzinfo=timezone.utc)))
+    with switched_run_context(RunContext(str(folder))):
+        made = make_warehouse(folder, portal, make_to_copy(engine, folder))
+        made.run()
+    yield made
+    made.database.drop()
+
+
+@pytest.fixture
+def crm(noted, warehouse_copy, clock):
+    """Twenty items, loaded once two hours ago."""
+    made = warehouse_copy(noted, noted_portal(clock))
     clock.advance(7200)
     return made
 

@@ -197,7 +197,7 @@ def test_the_catalogue_alone_asks_for_no_item(with_dlt):
     assert [] == with_dlt.adapter.asked
 
 
-@pytest.mark.parametrize("limit", [1, pytest.param(2, marks=pytest.mark.slow), 5])
+@pytest.mark.parametrize("limit", [pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow), 5])
 def test_add_limit(threads_left, portal_with, warehouse, limit):
     """`add_limit` ends the reading early: requests stop, threads end, and what came is loaded."""
     crm = warehouse(portal_with({177: 60_000}))
@@ -225,7 +225,8 @@ def test_what_is_cut_short_is_not_called_complete(portal_with, warehouse):
 
 def test_iterating_without_a_pipeline(threads_left, with_dlt):
     """`list(source.resources["spa_items"])` gives the tables in a notebook: nothing of a pipeline is needed."""
-    tables = [one for one in with_dlt.source(spa_types=[177]).resources["spa_items"] if hasattr(one, "num_rows")]
+    found = list(with_dlt.source(spa_types=[177]).resources["spa_items"])
+    tables = [table for table in found if hasattr(table, "num_rows")]
 
     assert 130 == sum(table.num_rows for table in tables if "title" in table.column_names)
     assert [] == threads_left()

@@ -151,8 +151,8 @@ def warehouse_in(tmp_path: Path) -> Iterator[Callable[..., Warehouse]]:
         return Warehouse(pipeline, portal, made[-1])
 
     yield make
-    for one in made:
-        one.drop()
+    for store in made:
+        store.drop()
 
 
 @pytest.fixture(scope="session")
@@ -169,8 +169,8 @@ def loaded_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[
         return made[kind]
 
     yield loaded
-    for one in made.values():
-        one.store.drop()
+    for warehouse in made.values():
+        warehouse.store.drop()
 
 
 def open_warehouse(kind: str, portal: Portal, folder: Path) -> Warehouse:
@@ -196,8 +196,8 @@ def copy_in(
         return Warehouse(pipeline, requests_portal, made[-1])
 
     yield copied
-    for one in made:
-        one.drop()
+    for store in made:
+        store.drop()
 
 
 @pytest.fixture(params=databases.ENGINES)

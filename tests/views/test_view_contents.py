@@ -208,21 +208,22 @@ def test_labels_never_hide_or_repeat_an_item(warehouse):
     assert all(row["Stage"] for row in rows)
 
 
-def test_deleted_items_are_left_out(warehouse):
+def test_deleted_items_are_left_out(loaded_warehouse):
     """An item that is marked as deleted is not in the view, and is again when it is back."""
-    warehouse.load("spa_fields", "spa_items")
-    warehouse.items.delete(2)
-    warehouse.run("spa_items", sweep=True)
-    gone = [row["ID"] for row in warehouse.view()]
-    warehouse.items.restore(2)
-    warehouse.run("spa_items", sweep=True)
+    loaded_warehouse.items.delete(2)
+    loaded_warehouse.run("spa_items", sweep=True)
+    gone = [row["ID"] for row in loaded_warehouse.view()]
+    loaded_warehouse.items.restore(2)
+    loaded_warehouse.run("spa_items", sweep=True)
 
     assert 2 not in gone
-    assert [1, 2, 3] == [row["ID"] for row in warehouse.view()][:3]
+    assert [1, 2, 3] == [row["ID"] for row in loaded_warehouse.view()][:3]
 
 
-def test_a_renamed_word_shows_without_items_or_views(warehouse):
+def test_a_renamed_word_shows_without_items_or_views(loaded_warehouse):
     """Labels are joined when the view is read: a run of the dictionaries alone brings new words."""
+    warehouse = loaded_warehouse
+    warehouse.portal.clock.advance(3600)
     name = warehouse.portal.add_field(TABLE, "GRADE", "enumeration", "Grade", options=["Low", "High"])
     low = warehouse.portal.world.objects[TABLE].schema.fields[name].user_field.options[0].id
     warehouse.items.update(1, **{name: low})
@@ -325,18 +326,17 @@ def test_hostile_titles_are_valid_names(warehouse):
 def test_both_databases_say_the_same(clock, warehouse_in):
     """Every view of a whole demo portal, row by row."""
     portal = Portal(scenario="demo", items=40, clock=clock)
-    warehouse, other_house = warehouse_in("duckdb", portal), warehouse_in("postgres", portal)
-    for one in (warehouse, other_house):
-        one.load_rows(users=users(*((id_, f"Name{id_}", None) for id_ in range(1, 10))), currencies=CURRENCIES,
+    houses = warehouse_in("duckdb", portal), warehouse_in("postgres", portal)
+    for warehouse in houses:
+        warehouse.load_rows(users=users(*((id_, f"Name{id_}", None) for id_ in range(1, 10))), currencies=CURRENCIES,
             statuses=statuses(*(("SOURCE", row["STATUS_ID"], row["NAME"]) for row in portal.world.statuses)),
         )  # fmt: skip
-        one.load()
+        warehouse.load()
     for row in portal.types():
-        view = f"spa_items_{row['entityTypeId']}_labeled"
-        ours, theirs = warehouse.view(view), other_house.view(view)
+        ours, theirs = (warehouse.view(f"spa_items_{row['entityTypeId']}_labeled") for warehouse in houses)
         assert list(ours[0]) == list(theirs[0])
-        assert [[_near(value) for value in one.values()] for one in ours] == [
-            [_near(value) for value in one.values()] for one in theirs
+        assert [[_near(value) for value in item.values()] for item in ours] == [
+            [_near(value) for value in item.values()] for item in theirs
         ]
 
 
