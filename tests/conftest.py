@@ -33,7 +33,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import quick_dlt
 import requests
 from databases import ENGINES, REQUIRED, DuckDB, PostgreSQL, make, why_no_postgres
 from dlt.common.configuration.container import Container
@@ -140,11 +139,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def pytest_configure() -> None:
     """Ctrl-C works in the processes that tests start, also where a shell has started all this in the background.
 
-    Nothing reports to dlt's makers, and dlt takes less time.
+    Nothing reports to dlt's makers. Of dlt itself nothing is replaced: the suite runs the dlt that users have.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"  # also for what is loaded once, outside any test
-    quick_dlt.remember()
 
 
 SHARING_A_LOAD = (
@@ -191,10 +189,16 @@ def _need_postgres() -> None:
         (pytest.fail if REQUIRED else pytest.skip)(reason)
 
 
-@pytest.fixture
-def postgres() -> Iterator[PostgreSQL]:
-    """An empty dataset in PostgreSQL, for what is about that database alone."""
+@pytest.fixture(scope="session")
+def postgres_engine() -> str:
+    """For what is about that database alone: skips, or fails, where there is none."""
     _need_postgres()
+    return "postgres"
+
+
+@pytest.fixture
+def postgres(postgres_engine: str) -> Iterator[PostgreSQL]:
+    """An empty dataset in PostgreSQL, for what is about that database alone."""
     made = PostgreSQL()
     yield made
     made.drop()

@@ -10,18 +10,20 @@ import sys
 import urllib.request
 from functools import partial
 from importlib.metadata import version
+from types import SimpleNamespace
 
 import duckdb
 import pytest
-from fixtures.commands import environment
+from fixtures.commands import command_here, environment
 from processes import command
 
 from bitrix24_source import bitrix24 as bitrix24_source
+from bitrix24_source.app.cli import cli
 from bitrix24_source.app.run import run_load
 from bitrix24_source.sandbox import Portal, SandboxServer
 from bitrix24_source.sync.session import RunSession
 
-ITEMLESS = ("--progress", "none", "--resource", "spa_types")
+ITEMLESS = ("--progress", "none", "--no-views", "--resource", "spa_types")
 
 
 @pytest.fixture
@@ -88,15 +90,16 @@ def test_commands_have_the_documented_options(bitrix24, command, options):
     assert options <= set(re.findall(r"--[a-z-]+", bitrix24(command, "--help").out))
 
 
-@pytest.mark.parametrize("examples_of", ["check", "load"])
-def test_the_example_in_help_works(bitrix24, examples_of, webhook):
-    """What --help shows can be pasted."""
-    example = re.search(r"Example: bitrix24 (.*)", bitrix24(examples_of, "--help").out)[1].split()
-    arguments = [argument for argument in example if argument not in ("--destination", "postgres")]
+def test_the_examples_in_help_work(bitrix24, webhook):
+    """What --help shows can be pasted; what `load` does is below."""
+    examples = {
+        name: re.search(r"Example: bitrix24 (.*)", bitrix24(name, "--help").out)[1].split()
+        for name in ("check", "load")
+    }
 
-    less = ("--resource", "spa_types") if examples_of == "load" else ()  # everything takes long, and is loaded below
-
-    assert 0 == bitrix24(*arguments, *less, credentials=webhook).code
+    assert 0 == bitrix24(*examples["check"], credentials=webhook).code
+    name, *options = examples["load"]
+    assert cli.commands[name].make_context(name, options)
 
 
 def test_version_is_the_distributions(bitrix24):
@@ -319,26 +322,137 @@ def test_load_brings_the_items_of_all_types(two_loads):
     assert (6, 200) == (len(items), sum(items.values()))
 
 
-def test_load_of_some_resources(bitrix24, webhook, tmp_path):
+@pytest.fixture(scope="module")
+def life_of_a_folder(tmp_path_factory):
+    """Loads with one option or another, one after the other into one folder: what was said, and what was there afterwards."""
+    folder = tmp_path_factory.mktemp("life")
+    own = {
+        "HOME": str(folder),
+        "DLT_DATA_DIR": str(folder / "dlt"),
+        "DLT_PROJECT_DIR": str(folder),
+        "DLT_LOCAL_DIR": str(folder),
+    }
+    with SandboxServer(Portal(items=100)) as server:
+        given = environment(server.credentials()["webhook"], **own, RUNTIME__DLTHUB_TELEMETRY="false")
+        chosen = ("--resource", "spa_types", "--resource", "deals")
+
+        def load(*options, **more):
+            done = command_here("load", *options, *chosen, folder=folder, environment={**given, **more})
+            kept = [path for path in (folder / "dlt").rglob("*") if "completed_jobs" in path.parts and path.is_file()]
+            return SimpleNamespace(done=done, views=views_in(folder), kept=kept, query=partial(ask, folder))
+
+        yield SimpleNamespace(folder=folder, portal=server.portal, address=server.base_url, load=load)
+
+
+def ask(folder, sql):
+    with duckdb.connect(str(folder / "bitrix24_data.duckdb")) as connection:
+        return connection.execute(sql).fetchall()
+
+
+@pytest.fixture(scope="module")
+def first(life_of_a_folder):
+    """Without views, into a dataset that is named."""
+    loaded = life_of_a_folder.load("--progress", "none", "--no-views", "--dataset", "crm")
+    loaded.tables = tables_in(life_of_a_folder.folder, "crm")
+    loaded.staged = tables_in(life_of_a_folder.folder, "crm_staging")
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def refreshed(life_of_a_folder, first):
+    """From the start, with views, after somebody has added a column."""
+    first.query("alter table crm.spa_types add column mine integer")
+    return life_of_a_folder.load("--progress", "tqdm", "--dataset", "crm", "--full-refresh")
+
+
+@pytest.fixture(scope="module")
+def obstructed(life_of_a_folder, refreshed):
+    """Something else has a view's name; completed jobs are to be kept."""
+    refreshed.query("drop view crm.deals_labeled; create table crm.deals_labeled (mine integer)")
+    return life_of_a_folder.load("--progress", "log", "--dataset", "crm", LOAD__DELETE_COMPLETED_JOBS="false")
+
+
+def test_load_of_some_resources(first):
     """`--resource` names what to load instead of everything; what could not be loaded is always told."""
-    done = bitrix24(
-        "load", "--progress", "none", "--resource", "spa_types", "--resource", "spa_stages", credentials=webhook
-    )
+    tables = {name for name in first.tables if "__" not in name}
 
-    assert 0 == done.code
-    assert {"spa_types", "spa_stages", "portal", "load_issues"} == set(tables_in(tmp_path))
+    always = {"portal", "load_issues", "rejected_values"}
+    assert (0, {"spa_types", "deals", *always}) == (first.done.code, tables)
 
 
-def test_load_into_another_dataset(bitrix24, webhook, tmp_path):
+def test_load_into_another_dataset(first):
     """`--dataset` names the schema."""
-    assert 0 == bitrix24("load", *ITEMLESS, "--dataset", "crm", credentials=webhook).code
-    assert 6 == tables_in(tmp_path, "crm")["spa_types"]
+    assert 6 == first.tables["spa_types"]
+
+
+def test_without_progress_nothing_is_said(first):
+    """`--progress none` is silent on stderr."""
+    assert "" == first.done.err
+
+
+def test_a_load_says_first_what_goes_where(life_of_a_folder, first):
+    """Portal, method, destination, file and dataset."""
+    portal, file = life_of_a_folder.address.removeprefix("http://"), life_of_a_folder.folder / "bitrix24_data.duckdb"
+
+    assert f"Loading portal {portal} (webhook) into duckdb {file}, dataset crm" == first.done.out.splitlines()[0]
+
+
+def test_what_goes_where_is_said_before_anything_is_asked(bitrix24, webhook, portal):
+    """Also where the load then fails."""
+    portal.expire_webhook()
+    refused = bitrix24("load", *ITEMLESS, credentials=webhook)
+
+    assert (1, 1) == (refused.code, len(refused.out.splitlines()))
+    assert refused.out.startswith("Loading portal ")
+
+
+def test_an_empty_folder_has_the_settings_that_matter(first):
+    """Without this project's .dlt/config.toml: no second copy of merged rows, no files that are kept."""
+    rows = {name: rows for name, rows in first.staged.items() if not name.startswith("_")}
+
+    assert ("deals" in rows, 0, []) == (True, sum(rows.values()), first.kept)
+
+
+def test_what_is_configured_wins_over_the_settings_that_matter(obstructed):
+    """They are defaults: who wants to keep completed jobs keeps them."""
+    assert obstructed.kept
+
+
+def test_full_refresh_starts_over(refreshed):
+    """`--full-refresh` drops what was loaded before, columns that somebody added included."""
+    columns = {name for name, *_ in refreshed.query("describe crm.spa_types")}
+
+    assert (0, {"entity_type_id"}) == (refreshed.done.code, columns & {"entity_type_id", "mine"})
+    assert [(6,)] == refreshed.query("select count(*) from crm.spa_types")
+
+
+def test_a_load_without_views(first, refreshed):
+    """`--no-views` leaves them out; a later load without it makes them."""
+    assert (set(), True) == (first.views, "deals_labeled" in refreshed.views)
+
+
+def test_a_view_that_cannot_be_made_is_listed(obstructed):
+    """Something else has its name: the load is there, exit code 3, and load_issues says which view and what to do."""
+    ((resource, message, hint),) = obstructed.query("select resource, message, hint from crm.load_issues")
+
+    assert 3 == obstructed.done.code
+    assert "1 things could not be loaded" in obstructed.done.err
+    assert "views" == resource
+    assert "a view could not be brought up to date" in message
+    assert hint
+
+
+def test_progress_is_shown_on_stderr(refreshed, obstructed):
+    """Progress, of tqdm or as a log, never mixes with what stdout is for, and counts requests as well as rows."""
+    for loaded in (refreshed, obstructed):
+        assert "Bitrix24 requests" in loaded.done.err
+        assert {"load_issues", "portal", "rejected_values", "spa_types", "deals"} == summary(loaded.done.out).keys()
 
 
 def test_load_with_losses_ends_with_3(bitrix24, webhook, portal, tmp_path):
     """Loaded, but something is in load_issues: exit code 3, and where to look."""
     portal.set_scopes({"crm", "userfieldconfig"})
-    done = bitrix24("load", "--progress", "none", "--resource", "spa_automations", credentials=webhook)
+    done = bitrix24("load", "--progress", "none", "--no-views", "--resource", "spa_automations", credentials=webhook)
 
     assert 3 == done.code
     assert 1 == tables_in(tmp_path)["load_issues"]
@@ -363,34 +477,6 @@ def test_load_twice_is_load_once(two_loads):
     assert first == second
 
 
-def test_full_refresh_starts_over(bitrix24, webhook, tmp_path):
-    """`--full-refresh` drops what was loaded before, columns that somebody added included."""
-    bitrix24("load", *ITEMLESS, credentials=webhook)
-    (file,) = tmp_path.glob("*.duckdb")
-    with duckdb.connect(str(file)) as connection:
-        connection.execute("alter table bitrix24.spa_types add column mine integer")
-    bitrix24("load", *ITEMLESS, "--full-refresh", credentials=webhook)
-
-    with duckdb.connect(str(file)) as connection:
-        assert "mine" not in connection.table("bitrix24.spa_types").columns
-        assert 6 == connection.table("bitrix24.spa_types").count("*").fetchall()[0][0]
-
-
-@pytest.mark.parametrize("progress", ["log", "tqdm"])
-def test_progress_is_shown_on_stderr(bitrix24, webhook, progress):
-    """Progress never mixes with what stdout is for, and counts requests as well as rows."""
-    done = bitrix24("load", "--progress", progress, "--resource", "spa_types", credentials=webhook)
-
-    assert 0 == done.code
-    assert "Bitrix24 requests" in done.err
-    assert {"load_issues", "portal", "spa_types"} == summary(done.out).keys()
-
-
-def test_without_progress_nothing_is_said(bitrix24, webhook):
-    """`--progress none` is silent on stderr."""
-    assert "" == bitrix24("load", *ITEMLESS, credentials=webhook).err
-
-
 # --- the configuration ----------------------------------------------------------------------------------------------
 
 
@@ -402,18 +488,21 @@ def warehouse_job(portal, connect, tmp_path):
         slices = RunSession()
         credentials = portal.credentials(portal.base_url)["webhook"]
         source = bitrix24_source(credentials=credentials, client=connect(), slices=slices, **arguments)
-        return run_load(source, resources=resources, slices=slices)
+        return run_load(source, resources=resources, slices=slices, views=False)
 
     return run
 
 
-def items_in(folder):
-    return {name for name in tables_in(folder) if re.fullmatch(r"spa_items_\d+", name)}
+def items_in(folder, dataset):
+    return {name for name in tables_in(folder, dataset) if re.fullmatch(r"spa_items_\d+", name)}
 
 
 @pytest.mark.parametrize("place", ["file", "environment"])
 def test_the_configuration_counts_for_the_command(bitrix24, webhook, tmp_path, place):
-    """`spa_types`, `select`, `filter` and `leave_out` of `[sources.bitrix24]` hold for `load` as they do in Python."""
+    """`spa_types`, `select`, `filter` and `leave_out` of `[sources.bitrix24]` hold for `load` as they do in Python.
+
+    So does dlt's `dataset_name` of `[pipelines.bitrix24]`.
+    """
     settings = {
         "spa_types": [177, 1030], "leave_out": ["deals"], "select": {"177": ["title", "stageId"]},
         "filter": {"1030": {"title": "no item has this title"}},
@@ -425,17 +514,19 @@ def test_the_configuration_counts_for_the_command(bitrix24, webhook, tmp_path, p
         (tmp_path / ".dlt" / "config.toml").write_text(
             f'[sources.bitrix24]\n{lists}\n[sources.bitrix24.select]\n177 = ["title", "stageId"]\n'
             '[sources.bitrix24.filter.1030]\ntitle = "no item has this title"\n'
+            '[pipelines.bitrix24]\ndataset_name = "crm"\n'
         )
     else:
         more = {f"SOURCES__BITRIX24__{name.upper()}": json.dumps(value) for name, value in settings.items()}
-    done = bitrix24("load", *ITEMLESS, "--resource", "spa_items", credentials=webhook, **more)
+        more["PIPELINES__BITRIX24__DATASET_NAME"] = "crm"
+    done = bitrix24("load", "--progress", "none", "--no-views", "--resource", "spa_items", credentials=webhook, **more)
     (file,) = tmp_path.glob("*.duckdb")
 
     assert 0 == done.code, done.err
-    assert {"spa_items_177", "spa_items_1030"} == items_in(tmp_path)
-    assert 0 == tables_in(tmp_path)["spa_items_1030"] < tables_in(tmp_path)["spa_items_177"]
+    assert {"spa_items_177", "spa_items_1030"} == items_in(tmp_path, "crm")
+    assert 0 == tables_in(tmp_path, "crm")["spa_items_1030"] < tables_in(tmp_path, "crm")["spa_items_177"]
     with duckdb.connect(str(file)) as connection:
-        columns = {name for name, *_ in connection.execute("describe bitrix24.spa_items_177").fetchall()}
+        columns = {name for name, *_ in connection.execute("describe crm.spa_items_177").fetchall()}
     assert {"id", "title", "stage_id", "deleted_at"} <= columns
     assert not {"assigned_by_id", "updated_time", "opportunity"} & columns
 
@@ -445,110 +536,68 @@ def test_an_option_wins_over_the_configuration(bitrix24, webhook, tmp_path):
     configured = {
         "SOURCES__BITRIX24__SPA_TYPES": "[177]", "DATASET_NAME": "configured", "DESTINATION_TYPE": "no_such_destination",
     }  # fmt: skip
-    options = ("--type", "1030", "--dataset", "chosen", "--destination", "duckdb")
-    done = bitrix24("load", *ITEMLESS, "--resource", "spa_items", *options, credentials=webhook, **configured)
+    options = ("--type", "1030", "--dataset", "chosen", "--destination", "duckdb", "--resource", "spa_items")
+    done = bitrix24("load", "--progress", "none", "--no-views", *options, credentials=webhook, **configured)
 
     assert 0 == done.code, done.err
-    assert {"spa_items_1030"} == {
-        name for name in tables_in(tmp_path, "chosen") if re.fullmatch(r"spa_items_\d+", name)
-    }
+    assert {"spa_items_1030"} == items_in(tmp_path, "chosen")
 
 
-def test_destination_and_dataset_may_be_configured(bitrix24, webhook, tmp_path):
-    """As `dlt.pipeline()` takes them: `[pipelines.bitrix24]`, or environment variables."""
-    done = bitrix24("load", *ITEMLESS, credentials=webhook, PIPELINES__BITRIX24__DATASET_NAME="crm")
+def test_a_destination_that_does_not_exist_may_be_configured(bitrix24, webhook):
+    """As `dlt.pipeline()` takes it: from an environment variable."""
     refused = bitrix24("load", *ITEMLESS, credentials=webhook, DESTINATION_TYPE="duckbd")
 
-    assert (0, 6) == (done.code, tables_in(tmp_path, "crm")["spa_types"])
     assert "there is no destination 'duckbd'" in refused.err
 
 
 # --- where it goes --------------------------------------------------------------------------------------------------
 
 
-def test_a_load_says_first_what_goes_where(bitrix24, webhook, server, portal, tmp_path):
-    """Portal, method, destination, file and dataset, before anything is asked of either."""
-    done = bitrix24("load", *ITEMLESS, credentials=webhook)
-    portal.expire_webhook()
-    refused = bitrix24("load", *ITEMLESS, credentials=webhook)
-    portal, file = server.base_url.removeprefix("http://"), tmp_path / "bitrix24_data.duckdb"
-    line = f"Loading portal {portal} (webhook) into duckdb {file}, dataset bitrix24"
-
-    assert line == done.out.splitlines()[0]
-    assert (1, [line]) == (refused.code, refused.out.splitlines())
+def load_in(folder, bitrix24, monkeypatch, *options, **more):
+    """A load of a person who has gone to a folder."""
+    folder.mkdir(exist_ok=True)
+    monkeypatch.chdir(folder)
+    done = bitrix24("load", "--progress", "none", "--no-views", "--resource", "deals", *options, **more)
+    assert 0 == done.code, done.err
 
 
-@pytest.mark.parametrize("configured", ["", "mine.duckdb"])
-def test_each_folder_has_its_own_file(bitrix24, webhook, tmp_path, monkeypatch, configured):
-    """A relative file is in the folder where the command was started, also when dlt was first used in another one.
-
-    Back in the first folder, and with the cursors of the second in dlt's state, every row is there.
-    """
+def test_a_configured_file_is_one_of_each_folder(bitrix24, webhook, tmp_path, monkeypatch):
+    """A relative file is in the folder where the command was started, also when dlt was first used in another one."""
     monkeypatch.delenv("DLT_LOCAL_DIR")
-    more = {"DESTINATION__DUCKDB__CREDENTIALS": configured} if configured else {}
-    for folder in ("first", "second", "first"):
-        (tmp_path / folder).mkdir(exist_ok=True)
-        monkeypatch.chdir(tmp_path / folder)
-        done = bitrix24("load", "--progress", "none", "--resource", "companies", credentials=webhook, **more)
+    for folder in ("first", "second"):
+        more = {"DESTINATION__DUCKDB__CREDENTIALS": "mine.duckdb"}
+        load_in(tmp_path / folder, bitrix24, monkeypatch, credentials=webhook, **more)
 
-        assert 0 == done.code, done.err
-        assert [configured or "bitrix24_data.duckdb"] == [path.name for path in (tmp_path / folder).glob("*.duckdb")]
+        assert ["mine.duckdb"] == [path.name for path in (tmp_path / folder).glob("*.duckdb")]
     files = [tables_in(tmp_path / folder) for folder in ("first", "second")]
     assert files[0] == files[1]
-    assert files[0]["companies"] > 0
+    assert files[0]["deals"] > 0
 
 
 def test_what_one_folder_lacks_is_not_taken_from_another_ones_state(bitrix24, webhook, portal, tmp_path, monkeypatch):
-    """Two folders by turns with one pipeline: each file gets all that changed since its own last load."""
+    """Two folders by turns with one pipeline: each has its file, which gets all that changed since its own last load.
+
+    Two datasets are two schemas of one file.
+    """
     monkeypatch.delenv("DLT_LOCAL_DIR")
-    added = []
     for folder in ("first", "second", "second", "first"):
-        (tmp_path / folder).mkdir(exist_ok=True)
-        monkeypatch.chdir(tmp_path / folder)
-        done = bitrix24("load", "--progress", "none", "--resource", "deals", credentials=webhook)
-        assert 0 == done.code, done.err
+        load_in(tmp_path / folder, bitrix24, monkeypatch, credentials=webhook)
         portal.world.clock.advance(7200)
-        added.append(portal.items(2).add(title="new"))
-    monkeypatch.chdir(tmp_path / "first")
-    bitrix24("load", "--progress", "none", "--resource", "deals", credentials=webhook)
+        portal.items(2).add(title="new")
+    load_in(tmp_path / "first", bitrix24, monkeypatch, credentials=webhook)
+    load_in(tmp_path / "first", bitrix24, monkeypatch, "--dataset", "crm", credentials=webhook)
 
-    assert len(portal.items(2).ids()) == tables_in(tmp_path / "first")["deals"]
-    assert len(portal.items(2).ids()) - 2 == tables_in(tmp_path / "second")["deals"]
-
-
-def test_the_dataset_does_not_name_the_file(bitrix24, webhook, tmp_path):
-    """Two datasets are two schemas of one file."""
-    for dataset in ("crm", "bitrix24"):
-        assert 0 == bitrix24("load", *ITEMLESS, "--dataset", dataset, credentials=webhook).code
-
-    assert ["bitrix24_data.duckdb"] == [path.name for path in tmp_path.glob("*.duckdb")]
-    assert 6 == tables_in(tmp_path, "crm")["spa_types"] == tables_in(tmp_path, "bitrix24")["spa_types"]
-
-
-def test_an_empty_folder_has_the_settings_that_matter(bitrix24, webhook, tmp_path):
-    """Without this project's .dlt/config.toml: no second copy of merged rows, no files that are kept, none compressed."""
-    done = bitrix24("load", "--progress", "none", "--resource", "deals", credentials=webhook)
-    staged = tables_in(tmp_path, "bitrix24_staging")
-    kept = [path for path in (tmp_path / "dlt").rglob("*") if "completed_jobs" in path.parts and path.is_file()]
-
-    assert 0 == done.code, done.err
-    assert (True, 0) == ("deals" in staged, sum(rows for name, rows in staged.items() if not name.startswith("_")))
-    assert [] == kept
-
-
-def test_what_is_configured_wins_over_the_settings_that_matter(bitrix24, webhook, tmp_path):
-    """They are defaults: who wants to keep completed jobs keeps them."""
-    bitrix24("load", *ITEMLESS, credentials=webhook, LOAD__DELETE_COMPLETED_JOBS="false")
-
-    assert any("completed_jobs" in path.parts for path in (tmp_path / "dlt").rglob("*"))
+    number = len(portal.items(2).ids())
+    assert (number, number) == (tables_in(tmp_path / "first")["deals"], tables_in(tmp_path / "first", "crm")["deals"])
+    assert number - 2 == tables_in(tmp_path / "second")["deals"]
+    for folder in ("first", "second"):
+        assert ["bitrix24_data.duckdb"] == [path.name for path in (tmp_path / folder).glob("*.duckdb")]
 
 
 # --- the sandbox ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "command", [("check",), ("spa-info",), ("load", *ITEMLESS, "--resource", "deals")], ids=" ".join
-)
+@pytest.mark.parametrize("command", [("check",), ("spa-info",), ("load", *ITEMLESS)], ids=" ".join)
 def test_every_command_can_be_tried_without_a_portal(bitrix24, command, tmp_path):
     """`--sandbox` needs no configuration and no network."""
     done = bitrix24(*command, "--sandbox")
@@ -622,33 +671,6 @@ def test_a_load_ends_with_the_labelled_views(two_loads):
 
     labelled = {name for name in views if name.endswith("_labeled")}
     assert (0, {f"{name}_labeled" for name in tables | objects}) == (done.code, labelled)
-
-
-def test_a_load_without_views(bitrix24, webhook, tmp_path):
-    """`--no-views` leaves them out; a later load without it makes them."""
-    load = partial(bitrix24, "load", "--progress", "none", "--resource", "deals", credentials=webhook)
-
-    assert (0, set()) == (load("--no-views").code, views_in(tmp_path))
-    assert (0, True) == (load().code, "deals_labeled" in views_in(tmp_path))
-
-
-def test_a_view_that_cannot_be_made_is_listed(bitrix24, webhook, tmp_path):
-    """Something else has its name: the load is there, exit code 3, and load_issues says which view and what to do."""
-    bitrix24("load", "--progress", "none", "--no-views", "--resource", "deals", credentials=webhook)
-    (file,) = tmp_path.glob("*.duckdb")
-    with duckdb.connect(str(file)) as connection:
-        connection.execute("create table bitrix24.deals_labeled (mine integer)")
-    done = bitrix24("load", "--progress", "none", "--resource", "deals", credentials=webhook)
-
-    assert 3 == done.code
-    assert "1 things could not be loaded" in done.err
-    with duckdb.connect(str(file)) as connection:
-        ((resource, message, hint),) = connection.execute(
-            "select resource, message, hint from bitrix24.load_issues"
-        ).fetchall()
-    assert "views" == resource
-    assert "a view could not be brought up to date" in message
-    assert hint
 
 
 @pytest.mark.parametrize(

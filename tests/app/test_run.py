@@ -8,13 +8,31 @@ import dlt
 import pytest
 from dlt.common.storages.load_package import PackageStorage
 from dlt.load.load import Load
+from fixtures.item_warehouse import PLAIN
 
 from bitrix24_source.app.run import run_load
 from bitrix24_source.errors import Bitrix24Error
+from bitrix24_source.sandbox import Portal
 from bitrix24_source.sync.session import RunSession
 
 HOUR = 3600
 TWENTY = {177: 600, **{1030 + 2 * number: 10 for number in range(19)}}
+
+
+def make_portal(clock):
+    """Two smart processes with a hundred items and a few."""
+    portal = Portal(scenario="empty", clock=clock)
+    for entity_type_id, items in {177: 120, 1030: 30}.items():
+        portal.add_type(f"Process {entity_type_id}", entity_type_id=entity_type_id, items=items, off=PLAIN)
+    return portal
+
+
+@pytest.fixture
+def crm(copied_job, engine, clock):
+    """The job that loads them, after its first run."""
+    job = copied_job(make_portal, "spa_items", engine=engine)
+    clock.advance(HOUR)
+    return job
 
 
 def rows_of_items(loaded):
@@ -39,20 +57,20 @@ def test_a_run_without_changes(clock, portal_with, memory_job):
 
 def test_a_custom_field_is_added(clock, portal_with, job):
     """The next run has its column, its list's table, and the values that people entered; other rows keep what they hold."""
-    crm = job(portal_with({177: 60}), views=True)
+    crm = job(portal_with({177: 60}))
     crm.run()
     before = crm.items(177)
     clock.advance(HOUR)
-    one = crm.portal.add_field(177, "SIZE", "integer", "Size", pool=[None])
-    many = crm.portal.add_field(177, "TAGS", "string", "Tags", multiple=True, pool=[[]])
-    crm.portal.items(177).update(9, **{one: 42, many: ["a", "b"]})
+    size = crm.portal.add_field(177, "SIZE", "integer", "Size", pool=[None])
+    tags = crm.portal.add_field(177, "TAGS", "string", "Tags", multiple=True, pool=[[]])
+    crm.portal.items(177).update(9, **{size: 42, tags: ["a", "b"]})
     crm.run("spa_items", "spa_fields")
     after = crm.items(177)
     (column,) = after[9].keys() - before[9].keys()
-    tags = crm.query("select item_id, position, value from {}." + f"spa_items_177__{column.replace('size', 'tags')}")
+    listed = crm.query("select item_id, position, value from {}." + f"spa_items_177__{column.replace('size', 'tags')}")
 
     assert {9: 42} == {id_: row[column] for id_, row in after.items() if row[column] is not None}
-    assert [(9, 0, "a"), (9, 1, "b")] == sorted(tags)
+    assert [(9, 0, "a"), (9, 1, "b")] == sorted(listed)
     assert before.keys() == after.keys()
     assert [before[id_] for id_ in before if id_ != 9] == [
         {name: value for name, value in after[id_].items() if name != column} for id_ in before if id_ != 9
@@ -109,35 +127,26 @@ def test_the_selection_is_changed(clock, portal_with, memory_job):
 
 
 @pytest.mark.all_databases
-def test_full_refresh_of_everything(clock, portal_with, job):
+def test_full_refresh_of_everything(crm):
     """Tables are made anew."""
-    crm = job(portal_with({177: 130}), views=True)
-    crm.run()
-    clock.advance(HOUR)
     crm.portal.items(177).delete(5)
     second = crm.run(refresh=True, full_refresh=True)
 
-    assert {"spa_items_177": 129} == rows_of_items(second)
+    assert {"spa_items_177": 119, "spa_items_1030": 30} == rows_of_items(second)
     assert crm.portal.items(177).ids() == sorted(crm.items(177))
 
 
 @pytest.mark.all_databases
-def test_the_destination_is_dropped(clock, portal_with, job):
+def test_the_destination_is_dropped(crm):
     """An empty destination gets everything again, whatever the working directory remembers."""
-    crm = job(portal_with({177: 120, 1030: 30}), views=True)
-    crm.run()
-    clock.advance(HOUR)
     crm.execute("drop schema {} cascade")
     crm.run()
 
     assert [] == crm.differs(177, 1030)
 
 
-def test_the_working_directory_is_lost(clock, portal_with, job):
+def test_the_working_directory_is_lost(crm):
     """The destination remembers: the next run reads what changed, and no more."""
-    crm = job(portal_with({177: 120}))
-    crm.run()
-    clock.advance(HOUR)
     crm.portal.items(177).update(9, title="changed")
     crm.lose_folder()
     second = crm.run()
@@ -147,11 +156,8 @@ def test_the_working_directory_is_lost(clock, portal_with, job):
 
 
 @pytest.mark.all_databases
-def test_one_item_table_is_dropped(clock, portal_with, job):
+def test_one_item_table_is_dropped(crm):
     """Somebody drops a table behind dlt's back: the next run makes it again and reads all of its items."""
-    crm = job(portal_with({177: 120, 1030: 30}))
-    crm.run()
-    clock.advance(HOUR)
     crm.portal.items(177).update(9, title="changed")
     crm.execute("drop table {}.spa_items_177 cascade")
     crm.run()
@@ -161,11 +167,8 @@ def test_one_item_table_is_dropped(clock, portal_with, job):
 
 @pytest.mark.all_databases
 @pytest.mark.parametrize("step", ["complete_job", "complete_loading_package"])
-def test_a_load_that_was_cut_off(clock, portal_with, job, monkeypatch, step):
+def test_a_load_that_was_cut_off(crm, monkeypatch, step):
     """What the database has committed and the package does not know of is loaded again by the next run, each item once."""
-    crm = job(portal_with({177: 120}))
-    crm.run()
-    clock.advance(HOUR)
     crm.portal.items(177).update(9, title="changed")
     crm.portal.items(177).add(title="new")
     with monkeypatch.context() as broken:
@@ -201,12 +204,12 @@ def duckdb_threads(folder):
 
 def test_duckdb_works_in_one_thread(tmp_path, monkeypatch):
     """Others would only spin beside it; who configures more has more, and what others load is not touched."""
-    one = duckdb_threads(tmp_path)
+    by_default = duckdb_threads(tmp_path)
     monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS__GLOBAL_CONFIG", '{"threads": 3}')
-    three = duckdb_threads(tmp_path)
+    configured = duckdb_threads(tmp_path)
     monkeypatch.undo()
 
-    assert ([(1,)], [(3,)]) == (one, three)
+    assert ([(1,)], [(3,)]) == (by_default, configured)
     assert dlt.config.get("destination.duckdb.credentials.global_config") is None
 
 
@@ -230,37 +233,44 @@ def test_duckdb_takes_one_table_after_the_other_in_long_loads(portal_with, job, 
 SPA = ("spa_items", "spa_types", "spa_fields")
 
 
+@pytest.fixture
+def viewed(copied_job, engine):
+    """A job after its first run with views, one of which somebody has dropped."""
+    crm = copied_job(make_small_portal, *SPA, engine=engine, views=True)
+    crm.execute("drop view {}.spa_items_1030_labeled")
+    return crm
+
+
+def make_small_portal(clock):
+    portal = Portal(scenario="empty", clock=clock)
+    for entity_type_id in (177, 1030):
+        portal.add_type(f"Process {entity_type_id}", entity_type_id=entity_type_id, items=20, off=PLAIN)
+    return portal
+
+
 def views_of(crm):
     return {name for name in crm.database.types() if name.endswith("_labeled")}
 
 
 @pytest.mark.all_databases
-def test_a_full_refresh_without_views_leaves_those_that_were_there(portal_with, job):
+def test_a_full_refresh_without_views_leaves_those_that_were_there(viewed):
     """Views have to go for a refresh; with views=False those that there were come back, over the new rows, and no others."""
-    crm = job(portal_with({177: 20, 1030: 20}), views=True)
-    crm.run(*SPA)
-    crm.execute("drop view {}.spa_items_1030_labeled")
-    crm.run(*SPA, refresh=True, views=False, slices=RunSession(rows=10))
+    viewed.run(*SPA, refresh=True, views=False, slices=RunSession(rows=25))
 
-    assert {"spa_items_177_labeled"} == views_of(crm)
-    assert [(20,)] == crm.query("select count(*) from {}.spa_items_177_labeled")
+    assert {"spa_items_177_labeled"} == views_of(viewed)
+    assert [(20,)] == viewed.query("select count(*) from {}.spa_items_177_labeled")
 
 
-def test_a_full_refresh_without_views_makes_none(portal_with, job):
+def test_a_full_refresh_without_views_makes_none(crm):
     """Where there were none there are none afterwards."""
-    crm = job(portal_with({177: 20}))
-    crm.run(*SPA, views=False)
-    crm.run(*SPA, refresh=True, views=False)
+    crm.run(refresh=True, views=False)
 
     assert set() == views_of(crm)
 
 
 @pytest.mark.parametrize("views", [True, False])
-def test_a_refresh_that_fails_leaves_the_views_that_were_there(portal_with, job, monkeypatch, views):
+def test_a_refresh_that_fails_leaves_the_views_that_were_there(viewed, monkeypatch, views):
     """In its second slice, too: those that there were, and no others."""
-    crm = job(portal_with({177: 20, 1030: 20}), views=True)
-    crm.run(*SPA)
-    crm.execute("drop view {}.spa_items_1030_labeled")
     runs, run_of_dlt = [], dlt.Pipeline.run
 
     def once(*args, **more):
@@ -271,6 +281,6 @@ def test_a_refresh_that_fails_leaves_the_views_that_were_there(portal_with, job,
 
     monkeypatch.setattr(dlt.Pipeline, "run", once)
     with pytest.raises(Bitrix24Error, match="the machine gave up"):
-        crm.run(*SPA, refresh=True, views=views, slices=RunSession(rows=10))
+        viewed.run(*SPA, refresh=True, views=views, slices=RunSession(rows=10))
 
-    assert {"spa_items_177_labeled"} == views_of(crm)
+    assert {"spa_items_177_labeled"} == views_of(viewed)

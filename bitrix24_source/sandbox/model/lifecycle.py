@@ -136,6 +136,10 @@ class Calendar:
         return int(morning.timestamp() + chance * 9 * HOUR)
 
 
+# All types of a portal have the same one, and hundreds of portals of a test suite.
+_calendar = lru_cache(maxsize=16)(Calendar)
+
+
 class Journeys:
     """All trips of one type: created in the order of the ids, over the company's past."""
 
@@ -147,7 +151,7 @@ class Journeys:
         self._count = max(1, count)
         self._place_of = place_of
         self._story, self._habits = lives.story, lives.habits
-        self._calendar = Calendar(lives.story, lives.habits, lives.zone) if lives.habits else None
+        self._calendar = _calendar(lives.story, lives.habits, lives.zone) if lives.habits else None
         # Several columns of a row ask for the same trip, one after the other.
         self.trip = lru_cache(maxsize=8192)(self._trip)
 

@@ -8,6 +8,7 @@ It refuses to know smart processes; the lists of fields follow the vendor's page
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 from bitrix24_source.sandbox.model.item_store import ItemStore
@@ -137,7 +138,7 @@ def _pipelines(world: World) -> None:
 
 def _add_field(store: ItemStore, word: str, columns: BuiltInColumns) -> None:
     name, _, kind = word.partition(":")
-    upper = "".join(f"_{sign}" if sign.isupper() else sign.upper() for sign in name)
+    upper = _upper_name(name)
     entity_type_id = store.schema.entity_type_id
     directory = TYPE_DIRECTORY.get(entity_type_id, "") if name == "typeId" else STATUS_TYPES.get(name, "")
     if name in ("stageId", "previousStageId"):
@@ -148,6 +149,11 @@ def _add_field(store: ItemStore, word: str, columns: BuiltInColumns) -> None:
     plain = kind.rstrip("!*")
     store.schema.add(Field(name, plain, upper, FIELD_TITLES[name], columns.column(name, plain, directory, multiple="*" in kind),
                            multiple="*" in kind, read_only="!" in kind, extra=extra))  # fmt: skip
+
+
+@cache
+def _upper_name(name: str) -> str:
+    return "".join(f"_{sign}" if sign.isupper() else sign.upper() for sign in name)
 
 
 class BuiltInColumns:
