@@ -33,10 +33,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import quick_dlt
 import requests
 from databases import ENGINES, REQUIRED, DuckDB, PostgreSQL, make, why_no_postgres
 from dlt.common.configuration.container import Container
+from dlt.common.configuration.specs import PluggableRunContext
 from dlt.common.pipeline import PipelineContext
 from dlt.common.runtime.run_context import RunContext
 
@@ -140,11 +140,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def pytest_configure() -> None:
     """Ctrl-C works in the processes that tests start, also where a shell has started all this in the background.
 
-    Nothing reports to dlt's makers, and dlt takes less time.
+    Nothing reports to dlt's makers. Of dlt itself nothing is replaced: the suite runs the dlt that users have.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"  # also for what is loaded once, outside any test
-    quick_dlt.remember()
 
 
 SHARING_A_LOAD = (
@@ -235,7 +234,9 @@ def isolated_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     gc.set_threshold(*_GC_THRESHOLDS)  # a command that ran in this process has made it look seldom
     context = RunContext(str(tmp_path))
     context._global_dir = str(tmp_path / "home")  # root's would be one for the whole machine
-    quick_dlt.enter(context)
+    Container()[PluggableRunContext].reload(
+        context
+    )  # until the next test has its own: going back in between takes long
     yield
     Container()[PipelineContext].deactivate()
 

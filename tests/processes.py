@@ -73,12 +73,10 @@ def fork_for_each_line() -> None:
     """Each line says what to run; the answer is how it ended. DuckDB has threads, which no fork survives: it is left out."""
     import psycopg2  # noqa: F401
     import pyarrow.parquet  # noqa: F401
-    import quick_dlt
 
     import bitrix24_source.app.run
     import bitrix24_source.source  # noqa: F401
 
-    quick_dlt.remember()
     gc.freeze()  # nothing of it is garbage: looking there at the end of each process would take long
     while line := sys.stdin.readline():
         child = os.fork()

@@ -47,7 +47,7 @@ def test_a_deleted_type_disappears_with_all_that_belonged_to_it(crm, portal):
 def test_a_renamed_type_keeps_its_key_and_its_item_table(crm, portal):
     """A title is a value: the row, its key and the name of the item table stay."""
     portal.world.types[1030]["title"] = "Assets"
-    crm.run()
+    crm.run("spa_types")
 
     found = [row for row in crm.rows("spa_types") if row["entity_type_id"] == 1030]
     assert [("Assets", "spa_items_1030")] == [(row["title"], row["items_table"]) for row in found]
@@ -57,7 +57,7 @@ def test_a_renamed_type_keeps_its_key_and_its_item_table(crm, portal):
 def test_a_new_type_is_loaded_without_a_change_of_anything(crm, portal, many_types):
     """A smart process that was made since the last run is there after the next one."""
     many_types(portal, 7)
-    crm.run()
+    crm.run("spa_types", "spa_stages")
 
     assert "Process 1112" in {row["title"] for row in crm.rows("spa_types")}
     assert {"process", "success", "failure"} == {
@@ -69,7 +69,7 @@ def test_a_removed_option_disappears(crm, portal):
     """`spa_field_options` holds what the field offers now."""
     field = portal.world.objects[1030].schema.fields["ufCrm14_1739433102"]
     gone = field.extra["items"].pop()
-    crm.run()
+    crm.run("spa_field_options")
 
     left = {row["value"] for row in crm.rows("spa_field_options") if row["entity_type_id"] == 1030}
     assert "Broken" == gone["VALUE"]
@@ -103,14 +103,14 @@ def test_tables_that_become_empty_are_emptied(crm, portal):
     assert dict.fromkeys(CATALOG, 0) == counts(crm)
 
 
-@pytest.mark.parametrize("table", ["departments", "users__uf_department", "load_issues"])
-def test_a_table_that_somebody_dropped(catalog_warehouse, table):
+def test_a_table_that_somebody_dropped(catalog_warehouse):
     """A table of the catalogue that somebody dropped, or the child table of one, is there again after the next run."""
     house = catalog_warehouse()
     resources = ("users", "departments", "load_issues")
     house.run(*resources)
-    before = house.rows(table)
-    house.query(f"drop table {{}}.{table}")
-    house.run(*resources)
+    for table in ("departments", "users__uf_department", "load_issues"):
+        before = house.rows(table)
+        house.query(f"drop table {{}}.{table}")
+        house.run(*resources)
 
-    assert house.rows(table) == before
+        assert house.rows(table) == before

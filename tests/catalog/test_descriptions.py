@@ -11,7 +11,7 @@ from bitrix24_source.sync.rejected_values import REJECTED_SCHEMA
 def test_every_column_that_a_table_can_have_says_what_it_is():
     """Those of a table without rows too, and those that are only loaded when somebody asks for them."""
     tables = {
-        **{one.name: one.columns for table in (*SPA_TABLES, *crm_catalog_tables(personal=True)) for one in (table, table.child) if one},
+        **{listed.name: listed.columns for table in (*SPA_TABLES, *crm_catalog_tables(personal=True)) for listed in (table, table.child) if listed},
         "load_issues": ISSUES.columns, "stage_history": HISTORY_FIELDS, "product_rows": PRODUCT_ROW_FIELDS,
         "activities": activity_fields(personal=True), "activity_bindings": BINDING_SCHEMA, "rejected_values": REJECTED_SCHEMA,
     }  # fmt: skip

@@ -48,8 +48,11 @@ class Pair:
     def differences(self, *relations):
         """Relations whose columns or rows differ, all tables where none is named."""
         wrong = []
-        for relation in relations or [name for name in self.duck.types() if not name.startswith("_")]:
-            ours, theirs = (database.columns(relation) for database in self.databases)
+        types = [database.types() for database in self.databases]
+        for relation in relations or [name for name in types[0] if not name.startswith("_")]:
+            ours, theirs = (
+                [name for name in known.get(relation, ()) if not name.startswith("_dlt")] for known in types
+            )
             if set(ours) != set(theirs):
                 wrong.append((relation, set(ours) ^ set(theirs)))
                 continue
@@ -120,7 +123,7 @@ def test_everything_of_a_portal(clock, pair):
 
     After a first load, and after a merge of what changed, a deletion that is marked, and one that was taken back.
     """
-    portal = Portal(scenario="demo", items=60, clock=clock)
+    portal = Portal(scenario="demo", items=30, clock=clock)
     both = pair(portal)
     both.run()
     both.create_views()
@@ -287,7 +290,7 @@ def test_many_types_and_a_wide_one():
     for table, known in tables.items():
         listed = ", ".join(f"{name} {types[type_]}" for name, type_ in known.items())
         house.query(f"create table {{}}.{table} ({listed}) engine = MergeTree order by tuple()")
-        if table != "users":
+        if table in ("spa_items_1040", "spa_items_1638"):
             house.query(f"insert into {{}}.{table} (id, title) values (1, '{table}')")
 
     def path(table):
@@ -296,7 +299,7 @@ def test_many_types_and_a_wide_one():
     stored = StoredTables(tables, path, str, NameRules(255, "clickhouse"))
     fields = [Field(name, name.upper(), "employee", f"A rather long title, {name}", is_dynamic=True) for name in people]
     builder = MartBuilder(stored, Zone("Europe/Moscow", 180))
-    queries = {mart: builder.query(mart) for mart in ("mart_items", "mart_owner_month")}
+    queries = {"mart_owner_month": builder.query("mart_owner_month")}  # which stands on all that mart_items stands on
     queries["wide"] = LabeledView(stored, "spa_items_1040", 1040, fields, is_spa=True).select()
     for name, query in queries.items():
         ask(f"SET {', '.join(f'{setting} = {value}' for setting, value in LIMITS.items())}")
@@ -305,4 +308,4 @@ def test_many_types_and_a_wide_one():
     counts = {name: house.query(f"select count() from {{}}.{name}")[0][0] for name in queries}
     house.drop()
 
-    assert {"mart_items": 300, "mart_owner_month": 300, "wide": 1} == counts
+    assert {"mart_owner_month": 2, "wide": 1} == counts

@@ -140,5 +140,5 @@ def test_merges_are_in_the_warehouses_own_words(client, name):
     for table in merged:
         (job,) = made._create_merge_followup_jobs([made.prepare_load_table(table)])
         statements = Path(job.new_file_path()).read_text(encoding="utf-8").splitlines()
-        parsed = [one for statement in statements for one in sqlglot.parse(statement, dialect=dialect) if one]
-        assert {"Delete", "Insert"} <= {type(one).__name__ for one in parsed}, (table, statements)
+        parsed = [part for statement in statements for part in sqlglot.parse(statement, dialect=dialect) if part]
+        assert {"Delete", "Insert"} <= {type(part).__name__ for part in parsed}, (table, statements)

@@ -90,3 +90,16 @@ def test_example_secrets_hold_no_secret() -> None:
     assert {"1/code"} == set(re.findall(r"/rest/(\w+/\w+)/", example)) | set(
         re.findall(r'api_key = "(\w+/\w+)"', example)
     )
+
+
+def test_the_report_can_be_read_as_code() -> None:
+    """The page's script and style have lines as short as Python's; Prettier with a width of 120 writes them so."""
+    assets = ROOT / "bitrix24_source" / "report" / "assets"
+    long = [
+        f"{name}:{number}"
+        for name in ("page.js", "page.css", "template.html")
+        for number, line in enumerate((assets / name).read_text(encoding="utf-8").splitlines(), 1)
+        if len(line) > 120
+    ]
+
+    assert long == []

@@ -16,10 +16,10 @@ from .conftest import asked
 def test_an_unknown_type_has_a_code_only_for_item_methods(clock, language, text):
     """crm.type.getByEntityTypeId answers the code "0" and a localised text; items and categories say NOT_FOUND."""
     portal = Portal(items=60, clock=clock, language=language)
-    one = asked(portal, "crm.type.getByEntityTypeId", entityTypeId=9998)
+    answer = asked(portal, "crm.type.getByEntityTypeId", entityTypeId=9998)
 
-    assert (one["status"], one["error"]) == (400, "0")
-    assert text in one["error_description"]
+    assert (answer["status"], answer["error"]) == (400, "0")
+    assert text in answer["error_description"]
     for method in ("crm.item.fields", "crm.item.list", "crm.category.list"):
         answer = asked(portal, method, entityTypeId=9998)
         assert answer["error"] == "NOT_FOUND"

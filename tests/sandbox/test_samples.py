@@ -71,12 +71,12 @@ def missing(theirs: Any, ours: Any, where: str = "") -> list[str]:
             return [f"{where} is no object"]
         gone = [f"{where}/{key}" for key in theirs.keys() - ours.keys() if not key.startswith(tuple(OPTIONAL))]
         return gone + [
-            one for key in theirs.keys() & ours.keys() for one in missing(theirs[key], ours[key], f"{where}/{key}")
+            place for key in theirs.keys() & ours.keys() for place in missing(theirs[key], ours[key], f"{where}/{key}")
         ]
     if isinstance(theirs, list) and theirs and isinstance(theirs[0], dict):
         if not (isinstance(ours, list) and ours):
             return [f"{where} is empty"]
-        return [one for row in theirs for one in min((missing(row, own, f"{where}[]") for own in ours), key=len)]
+        return [place for row in theirs for place in min((missing(row, own, f"{where}[]") for own in ours), key=len)]
     if isinstance(ours, list) is not isinstance(theirs, list):
         return [f"{where} is a list on one side only"]
     return [] if None in (theirs, ours) or kind(theirs) == kind(ours) else [f"{where} is {theirs!r}, not {ours!r}"]
@@ -103,7 +103,9 @@ def answer(portal):
 
 
 @pytest.mark.parametrize(
-    "sample", [one for one in samples("*/*.ok.json") if not key_of(one).startswith(("oauth", *SINGLE_ROWS))], ids=key_of
+    "sample",
+    [sample for sample in samples("*/*.ok.json") if not key_of(sample).startswith(("oauth", *SINGLE_ROWS))],
+    ids=key_of,
 )
 def test_good_answers(portal, answer, sample):
     """Every key of the vendor's example is in the sandbox's answer."""
@@ -120,7 +122,7 @@ def test_good_answers(portal, answer, sample):
 
 
 @pytest.mark.parametrize(
-    "sample", [one for one in samples("*/*.error.json") if not key_of(one).startswith("oauth")], ids=key_of
+    "sample", [sample for sample in samples("*/*.error.json") if not key_of(sample).startswith("oauth")], ids=key_of
 )
 def test_errors_have_the_same_two_keys(answer, sample):
     """`error` and `error_description`, whatever their values."""

@@ -220,12 +220,12 @@ def test_hostile_fields(hostile):
     options = hostile("crm.item.fields", entityTypeId=1032)["result"]["fields"]["ufCrm102_1739440001"]["items"]
     stages = hostile("crm.item.fields", entityTypeId=1032)["result"]["fields"]["stageId"]["statusType"]
 
-    assert sum(one["isDynamic"] for one in wide.values()) == 300
+    assert sum(field["isDynamic"] for field in wide.values()) == 300
     assert (names["ufCrm104AB"]["upperName"], names["UF_CRM_104_A__B"]["upperName"]) == (
         "UF_CRM_104_A_B",
         "UF_CRM_104_A__B",
     )
-    assert "no_such_type" in {one["type"] for one in odd}
+    assert "no_such_type" in {field["type"] for field in odd}
     assert len(options) == 120
     assert hostile("crm.status.list", filter={"ENTITY_ID": stages})["total"] > 50
     assert hostile("userfieldconfig.list", moduleId="crm")["total"] > 50

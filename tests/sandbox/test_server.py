@@ -139,5 +139,5 @@ def test_serve_forever_prints_credentials_to_paste(tmp_path):
     read = [tomllib.loads(block.split("\n\n")[0]) for block in blocks]
 
     assert answer.status_code == 200
-    assert [one["auth"] for one in read] == ["webhook", "oauth2", "api_key"]
+    assert [answer["auth"] for answer in read] == ["webhook", "oauth2", "api_key"]
     assert read[0]["webhook_url"] == url

@@ -226,7 +226,7 @@ def test_two_pipelines_load_in_threads_of_one_process(clock, tmp_path):
             slices = configured_slices()
             return run_load(
                 make_source(credentials=server.credentials()["webhook"], slices=slices),
-                pipeline_name=f"bitrix24_{name}", dataset="crm", slices=slices, resources=["spa_types", "spa_items"],
+                pipeline_name=f"bitrix24_{name}", dataset="crm", slices=slices, resources=["spa_items"],
                 destination=dlt.destinations.duckdb(str(tmp_path / f"{name}.duckdb")), views=False,
             )  # fmt: skip
 

@@ -12,7 +12,8 @@ LISTS = ("spa_items", "deals", "stage_history", "activities")
 
 @pytest.fixture
 def source(threads_left, portal, client):
-    return bitrix24(credentials=portal.credentials(portal.base_url)["webhook"], client=client).with_resources(*LISTS)
+    credentials = portal.credentials(portal.base_url)["webhook"]
+    return bitrix24(credentials=credentials, client=client, spa_types=[177]).with_resources(*LISTS)
 
 
 @pytest.fixture

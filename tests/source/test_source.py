@@ -103,7 +103,7 @@ def test_a_whole_source_can_be_iterated_without_a_pipeline(catalog_warehouse, cl
     portal = Portal("empty", clock=clock)
     for number in (177, 1030):
         portal.add_type(f"Process {number}", entity_type_id=number, items=3)
-    rows = list(catalog_warehouse(portal).source())
+    rows = list(catalog_warehouse(portal).source().with_resources("spa_types", "spa_items", "users", "activities"))
 
     assert 2 == len([row for row in rows if isinstance(row, dict) and "items_table" in row])
 

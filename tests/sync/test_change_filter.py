@@ -150,16 +150,16 @@ def test_the_portals_clock_is_set_back(portal_with, reader, later):
     portal = portal_with({177: 60}, clock=Clock(ours.now() + timedelta(hours=5)))
     crm = reader(portal, clock=ours)
     crm.run()
-    for clock in (ours, portal.clock):
-        clock.advance(HOUR)
+    for each in (ours, portal.clock):
+        each.advance(HOUR)
     portal.clock.set(ours.now())
     portal.items(177).update(7, title="changed after it was set back")
-    for clock in (ours, portal.clock):
-        clock.advance(later)
+    for each in (ours, portal.clock):
+        each.advance(later)
     second = crm.run()
     found = crm.differs(177)
-    for clock in (ours, portal.clock):
-        clock.advance(HOUR)
+    for each in (ours, portal.clock):
+        each.advance(HOUR)
     third = crm.run()
 
     assert [] == found
@@ -194,8 +194,8 @@ def test_the_portals_clock_jumps_during_a_run(clock, portal_with, reader):
 
     crm.before = work
     crm.run()
-    for one in (ours, portal.clock):
-        one.advance(HOUR / 2)
+    for each in (ours, portal.clock):
+        each.advance(HOUR / 2)
     crm.run()
 
     assert [] == crm.differs(177)
@@ -209,8 +209,8 @@ def test_small_corrections_are_no_event(portal_with, reader):
     crm.run()
     portal.clock.set(portal.clock.now() - timedelta(seconds=40))
     portal.items(177).update(7, title="changed")
-    for one in (ours, portal.clock):
-        one.advance(HOUR)
+    for each in (ours, portal.clock):
+        each.advance(HOUR)
     second = crm.run(overlap=timedelta())
 
     assert {177: 1} == second

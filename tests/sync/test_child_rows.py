@@ -76,16 +76,16 @@ def test_missing_bindings_heal(warehouse, clock):
     assert commands(warehouse, "crm.activity.binding.list") == []
 
 
-def test_a_comparison_of_product_rows_is_one_request(warehouse, clock):
+def test_a_comparison_of_product_rows_is_one_request(crm, clock):
     """Rows of hundreds of owners are counted by one call, all types in one request; equal tables are not read again."""
-    warehouse.run(*OF_ITEMS)
+    crm.run(*OF_ITEMS)
     clock.advance(2 * DAY)
-    warehouse.run(*OF_ITEMS)
-    counted = commands(warehouse, "crm.item.productrow.list")
+    crm.run(*OF_ITEMS)
+    counted = commands(crm, "crm.item.productrow.list")
 
     assert counted
     assert all("start=0" in command for command in counted)
-    assert len(requests_with(warehouse, "crm.item.productrow.list")) == 1
+    assert len(requests_with(crm, "crm.item.productrow.list")) == 1
 
 
 def test_a_user_without_lists_of_owners(crm, clock):

@@ -52,7 +52,6 @@ def column_of(crm, upper_name):
     return column, child, type_
 
 
-@pytest.mark.all_databases
 def test_features_are_switched_off_and_on(crm):
     """The columns of a feature have their types before it was ever on, and keep them while it is off."""
     crm.load()
@@ -72,7 +71,6 @@ def test_features_are_switched_off_and_on(crm):
     assert [] == crm.query("select 1 from {}.rejected_values")
 
 
-@pytest.mark.all_databases
 def test_a_run_without_a_field_list(crm):
     """`fields: []` for one run: keys go on in the columns in which they were, lists in their child tables."""
     number = crm.portal.add_field(177, "A_B", "integer", "Number")
@@ -135,7 +133,6 @@ def test_a_key_that_is_listed_later(crm):
     assert [] == crm.issues()
 
 
-@pytest.mark.all_databases
 def test_a_field_that_is_made_anew_with_other_types(crm):
     """Each type has its column; with its old type back, the field is in its old column; lists have child tables likewise."""
     steps = [

@@ -74,9 +74,9 @@ def test_every_object_has_its_items(loaded):
 def test_phones_and_links_are_child_tables(loaded):
     """`contacts__fm` has a row for each phone and e-mail, `contacts__company_ids` and `deals__contact_ids` one for each link."""
     said = [
-        (id_, position, one["value"], one["typeId"], one["valueType"], one["id"])
+        (id_, position, field["value"], field["typeId"], field["valueType"], field["id"])
         for id_, listed in told(loaded, "contacts", "fm").items()
-        for position, one in enumerate(listed)
+        for position, field in enumerate(listed)
     ]
     columns = ("item_id", "position", "value", "type_id", "value_type", "fm_id")
     assert sorted(said) == sorted(tuple(row[name] for name in columns) for row in loaded.rows("contacts__fm"))
@@ -197,16 +197,16 @@ def test_a_portal_without_leads(crm, caplog):
     }
 
 
-def test_missing_scopes_cost_nothing_else(warehouse):
+def test_missing_scopes_cost_nothing_else(crm):
     """Without the scopes of people and departments, these two are listed, and everything else is loaded."""
-    warehouse.portal.set_scopes({"crm", "userfieldconfig", "bizproc"})
-    loaded = warehouse.run("deals", "users", "departments", "stages")
+    crm.portal.set_scopes({"crm", "userfieldconfig", "bizproc"})
+    loaded = crm.run("deals", "users", "departments", "stages")
 
-    issues = {row["resource"]: row["hint"] for row in warehouse.rows("load_issues")}
+    issues = {row["resource"]: row["hint"] for row in crm.rows("load_issues")}
     assert {"users", "departments"} == set(issues)
     assert re.search("scope user_basic", issues["users"])
     assert 2 == loaded.issues
-    assert (0, 400) == (len(warehouse.rows("users")), len(warehouse.rows("deals")))
+    assert (0, 400) == (len(crm.rows("users")), len(crm.rows("deals")))
 
 
 def test_an_object_that_may_not_be_read_is_listed(crm):

@@ -40,7 +40,7 @@ def says_nothing(value, field):
     if isinstance(value, dict):
         return not value or (all(key.isdigit() for key in value) and says_nothing(list(value.values()), field))
     if isinstance(value, list):
-        return all(says_nothing(one, field) for one in value)
+        return all(says_nothing(single, field) for single in value)
     if value is None or value == "" or (value is False and (field["child_table"] or field["type"] != "boolean")):
         return True
     if field["type"] == "money":

@@ -124,10 +124,10 @@ def test_what_is_left_out_is_nowhere(clock, job, plant, tmp_path, caplog, is_lat
     assert portal.add_field(177, "SECRET", "string", "Secret") == "ufCrm13Secret"
     crm = job(portal)
     if is_later:
-        crm.run(*RESOURCES, leave_out=LEFT_OUT)
+        crm.run(*RESOURCES, leave_out=LEFT_OUT, spa_types=[177])
         clock.advance(24 * 3600)
     plant()
-    crm.run(*RESOURCES, leave_out=LEFT_OUT, full_refresh=is_later)
+    crm.run(*RESOURCES, leave_out=LEFT_OUT, full_refresh=is_later, spa_types=[177])
 
     assert len(crm.rows("contacts")) == len(portal.items(3))
     assert len(crm.rows("users")) == len(portal.world.users)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from datetime import datetime, timezone
 
 import dlt
 import pytest
 from databases import DuckDB
+from fixtures.item_warehouse import PLAIN
 
 from bitrix24_source import bitrix24
 from bitrix24_source.errors import Bitrix24Error
-from bitrix24_source.sandbox import Portal
+from bitrix24_source.sandbox import Clock, Portal
 
 HOUR = 3600
 BEYOND_OVERLAP = 72 * HOUR
@@ -20,10 +22,26 @@ BEYOND_OVERLAP = 72 * HOUR
 OTHER = "https://other.bitrix24.test"
 
 
-def test_another_portal_is_refused_before_anything_is_written(clock, portal_with, job):
+def small_portal(clock):
+    portal = Portal("empty", clock=clock)
+    for number, items in ((177, 30), (1030, 5)):
+        portal.add_type(f"Process {number}", entity_type_id=number, items=items, off=PLAIN)
+    return portal
+
+
+@pytest.fixture(scope="module")
+def loaded(job_once):
+    return job_once(small_portal(Clock(datetime(2025, 7, 1, 12, tzinfo=timezone.utc))))
+
+
+@pytest.fixture
+def crm(loaded, job_copy, clock):
+    """The small portal after one run."""
+    return job_copy(loaded, small_portal(clock))
+
+
+def test_another_portal_is_refused_before_anything_is_written(portal_with, crm):
     """In the same pipeline: one sentence names both portals and says what to do, and the tables stay as they were."""
-    crm = job(portal_with({177: 30}))
-    crm.run()
     loads = crm.query("select count(*) from {}._dlt_loads")
     first, crm.portal, crm.address = crm.portal, portal_with({177: 5}), OTHER
 
@@ -36,10 +54,8 @@ def test_another_portal_is_refused_before_anything_is_written(clock, portal_with
     assert crm.differs() == []
 
 
-def test_another_portal_in_the_same_dataset_is_refused(clock, portal_with, job):
+def test_another_portal_in_the_same_dataset_is_refused(portal_with, crm):
     """A pipeline of another name may not load another portal into the dataset either."""
-    crm = job(portal_with({177: 30}))
-    crm.run()
     crm.portal, crm.address = portal_with({177: 5}), OTHER
     source = bitrix24(credentials=crm.portal.credentials(OTHER)["webhook"], client=crm.connect())
     pipeline = dlt.pipeline(
@@ -55,10 +71,8 @@ def test_another_portal_in_the_same_dataset_is_refused(clock, portal_with, job):
     assert len(crm.items()) == 30
 
 
-def test_a_portal_that_was_renamed(clock, portal_with, job):
+def test_a_portal_that_was_renamed(clock, crm):
     """Goes on incrementally after it was said once that it is the same."""
-    crm = job(portal_with({177: 30}))
-    crm.run()
     clock.advance(HOUR)
     crm.address = OTHER
     crm.run(renamed_from="demo.bitrix24.test")
@@ -69,12 +83,10 @@ def test_a_portal_that_was_renamed(clock, portal_with, job):
     assert len(crm.ids()) == 30
 
 
-def test_a_restored_backup(clock, portal_with, job, tmp_path):
+def test_a_restored_backup(clock, crm, tmp_path):
     """The destination's own state counts where it lacks the last load: what changed since the backup is read again."""
-    crm = job(portal_with({177: 30}))
     if crm.database.engine != "duckdb":
         pytest.skip("a backup is a copied file")
-    crm.run(sweep_hours=0)
     backup = tmp_path / "backup.duckdb"
     crm.database.query("checkpoint")
     shutil.copy(crm.database.file, backup)
@@ -93,11 +105,10 @@ def test_a_restored_backup(clock, portal_with, job, tmp_path):
     assert len(crm.ids()) == 31
 
 
-def test_two_datasets_by_turns(clock, portal_with, job):
+def test_two_datasets_by_turns(clock, crm):
     """One pipeline may load into two datasets: each goes on from its own state."""
-    crm = job(portal_with({177: 30}))
     first = crm.database.dataset
-    for number, dataset in enumerate((first, f"{first}_b", first, f"{first}_b")):
+    for number, dataset in enumerate((f"{first}_b", first, f"{first}_b")):
         crm.database.dataset = dataset
         crm.portal.items(177).update(3 + number, title=f"changed {number}")
         clock.advance(BEYOND_OVERLAP)
@@ -106,10 +117,8 @@ def test_two_datasets_by_turns(clock, portal_with, job):
 
 
 @pytest.mark.parametrize("statement", ["drop table {}.spa_items_177", "delete from {}.spa_items_177"])
-def test_a_table_that_somebody_dropped_or_emptied(clock, portal_with, job, statement):
+def test_a_table_that_somebody_dropped_or_emptied(clock, crm, statement):
     """A dropped table is there again after the next run, and an emptied one is whole after the next sweep."""
-    crm = job(portal_with({177: 30, 1030: 5}))
-    crm.run()
     crm.execute(statement)
     clock.advance(HOUR)
     crm.run(sweep=True)

@@ -110,6 +110,8 @@ _COUNTED = {
     "duckdb": "SELECT UNNEST(RANGE(0, ?)) AS n",
     # Of a series PostgreSQL expects a thousand rows, and compiles its plan for a second because of them; of an array it expects ten.
     "postgres": "SELECT u.n - 1 AS n FROM UNNEST(ARRAY_FILL(0, ARRAY[CAST(GREATEST(?, 0) AS INT)])) WITH ORDINALITY AS u(zero, n)",
+    # It would compare every row with all numbers.
+    "clickhouse": "range(toUInt64(greatest(ifNull(?, 0), 0)))",
 }
 """instead of a join with `numbers`, a bound for each row"""
 _ADDS_DAYS_TO_DATES = frozenset({"duckdb", "postgres"})
@@ -212,13 +214,12 @@ class MartBuilder:
         query = _parsed(name).copy()
         for call in reversed(list(query.find_all(exp.Anonymous))):  # the innermost first
             call.replace(self._functions[call.name](*call.expressions))
-        for join in query.find_all(exp.Join):
+        for join in list(query.find_all(exp.Join)):
             if join.this.name == "numbers" and self._dialect in _COUNTED:
                 counted = _counted(self._dialect).copy()
-                for bound in counted.find_all(exp.Placeholder):
-                    bound.replace(join.args["on"].expression)
-                alias = exp.TableAlias(this=exp.to_identifier(join.this.alias))
-                join.replace(exp.Join(this=exp.Lateral(this=exp.Subquery(this=counted), alias=alias), kind="CROSS"))
+                for bound in list(counted.find_all(exp.Placeholder)):
+                    bound.replace(join.args["on"].expression.copy())
+                join.replace(_each_number(counted, join.this.alias, query))
         for table in list(query.find_all(exp.Table)):
             table.replace(_subquery(self._relation(table.name), table.alias_or_name))
         return query
@@ -387,6 +388,17 @@ def _semantics(letter: exp.Expression) -> exp.Expression:
 def _counted(dialect: str) -> exp.Expr:
     """0 and as many numbers as a row asks for."""
     return parse_one(_COUNTED[dialect], read=dialect)
+
+
+def _each_number(counted: exp.Expr, alias: str, query: exp.Query) -> exp.Join:
+    """Joins each row with its numbers: with a subquery of its own, or in ClickHouse with a list."""
+    if isinstance(counted, exp.Query):
+        lateral = exp.Lateral(this=exp.Subquery(this=counted), alias=exp.TableAlias(this=exp.to_identifier(alias)))
+        return exp.Join(this=lateral, kind="CROSS")
+    for number in query.find_all(exp.Column):
+        if number.table == alias:
+            number.set("table", None)
+    return exp.Join(this=exp.alias_(counted, "n"), kind="ARRAY")
 
 
 @cache
