@@ -20,7 +20,6 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 from ..database_locks import is_lock_timeout
 from ..errors import causes, root_message
-from ..source import data_location
 from .error_messages import was_interrupted
 from .load_locks import load_past_locks
 
@@ -66,23 +65,27 @@ _LOCATION = "bitrix24_location"
 """key in the part of dlt's state that stays on this machine: what the working folder was last used with"""
 
 
-def forget_other_destination(pipeline: dlt.Pipeline) -> dlt.Pipeline:
+def forget_other_destination(pipeline: dlt.Pipeline, location: str) -> dlt.Pipeline:
     """Gives the working folder up where it was last used with another destination, file, host or dataset.
 
     Cursors and packages that belong there would be taken for those of this one; dlt compares versions of the state only. The
     state is then read from this destination, as in a new container.
+
+    Args:
+        pipeline: of this run.
+        location: file, or host and database, that it loads into.
     """
     if pipeline.dev_mode:  # each run has a dataset and a state of its own
         return pipeline
-    location = "|".join((pipeline.destination.destination_name, data_location(pipeline), pipeline.dataset_name))
+    place = f"{pipeline.destination.destination_name}|{location}|{pipeline.dataset_name}"
     try:
         known = pipeline.get_local_state_val(_LOCATION)
     except KeyError:
-        known = location if pipeline.first_run else ""
-    if known != location:
+        known = place if pipeline.first_run else ""
+    if known != place:
         log.info("The working folder was last used with another destination, and is emptied (%s)", pipeline.working_dir)
         pipeline = pipeline.drop()
-    pipeline.set_local_state_val(_LOCATION, location)
+    pipeline.set_local_state_val(_LOCATION, place)
     return pipeline
 
 

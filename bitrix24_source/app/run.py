@@ -34,7 +34,7 @@ from .error_messages import to_user_error, was_interrupted
 from .load_locks import load_beside_locks, load_past_locks, lock_error
 from .pipeline_lock import WAIT_SECONDS, pipeline_lock
 from .recovery import forget_other_destination, load_pending_packages, noted_run, open_pipeline
-from .summary import Counts, LoadSummary, WrittenRows, count_rows, summarize
+from .summary import Counts, LoadSummary, RowCounter, WrittenRows, summarize
 
 log = logging.getLogger("bitrix24_source")
 
@@ -116,9 +116,10 @@ def run_load(
     try:
         with pipeline_lock(pipeline_name, pipelines_dir, wait_seconds) as folder, fallback_configuration(DEFAULTS):
             pipeline = open_pipeline(make, folder)
-            on_start(load_target(pipeline))
+            target = load_target(pipeline)
+            on_start(target)
             check_destination(pipeline)
-            pipeline = forget_other_destination(pipeline)
+            pipeline = forget_other_destination(pipeline, target.location)
             with noted_run(pipeline) as was_killed:
                 if slices and was_killed:
                     slices.begin_small()
@@ -145,7 +146,8 @@ def _load(
 ) -> LoadSummary:
     """Everything of a run between its lock and its summary; arguments as in `run_load`."""
     refresh: Any = "drop_resources" if full_refresh else None
-    before = _counted(pipeline, source.name)
+    counter = RowCounter(source.name)
+    before = _counted(pipeline, counter)
     pipeline = load_pending_packages(pipeline)
     watch = WrittenRows()
     load_ids: list[str] = []
@@ -162,7 +164,7 @@ def _load(
         load_ids += _append_issues(pipeline, source, "views", problems, watch)
     left = dict(slices.left) if slices and slices.unfinished else {}
     load_ids += _append_issues(pipeline, source, "", [_unfinished(*item) for item in left.items()], watch)
-    tables = summarize(watch, before, _counted(pipeline, source.name))
+    tables = summarize(watch, before, _counted(pipeline, counter))
     return LoadSummary(watch.rows, pipeline.dataset_name, tables, tuple(load_ids), left)
 
 
@@ -240,12 +242,12 @@ def _one_table_at_a_time() -> AbstractContextManager[None]:
     return fallback_configuration({"load": {"workers": 1}})
 
 
-def _counted(pipeline: dlt.Pipeline, schema: str) -> Counts | None:
+def _counted(pipeline: dlt.Pipeline, counter: RowCounter) -> Counts | None:
     """Rows by table. Who loads may write, and need not be allowed to read: then there are no counts."""
     try:
-        if schema not in pipeline.schema_names:
+        if counter.schema not in pipeline.schema_names:
             pipeline.sync_destination()
-        return count_rows(pipeline, schema)
+        return counter.counts(pipeline)
     except (DltException, NotImplementedError) as error:
         log.warning("The tables' rows cannot be counted: %s", root_message(list(causes(error))))
         return None

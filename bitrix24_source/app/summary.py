@@ -104,25 +104,41 @@ def _not_null(table: pa.Table, column: str) -> int:
     return len(table) - table.column(column).null_count if column in table.column_names else 0
 
 
-def count_rows(pipeline: dlt.Pipeline, schema: str) -> Counts | None:
-    """Rows by table, child tables and dlt's own left out; None where the destination cannot be asked.
+class RowCounter:
+    """Counts the rows of a schema's tables, before a run and after it. dlt takes longer to make a client than that to count.
 
-    One query: every table is counted by the database, and nothing is read.
+    Attributes:
+        schema: dlt's name of it.
     """
-    tables = pipeline.schemas[schema].tables if schema in pipeline.schema_names else {}
-    names = [name for name in tables if "__" not in name and not name.startswith("_dlt")]
-    if not names:
-        return {}
-    with pipeline.destination_client(schema) as job_client:
-        if not isinstance(job_client, SqlJobClientBase):
-            return None
-        stored = {name: columns for name, columns in job_client.get_storage_tables(names) if columns}
-        if not stored:
+
+    def __init__(self, schema: str) -> None:
+        self.schema = schema
+        self._client: tuple[dlt.Pipeline, Any] | None = None
+
+    def counts(self, pipeline: dlt.Pipeline) -> Counts | None:
+        """Rows by table, child tables and dlt's own left out; None where the destination cannot be asked.
+
+        One query: every table is counted by the database, and nothing is read.
+        """
+        tables = pipeline.schemas[self.schema].tables if self.schema in pipeline.schema_names else {}
+        names = [name for name in tables if "__" not in name and not name.startswith("_dlt")]
+        if not names:
             return {}
-        client = job_client.sql_client
-        counts = (_count(client, name, columns) for name, columns in stored.items())
-        rows = client.execute_sql(" UNION ALL ".join(counts))
-    return {str(name): (int(total), int(deleted)) for name, total, deleted in rows or ()}
+        with self._client_of(pipeline) as job_client:
+            if not isinstance(job_client, SqlJobClientBase):
+                return None
+            stored = {name: columns for name, columns in job_client.get_storage_tables(names) if columns}
+            if not stored:
+                return {}
+            client = job_client.sql_client
+            counts = (_count(client, name, columns) for name, columns in stored.items())
+            rows = client.execute_sql(" UNION ALL ".join(counts))
+        return {str(name): (int(total), int(deleted)) for name, total, deleted in rows or ()}
+
+    def _client_of(self, pipeline: dlt.Pipeline) -> Any:
+        if self._client is None or self._client[0] is not pipeline:
+            self._client = pipeline, pipeline.destination_client(self.schema)
+        return self._client[1]
 
 
 def _count(client: SqlClientBase[Any], name: str, columns: Mapping[str, Any]) -> str:

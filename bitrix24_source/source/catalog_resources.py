@@ -43,8 +43,8 @@ from ..sync import (
 )
 from .capabilities import current_capabilities, normalized_column, normalized_table, supports_merge
 from .current_load import current_collector, current_load_id, extracted_resources
-from .destination import check_destination
-from .destination_reader import Bookkeeping, recreate_dropped_tables
+from .destination import check_destination_of_load
+from .destination_reader import Bookkeeping, DltDestinationReader, recreate_dropped_tables
 from .dlt_internals import active_pipeline
 from .hints import MERGE, column_hints, has_seen_data
 from .load_context import DltLoadContext
@@ -76,6 +76,8 @@ class CatalogReader:
         self._read: tuple[str, Catalog] | None = None
         self._described: tuple[Catalog, TableDescriptions] | None = None
         self._resolved: tuple[str, ResolvedRejections] | None = None
+        self.destination = DltDestinationReader()
+        """reads back what the destination held before this load"""
         self.bookkeeping = Bookkeeping()
         """state and tables of the destination as this load found them"""
         self.in_use: frozenset[str] = frozenset()
@@ -89,11 +91,12 @@ class CatalogReader:
         with self._lock:
             if self._read is None or not load_id or self._read[0] != load_id:
                 if load_id:
-                    check_destination(active_pipeline())
+                    check_destination_of_load(active_pipeline())
                     require_own_tables(extracted_resources(name))
                 self._client.on_request = _request_counter() if load_id else None
                 self._read = (load_id, self._catalog(name))
-                self.bookkeeping = begin_load(self._client, self._options.renamed_from)
+                self.destination = DltDestinationReader()
+                self.bookkeeping = begin_load(self._client, self.destination, self._options.renamed_from)
                 recreate_dropped_tables(_OWN_TABLES, self.bookkeeping.tables)
             return self._read[1]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from weakref import WeakSet
 
 import dlt
 from dlt.common.exceptions import DltException
@@ -11,6 +12,18 @@ from ..errors import ConfigError
 from ..redaction import redact
 from .dlt_internals import override_capability
 from .lock_waits import limit_lock_waits
+
+_checked: WeakSet[dlt.Pipeline] = WeakSet()
+"""pipelines that were checked for a load that has not begun yet"""
+
+
+def check_destination_of_load(pipeline: dlt.Pipeline) -> None:
+    """The same for the load that begins, unless it was done for it already."""
+    if pipeline in _checked:
+        _checked.discard(pipeline)
+    else:
+        check_destination(pipeline)
+        _checked.discard(pipeline)
 
 
 def check_destination(pipeline: dlt.Pipeline) -> None:
@@ -38,6 +51,7 @@ def check_destination(pipeline: dlt.Pipeline) -> None:
         )
     if failure:
         raise failure  # outside the handler: a driver's error can name what it was given
+    _checked.add(pipeline)
 
 
 def _open(pipeline: dlt.Pipeline) -> None:

@@ -107,7 +107,8 @@ class _SharedSync:
         """By the resource, everything for dlt."""
         _require_own_hints(names)
         catalog = self._reader.catalog(names[0])
-        context = DltLoadContext(self._reader.bookkeeping.tables, demultiplexer.has_consumer)
+        reader = self._reader
+        context = DltLoadContext(reader.bookkeeping.tables, demultiplexer.has_consumer, reader.destination)
         described = self._reader.descriptions(catalog, names[0])
         described.update_stored()
         writer = TableWriter(described, supports_merge=context.capabilities.supports_merge)

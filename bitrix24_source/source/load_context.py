@@ -23,6 +23,7 @@ class DltLoadContext:
         self,
         existing_tables: frozenset[str] | None = None,
         has_consumer: Callable[[str], bool] = lambda _resource: True,
+        destination: DltDestinationReader | None = None,
         *,
         is_detached: bool = False,
     ) -> None:
@@ -31,12 +32,13 @@ class DltLoadContext:
         Args:
             existing_tables: names of the destination's tables.
             has_consumer: whether a resource still takes rows.
+            destination: reads it back; one of its own where there is none yet.
             is_detached: states of resources are not kept.
         """
         self.load_id = current_load_id()
         self._keeps_states = bool(self.load_id) and not is_detached
         self.capabilities = current_capabilities()
-        self.destination: DestinationReader = DltDestinationReader()
+        self.destination: DestinationReader = destination or DltDestinationReader()
         self._existing_tables = existing_tables
         self.dropped_tables: Sequence[str] = dropped_tables()
         self.source_state: State = dlt.current.source_state() if self._keeps_states else {}

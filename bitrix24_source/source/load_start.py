@@ -18,7 +18,7 @@ from .dlt_internals import active_pipeline, states_of_sources
 log = logging.getLogger("bitrix24_source")
 
 
-def begin_load(client: Client, renamed_from: str = "") -> Bookkeeping:
+def begin_load(client: Client, destination: DltDestinationReader, renamed_from: str = "") -> Bookkeeping:
     """Makes the pipeline's state fit the destination, and refuses another portal than the tables were read from.
 
     A destination that does not have the load that the state was stored with (it was restored, or pipelines load into several
@@ -26,6 +26,7 @@ def begin_load(client: Client, renamed_from: str = "") -> Bookkeeping:
 
     Args:
         client: speaks to the portal, and has done so: a renamed portal has sent it to its new address.
+        destination: reads what is there.
         renamed_from: a former host of the portal.
 
     Raises:
@@ -35,7 +36,7 @@ def begin_load(client: Client, renamed_from: str = "") -> Bookkeeping:
         return Bookkeeping()
     state = dlt.current.source_state()
     stored = Provenance.from_state(state)
-    bookkeeping = DltDestinationReader().bookkeeping(stored.load_id)
+    bookkeeping = destination.bookkeeping(stored.load_id)
     hosts = {host_of(client.auth.rest_url), host_of(f"https://{client.portal}"), renamed_from}
     for name, portal in {"": stored.portal, **bookkeeping.portals}.items():
         if portal and portal not in hosts:

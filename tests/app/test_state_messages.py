@@ -15,7 +15,7 @@ from bitrix24_source.app.error_messages import to_user_error
 from bitrix24_source.app.pipeline_lock import pipeline_lock
 from bitrix24_source.app.recovery import forget_other_destination, load_pending_packages, open_pipeline
 from bitrix24_source.errors import UnavailableError
-from bitrix24_source.source import working_folders
+from bitrix24_source.source import data_location, working_folders
 
 
 def make_pipeline(file="first.duckdb"):
@@ -78,8 +78,8 @@ def test_a_package_that_cannot_be_loaded_is_named(folder, caplog):
 def test_a_working_folder_of_another_destination_is_named(folder, caplog):
     """It is emptied before it is used for this one, which the log says."""
     caplog.set_level(logging.INFO)
-    forget_other_destination(make_pipeline())
-    forget_other_destination(make_pipeline("second.duckdb"))
+    for pipeline in (make_pipeline(), make_pipeline("second.duckdb")):
+        forget_other_destination(pipeline, data_location(pipeline))
 
     assert f"used with another destination, and is emptied ({folder})" in caplog.text
 

@@ -70,7 +70,7 @@ def mark_and_unmark(crm, clock, type_, ids):
 def test_a_mark_changes_nothing_else(clock, job):
     """Of rows with every type of field, odd values and lists: all columns and child rows stay as they were, through being
     deleted and coming back."""
-    crm = job(Portal("hostile", items=300, clock=clock))
+    crm = job(Portal("hostile", items=100, clock=clock))
     ids = crm.portal.items(177).ids()[:6]
     (before, gone, back), (marked, unmarked) = mark_and_unmark(crm, clock, 177, ids)
 
