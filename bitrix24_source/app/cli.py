@@ -424,13 +424,13 @@ def _destination_arguments(
         }
     from dlt.destinations import duckdb  # noqa: PLC0415 - as above
 
-    from .loaded_pipeline import SANDBOX_FILE, SANDBOX_PIPELINE  # noqa: PLC0415 - as above
+    from .loaded_pipeline import SANDBOX_DATASET, SANDBOX_FILE, SANDBOX_PIPELINE  # noqa: PLC0415 - as above
 
     own_file = destination in (None, "duckdb")
     return {
         "pipeline_name": SANDBOX_PIPELINE,
         "destination": duckdb(SANDBOX_FILE) if own_file else destination,
-        "dataset": dataset or ("bitrix24" if own_file else "bitrix24_sandbox"),
+        "dataset": dataset or (SANDBOX_DATASET if own_file else SANDBOX_PIPELINE),
     }
 
 

@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import dlt
 from dlt.pipeline.exceptions import CannotRestorePipelineException
 
-from ..source import configured_pipeline, local_destination, pipeline_name
+from ..source import configured_pipeline, local_destination, pipeline_name, working_folders
 
 SANDBOX_PIPELINE = "bitrix24_sandbox"
 SANDBOX_FILE = "bitrix24_sandbox.duckdb"
+SANDBOX_DATASET = "bitrix24"
+"""in the sandbox's own file"""
 
 
 def loaded_pipeline(portal: str | None = None, *, sandbox: bool = False) -> dlt.Pipeline:
     """The pipeline of a portal with the destination and the dataset of its last load.
 
-    Where this machine keeps no working folder of it, they are those that the configuration names.
+    Where this machine keeps no working folder of it, they are those that the configuration names; of the sandbox its own file.
 
     Args:
         portal: one of several, by the name of its section.
         sandbox: what `bitrix24 load --sandbox` has loaded, in place of a portal's data.
     """
     name = SANDBOX_PIPELINE if sandbox else pipeline_name(portal)
-    try:
-        last = dlt.attach(name)
-        destination, dataset = last.destination.destination_name, last.dataset_name
-    except CannotRestorePipelineException:
-        configured = configured_pipeline(name)
-        destination, dataset = configured.destination or "duckdb", configured.dataset or name
+    if sandbox and not (Path(working_folders()) / name).is_dir():
+        destination, dataset = "duckdb", SANDBOX_DATASET  # whatever is configured is a portal's
+    else:
+        destination, dataset = _last_place(name)
     chosen = local_destination(destination, name, SANDBOX_FILE if sandbox else f"{name}_data.duckdb")
     pipeline: dlt.Pipeline = dlt.pipeline(name, destination=chosen, dataset_name=dataset)
     return pipeline
+
+
+def _last_place(name: str) -> tuple[str, str]:
+    """Destination and dataset of a pipeline's last load, or those that are configured for it."""
+    try:
+        last = dlt.attach(name)
+    except CannotRestorePipelineException:
+        configured = configured_pipeline(name)
+        return configured.destination or "duckdb", configured.dataset or name
+    return last.destination.destination_name, last.dataset_name

@@ -142,7 +142,7 @@ def _portal(reader: MartReader) -> Row:
         raise ConfigError(
             "the destination has no marts",
             "bitrix24 report",
-            "run bitrix24 load first, without --no-views; add --sandbox for what load --sandbox has loaded",
+            "run bitrix24 load first, without --no-views; what load --sandbox has loaded is shown by report --sandbox",
         ) from error
     if not rows:
         raise ConfigError("the table portal is empty", "bitrix24 report", "run bitrix24 load first")

@@ -280,7 +280,8 @@ def _said_values(value: Any) -> Sequence[Any]:
 
 def _counted(ids: Sequence[int], child: pa.Table, cleared: Sequence[int]) -> pa.Array:
     """How many rows the child table holds of each item; null where the item's row did not mention the list."""
-    counts = Counter(child.column("item_id").to_pylist())
+    rows = set(zip(child.column("item_id").to_pylist(), child.column("position").to_pylist(), strict=True))
+    counts = Counter(item for item, _ in rows)
     counts.update(dict.fromkeys(cleared, 0))
     return pa.array(map(counts.get, ids), INTEGER)
 

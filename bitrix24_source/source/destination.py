@@ -18,7 +18,7 @@ _checked: WeakSet[dlt.Pipeline] = WeakSet()
 
 
 def check_destination_of_load(pipeline: dlt.Pipeline) -> None:
-    """The same for the load that begins, unless it was done for it already."""
+    """`check_destination` for the load that begins, unless whoever started it has done so."""
     if pipeline in _checked:
         _checked.discard(pipeline)
     else:

@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from itertools import islice
 
 from ..catalog import Catalog, EntityType, IssueLog
-from ..errors import Bitrix24Error, ConfigError, DeniedError, PortalError
+from ..errors import Bitrix24Error, ConfigError, DeniedError, PortalError, UnavailableError
 from ..reader import ChildQuery, ListQuery, PageBatch, Row
 from ..rest import Client
 from .comparison import tombstones
@@ -77,6 +77,7 @@ def sync(
         yield from _read_dependents(run)
         _report_unknown_exclusions(run)
         _report_unusable_rows(run)
+        _report_keys_not_looked_up(run)
         yield from _mark_deleted_types(run, catalog)
         yield from _empty_tables(run)
         _save(run)
@@ -291,6 +292,24 @@ def _report_unusable_rows(run: SyncRun) -> None:
         run.record(stream, error, error.what, hint=hint)
 
 
+def _report_keys_not_looked_up(run: SyncRun) -> None:
+    """Values that are missing because the field list could not be read. Changes are read again by the next run.
+
+    Not what is read whole: a list that goes on failing would have it read whole for ever.
+    """
+    for stream, progress in run.progress.items():
+        if stream.table is None or not stream.table.not_looked_up or progress.failed:
+            continue
+        keys = ", ".join(sorted(stream.table.not_looked_up))
+        error = UnavailableError(f"the field list could not be read again to look up {keys}", stream.name)
+        message = f"{stream.name} was loaded without {keys}: the field list could not be read again"
+        hint = "a field that gets listed is read for all items; for another key run once with --full-refresh"
+        if not progress.plan.is_full:
+            progress.read_again()
+            hint = "the next run reads the changed items again"
+        run.record(stream, error, message, hint=hint)
+
+
 def _empty_tables(run: SyncRun) -> Iterator[TableBatch]:
     """A type without items is a table without rows. Not those that the destination has: an empty table is work like any."""
     for stream in run.progress:
@@ -305,8 +324,6 @@ def _save(run: SyncRun) -> None:
         return
     for stream, progress in run.progress.items():
         if run.context.has_consumer(stream.resource) and progress.is_saved:
-            if stream.table is not None and stream.table.lacks_keys:
-                progress.read_again()
             progress.learn_columns()
             progress.note_user(run.start.user)
             progress.checkpoint.to_state(run.context.resource_state(stream.resource), stream.query.entity_type_id)

@@ -65,8 +65,8 @@ class ItemTableBuilder:
 
     def __post_init__(self) -> None:
         self._reread = False
-        self.lacks_keys = False
-        """rows had keys that were passed over, because the portal did not say this time what they are"""
+        self.not_looked_up: set[str] = set()
+        """keys of rows that were passed over, because the portal did not say this time what they are"""
         self._listed: Sequence[Field] | None = None
         self._passed_over: set[str] = set()
         known = self._known_fields()
@@ -187,7 +187,7 @@ class ItemTableBuilder:
         known = list(self.fields)
         listed = self._listed_anew()
         if listed is None:
-            self.lacks_keys = bool(self._names)  # a type whose list is never told keeps what is known
+            self.not_looked_up |= unknown
             self._passed_over |= unknown
             self._use(known)
             return
@@ -210,17 +210,15 @@ class ItemTableBuilder:
     def _listed_anew(self) -> Sequence[Field] | None:
         """The field list as it is now, asked for once; None where the portal does not say.
 
-        Then keys are passed over: guessed as text, a new field would stay so. The next run finds it in the list, or the key in
-        the rows, which it reads again.
+        Then keys are passed over: guessed as text, a new field would stay so. The next run finds it in the list and reads all
+        items for it; a key that no list explains it finds in the rows that it reads again.
         """
         if not self._reread:
             self._reread = True
             try:
                 self._listed = with_system_types(self.reread()) if self.is_spa else self.reread()
             except (UnavailableError, PortalError, DeniedError) as error:
-                log.warning(
-                    "%s: new fields wait for the next run, for the field list cannot be read: %s", self.name, error
-                )
+                log.warning("%s: the field list cannot be read again: %s", self.name, error)
         return self._listed
 
     def _table_specs(self) -> dict[str, TableSpec]:

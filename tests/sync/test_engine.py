@@ -315,3 +315,29 @@ def test_a_key_that_no_list_explains_while_the_portal_goes_away(clock, portal_wi
     assert crm.items()[3]["odd_word"] == "odd"
     assert crm.differs() == []
     assert crm.run() == {}
+    assert ["without oddWord" in message for message in crm.issues()] == [True]
+
+
+def test_a_first_load_goes_on_without_a_key_that_cannot_be_looked_up(clock, portal_with, reader):
+    """It is read to its end in the slices of one run; `load_issues` says which key some of its rows lack."""
+    crm = reader(portal_with({177: 300}, scripted=True))
+
+    def say(command, result):
+        if command.startswith("crm.item.list"):
+            result["items"] = [{**item, "oddWord": "odd"} for item in result["items"]]
+        return result
+
+    def refuse_the_list(number):
+        if number == 3:  # the field list has been read, the rows have not
+            crm.portal.faults.add(Fault("crm.item.fields", status=403, error="ACCESS_DENIED", times=1))
+
+    crm.portal.say = say
+    crm.before = refuse_the_list
+    crm.run(slices=RunSession(rows=100))
+    first = len(crm.ids()), crm.issues()
+    clock.advance(2 * DAY)
+
+    assert first[0] == 300
+    assert first[1]
+    assert all("was loaded without oddWord" in message for message in first[1])
+    assert crm.run() == {}

@@ -1,5 +1,6 @@
 -- Items whose stays are not what the stage history says now, by the first id of so many: FIRST_ID says of how many.
--- Each side is summed up by what has few values, without a sort; what differs does not cancel out.
+-- Each side is summed up by what has few values, without a sort: ids, items and times of moves with a weight for each id, so that
+-- what differs does not cancel out. What follows from them (place, left_at, next stage) is not compared; the amount is, of first stays.
 SELECT c.entity_type_id, c.first_id
 FROM (
     SELECT g.entity_type_id, g.first_id, g.category_id, COALESCE(v.code, a.code, UPPER(g.stage_id)) AS stage_id,
@@ -8,7 +9,7 @@ FROM (
         SELECT
             h.entity_type_id, FIRST_ID(h.owner_id) AS first_id, h.category_id, h.stage_id, h.stage_semantic_id,
             COUNT(*) AS moves,
-            SUM(h.id + h.id % 1000003 * (SECONDS_SINCE_1970(h.created_time) + 86413 * (h.owner_id % 1000))) AS facts
+            SUM(h.id + (1 + h.id % 1000003) * (SECONDS_SINCE_1970(h.created_time) + 86413 * (h.owner_id % 1000))) AS facts
         FROM stage_history AS h
         LEFT JOIN deleted_items AS d ON d.entity_type_id = h.entity_type_id AND d.id = h.owner_id
         WHERE d.id IS NULL
@@ -22,7 +23,7 @@ FROM (
     SELECT
         s.entity_type_id, FIRST_ID(s.item_id), s.category_id, s.stage_id, s.stage_semantic_id,
         -COUNT(*),
-        -SUM(s.move_id + s.move_id % 1000003 * (SECONDS_SINCE_1970(s.entered_at) + 86413 * (s.item_id % 1000)))
+        -SUM(s.move_id + (1 + s.move_id % 1000003) * (SECONDS_SINCE_1970(s.entered_at) + 86413 * (s.item_id % 1000)))
     FROM stage_stays AS s
     GROUP BY s.entity_type_id, FIRST_ID(s.item_id), s.category_id, s.stage_id, s.stage_semantic_id
 ) AS c
@@ -32,4 +33,4 @@ UNION
 SELECT s.entity_type_id, FIRST_ID(s.item_id)
 FROM stage_stays AS s
 LEFT JOIN item_amounts AS p ON p.entity_type_id = s.entity_type_id AND p.id = s.item_id
-WHERE s.place = 1 AND s.amount <> COALESCE(p.amount, 0)
+WHERE s.place = 1 AND s.amount IS DISTINCT FROM COALESCE(p.amount, 0)
