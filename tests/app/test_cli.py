@@ -338,7 +338,7 @@ def life_of_a_folder(tmp_path_factory):
     }
     with SandboxServer(Portal(items=100)) as server:
         given = environment(server.credentials()["webhook"], **own, RUNTIME__DLTHUB_TELEMETRY="false")
-        chosen = ("--resource", "spa_types", "--resource", "deals")
+        chosen = ("--resource", "spa_types", "--resource", "companies")
 
         def load(*options, **more):
             done = command_here("load", *options, *chosen, folder=folder, environment={**given, **more})
@@ -372,7 +372,7 @@ def refreshed(life_of_a_folder, first):
 @pytest.fixture(scope="module")
 def obstructed(life_of_a_folder, refreshed):
     """Something else has a view's name; completed jobs are to be kept."""
-    refreshed.query("drop view crm.deals_labeled; create table crm.deals_labeled (mine integer)")
+    refreshed.query("drop view crm.companies_labeled; create table crm.companies_labeled (mine integer)")
     return life_of_a_folder.load("--progress", "log", "--dataset", "crm", LOAD__DELETE_COMPLETED_JOBS="false")
 
 
@@ -381,7 +381,7 @@ def test_load_of_some_resources(first):
     tables = {name for name in first.tables if "__" not in name}
 
     always = {"portal", "load_issues", "rejected_values"}
-    assert (0, {"spa_types", "deals", *always}) == (first.done.code, tables)
+    assert (0, {"spa_types", "companies", *always}) == (first.done.code, tables)
 
 
 def test_load_into_another_dataset(first):
@@ -414,7 +414,7 @@ def test_an_empty_folder_has_the_settings_that_matter(first):
     """Without this project's .dlt/config.toml: no second copy of merged rows, no files that are kept."""
     rows = {name: rows for name, rows in first.staged.items() if not name.startswith("_")}
 
-    assert ("deals" in rows, 0, []) == (True, sum(rows.values()), first.kept)
+    assert ("companies" in rows, 0, []) == (True, sum(rows.values()), first.kept)
 
 
 def test_what_is_configured_wins_over_the_settings_that_matter(obstructed):
@@ -432,7 +432,7 @@ def test_full_refresh_starts_over(refreshed):
 
 def test_a_load_without_views(first, refreshed):
     """`--no-views` leaves them out; a later load without it makes them."""
-    assert (set(), True) == (first.views, "deals_labeled" in refreshed.views)
+    assert (set(), True) == (first.views, "companies_labeled" in refreshed.views)
 
 
 def test_a_view_that_cannot_be_made_is_listed(obstructed):
@@ -450,7 +450,7 @@ def test_progress_is_shown_on_stderr(refreshed, obstructed):
     """Progress, of tqdm or as a log, never mixes with what stdout is for, and counts requests as well as rows."""
     for loaded in (refreshed, obstructed):
         assert "Bitrix24 requests" in loaded.done.err
-        assert {"load_issues", "portal", "rejected_values", "spa_types", "deals"} == summary(loaded.done.out).keys()
+        assert {"load_issues", "portal", "rejected_values", "spa_types", "companies"} == summary(loaded.done.out).keys()
 
 
 def test_load_with_losses_ends_with_3(bitrix24, webhook, portal, tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from fixtures.month_tables import differences
 from fixtures.portal_life import PortalLife
 
-FEW_DAYS, MANY_DAYS = 2, 20
+FEW_DAYS, MANY_DAYS = 3, 20
 
 
 @pytest.mark.parametrize(
