@@ -104,7 +104,7 @@ class CatalogReader:
         """What the catalogue says of all tables; `name` as above."""
         with self._lock:
             if self._described is None or self._described[0] is not catalog:
-                self._described = catalog, TableDescriptions(catalog, name)
+                self._described = catalog, TableDescriptions(catalog, name, self._options.types or ())
             return self._described[1]
 
     def rejections(

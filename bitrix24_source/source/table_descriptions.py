@@ -6,7 +6,7 @@ They are words of the schema alone: no destination of ours is altered when they 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -24,9 +24,10 @@ class TableDescriptions:
     Args:
         catalog: as read in this run.
         resource: one that this load reads; all of it where there is no load.
+        types: the smart processes that were chosen, as `Catalog.find_all` takes them; empty for all.
     """
 
-    def __init__(self, catalog: Catalog, resource: str) -> None:
+    def __init__(self, catalog: Catalog, resource: str, types: Sequence[int | str] = ()) -> None:
         self._texts: defaultdict[str, dict[str, str]] = defaultdict(dict)
         texts = fixed_descriptions("", "")
         self._items_tables = {entity.items_table for entity in (*catalog.types, *catalog.objects)}
@@ -35,6 +36,7 @@ class TableDescriptions:
         for (table, column), text in texts.items():
             self._texts[table][column] = text
         self._loaded = extracted_resources(resource)
+        self._chosen = {entity.items_table for entity in catalog.find_all(types) or catalog.types}
 
     def of_columns(self, table: str, columns: Iterable[str]) -> dict[str, str]:
         """Texts by column, of those that have one."""
@@ -72,7 +74,7 @@ class TableDescriptions:
     def _is_there(self, table: str) -> bool:
         """Whether a table is loaded in this run or was before."""
         if table in self._items_tables and table.startswith("spa_items_"):
-            return "spa_items" in self._loaded or _is_stored(table)
+            return ("spa_items" in self._loaded and table in self._chosen) or _is_stored(table)
         return table in self._loaded or _is_stored(table)
 
 

@@ -147,3 +147,16 @@ def test_quiet_runs_keep_the_schema(crm):
     crm.run(*CHOSEN, spa_types=[177])
 
     assert versions == crm.query("select count(*) from {}._dlt_version")
+
+
+def test_a_chosen_type_refers_to_loaded_tables_only(warehouse):
+    """Parents of other types are columns, but no reference where their tables are not loaded."""
+    crm = warehouse(Portal("demo", items=5, clock=Clock(datetime(2025, 7, 1, 12, tzinfo=timezone.utc))))
+    crm.run("spa_items", "users", spa_types=[177])
+    tables = own_tables(crm)
+    referenced = {
+        reference["referenced_table"] for table in tables.values() for reference in table.get("references", ())
+    }
+
+    assert "users" in referenced
+    assert referenced <= tables.keys()
