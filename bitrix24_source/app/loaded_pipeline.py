@@ -7,7 +7,8 @@ from pathlib import Path
 import dlt
 from dlt.pipeline.exceptions import CannotRestorePipelineException
 
-from ..source import configured_pipeline, local_destination, pipeline_name, working_folders
+from ..errors import ConfigError
+from ..source import configured_pipeline, data_location, local_destination, pipeline_name, working_folders
 
 SANDBOX_PIPELINE = "bitrix24_sandbox"
 SANDBOX_FILE = "bitrix24_sandbox.duckdb"
@@ -23,14 +24,22 @@ def loaded_pipeline(portal: str | None = None, *, sandbox: bool = False) -> dlt.
     Args:
         portal: one of several, by the name of its section.
         sandbox: what `bitrix24 load --sandbox` has loaded, in place of a portal's data.
+
+    Raises:
+        ConfigError: the DuckDB file does not exist; to open it would make it.
     """
     name = SANDBOX_PIPELINE if sandbox else pipeline_name(portal)
-    if sandbox and not (Path(working_folders()) / name).is_dir():
-        destination, dataset = "duckdb", SANDBOX_DATASET  # whatever is configured is a portal's
+    if sandbox and (Path(SANDBOX_FILE).is_file() or not (Path(working_folders()) / name).is_dir()):
+        destination, dataset = "duckdb", SANDBOX_DATASET  # what is configured is a portal's
     else:
         destination, dataset = _last_place(name)
     chosen = local_destination(destination, name, SANDBOX_FILE if sandbox else f"{name}_data.duckdb")
     pipeline: dlt.Pipeline = dlt.pipeline(name, destination=chosen, dataset_name=dataset)
+    if destination == "duckdb" and not Path(file := data_location(pipeline)).is_file():
+        command = "bitrix24 load --sandbox" if sandbox else "bitrix24 load"
+        raise ConfigError(
+            f"nothing was loaded into {file}", "bitrix24 report", f"run {command} first, in the same folder"
+        )
     return pipeline
 
 

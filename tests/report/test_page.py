@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from copy import deepcopy
 from datetime import date, timedelta
+from pathlib import Path
 
 import browser
 import pytest
@@ -270,6 +271,7 @@ def test_three_hundred_types_and_five_years_stay_usable(data, tmp_path):
 def test_the_command_makes_the_page_of_the_last_load(server, bitrix24, tmp_path):
     """`bitrix24 load`, then `bitrix24 report`, says where the file is; before a load it says what to do."""
     before = bitrix24("report")
+    assert not list(Path().glob("*.duckdb")), "to look at nothing makes nothing"
     loaded = bitrix24(
         "load",
         "--resource",
