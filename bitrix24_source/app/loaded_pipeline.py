@@ -9,6 +9,7 @@ from dlt.pipeline.exceptions import CannotRestorePipelineException
 
 from ..errors import ConfigError
 from ..source import configured_pipeline, data_location, local_destination, pipeline_name, working_folders
+from .recovery import noted_destination
 
 SANDBOX_PIPELINE = "bitrix24_sandbox"
 SANDBOX_FILE = "bitrix24_sandbox.duckdb"
@@ -29,18 +30,25 @@ def loaded_pipeline(portal: str | None = None, *, sandbox: bool = False) -> dlt.
         ConfigError: the DuckDB file does not exist; to open it would make it.
     """
     name = SANDBOX_PIPELINE if sandbox else pipeline_name(portal)
-    if sandbox and (Path(SANDBOX_FILE).is_file() or not (Path(working_folders()) / name).is_dir()):
-        destination, dataset = "duckdb", SANDBOX_DATASET  # what is configured is a portal's
-    else:
-        destination, dataset = _last_place(name)
+    destination, dataset = _sandbox_place() if sandbox else _last_place(name)
     chosen = local_destination(destination, name, SANDBOX_FILE if sandbox else f"{name}_data.duckdb")
     pipeline: dlt.Pipeline = dlt.pipeline(name, destination=chosen, dataset_name=dataset)
-    if destination == "duckdb" and not Path(file := data_location(pipeline)).is_file():
+    file = data_location(pipeline) if destination == "duckdb" else ""
+    if file and not Path(file).is_file():
         command = "bitrix24 load --sandbox" if sandbox else "bitrix24 load"
         raise ConfigError(
             f"nothing was loaded into {file}", "bitrix24 report", f"run {command} first, in the same folder"
         )
     return pipeline
+
+
+def _sandbox_place() -> tuple[str, str]:
+    """Destination and dataset of the sandbox's last load; without one its own file, for what is configured is a portal's."""
+    if (Path(working_folders()) / SANDBOX_PIPELINE).is_dir():
+        last = dlt.attach(SANDBOX_PIPELINE)
+        if noted := noted_destination(last):
+            return noted, last.dataset_name
+    return "duckdb", SANDBOX_DATASET
 
 
 def _last_place(name: str) -> tuple[str, str]:

@@ -89,6 +89,14 @@ def forget_other_destination(pipeline: dlt.Pipeline, location: str) -> dlt.Pipel
     return pipeline
 
 
+def noted_destination(pipeline: dlt.Pipeline) -> str:
+    """Dlt's name of the destination that the working folder was last used with; "" where it does not say."""
+    try:
+        return str(pipeline.get_local_state_val(_LOCATION)).partition("|")[0]
+    except KeyError:
+        return ""
+
+
 _UNDER_WAY = "bitrix24_run_under_way"
 """key as above: true from the start of a run to its end, and after a run that was killed"""
 
