@@ -160,3 +160,18 @@ def test_a_chosen_type_refers_to_loaded_tables_only(warehouse):
 
     assert "users" in referenced
     assert referenced <= tables.keys()
+
+
+def test_a_table_of_many_batches_keeps_its_hints(warehouse, clock):
+    """dlt is given them with the first rows only: keys, order and descriptions stay when later ones come without."""
+    portal = Portal("empty", clock=clock)
+    portal.add_type("Process", entity_type_id=177, items=6000)
+    crm = warehouse(portal)
+    crm.run("spa_items")
+    columns = own_tables(crm)["spa_items_177"]["columns"]
+
+    assert len(crm.adapter.asked) > 100, "several batches of fifty pages"
+    assert columns["id"]["primary_key"]
+    assert columns["updated_time"]["dedup_sort"] == "desc"
+    assert columns["title"]["description"]
+    assert own_tables(crm)["spa_items_177"]["description"]
