@@ -122,7 +122,7 @@ def run_load(
             pipeline = forget_other_destination(pipeline, target.location)
             with noted_run(pipeline) as was_killed:
                 if slices and was_killed:
-                    slices.begin_small()
+                    slices.limits = slices.limits.after_a_kill()
                 return _load(pipeline, source, resources, slices, is_time_left, views=views, full_refresh=full_refresh)
     except Bitrix24Error:
         raise
