@@ -25,6 +25,7 @@ from ..source import (
     column_hints,
     data_location,
     fallback_configuration,
+    fixed_destination_settings,
     local_destination,
     share_tables,
 )
@@ -116,14 +117,17 @@ def run_load(
     try:
         with pipeline_lock(pipeline_name, pipelines_dir, wait_seconds) as folder, fallback_configuration(DEFAULTS):
             pipeline = open_pipeline(make, folder)
-            target = load_target(pipeline)
-            on_start(target)
-            check_destination(pipeline)
-            pipeline = forget_other_destination(pipeline, target.location)
-            with noted_run(pipeline) as was_killed:
-                if slices and was_killed:
-                    slices.limits = slices.limits.after_a_kill()
-                return _load(pipeline, source, resources, slices, is_time_left, views=views, full_refresh=full_refresh)
+            with fixed_destination_settings(pipeline):
+                target = load_target(pipeline)
+                on_start(target)
+                check_destination(pipeline)
+                pipeline = forget_other_destination(pipeline, target.location)
+                with noted_run(pipeline) as was_killed:
+                    if slices and was_killed:
+                        slices.limits = slices.limits.after_a_kill()
+                    return _load(
+                        pipeline, source, resources, slices, is_time_left, views=views, full_refresh=full_refresh
+                    )
     except Bitrix24Error:
         raise
     except (DltException, OSError) as error:

@@ -29,7 +29,7 @@ class RunSession:
         options: `SyncOptions` of the source that was made with it, for whoever asks what that source would read.
     """
 
-    limits: SliceLimits = SliceLimits()
+    limits: SliceLimits = field(default_factory=SliceLimits)
     unfinished: bool = False
     slices: int = 0
     batch_sizer: Any = field(default=None, repr=False)
