@@ -11,7 +11,7 @@ from .slice_limits import SliceLimits
 from .streams import StreamKey
 
 
-@dataclass
+@dataclass(slots=True)
 class RunSession:
     """What a run knows from one slice to the next.
 
