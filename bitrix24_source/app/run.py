@@ -17,7 +17,7 @@ from typing import Any
 import dlt
 from dlt.common.exceptions import DltException
 
-from ..catalog import ISSUES, IssueLog, issue_dicts
+from ..catalog import ISSUES, IssueLog, issue_rows
 from ..database_locks import is_lock_timeout
 from ..errors import Bitrix24Error, ConfigError, UnavailableError, causes, root_message
 from ..source import (
@@ -287,7 +287,7 @@ def _append_issues(
     issues = IssueLog(lambda: datetime.now(timezone.utc))
     for problem in problems:
         issues.record(resource or problem.where, problem, problem.what, hint=problem.hint)
-    rows = [{**row, "load_id": _load_id(pipeline)} for row in issue_dicts(issues.issues)]
+    rows = issue_rows(issues.issues, _load_id(pipeline))
     info = pipeline.run(
         rows,
         table_name=ISSUES.name,

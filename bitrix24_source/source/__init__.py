@@ -1,7 +1,7 @@
 """The dlt source: credentials, portals, resources and hints."""
 
 from .configuration_report import files_and_variable, unreadable_file
-from .credentials import Bitrix24Credentials, _portal, _required
+from .credentials import Bitrix24Credentials
 from .destination import check_destination
 from .dlt_internals import (
     ANOTHER_DESTINATION,
@@ -24,8 +24,6 @@ __all__ = [
     "ANOTHER_DESTINATION",
     "Bitrix24Credentials",
     "PlannedStreams",
-    "_portal",
-    "_required",
     "bitrix24",
     "check_destination",
     "column_hints",

@@ -19,7 +19,7 @@ from dlt.common.configuration.providers import CONFIG_TOML, SECRETS_TOML, Custom
 from dlt.common.configuration.specs import ConfigSectionContext
 from dlt.common.configuration.specs.base_configuration import is_hint_not_resolvable
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
-from dlt.common.destination import Destination
+from dlt.common.destination import Destination, DestinationCapabilitiesContext
 from dlt.common.pipeline import PipelineContext, get_dlt_pipelines_dir, pipeline_state
 from dlt.common.runtime.run_context import RunContext, active
 from dlt.common.storages.configuration import WithLocalFiles
@@ -54,6 +54,11 @@ def active_pipeline() -> dlt.Pipeline:
     """
     pipeline: Any = Container()[PipelineContext].pipeline()
     return pipeline  # type: ignore[no-any-return]
+
+
+def destination_capabilities() -> DestinationCapabilitiesContext | None:
+    """Those of the destination of the pipeline that is extracting, or None (dlt 1.31.0)."""
+    return Container().get(DestinationCapabilitiesContext)
 
 
 def source_factory(source_class: type[S], **hints: Any) -> Callable[[Callable[P, Any]], SourceFactory[P, S]]:
