@@ -9,6 +9,7 @@ import pytest
 from bitrix24_source.sandbox import Clock, Portal
 from bitrix24_source.source import destination_reader
 from bitrix24_source.sync.session import RunSession
+from bitrix24_source.sync.slice_limits import SliceLimits
 
 HOUR = 3600
 BOTH = ("spa_items", "deals")
@@ -76,7 +77,7 @@ def test_a_refresh_of_one_resource_keeps_what_others_rejected(new):
     load(crm, "spa_items", refresh=True)
     assert (odd(crm, 2), odd(crm)) == (rejected(crm, "deals"), rejected(crm))
 
-    load(crm, "deals", refresh=True, slices=RunSession(rows=150))
+    load(crm, "deals", refresh=True, slices=RunSession(SliceLimits(rows=150)))
     assert (odd(crm, 2), odd(crm)) == (rejected(crm, "deals"), rejected(crm))
 
 
