@@ -216,8 +216,8 @@ def database(engine: str, tmp_path: Path) -> Iterator[Callable[..., DuckDB]]:
         return made[-1]
 
     yield empty
-    for one in made:
-        one.drop()
+    for store in made:
+        store.drop()
 
 
 @pytest.fixture(autouse=True)
