@@ -107,6 +107,10 @@ class PortalError(Bitrix24Error):
     """The portal refused, or answered in a way that we cannot use."""
 
 
+STOPS_READING = (UnavailableError, PortalError)
+"""after these the portal is asked nothing more in this load; the rows that came are kept, unlike after a refused credential"""
+
+
 def exhausted(error: Bitrix24Error, hint: str = "") -> Bitrix24Error:
     """A copy of an error after which nothing is tried any more, with another hint if one is given.
 

@@ -54,9 +54,13 @@ def as_id(value: Any, *, least: int = 1) -> int | None:
     return value if type(value) is int and least <= value < 2**63 else None
 
 
-def as_decimal(value: Any) -> Decimal | None:
-    """An exact number, as `to_decimal` has it."""
-    return _converted(to_decimal, value)
+def as_local_time(value: Any) -> datetime | None:
+    """A time with the offset that it is written with; None for anything else, a time without an offset too."""
+    try:
+        time = datetime.fromisoformat(str(value).replace("Z", "+00:00"))  # Python 3.10 knows no Z
+    except ValueError:
+        return None
+    return time if time.tzinfo else None
 
 
 def as_text(value: Any) -> str | None:

@@ -20,7 +20,7 @@ from dlt.extract.source import DltSource
 from ..catalog import ISSUES, SPA_TABLES, crm_catalog_tables
 from ..errors import ConfigError
 from ..rest import Client, ClientSettings
-from ..sync import Exclusions, ReconcileSchedule, RunSession, SyncOptions, validate_range
+from ..sync import Exclusions, ReconcileSchedule, RunSession, SliceLimits, SyncOptions, validate_range
 from .arguments import as_conditions, as_names, as_selection
 from .catalog_resources import CatalogReader, catalog_resource, issues_resource
 from .configuration_report import require_known_setting_names
@@ -167,7 +167,7 @@ def configured_slices(
     portal: Annotated[str | None, NotResolved()] = None,  # noqa: ARG001 - names the section
 ) -> RunSession:
     """Slices of a long first reading, as `[sources.bitrix24]` has them; a kill costs at most one."""
-    return RunSession(slice_rows, slice_seconds, first_seconds=FIRST_SLICE_SECONDS)
+    return RunSession(SliceLimits(slice_rows, slice_seconds, first_seconds=FIRST_SLICE_SECONDS))
 
 
 def require_known_settings(portal: str | None = None) -> None:

@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..errors import PortalError
-from .change_filter import parse_timestamp
+from ..rest import as_local_time
+from ..schema import DELETED_AT
 from .ports import LIST_SIZES, TIMESTAMP, DestinationReader, StoredKeys
 
 ALWAYS_ALLOWED_DELETES = 10
@@ -153,12 +154,12 @@ def tombstones(destination: DestinationReader, table: str, ids: Sequence[int], n
     """The rows of items that are gone from the portal, as the destination has them, marked with the time `now`."""
     for rows in destination.rows(table, ids) if ids else ():
         marks = pa.array([now] * len(rows), TIMESTAMP)
-        yield rows.set_column(rows.schema.get_field_index("deleted_at"), "deleted_at", marks)
+        yield rows.set_column(rows.schema.get_field_index(DELETED_AT), DELETED_AT, marks)
 
 
 def _stored_time(value: Any) -> datetime | None:
     """A time as the table has it; None for one that no table can hold."""
-    time = parse_timestamp(value)
+    time = as_local_time(value)
     try:
         return time.astimezone(timezone.utc) if time is not None else None
     except OverflowError:

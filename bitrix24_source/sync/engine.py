@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from itertools import islice
 
 from ..catalog import Catalog, EntityType, IssueLog
-from ..errors import Bitrix24Error, ConfigError, DeniedError, PortalError, UnavailableError
+from ..errors import STOPS_READING, Bitrix24Error, ConfigError, DeniedError, PortalError, UnavailableError
 from ..reader import ChildQuery, ListQuery, PageBatch, Row
 from ..rest import Client
 from .comparison import tombstones
@@ -20,7 +20,7 @@ from .deleted_types import confirmed_deleted_types
 from .dependents import ChildBatch, DependentProgress
 from .item_tables import ItemTableBuilder, item_spec
 from .options import SyncOptions
-from .plan import UNREACHABLE, ReadTask, SyncPlan, make_plan
+from .plan import ReadTask, SyncPlan, make_plan
 from .ports import LoadContext
 from .progress import StreamProgress
 from .reconcile import reconcile
@@ -248,7 +248,7 @@ def _mark_deleted_types(run: SyncRun, catalog: Catalog) -> Iterator[TableBatch]:
         return
     try:
         deleted = confirmed_deleted_types(run.client, absent)
-    except UNREACHABLE as error:
+    except STOPS_READING as error:
         run.reader.lose(error)
         names = ", ".join(entity.items_table for entity in absent)
         run.issues.record(SPA_ITEMS, error, f"whether the types of {names} are gone is not known: {error.what}")

@@ -11,14 +11,14 @@ from functools import cached_property
 import pyarrow as pa
 
 from ..catalog import EntityType, IssueLog
-from ..errors import Bitrix24Error, DeniedError, PortalError
+from ..errors import STOPS_READING, Bitrix24Error, DeniedError, PortalError
 from ..reader import Row
 from ..rest import Client
 from .deleted_types import confirmed_deleted_types
 from .dependents import ChildBatch, DependentProgress
 from .item_tables import TableRows
 from .options import SyncOptions
-from .plan import UNREACHABLE, SyncStart
+from .plan import SyncStart
 from .ports import LoadContext
 from .progress import StreamProgress
 from .streams import Stream
@@ -116,5 +116,5 @@ class SyncRun:
             return False
         try:
             return bool(confirmed_deleted_types(self.client, [entity]))
-        except UNREACHABLE:
+        except STOPS_READING:
             return False

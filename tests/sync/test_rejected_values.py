@@ -10,6 +10,7 @@ from fixtures.item_warehouse import PLAIN
 from bitrix24_source.sandbox import Clock, Portal
 from bitrix24_source.source import destination_reader
 from bitrix24_source.sync.session import RunSession
+from bitrix24_source.sync.slice_limits import SliceLimits
 
 HOUR = 3600
 BOTH = ("spa_items", "deals")
@@ -79,7 +80,7 @@ def test_a_refresh_of_one_resource(crm):
     crm.run("spa_items", refresh=True, full_refresh=True)
     assert (deals, still) == (rejected(crm, "deals"), rejected(crm))
 
-    slices = RunSession(rows=250)
+    slices = RunSession(SliceLimits(rows=250))
     crm.run("deals", refresh=True, full_refresh=True, slices=slices)
     assert slices.slices > 1
     assert (deals, still) == (rejected(crm, "deals"), rejected(crm))
