@@ -26,7 +26,7 @@ NOTHING_USABLE, INCOMPLETE, STOPPED = 1, 3, 130
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="dlt-source-bitrix24", prog_name="bitrix24")
 def cli() -> None:
-    """Bitrix24's smart processes as typed tables in DuckDB or a warehouse.
+    """Loads a Bitrix24 portal (smart processes and CRM) as typed tables into DuckDB or a warehouse.
 
     Example: bitrix24 load --sandbox
     """

@@ -9,7 +9,19 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from ..errors import Bitrix24Error, DeniedError, ScopeError
-from ..rest import Call, CallResult, Client, Response, as_int, as_mapping, as_rows, as_text, call_many, numbered_values
+from ..rest import (
+    Call,
+    CallResult,
+    Client,
+    Response,
+    as_int,
+    as_local_time,
+    as_mapping,
+    as_rows,
+    as_text,
+    call_many,
+    numbered_values,
+)
 
 # What each scope is used for, and what its absence costs. https://apidocs.bitrix24.com/api-reference/scopes/permissions.html
 SCOPES: Mapping[str, str] = {
@@ -111,10 +123,10 @@ def _types(listed: CallResult, owners: CallResult, scopes: CallResult) -> CheckR
 def _clock(outcome: CallResult, client: Client) -> CheckResult:
     if isinstance(outcome, Bitrix24Error):
         return CheckResult("clock", f"unknown ({outcome.what})")
-    try:
-        drift = (datetime.fromisoformat(str(outcome.result)) - client.clock.now()).total_seconds()
-    except (TypeError, ValueError):
+    now = as_local_time(outcome.result)
+    if now is None:
         return CheckResult("clock", "unknown: the portal's answer is no time")
+    drift = (now - client.clock.now()).total_seconds()
     relation = (
         "as this machine's"
         if abs(drift) < 2
@@ -132,7 +144,7 @@ def _zones(client: Client, clock: CallResult, *people: CallResult) -> CheckResul
     A filter on a time of change is moved by it, and where the two do not change their clocks together, times of the other half
     of the year are told an hour off.
     """
-    now = _parse_time(clock.result) if isinstance(clock, Response) else None
+    now = as_local_time(clock.result) if isinstance(clock, Response) else None
     offset = now.utcoffset() if now else None
     if now is None or offset is None:
         return CheckResult("zones", "unknown: the portal does not tell its time with a zone")
@@ -151,13 +163,6 @@ def _zones(client: Client, clock: CallResult, *people: CallResult) -> CheckResul
         f"the user's{f', {name},' if name else ''} is {relation}: filters by time are moved by that, which a load measures and "
         f"allows for; where the two do not change clocks together, times of the other half of the year are an hour off: {_ADVICE}",
     )
-
-
-def _parse_time(value: Any) -> datetime | None:
-    try:
-        return datetime.fromisoformat(str(value))
-    except ValueError:
-        return None
 
 
 def _user_zone(rows: Sequence[Mapping[str, Any]], now: datetime, offset: timedelta) -> tuple[str, timedelta | None]:

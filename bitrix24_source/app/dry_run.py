@@ -138,7 +138,7 @@ def plan_load(
     )  # of comparisons
     reading_seconds = pages * page_seconds / slices.options.connections
     rows_of_full_reads = sum(rows[plan.stream] or 0 for plan in plans if not plan.is_incremental)
-    slices_to_load = slices.expected_slices(rows_of_full_reads, reading_seconds)
+    slices_to_load = slices.limits.expected_slices(rows_of_full_reads, reading_seconds)
     requests = (
         catalogue_requests
         + ceil(pages / _pages_in_request(page_seconds))

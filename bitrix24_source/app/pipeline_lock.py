@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import filelock
-from dlt.common.pipeline import get_dlt_pipelines_dir
 
 from ..errors import Bitrix24Error, ConfigError, UnavailableError
+from ..source import working_folders
 
 log = logging.getLogger("bitrix24_source")
 
@@ -29,7 +29,7 @@ def pipeline_lock(pipeline_name: str, pipelines_dir: str | None, wait_seconds: f
         UnavailableError: the other run has not ended in time.
         ConfigError: there is no place for a working folder.
     """
-    folder = Path(pipelines_dir or get_dlt_pipelines_dir()) / pipeline_name
+    folder = Path(pipelines_dir or working_folders()) / pipeline_name
     lock = filelock.FileLock(f"{folder}.lock", mode=0o600)
     failure: Bitrix24Error | None = None
     try:

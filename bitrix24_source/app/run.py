@@ -17,7 +17,7 @@ from typing import Any
 import dlt
 from dlt.common.exceptions import DltException
 
-from ..catalog import ISSUES, IssueLog, issue_dicts
+from ..catalog import ISSUES, IssueLog, issue_rows
 from ..database_locks import is_lock_timeout
 from ..errors import Bitrix24Error, ConfigError, UnavailableError, causes, root_message
 from ..source import (
@@ -25,6 +25,7 @@ from ..source import (
     column_hints,
     data_location,
     fallback_configuration,
+    fixed_destination_settings,
     local_destination,
     share_tables,
 )
@@ -116,14 +117,17 @@ def run_load(
     try:
         with pipeline_lock(pipeline_name, pipelines_dir, wait_seconds) as folder, fallback_configuration(DEFAULTS):
             pipeline = open_pipeline(make, folder)
-            target = load_target(pipeline)
-            on_start(target)
-            check_destination(pipeline)
-            pipeline = forget_other_destination(pipeline, target.location)
-            with noted_run(pipeline) as was_killed:
-                if slices and was_killed:
-                    slices.begin_small()
-                return _load(pipeline, source, resources, slices, is_time_left, views=views, full_refresh=full_refresh)
+            with fixed_destination_settings(pipeline):
+                target = load_target(pipeline)
+                on_start(target)
+                check_destination(pipeline)
+                pipeline = forget_other_destination(pipeline, target.location)
+                with noted_run(pipeline) as was_killed:
+                    if slices and was_killed:
+                        slices.limits = slices.limits.after_a_kill()
+                    return _load(
+                        pipeline, source, resources, slices, is_time_left, views=views, full_refresh=full_refresh
+                    )
     except Bitrix24Error:
         raise
     except (DltException, OSError) as error:
@@ -283,7 +287,7 @@ def _append_issues(
     issues = IssueLog(lambda: datetime.now(timezone.utc))
     for problem in problems:
         issues.record(resource or problem.where, problem, problem.what, hint=problem.hint)
-    rows = [{**row, "load_id": _load_id(pipeline)} for row in issue_dicts(issues.issues)]
+    rows = issue_rows(issues.issues, _load_id(pipeline))
     info = pipeline.run(
         rows,
         table_name=ISSUES.name,

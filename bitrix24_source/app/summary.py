@@ -16,12 +16,9 @@ from dlt.destinations.sql_client import SqlClientBase
 from dlt.extract.source import DltSource
 
 from ..catalog import ISSUES
+from ..schema import DELETED_AT
 from ..source import table_of
-
-DELETED_AT = "deleted_at"
-"""column of item tables: when an item was found to be gone from the portal"""
-DELETE_MARKER = "is_removed"
-"""column of rows that only tell dlt to delete others; no such row reaches the destination"""
+from ..sync import HARD_DELETE
 
 Counts = Mapping[str, tuple[int, int]]
 """by table: rows, and those of them that are marked as deleted"""
@@ -91,7 +88,7 @@ class WrittenRows:
     def _count(self, resource: str, item: Any, meta: Any = None) -> Any:
         table = table_of(meta, resource)
         if isinstance(item, pa.Table):
-            markers = _not_null(item, DELETE_MARKER)
+            markers = _not_null(item, HARD_DELETE.name)  # rows that tell dlt to delete others, and reach no table
             deleted = _not_null(item, DELETED_AT)
             self.written[table] += len(item) - markers - deleted
             self.deleted[table] += deleted

@@ -8,7 +8,7 @@ from .issues import Issue, IssueLog
 from .model import Catalog, EntityType
 from .references import Reference, references_of
 from .spa_tables import SPA_TABLES
-from .table_rows import FIELD_COLUMNS, ISSUES, CatalogTable, issue_dicts
+from .table_rows import FIELD_COLUMNS, ISSUES, CatalogTable, issue_rows
 
 __all__ = [
     "CRM_OBJECTS",
@@ -32,7 +32,7 @@ __all__ = [
     "crm_catalog_tables",
     "fixed_descriptions",
     "is_our_comment",
-    "issue_dicts",
+    "issue_rows",
     "item_descriptions",
     "items_table",
     "read_catalog",

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from ..rest import Call, CallGenerator, Response, as_mapping, as_text
+from ..rest import Call, CallGenerator, Response, as_local_time, as_mapping, as_text
 
 
 @dataclass(frozen=True)
@@ -108,11 +108,8 @@ def _instants(rows: Sequence[Mapping[str, Any]], *names: str) -> Iterator[dateti
 
 def _instant(value: Any) -> datetime | None:
     """A time with its offset, in years in which zones have rules; None for anything else."""
-    try:
-        time = datetime.fromisoformat(as_text(value) or "")
-    except ValueError:
-        return None
-    return time if time.tzinfo is not None and time.year in _ZONED_YEARS else None
+    time = as_local_time(value)
+    return time if time and time.year in _ZONED_YEARS else None
 
 
 _ZONED_YEARS = range(1901, 2201)

@@ -5,7 +5,7 @@ Pure, and without dlt; column types are dlt's data types as plain strings.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,7 +89,7 @@ def field_rows(catalog: Catalog, types: Sequence[EntityType]) -> Rows:
 
 
 def option_rows(catalog: Catalog, types: Sequence[EntityType]) -> Rows:
-    for entity, field in ((one, field) for one in types for field in _listed_fields(one) if field.options):
+    for entity, field in ((listed, field) for listed in types for field in _listed_fields(listed) if field.options):
         details = catalog.options.get((entity.user_fields, field.upper_name), {})
         for position, option in enumerate({option.id: option for option in field.options}.values()):
             known = details.get(str(as_id(option.id)), {})
@@ -176,9 +176,10 @@ ISSUES = CatalogTable(
         resource="text", entity_type_id="bigint", error="text", message="text", hint="text", occurred_at="timestamp",
         load_id="text",
     ),
-    lambda catalog: issue_dicts(catalog.issues),
+    lambda catalog: iter(issue_rows(catalog.issues, "")),
 )  # fmt: skip
 
 
-def issue_dicts(issues: Sequence[Issue]) -> Rows:
-    return (dict(vars(issue)) for issue in issues)
+def issue_rows(issues: Iterable[Issue], load_id: str) -> list[dict[str, Any]]:
+    """Rows of `load_issues`, of the load package that the issues belong to."""
+    return [{**vars(issue), "load_id": load_id} for issue in issues]

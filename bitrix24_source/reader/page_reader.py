@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import chain, groupby
 from types import TracebackType
 
-from ..errors import Action, Bitrix24Error, CredentialError, PortalError, UnavailableError, exhausted
+from ..errors import STOPS_READING, Action, Bitrix24Error, CredentialError, exhausted
 from ..rest import CallResult, Client, PortalTimeoutError, send_batch
 from .batch_sizing import BatchSizer
 from .events import ListEnd, PageBatch, ReadTask
@@ -26,8 +26,6 @@ GRACE_SECONDS = 2.0
 """that requests under way have to end when nobody wants their answers any more"""
 MAX_COALESCED = 2
 """batches that are handed over together when they are there already: a table costs much the same for few rows as for many"""
-LOST = (UnavailableError, PortalError)
-"""the portal cannot be asked any further; what came is worth keeping, which a refused credential is no reason for"""
 
 
 def new_batch_sizer(client: Client) -> BatchSizer:
@@ -158,7 +156,7 @@ class PageReader:
             return events
 
     def _ends_of_lost_portal(self, scheduler: ReadScheduler, error: BaseException) -> Iterator[ListEnd]:
-        if not isinstance(error, LOST):
+        if not isinstance(error, STOPS_READING):
             raise error
         self.lost = error
         yield from (ListEnd(task, error) for task in scheduler.open_tasks)

@@ -16,7 +16,7 @@ Over a real one::
     with SandboxServer(portal) as server:
         requests.post(server.webhook_url + "profile", json={})
 
-It imports nothing from the rest of the connector: what both shared, both could get wrong alike.
+It imports nothing from the rest of the connector, so that no mistake can be in both.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Loads a public name when it is first used: the pytest plugin costs nothing where nobody uses its fixtures."""
+    """Imports a public name when it is first used, so that an unused pytest plugin costs nothing."""
     if name in _HOMES:
         return getattr(import_module(f".{_HOMES[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

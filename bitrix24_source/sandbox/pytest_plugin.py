@@ -1,6 +1,6 @@
 """Fixtures that give a test a Bitrix24 portal: in the process, behind `requests`, or over HTTP.
 
-The plugin is found by itself where the package is installed. It imports nothing of the portal before a fixture is used.
+pytest finds the plugin where the package is installed. It imports the portal only when a fixture is used.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def bitrix24_portal(request: pytest.FixtureRequest) -> Portal:
-    """A portal of its own for each test.
+    """Returns a new portal for each test.
 
     Its clock stands at 1 July 2025, 09:00 UTC, and moves when the test moves it (`bitrix24_portal.clock.advance(60)`), or
     when the portal would sleep. Its limits are off, since they would need time to pass: `bitrix24_portal.limits` has them.

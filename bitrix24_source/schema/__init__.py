@@ -1,7 +1,7 @@
 """Maps Bitrix24 fields to typed columns and rows to Arrow tables, and keeps what does not fit."""
 
 from .arrow_types import ARROW_TYPES, COLUMN_TYPES
-from .columns import NOTHING_STORED, ColumnMapping, map_columns, unlisted_field
+from .columns import DELETED_AT, NOTHING_STORED, ColumnMapping, map_columns, unlisted_field
 from .converter import ConvertedPage, Converter, RejectedValue
 from .fields import Column, ColumnType, Field, Option, fields_from_response
 from .fixed_fields import HISTORY_FIELDS, PRODUCT_ROW_FIELDS, activity_fields, activity_row, history_mapper, product_row
@@ -22,6 +22,7 @@ from .system_fields import (
 __all__ = [
     "ARROW_TYPES",
     "COLUMN_TYPES",
+    "DELETED_AT",
     "HISTORY_FIELDS",
     "MULTIFIELD",
     "NOTHING_STORED",

@@ -25,7 +25,9 @@ _MULTIFIELD_COLUMNS: tuple[tuple[str, ColumnType], ...] = (
     ("type_id", "text"), ("value_type", "text"), ("fm_id", "bigint"),
 )  # fmt: skip
 # Columns that an item table has of its own accord: no field may sit on them, but for the id itself.
-RESERVED_COLUMNS = frozenset({"id", "deleted_at", "_dlt_load_id", "_dlt_id"})
+DELETED_AT = "deleted_at"
+"""column of item tables: when an item was found to be deleted in the portal; NULL until then"""
+RESERVED_COLUMNS = frozenset({"id", DELETED_AT, "_dlt_load_id", "_dlt_id"})
 
 
 @dataclass(frozen=True)

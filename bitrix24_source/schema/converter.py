@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from ..rest import as_id, as_list
 from .arrow_types import ARROW_TYPES, DATE, INTEGER, TIMESTAMP
-from .columns import NOTHING_STORED, ColumnMapping, map_columns
+from .columns import DELETED_AT, NOTHING_STORED, ColumnMapping, map_columns
 from .fields import Column, ColumnType, Field
 from .redacted_json import rejected_json
 from .row_wise import convert_each
@@ -101,7 +101,7 @@ class Converter:
             if (count := converter.mapping.count) is not None and count.name not in excluded
         }
         own_columns = [Column(name, "bigint") for name in self._counts]
-        own_columns += [Column("deleted_at", "timestamp")] if is_swept else []
+        own_columns += [Column(DELETED_AT, "timestamp")] if is_swept else []
         self.items_schema = _schema(["id"], [*single_columns, *own_columns], required)
         self.child_schemas = {
             converter.table: _schema(["item_id", "position"], converter.mapping.columns) for converter in self._lists

@@ -1,13 +1,14 @@
 """The dlt source: credentials, portals, resources and hints."""
 
 from .configuration_report import files_and_variable, unreadable_file
-from .credentials import Bitrix24Credentials, _portal, _required
+from .credentials import Bitrix24Credentials
 from .destination import check_destination
 from .dlt_internals import (
     ANOTHER_DESTINATION,
     configuration_files,
     data_location,
     fallback_configuration,
+    fixed_destination_settings,
     local_destination,
     settings_folder,
     share_tables,
@@ -23,8 +24,6 @@ __all__ = [
     "ANOTHER_DESTINATION",
     "Bitrix24Credentials",
     "PlannedStreams",
-    "_portal",
-    "_required",
     "bitrix24",
     "check_destination",
     "column_hints",
@@ -35,6 +34,7 @@ __all__ = [
     "data_location",
     "fallback_configuration",
     "files_and_variable",
+    "fixed_destination_settings",
     "local_destination",
     "pipeline_name",
     "planned_streams",

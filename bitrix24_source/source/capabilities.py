@@ -6,15 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import dlt
-from dlt.common.configuration.container import Container
-from dlt.common.destination import DestinationCapabilitiesContext
 from dlt.extract.exceptions import CurrentSourceNotAvailable
 
 from ..schema import NOTHING_STORED, ColumnType, StoredColumns
 from ..sync import Capabilities
 from .current_load import current_load_id
-from .dlt_internals import active_pipeline
-from .hints import MERGE_STRATEGY
+from .dlt_internals import active_pipeline, destination_capabilities
+from .hints import MERGE_STRATEGY, has_seen_data
 
 _MAX_COLUMNS = {"postgres": 1600, "redshift": 1600, "mssql": 1024, "synapse": 1024, "fabric": 1024, "bigquery": 10_000}
 """of a table; https://www.postgresql.org/docs/current/limits.html and its like"""
@@ -45,7 +43,7 @@ def current_capabilities() -> Capabilities:
 
 def supports_merge() -> bool:
     """Whether single rows can be replaced. Where not, as in files, a table is written anew by each run."""
-    able = Container().get(DestinationCapabilitiesContext) if current_load_id() else None
+    able = destination_capabilities() if current_load_id() else None
     if able is None:
         return True
     strategies = able.supported_merge_strategies or []
@@ -64,6 +62,12 @@ def normalized_column(name: str) -> str:
     """The same for a column."""
     naming = _naming()
     return str(naming.normalize_path(name)) if naming else name
+
+
+def is_stored(table: str) -> bool:
+    """Whether an earlier load has written rows of the table."""
+    known: Mapping[str, Any] = dlt.current.source_schema().tables if current_load_id() else {}
+    return has_seen_data(known.get(normalized_table(table), {}))
 
 
 def _max_columns() -> int | None:

@@ -23,9 +23,9 @@ from ..catalog import (
     SPA_TABLES,
     Catalog,
     CatalogTable,
-    Issue,
     IssueLog,
     crm_catalog_tables,
+    issue_rows,
     read_catalog,
 )
 from ..errors import UnavailableError
@@ -41,12 +41,12 @@ from ..sync import (
     SyncOptions,
     record_fields,
 )
-from .capabilities import current_capabilities, normalized_column, normalized_table, supports_merge
+from .capabilities import current_capabilities, is_stored, normalized_column, normalized_table, supports_merge
 from .current_load import current_collector, current_load_id, extracted_resources
 from .destination import check_destination_of_load
 from .destination_reader import Bookkeeping, DltDestinationReader, recreate_dropped_tables
 from .dlt_internals import active_pipeline
-from .hints import MERGE, column_hints, has_seen_data
+from .hints import MERGE, column_hints
 from .load_context import DltLoadContext
 from .load_start import begin_load
 from .lock_waits import tables_in_use
@@ -255,7 +255,7 @@ def issues_resource(reader: CatalogReader) -> DltResource:
         catalog = reader.catalog(ISSUES.name)
         hints = issue_hints(reader.descriptions(catalog, ISSUES.name))
         yield dlt.mark.with_hints(dlt.mark.materialize_table_schema(), hints)
-        yield issue_rows(catalog.issues)
+        yield issue_rows(catalog.issues, current_load_id())
 
     return dlt.resource(rows, name=ISSUES.name, write_disposition="append", columns=column_hints(ISSUES.columns))
 
@@ -278,7 +278,7 @@ def _merged(
         excluded: columns that are left out.
         described: what tables and columns are.
     """
-    if catalog.is_unread(resource) and (table.name in _WITH_DETAILS or not supports_merge()) and _is_stored(table.name):
+    if catalog.is_unread(resource) and (table.name in _WITH_DETAILS or not supports_merge()) and is_stored(table.name):
         return  # the rows could only be replaced by others that lack something
     names = {column.name for column in _included(table, excluded)}
     hidden = {column.name for column in table.columns} - names
@@ -338,17 +338,11 @@ def _included(table: CatalogTable, excluded: Exclusions) -> list[Column]:
 
 def _columns_to_add(table: CatalogTable | None, excluded: Exclusions) -> frozenset[str]:
     """Columns that a table lacks which an earlier load has written."""
-    if table is None or not _is_stored(table.name):
+    if table is None or not is_stored(table.name):
         return frozenset()
     stored = dlt.current.source_schema().tables[normalized_table(table.name)]["columns"]
     names = (column.name for column in _included(table, excluded))
     return frozenset(name for name in names if normalized_column(name) not in stored)
-
-
-def _is_stored(table: str) -> bool:
-    """Returns whether an earlier load has written the table."""
-    known: Mapping[str, Any] = dlt.current.source_schema().tables if current_load_id() else {}
-    return has_seen_data(known.get(normalized_table(table), {}))
 
 
 def with_normalized_names(row: dict[str, Any], capabilities: Capabilities) -> dict[str, Any]:
@@ -370,9 +364,3 @@ def issue_hints(described: TableDescriptions) -> Any:
         write_disposition="append",
         additional_table_hints=described.of_table(ISSUES.name, set(names)),
     )
-
-
-def issue_rows(issues: Iterable[Issue]) -> list[dict[str, Any]]:
-    """Rows of `load_issues` for the current load."""
-    load_id = current_load_id()
-    return [{**vars(issue), "load_id": load_id} for issue in issues]

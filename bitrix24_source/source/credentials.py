@@ -17,6 +17,7 @@ from dlt.common.typing import TSecretStrValue
 from ..errors import ConfigError
 from ..rest import Auth, FileTokenStore, OAuth2, StaticAuth, TokenStore, fingerprint, is_loopback
 from .configuration_report import closest, variable_of, where_to_set
+from .dlt_internals import data_folder
 
 METHODS = ("webhook", "oauth2", "api_key")
 SECTION = "sources.bitrix24.credentials"
@@ -249,12 +250,10 @@ def _origin(parts: SplitResult) -> str:
 
 def _default_file(credentials: Bitrix24Credentials) -> Path:
     """One file for a portal and an application; for a named portal also for the authorisation, of which there may be more."""
-    from dlt.common.runtime.run_context import active  # noqa: PLC0415 - the folder is asked for when needed
-
     owner = f"{urlsplit(_portal(credentials)).netloc} {_required(credentials, 'client_id')}"
     if credentials.section != SECTION:
         owner += f" {fingerprint(_required(credentials, 'refresh_token'))}"
-    return Path(active().data_dir) / "bitrix24" / f"{fingerprint(owner)[:16]}.json"
+    return Path(data_folder()) / "bitrix24" / f"{fingerprint(owner)[:16]}.json"
 
 
 def _quoted_list(names: tuple[str, ...]) -> str:

@@ -17,7 +17,7 @@ from dlt.common.destination.exceptions import SqlClientNotAvailable
 from dlt.common.versioned_state import decompress_state
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
-from ..schema import ARROW_TYPES, ColumnType
+from ..schema import ARROW_TYPES, DELETED_AT, ColumnType
 from ..sync import LIST_SIZES, PROVENANCE, REJECTED_KEYS_SCHEMA, REJECTED_TABLE, TIMESTAMP, ChildCounts, StoredKeys
 from .capabilities import normalized_column, normalized_table, supports_merge
 from .current_load import current_load_id
@@ -100,12 +100,12 @@ class DltDestinationReader:
 
         def read(ask: _Table) -> StoredKeys:
             names = ", ".join((ask.quote("id"), *([ask.quote("updated_time")] if has_time else ())))
-            mark = f"CASE WHEN {ask.quote('deleted_at')} IS NULL THEN 0 ELSE 1 END AS is_deleted"
+            mark = f"CASE WHEN {ask.quote(DELETED_AT)} IS NULL THEN 0 ELSE 1 END AS is_deleted"
             types = (pa.int64(), *([TIMESTAMP] if has_time else ()), pa.int64())
             ids, *updated, marks = ask.columns(f"SELECT {names}, {mark} FROM {ask.name}", types)
             return StoredKeys(ids, updated[0] if has_time else None, marks.cast(pa.bool_()))
 
-        return self._read(table, read, StoredKeys.empty(), needs=("id", "deleted_at"))
+        return self._read(table, read, StoredKeys.empty(), needs=("id", DELETED_AT))
 
     def rows(self, table: str, ids: Sequence[int]) -> Iterator[pa.Table]:
         """Whole rows as they are in the destination, with all its columns, also those that no field fills any more."""
@@ -139,7 +139,7 @@ class DltDestinationReader:
 
         def read(ask: _Table) -> pa.Table:
             size = ask.quote(column)
-            is_said = f"{ask.quote('deleted_at')} IS NULL AND {size} IS NOT NULL"
+            is_said = f"{ask.quote(DELETED_AT)} IS NULL AND {size} IS NOT NULL"
             query = f"SELECT {ask.quote('id')}, {size} FROM {ask.name} WHERE {is_said}"
             return pa.table(ask.columns(query, LIST_SIZES.types), LIST_SIZES)
 
@@ -155,7 +155,7 @@ class DltDestinationReader:
             for entity_type_id, items in items_tables.items():
                 if entity_type_id in counts and items in self._tables:
                     deleted = (
-                        f"SELECT {ask.quote('id')} FROM {ask.named(items)} WHERE {ask.quote('deleted_at')} IS NOT NULL"
+                        f"SELECT {ask.quote('id')} FROM {ask.named(items)} WHERE {ask.quote(DELETED_AT)} IS NOT NULL"
                     )
                     is_of_deleted = f"{type_} = {int(entity_type_id)} AND {owner} IN ({deleted})"
                     (gone,) = ask.columns(

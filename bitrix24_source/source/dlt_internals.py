@@ -17,11 +17,13 @@ from dlt.common.configuration.container import Container
 from dlt.common.configuration.exceptions import ConfigurationException
 from dlt.common.configuration.providers import CONFIG_TOML, SECRETS_TOML, CustomLoaderDocProvider
 from dlt.common.configuration.specs import ConfigSectionContext
+from dlt.common.configuration.specs.base_configuration import is_hint_not_resolvable
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
-from dlt.common.destination import Destination
+from dlt.common.destination import Destination, DestinationCapabilitiesContext
 from dlt.common.pipeline import PipelineContext, get_dlt_pipelines_dir, pipeline_state
 from dlt.common.runtime.run_context import RunContext, active
 from dlt.common.storages.configuration import WithLocalFiles
+from dlt.destinations.job_client_impl import SqlJobClientBase
 from dlt.extract.reference import SourceFactory
 from dlt.extract.source import DltSource
 
@@ -54,6 +56,11 @@ def active_pipeline() -> dlt.Pipeline:
     return pipeline  # type: ignore[no-any-return]
 
 
+def destination_capabilities() -> DestinationCapabilitiesContext | None:
+    """Those of the destination of the pipeline that is extracting, or None (dlt 1.31.0)."""
+    return Container().get(DestinationCapabilitiesContext)
+
+
 def source_factory(source_class: type[S], **hints: Any) -> Callable[[Callable[P, Any]], SourceFactory[P, S]]:
     """`dlt.source` for a source class of one's own; the argument `_impl_cls` is not documented (dlt 1.31.0)."""
     decorate: Callable[[Callable[P, Any]], SourceFactory[P, S]] = dlt.source(_impl_cls=source_class, **hints)
@@ -84,6 +91,33 @@ def local_destination(destination: Any, pipeline_name: str, default_file: str) -
         if not getattr(configured.credentials, "database", None):
             parameters["credentials"] = default_file
     return chosen
+
+
+@contextmanager
+def fixed_destination_settings(pipeline: dlt.Pipeline) -> Iterator[None]:
+    """Looks the destination's settings up once for a whole run, but for its credentials.
+
+    dlt looks them up for each client that it makes, three for each table of a package. What stands in `config_params` is not looked
+    up (`Destination.configuration`, dlt 1.31.0). Destinations that are no databases stay as they are, and so does the staging area,
+    which dlt passes with each client.
+    """
+    destination: Any = pipeline.destination
+    config: Any = pipeline.destination_client().config
+    before = dict(destination.config_params)
+    if issubclass(destination.client_class, SqlJobClientBase):
+        fixed = {
+            name: getattr(config, name)
+            for name, hint in destination.spec.get_resolvable_fields().items()
+            if not is_hint_not_resolvable(hint)
+            and name != "credentials"
+            and not (pipeline.staging and name == "staging_config")
+        }
+        destination.config_params.update({**fixed, **before})
+    try:
+        yield
+    finally:
+        destination.config_params.clear()
+        destination.config_params.update(before)
 
 
 def data_location(pipeline: dlt.Pipeline) -> str:

@@ -15,10 +15,11 @@ import dlt
 import pyarrow.compute as pc
 from dlt.extract import DltResource
 
-from ..catalog import Catalog, IssueLog
+from ..catalog import Catalog, IssueLog, issue_rows
 from ..errors import ConfigError
 from ..reader import release_arrow_memory
 from ..rest import Client
+from ..schema import DELETED_AT
 from ..sync import (
     ITEM_RESOURCES,
     REJECTED,
@@ -30,14 +31,12 @@ from ..sync import (
     select_streams,
     sync,
 )
-from .catalog_resources import CatalogReader, issue_hints, issue_rows
+from .catalog_resources import CatalogReader, issue_hints
 from .current_load import current_load_id, resources_of_transformers, selected_resources
 from .demultiplexer import Consumer, Demultiplexer, Rows
 from .hints import MERGE
 from .load_context import DltLoadContext
 from .table_writer import TableWriter
-
-DELETED_AT = "deleted_at"
 
 
 def list_resources(reader: CatalogReader, client: Client, options: SyncOptions) -> Iterator[DltResource]:
@@ -121,7 +120,10 @@ class _SharedSync:
         yield consumer, writer.to_dlt(TableBatch(consumer, REJECTED, nothing))
         if issues.issues:
             hints = issue_hints(described)
-            yield consumer, dlt.mark.with_hints(issue_rows(issues.issues), hints, create_table_variant=True)
+            yield (
+                consumer,
+                dlt.mark.with_hints(issue_rows(issues.issues, current_load_id()), hints, create_table_variant=True),
+            )
 
     def _batches(
         self, names: list[str], catalog: Catalog, context: DltLoadContext, issues: IssueLog

@@ -13,7 +13,7 @@ from typing import Any
 import dlt
 
 from ..catalog import Catalog, fixed_descriptions, item_descriptions, references_of
-from .capabilities import normalized_column, normalized_table
+from .capabilities import is_stored, normalized_column, normalized_table
 from .current_load import current_load_id, extracted_resources
 from .hints import has_seen_data
 
@@ -74,11 +74,5 @@ class TableDescriptions:
     def _is_there(self, table: str) -> bool:
         """Whether a table is loaded in this run or was before."""
         if table in self._items_tables and table.startswith("spa_items_"):
-            return ("spa_items" in self._loaded and table in self._chosen) or _is_stored(table)
-        return table in self._loaded or _is_stored(table)
-
-
-def _is_stored(table: str) -> bool:
-    return bool(current_load_id()) and has_seen_data(
-        dlt.current.source_schema().tables.get(normalized_table(table), {})
-    )
+            return ("spa_items" in self._loaded and table in self._chosen) or is_stored(table)
+        return table in self._loaded or is_stored(table)

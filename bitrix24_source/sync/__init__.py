@@ -10,6 +10,7 @@ from .rejected_values import REJECTED, REJECTED_KEYS_SCHEMA, REJECTED_TABLE, Res
 from .selection import ITEM_RESOURCES, SPA_ITEMS, record_fields, select_streams
 from .session import RunSession
 from .setting_ranges import validate_range
+from .slice_limits import SliceLimits
 from .streams import DependentStream, ReadMode, Stream
 from .table_batches import HARD_DELETE, TableBatch, TableSpec
 
@@ -34,6 +35,7 @@ __all__ = [
     "ReconcileSchedule",
     "ResolvedRejections",
     "RunSession",
+    "SliceLimits",
     "State",
     "StoredKeys",
     "Stream",

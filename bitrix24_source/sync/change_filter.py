@@ -15,7 +15,7 @@ from enum import Enum, auto
 from typing import Any
 
 from ..reader import ListQuery, Row
-from ..rest import BATCH_SIZE, Call, CallGenerator, CallResult, Client, Response, call_many, gather
+from ..rest import BATCH_SIZE, Call, CallGenerator, CallResult, Client, Response, as_local_time, call_many, gather
 
 log = logging.getLogger("bitrix24_source")
 
@@ -81,7 +81,7 @@ class TimeFilter:
     def was_ignored(self, query: ListQuery, rows: Sequence[Row], time: datetime) -> bool:
         """Whether rows are older than the filter for `time` can have let through."""
         oldest = time - 2 * self.margin - IGNORED_FILTER_MARGIN
-        times = [updated for row in rows if (updated := parse_timestamp(row.get(query.updated_field))) is not None]
+        times = [updated for row in rows if (updated := as_local_time(row.get(query.updated_field))) is not None]
         return bool(times) and min(times) < oldest
 
 
@@ -120,7 +120,7 @@ class _KnownRow:
         if not isinstance(result, Response):
             return True
         rows = self.query.rows_in(result.result) or ()
-        return [parse_timestamp(row.get(self.query.updated_field)) for row in rows] == [self.updated]
+        return [as_local_time(row.get(self.query.updated_field)) for row in rows] == [self.updated]
 
     def is_found(self, result: CallResult) -> bool | None:
         """None where that cannot be told."""
@@ -151,7 +151,7 @@ def portal_time(client: Client) -> tuple[datetime, str]:
     time, profile = call_many(client, [Call("server.time"), Call("profile")])
     if not isinstance(time, Response):
         raise time
-    now = parse_timestamp(time.result) or parse_timestamp(time.server_time) or client.clock.now()
+    now = as_local_time(time.result) or as_local_time(time.server_time) or client.clock.now()
     user = profile.result.get("ID") if isinstance(profile, Response) and isinstance(profile.result, Mapping) else None
     return now, str(user or "")
 
@@ -281,7 +281,7 @@ def _known_row(queries: Sequence[ListQuery], now: datetime) -> CallGenerator[tup
     for query, result in zip(sampled, results, strict=True):
         is_unreadable = is_unreadable or not isinstance(result, Response)
         for row in (query.rows_in(result.result) or ()) if isinstance(result, Response) else ():
-            updated = parse_timestamp(row.get(query.updated_field))
+            updated = as_local_time(row.get(query.updated_field))
             if updated is not None and (id_ := query.id_of(row)):
                 rows.append(_KnownRow(query, id_, updated))
             elif row.get(query.updated_field):
@@ -296,12 +296,3 @@ def foreign_offset(time: datetime) -> timezone:
     """Five and a half hours away from the time's own offset, in which no portal is likely to think."""
     own = time.utcoffset() or timedelta()
     return timezone(own + timedelta(hours=5.5) * (-1 if own > timedelta(hours=8) else 1))
-
-
-def parse_timestamp(value: Any) -> datetime | None:
-    """A time of the portal's, with its offset; None for anything else."""
-    try:
-        time = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    return time if time.tzinfo else None

@@ -10,6 +10,7 @@ from typing import Any
 from ..errors import ConfigError
 from .session import RunSession
 from .setting_ranges import validate_range
+from .slice_limits import SliceLimits
 
 
 @dataclass(frozen=True)
@@ -80,4 +81,4 @@ class SyncOptions:
     def require_single_package(self) -> None:
         """All items in one package, whatever was read before: for a destination that cannot keep the rows of another."""
         self.single_package = True
-        self.session.rows, self.session.seconds = 0, 0.0
+        self.session.limits = SliceLimits()

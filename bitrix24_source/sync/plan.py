@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from ..catalog import IssueLog
-from ..errors import Bitrix24Error, PortalError, UnavailableError
+from ..errors import STOPS_READING, Bitrix24Error, PortalError
 from ..reader import IdRange, ListQuery
 from ..rest import CallGenerator, Client, Response
 from .change_filter import (
@@ -29,9 +29,6 @@ from .session import RunSession
 from .streams import DependentStream, ReadMode, Stream
 
 log = logging.getLogger("bitrix24_source")
-
-UNREACHABLE = (UnavailableError, PortalError)
-"""the portal cannot be asked any further; what came is worth keeping, which a refused credential is no reason for"""
 
 
 @dataclass(frozen=True)
@@ -142,7 +139,7 @@ def make_plan(
         own = [plan for plan in plans if not plan.shares_parent_read]
         counts: dict[Stream, int] = {}
         filters = _time_filters(client, own, start, context, issues, _count_rows(own, start, options, counts))
-    except UNREACHABLE as error:
+    except STOPS_READING as error:
         return SyncPlan(None, tuple(plans), error)
     planned = (
         plan_stream(plan, filters.get(plan.stream.query.method), start, options)

@@ -11,12 +11,11 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from ..errors import Bitrix24Error, PortalError
+from ..errors import STOPS_READING, Bitrix24Error, PortalError
 from ..rest import gather
 from .comparison import ALWAYS_ALLOWED_DELETES, Comparison, compare, items_with_other_lists, tombstones
 from .dependents import DependentProgress
 from .item_tables import ItemTableBuilder
-from .plan import UNREACHABLE
 from .ports import ChildCounts
 from .progress import StreamProgress
 from .sync_run import SyncRun
@@ -194,7 +193,7 @@ def _compare_children(run: SyncRun) -> None:
         results = gather(
             run.client, [progress.differing_owners(owners, stored) for progress, owners, stored in comparing]
         )
-    except UNREACHABLE as error:
+    except STOPS_READING as error:
         run.reader.lose(error)
         results = [error] * len(comparing)
     for (progress, _, _), result in zip(comparing, results, strict=True):

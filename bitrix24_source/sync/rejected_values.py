@@ -9,7 +9,7 @@ from datetime import datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ..schema import RejectedValue
+from ..schema import DELETED_AT, RejectedValue
 from .ports import Capabilities, LoadContext
 from .table_batches import HARD_DELETE, TableBatch, TableSpec
 
@@ -93,7 +93,7 @@ class ResolvedRejections:
             self._note_rejected()
         if batch.table.name not in self._tables or not len(batch.data) or not len(self._stored):
             return
-        is_active = pc.is_null(batch.data.column("deleted_at"))  # a row that is marked is an old one
+        is_active = pc.is_null(batch.data.column(DELETED_AT))  # a row that is marked is an old one
         ids = batch.data.filter(is_active).column("id")
         table, name = self._stored.column("table_name"), self._context.capabilities.normalize_table(batch.table.name)
         is_of_table = pc.or_(pc.equal(table, name), pc.starts_with(table, f"{name}__"))

@@ -31,7 +31,7 @@ class SliceStop:
     @property
     def max_rows(self) -> int:
         """That the slice takes; 0 is no limit."""
-        return self._session.slice_rows
+        return self._session.limits.rows_of(self._session.slices)
 
     def count(self, task: ReadTask, rows: int, rows_left: int) -> None:
         """Rows of a full read have come, and about so many are left of it."""

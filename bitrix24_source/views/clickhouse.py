@@ -31,7 +31,7 @@ _SPECIAL = str.maketrans({";": "\\x3B", "%": "\\x25"})
 _DAY = exp.DataType.build("Nullable(Date32)", dialect=CLICKHOUSE)
 _INSTANT = exp.DataType.build("Nullable(DateTime64(6, 'UTC'))", dialect=CLICKHOUSE)
 _LIST = exp.condition(
-    "CASE WHEN COUNT(text) = 0 THEN NULL ELSE arrayStringConcat(arrayMap(one -> tupleElement(one, 2), "
+    "CASE WHEN COUNT(text) = 0 THEN NULL ELSE arrayStringConcat(arrayMap(pair -> tupleElement(pair, 2), "
     "arraySort(groupArrayIf(tuple(place, assumeNotNull(text)), text IS NOT NULL))), mark) END",
     dialect=CLICKHOUSE,
 )

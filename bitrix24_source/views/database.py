@@ -98,7 +98,9 @@ class ViewDatabase:
         """
         found = dict(self._job_client.get_storage_tables(tables))
         return {
-            name for name, columns in tables.items() if set(found[name]) == {self.stored.folded(one) for one in columns}
+            name
+            for name, columns in tables.items()
+            if set(found[name]) == {self.stored.folded(column) for column in columns}
         }
 
     def create_table(self, name: str, columns: Mapping[str, str]) -> None:

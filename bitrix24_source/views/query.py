@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
-from ..schema import UTM_FIELDS, ColumnMapping, Field, StoredColumns, map_columns, with_hidden
+from ..schema import DELETED_AT, UTM_FIELDS, ColumnMapping, Field, StoredColumns, map_columns, with_hidden
 from .column_names import NamedField, NameRules, view_names
 from .lookups import Lookup, column, exchange_rate, is_amount, is_labelled, lookups, order, semantics
 from .text_casts import cast_to_text, with_currency
@@ -98,8 +98,8 @@ class LabeledView:
         query = exp.select(*listed, copy=False).from_(source, copy=False)
         for subquery, condition in self._joins:
             _left_join(query, subquery, condition)
-        if "deleted_at" in self._columns:
-            query.where(column("deleted_at", _ITEM).is_(exp.null()), copy=False)
+        if DELETED_AT in self._columns:
+            query.where(column(DELETED_AT, _ITEM).is_(exp.null()), copy=False)
         return self._fold_identifiers(query)
 
     def _fold_identifiers(self, query: exp.Select) -> exp.Select:
@@ -119,7 +119,7 @@ class LabeledView:
         shown = {field.name for field in (*self._fields, *utm) if not field.is_excluded}
         fields = [replace(field, is_excluded=False) for field in with_hidden(self._fields, is_spa=self._is_spa)]
         places = map_columns(fields, self._table, StoredColumns(self._stored.tables))  # type: ignore[arg-type]  # dlt's types
-        explained = {"deleted_at"}
+        explained = {DELETED_AT}
         for field in sorted(fields, key=lambda field: (field.name != "id", field.is_dynamic)):
             if self._fields and (place := places[field.name]):  # without a list no field explains a column
                 explained |= {place.child_table} if place.child_table else {stored.name for stored in place.columns}

@@ -21,6 +21,7 @@ from bitrix24_source.source import Bitrix24Credentials, configured_slices, worki
 from bitrix24_source.source.credentials import auth_from_credentials
 from bitrix24_source.sync.options import SyncOptions
 from bitrix24_source.sync.session import RunSession
+from bitrix24_source.sync.slice_limits import SliceLimits
 
 
 @pytest.fixture
@@ -180,7 +181,7 @@ def test_the_estimate_is_near_what_the_load_takes(clock):
 def test_a_load_that_was_cut_off_has_a_rest(load_and_plan):
     """What it has read is not read again, and the plan counts what is left."""
     moments = iter([0, 0, 61] + [61] * 100)
-    first = load_and_plan.load(RunSession(rows=50), max_minutes=1, monotonic=lambda: next(moments))
+    first = load_and_plan.load(RunSession(SliceLimits(rows=50)), max_minutes=1, monotonic=lambda: next(moments))
     (deals,) = load_and_plan.plan().lists
 
     assert "rest" == deals.load

@@ -18,6 +18,7 @@ from bitrix24_source.errors import ConfigError
 from bitrix24_source.sandbox import Portal, SandboxServer
 from bitrix24_source.source import configured_slices
 from bitrix24_source.sync.session import RunSession
+from bitrix24_source.sync.slice_limits import SliceLimits
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def load(portal, connect):
 def test_a_time_limit_ends_between_two_commits_and_the_next_run_goes_on(load, portal):
     """What is left is in the summary and in load_issues; what was read is not read again."""
     moments = iter([0, 0, 61] + [61] * 100)
-    first = load(RunSession(rows=50), max_minutes=1, monotonic=lambda: next(moments))
+    first = load(RunSession(SliceLimits(rows=50)), max_minutes=1, monotonic=lambda: next(moments))
     second = load(RunSession())
 
     assert 0 < first.rows["deals"] < len(portal.items(2).ids())
@@ -47,7 +48,7 @@ def test_a_time_limit_ends_between_two_commits_and_the_next_run_goes_on(load, po
 
 def test_a_run_within_its_time_is_whole(load, portal):
     """A limit that is not reached changes nothing."""
-    summary = load(RunSession(rows=200), max_minutes=1, monotonic=lambda: 0.0)
+    summary = load(RunSession(SliceLimits(rows=200)), max_minutes=1, monotonic=lambda: 0.0)
 
     assert ({}, 0, len(portal.items(2).ids())) == (summary.left, summary.issues, summary.tables["deals"].rows)
 
@@ -63,20 +64,16 @@ def test_a_time_limit_needs_slices(load):
 
 def test_slices_begin_short_and_grow():
     """As `load` makes them: the first takes four seconds, each after it twice as long, up to slice_seconds."""
-    session = configured_slices(slice_seconds=20.0)
-    seconds = []
-    for number in range(5):
-        session.slices = number
-        seconds.append(session.slice_seconds)
+    limits = configured_slices(slice_seconds=20.0).limits
 
-    assert [4.0, 8.0, 16.0, 20.0, 20.0] == seconds
-    assert 20.0 == RunSession(seconds=20.0).slice_seconds
-    assert 0.0 == RunSession(seconds=0.0, first_seconds=3.0).slice_seconds
+    assert [4.0, 8.0, 16.0, 20.0, 20.0] == [limits.seconds_of(number) for number in range(5)]
+    assert 20.0 == SliceLimits(seconds=20.0).seconds_of(0)
+    assert 0.0 == SliceLimits(seconds=0.0, first_seconds=3.0).seconds_of(0)
 
 
 def test_a_short_slice_takes_the_little_that_is_left():
     """Half as much again as it has; not of a full-sized slice, nor beyond slice_rows, nor beyond the run's time."""
-    short = RunSession(rows=100_000, seconds=300.0, first_seconds=3.0)
+    short = RunSession(SliceLimits(rows=100_000, seconds=300.0, first_seconds=3.0))
     full = replace(short, slices=20)
 
     assert (False, False, True) == (
@@ -96,8 +93,8 @@ def test_a_short_slice_takes_the_little_that_is_left():
 )  # fmt: skip
 def test_how_many_slices_a_run_will_take(rows, seconds, slices):
     """By rows and by time, whichever ends a slice first."""
-    assert slices == configured_slices().expected_slices(rows, seconds)
-    assert 1 == RunSession().expected_slices(rows, seconds)
+    assert slices == configured_slices().limits.expected_slices(rows, seconds)
+    assert 1 == SliceLimits().expected_slices(rows, seconds)
 
 
 def test_the_result_for_machines_is_one_line(bitrix24, server):

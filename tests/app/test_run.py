@@ -14,6 +14,7 @@ from bitrix24_source.app.run import run_load
 from bitrix24_source.errors import Bitrix24Error
 from bitrix24_source.sandbox import Portal
 from bitrix24_source.sync.session import RunSession
+from bitrix24_source.sync.slice_limits import SliceLimits
 
 HOUR = 3600
 TWENTY = {177: 600, **{1030 + 2 * number: 10 for number in range(19)}}
@@ -222,7 +223,7 @@ def test_duckdb_takes_one_table_after_the_other_in_long_loads(portal_with, job, 
         return run_of_dlt(self, pool)
 
     monkeypatch.setattr(Load, "run", seen)
-    job(portal_with({177: 300})).run(slices=RunSession(rows=100), select={177: ["title"]})
+    job(portal_with({177: 300})).run(slices=RunSession(SliceLimits(rows=100)), select={177: ["title"]})
 
     assert workers[0] > 1
     assert {1} == set(workers[-2:])
@@ -255,7 +256,7 @@ def views_of(crm):
 @pytest.mark.all_databases
 def test_a_full_refresh_without_views_leaves_those_that_were_there(viewed):
     """Views have to go for a refresh; with views=False those that there were come back, over the new rows, and no others."""
-    viewed.run(*SPA, refresh=True, views=False, slices=RunSession(rows=25))
+    viewed.run(*SPA, refresh=True, views=False, slices=RunSession(SliceLimits(rows=25)))
 
     assert {"spa_items_177_labeled"} == views_of(viewed)
     assert [(20,)] == viewed.query("select count(*) from {}.spa_items_177_labeled")
@@ -281,6 +282,6 @@ def test_a_refresh_that_fails_leaves_the_views_that_were_there(viewed, monkeypat
 
     monkeypatch.setattr(dlt.Pipeline, "run", once)
     with pytest.raises(Bitrix24Error, match="the machine gave up"):
-        viewed.run(*SPA, refresh=True, views=views, slices=RunSession(rows=10))
+        viewed.run(*SPA, refresh=True, views=views, slices=RunSession(SliceLimits(rows=10)))
 
     assert {"spa_items_177_labeled"} == views_of(viewed)

@@ -12,6 +12,7 @@ import pytest
 
 from bitrix24_source.sandbox import Portal
 from bitrix24_source.sync.session import RunSession
+from bitrix24_source.sync.slice_limits import SliceLimits
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Delete operation did not match any records"
@@ -96,7 +97,7 @@ def test_every_run_leaves_the_portal_as_it_is(files, portal, clock, caplog):
     items.update(1, title="changed", **{tags: []})
     items.update(2, **{tags: ["z"]})
     items.delete(60)
-    files.run(portal, sweep=True, slices=RunSession(rows=10))
+    files.run(portal, sweep=True, slices=RunSession(SliceLimits(rows=10)))
     compare()
     clock.advance(3600)
     items.restore(60)

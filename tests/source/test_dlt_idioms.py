@@ -305,7 +305,7 @@ def test_two_portals_do_not_meet_in_one_run(crm, monkeypatch):
 
 
 def test_the_package_may_be_copied_into_a_project(portal, tmp_path):
-    """As `dlt init` leaves sources in somebody's folder: under another name, without the installed package."""
+    """As `dlt init` leaves sources in somebody's folder: under another name, without the installed package, sandbox included."""
     shutil.copytree(
         Path(bitrix24_source.__file__).parent, tmp_path / "bitrix24_copy", ignore=shutil.ignore_patterns("__pycache__")
     )
@@ -315,8 +315,10 @@ def test_the_package_may_be_copied_into_a_project(portal, tmp_path):
             "from bitrix24_copy import bitrix24\n"
             f"source = bitrix24(credentials={server.credentials()['webhook']!r})\n"
             "print(len(list(source.resources['spa_types'])))\n"
+            "from bitrix24_copy.sandbox import Portal, SandboxAdapter, SandboxServer\n"
+            "print(Portal('empty').handle('GET', '/').status)\n"
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
 
-    assert "6\n" == done.stdout, done.stderr
+    assert "6\n404\n" == done.stdout, done.stderr
     assert not re.search("Traceback", done.stderr)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import inspect
+from contextlib import contextmanager
 from pathlib import Path
 
 import dlt
+from dlt.common.configuration.container import Container
+from dlt.common.configuration.providers import CustomLoaderDocProvider
+from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 
 from bitrix24_source.source.dlt_internals import (
     ANOTHER_DESTINATION,
@@ -14,6 +18,7 @@ from bitrix24_source.source.dlt_internals import (
     data_location,
     dropped_tables_in,
     fallback_configuration,
+    fixed_destination_settings,
     local_destination,
     parent_resource,
     settings_folder,
@@ -36,6 +41,55 @@ def test_fallbacks_count_last_and_only_inside(monkeypatch):
     monkeypatch.delenv("LOAD__WORKERS")
 
     assert dlt.config.get("load.workers") is None
+
+
+def test_settings_of_the_destination_are_looked_up_once(tmp_path, monkeypatch):
+    """Inside they are those of the beginning, whatever the environment says later, and nothing is asked for; outside all is as before."""
+    monkeypatch.setenv("DESTINATION__DUCKDB__CREATE_INDEXES", "true")
+    destination = dlt.destinations.duckdb(str(tmp_path / "warehouse.duckdb"))
+    pipeline = dlt.pipeline("settings", destination=destination, dataset_name="crm")
+    asked: list[str] = []
+    before = dict(destination.config_params)
+
+    def settings():
+        config = pipeline.destination_client(schema_name="settings").config
+        return config.create_indexes, config.dataset_name, config.credentials.database
+
+    pipeline.run([{"id": 1}], table_name="rows")
+    with fixed_destination_settings(pipeline), noted_lookups(asked):
+        monkeypatch.setenv("DESTINATION__DUCKDB__CREATE_INDEXES", "false")
+        inside = settings()
+        looked_up = [key for key in asked if key in destination.spec.get_resolvable_fields()]
+
+    assert (True, "crm", str(tmp_path / "warehouse.duckdb")) == inside
+    assert [] == looked_up
+    assert (False, "crm", str(tmp_path / "warehouse.duckdb")) == settings()
+    assert before == destination.config_params
+
+
+def test_settings_of_files_are_left_alone(tmp_path):
+    """A destination that is no database is configured as dlt does it."""
+    destination = dlt.destinations.filesystem(str(tmp_path / "lake"))
+    pipeline = dlt.pipeline("files", destination=destination, dataset_name="crm")
+    before = dict(destination.config_params)
+    with fixed_destination_settings(pipeline):
+        assert before == destination.config_params
+
+
+@contextmanager
+def noted_lookups(asked):
+    """The keys that dlt's configuration is asked for."""
+
+    class Noting(CustomLoaderDocProvider):
+        def get_value(self, key, *args, **kwargs):
+            asked.append(key)
+            return super().get_value(key, *args, **kwargs)
+
+    providers = Container()[PluggableRunContext].providers.providers
+    noting = Noting("notes", lambda: {"noted": True})
+    providers.append(noting)
+    yield
+    providers.remove(noting)
 
 
 def test_a_relative_file_begins_in_the_folder_of_this_run(tmp_path, monkeypatch):

@@ -38,6 +38,7 @@ from bitrix24_source.rest.client import Client, ClientSettings
 from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter, SandboxServer, query_to_params
 from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
 from bitrix24_source.sync.session import RunSession
+from bitrix24_source.sync.slice_limits import SliceLimits
 
 SLICE = 600
 PLAIN = ("isClientEnabled", "isSourceEnabled", "isMycompanyEnabled", "isBeginCloseDatesEnabled")
@@ -120,7 +121,7 @@ class ScheduledJob:
         **arguments: Any,
     ) -> LoadSummary:
         """One run of these resources, by default of the items alone."""
-        slices = self.slices = RunSession(slice_rows)
+        slices = self.slices = RunSession(SliceLimits(slice_rows))
         given = {"connections": 1, **arguments}
         source = bitrix24(credentials=self.credentials, client=self.client(), slices=slices, **given)
         return run_load(
@@ -271,6 +272,7 @@ from dlt.destinations.impl.duckdb.duck import DuckDbClient
 from bitrix24_source import bitrix24
 from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
 from bitrix24_source.sync.session import RunSession
+from bitrix24_source.sync.slice_limits import SliceLimits
 from bitrix24_source.rest.client import Client
 from bitrix24_source.app.run import run_load
 from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter
@@ -315,7 +317,7 @@ for entity_type_id, items in counts.items():
 session = requests.Session()
 session.mount("https://", SandboxAdapter(portal))
 client = Client(auth_from_credentials(Bitrix24Credentials(**credentials)), clock=clock, session=session)
-slices = RunSession(rows)
+slices = RunSession(SliceLimits(rows))
 run_load(
     bitrix24(credentials=credentials, client=client, slices=slices, connections=1), pipeline_name="crm",
     destination=dlt.destinations.duckdb(f"{{folder}}/items.duckdb"), dataset="crm", resources=("spa_items",),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bitrix24_source.sync.session import FIRST_ROWS, RunSession
+from bitrix24_source.sync.slice_limits import ROWS_OF_ONE_REQUEST, SliceLimits
 
 
 def test_slices_begin_small_after_a_kill(scheduled_job, killed_job):
@@ -12,20 +12,15 @@ def test_slices_begin_small_after_a_kill(scheduled_job, killed_job):
     first_rows = []
     for _ in range(2):
         job.run()
-        first_rows.append(job.slices.first_rows)
+        first_rows.append(job.slices.limits.first_rows)
 
-    assert [FIRST_ROWS, 0] == first_rows
+    assert [ROWS_OF_ONE_REQUEST, 0] == first_rows
     assert job.differs() == []
 
 
 def test_small_slices_grow():
     """Each takes twice as many rows, up to slice_rows."""
-    session = RunSession(rows=20_000, seconds=300.0, first_seconds=3.0)
-    session.begin_small()
-    sizes = []
-    for number in range(5):
-        session.slices = number
-        sizes.append(session.slice_rows)
+    limits = SliceLimits(rows=20_000, seconds=300.0, first_seconds=3.0).after_a_kill()
 
-    assert [2_500, 5_000, 10_000, 20_000, 20_000] == sizes
-    assert session.is_full(20_000, 1.0, rows_left=1)
+    assert [2_500, 5_000, 10_000, 20_000, 20_000] == [limits.rows_of(number) for number in range(5)]
+    assert limits.is_reached(4, rows=20_000, seconds=1.0, rows_left=1)

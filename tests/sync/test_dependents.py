@@ -7,6 +7,7 @@ import pytest
 from bitrix24_source.sandbox import Fault, Portal
 from bitrix24_source.sandbox.methods.products import product_rows
 from bitrix24_source.sync.session import RunSession
+from bitrix24_source.sync.slice_limits import SliceLimits
 
 HOUR = 3600
 DAY = 24 * HOUR
@@ -206,7 +207,7 @@ def test_a_portal_that_answers_the_rows_of_others(crm, portal, monkeypatch):
 
 def test_slices_take_product_rows_along(crm, portal):
     """A long first load in slices ends with the same product rows as one that was loaded at once."""
-    slices = RunSession(rows=150)
+    slices = RunSession(SliceLimits(rows=150))
     crm.run("deals", "product_rows", slices=slices)
 
     assert slices.slices > 2

@@ -6,7 +6,7 @@ import pytest
 
 from bitrix24_source.sandbox import Fault, Portal
 from bitrix24_source.sandbox.methods.products import product_rows
-from bitrix24_source.sync import RunSession
+from bitrix24_source.sync import RunSession, SliceLimits
 
 DAY = 24 * 3600
 EVERYTHING = (
@@ -61,7 +61,7 @@ def test_slices_of_any_size_fill_the_same_tables(company, reader, rows):
     """A first load that is cut anywhere ends with the tables of one that is not."""
     whole, sliced = (reader(company, resources=EVERYTHING) for _ in range(2))
     whole.run()
-    sliced.run(slices=RunSession(rows=rows))
+    sliced.run(slices=RunSession(SliceLimits(rows=rows)))
 
     assert copy_of(sliced) == copy_of(whole)
 
@@ -69,11 +69,11 @@ def test_slices_of_any_size_fill_the_same_tables(company, reader, rows):
 def test_a_kill_between_two_slices(clock, portal_with, reader):
     """The next run goes on where the last committed slice ended; what went meanwhile is marked by a read of all ids."""
     crm = reader(portal_with({177: 400}))
-    crm.run(slices=RunSession(rows=150), killed_after=1)
+    crm.run(slices=RunSession(SliceLimits(rows=150)), killed_after=1)
     half = len(crm.ids())
     crm.portal.items(177).delete(3)
     clock.advance(3600)
-    crm.run(slices=RunSession(rows=1_000))
+    crm.run(slices=RunSession(SliceLimits(rows=1_000)))
 
     assert 0 < half < 400
     assert crm.differs() == []
@@ -86,10 +86,10 @@ def test_another_filter_in_slices(clock, portal_with, reader, killed_after):
     crm = reader(portal_with({177: 300}))
     crm.run()
     clock.advance(3600)
-    crm.run(slices=RunSession(rows=50), killed_after=killed_after, filter={177: {">=id": 201}})
+    crm.run(slices=RunSession(SliceLimits(rows=50)), killed_after=killed_after, filter={177: {">=id": 201}})
     if killed_after:
         clock.advance(3600)
-        crm.run(slices=RunSession(rows=50), filter={177: {">=id": 201}})
+        crm.run(slices=RunSession(SliceLimits(rows=50)), filter={177: {">=id": 201}})
 
     assert crm.issues() == []
     assert set(crm.marked()) == set(range(1, 201))
@@ -252,7 +252,7 @@ def test_slices_end_where_nobody_takes_a_list(portal_with, reader):
     for number in range(1, 131):
         crm.portal.put_activity(number, [(177, 1)])
     crm.wanted = lambda resource: resource != "activities"
-    slices = RunSession(rows=50)
+    slices = RunSession(SliceLimits(rows=50))
     crm.run(slices=slices, killed_after=12)
 
     assert not slices.unfinished
@@ -333,7 +333,7 @@ def test_a_first_load_goes_on_without_a_key_that_cannot_be_looked_up(clock, port
 
     crm.portal.say = say
     crm.before = refuse_the_list
-    crm.run(slices=RunSession(rows=100))
+    crm.run(slices=RunSession(SliceLimits(rows=100)))
     first = len(crm.ids()), crm.issues()
     clock.advance(2 * DAY)
 

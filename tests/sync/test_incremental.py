@@ -9,6 +9,7 @@ import pytest
 
 from bitrix24_source.sandbox import Fault
 from bitrix24_source.sync.session import RunSession
+from bitrix24_source.sync.slice_limits import SliceLimits
 
 HOUR = 3600
 
@@ -138,7 +139,7 @@ def test_more_changes_than_a_slice_holds(clock, portal_with, reader):
         crm.portal.items(177).update(id_, title="changed")
     for _ in range(300):
         crm.portal.items(177).add(title="old", updatedTime="2019-05-01T10:00:00+03:00")
-    crm.run(slices=RunSession(rows=500))
+    crm.run(slices=RunSession(SliceLimits(rows=500)))
 
     assert [] == crm.differs(177)
 
@@ -151,7 +152,7 @@ def test_changes_beside_a_first_reading_in_slices(clock, portal_with, reader):
     for id_ in range(1, 1201):
         crm.portal.items(177).update(id_, title="changed")
     crm.portal.add_type("New", entity_type_id=1030, items=1300)
-    crm.run(slices=RunSession(rows=500))
+    crm.run(slices=RunSession(SliceLimits(rows=500)))
 
     assert [] == crm.differs(177, 1030)
 

@@ -8,6 +8,7 @@ from fixtures.another_user import credential_of
 from bitrix24_source.sandbox import Fault
 from bitrix24_source.sync.options import ReconcileSchedule
 from bitrix24_source.sync.session import RunSession
+from bitrix24_source.sync.slice_limits import SliceLimits
 
 HOUR = 3600
 NOW = ReconcileSchedule(now=True)
@@ -87,7 +88,7 @@ def test_another_user_beside_another_reason_to_read_everything(crm, choice):
 def test_another_user_in_slices(crm):
     """Nothing is marked in any slice of a run whose user changed; the next run marks."""
     crm.portal.add_field(177, "NEW", "string", "New field")
-    run_as_another(crm, slices=RunSession(rows=50))
+    run_as_another(crm, slices=RunSession(SliceLimits(rows=50)))
     first = set(crm.marked())
     run_as_another(crm)
 
@@ -98,7 +99,7 @@ def test_another_user_in_slices(crm):
 def test_a_full_read_that_another_user_finishes(crm):
     """The first user's part of a list is spared when another user reads the rest of it."""
     crm.portal.add_type("Long", entity_type_id=1040, items=120)
-    crm.run(slices=RunSession(rows=60), killed_after=1)
+    crm.run(slices=RunSession(SliceLimits(rows=60)), killed_after=1)
     crm.portal.set_admin(crm=False)
     crm.portal.hide_items(1040, range(1, 31))
     crm.clock.advance(HOUR)

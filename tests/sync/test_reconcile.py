@@ -16,6 +16,7 @@ from bitrix24_source.sync.checkpoint import Checkpoint
 from bitrix24_source.sync.deleted_types import confirmed_deleted_types
 from bitrix24_source.sync.options import ReconcileSchedule
 from bitrix24_source.sync.session import RunSession
+from bitrix24_source.sync.slice_limits import SliceLimits
 
 HOUR, DAY = 3600, 24 * 3600
 
@@ -198,7 +199,7 @@ def test_nothing_is_swept_in_vain(clock, portal_with, memory_job):
     crm.run()
     crm.portal.add_type("New", entity_type_id=1030, items=300)
     crm.portal.items(177).delete(9)
-    crm.run(sweep=True, slices=RunSession(rows=100))
+    crm.run(sweep=True, slices=RunSession(SliceLimits(rows=100)))
     sweeps = [filter_ for type_, filter_ in crm.adapter.lists() if type_ == 177 and filter_.get(">id") == "0"]
 
     assert [9] == list(crm.marked())

@@ -10,8 +10,8 @@ import pytest
 from bitrix24_source import bitrix24 as bitrix24_source
 from bitrix24_source.errors import ConfigError
 from bitrix24_source.source.source import configured_slices, connect
-from bitrix24_source.sync.session import RunSession
 from bitrix24_source.sync.setting_ranges import RANGES
+from bitrix24_source.sync.slice_limits import SliceLimits
 
 LOAD = ("load", "--progress", "none")
 CREDENTIALS = {"auth": "webhook", "webhook_url": "https://portal.bitrix24.com/rest/1/c0de/"}
@@ -62,7 +62,7 @@ def test_a_client_for_check_and_spa_info_looks_at_its_own(monkeypatch, name):
 def test_slices_made_in_python_are_looked_at(given):
     """A slice of less than nothing would never be full, and the run would not end."""
     with pytest.raises(ConfigError, match=r"slice_(rows|seconds) cannot be"):
-        RunSession(**given)
+        SliceLimits(**given)
 
 
 @pytest.mark.parametrize(

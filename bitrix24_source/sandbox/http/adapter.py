@@ -1,6 +1,6 @@
-"""A `requests` transport that asks a portal in the same process: no socket, no port, no waiting.
+"""A `requests` transport to a portal in the same process: no socket, no port, no waiting.
 
-It refuses to know the API; what a socket would have done to the client, it raises.
+Network faults become the exceptions that a socket would cause.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 from urllib3.response import HTTPResponse
 
-from bitrix24_source.sandbox.portal.portal import Portal
-
+from ..portal.portal import Portal
 from .http_response import Reply
 
 

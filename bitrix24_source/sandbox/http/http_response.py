@@ -1,7 +1,4 @@
-"""The shape of one HTTP answer, with the ways a network can spoil it written beside it.
-
-It refuses to know sockets: server and adapter each act it out in their own way.
-"""
+"""One HTTP reply, with the network fault that server and adapter are to simulate while sending it."""
 
 from __future__ import annotations
 
@@ -25,7 +22,7 @@ class Reply:
 
 @dataclass(frozen=True)
 class Seen:
-    """One HTTP request as the portal saw it; the webhook code and all parameters are left out."""
+    """One HTTP request as the portal saw it, without the webhook code and the parameters."""
 
     http_method: str
     path_without_code: str

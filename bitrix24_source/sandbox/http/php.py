@@ -1,6 +1,6 @@
-"""Answers how PHP reads what a client sent: query strings, forms, JSON bodies, `$result[...]` references.
+"""Parses requests as PHP does: query strings, forms, JSON bodies, `$result[...]` references.
 
-It refuses to know any method: parameters come out as plain dicts and lists.
+Parameters come out as plain dicts and lists.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def _plant(tree: dict[str, Any], name: str, value: str) -> None:
 
 
 def name_to_keys(name: str) -> list[str]:
-    """`filter[@id][]` -> filter, @id, "" (append). An unclosed bracket is no bracket but an underscore."""
+    """`filter[@id][]` -> filter, @id, "" (append). PHP turns an unclosed bracket into an underscore."""
     head, bracket, rest = name.lstrip(" ").partition("[")
     head = head.replace(".", "_").replace(" ", "_")
     if not bracket:
@@ -62,7 +62,7 @@ def _next_index(tree: Mapping[str, Any]) -> str:
 
 
 def as_php_array(value: Any) -> Any:
-    """Brackets numbered 0..n-1 are a list to PHP; everything else stays a map."""
+    """Turns maps with the keys 0..n-1 into lists, as PHP does; other maps stay maps."""
     if not isinstance(value, dict):
         return value
     inner = {key: as_php_array(item) for key, item in value.items()}
@@ -77,7 +77,7 @@ def as_php_json(value: Mapping[str, Any]) -> Any:
 
 
 def request_to_params(query: str, content_type: str, body: bytes) -> dict[str, Any]:
-    """The query string and the body laid over each other; the body wins."""
+    """Merges the query string and the body; the body wins."""
     return {**query_to_params(query), **_body_to_params(content_type, body)}
 
 
@@ -112,7 +112,7 @@ def _multipart_to_params(content_type: str, body: bytes) -> dict[str, Any]:
 
 
 def resolve_references(value: Any, results: Mapping[str, Any]) -> Any:
-    """Puts earlier results in place of `$result[...]`; what does not resolve stays literal text."""
+    """Replaces `$result[...]` with earlier results; an unresolved reference stays literal text."""
     if isinstance(value, dict):
         return {key: resolve_references(item, results) for key, item in value.items()}
     if isinstance(value, list):
@@ -142,7 +142,7 @@ def _as_text(found: Any, match: re.Match[str]) -> str:
 
 
 def php_int(value: Any) -> int:
-    """PHP's cast: the leading digits count, anything else is 0."""
+    """Converts to an integer as PHP does: the leading digits, or 0 without any."""
     if isinstance(value, (int, float)):
         return int(value)
     text = str(value).strip()

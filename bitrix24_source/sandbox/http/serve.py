@@ -1,15 +1,11 @@
-"""Runs a sandbox portal until Ctrl-C and says how to reach it.
-
-It refuses to know command lines: who calls it has read the options.
-"""
+"""Runs a sandbox portal until Ctrl-C and prints how to reach it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from threading import Event
 
-from bitrix24_source.sandbox.portal.portal import Portal
-
+from ..portal.portal import Portal
 from .server import SandboxServer
 
 

@@ -1,6 +1,6 @@
-"""Serves a portal over loopback HTTP, and acts out on a real socket what the portal was told to spoil.
+"""Serves a portal over loopback HTTP, and simulates ordered network faults on real sockets.
 
-It refuses to know the API, and never writes a path to a log: the path holds the webhook code.
+Paths contain the webhook code, so they are never logged.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from bitrix24_source.sandbox.portal.portal import Portal
-
+from ..portal.portal import Portal
 from .http_response import Reply, json_reply
 
 if TYPE_CHECKING:
@@ -86,7 +85,7 @@ class _Http(ThreadingHTTPServer):
         super().__init__((LOOPBACK, port), _Handler)
 
     def finish_request(self, request: Any, client_address: Any) -> None:
-        """The handshake belongs to the connection's own thread: a client that stalls in it stalls nobody else."""
+        """Does the TLS handshake in the connection's thread, so that a stalled client does not block the others."""
         if self.tls is None:
             super().finish_request(request, client_address)
             return
@@ -94,11 +93,11 @@ class _Http(ThreadingHTTPServer):
             super().finish_request(secured, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is no news, and a traceback could print what it asked for."""
+        """Prints nothing: a disconnected client is normal, and a traceback could contain the request."""
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """One connection, kept alive for as many requests as the client likes."""
+    """Serves one keep-alive connection."""
 
     server: _Http
     protocol_version = "HTTP/1.1"
@@ -121,7 +120,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_POST = do_HEAD = do_PUT = do_GET  # noqa: N815 - the standard library looks for these names
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the standard library's name
-        """Nothing: every path here holds a credential."""
+        """Logs nothing, because paths contain a credential."""
 
     def _body(self) -> bytes:
         if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
@@ -171,7 +170,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.portal.clock.sleep(seconds / DRIPS)
 
     def _reset(self) -> None:
-        """Closes the connection the hard way: the client sees a reset, not an orderly end."""
+        """Resets the connection instead of closing it."""
         self.close_connection = True
         with suppress(OSError):  # the client may have been faster
             self.wfile.flush()

@@ -1,7 +1,4 @@
-"""Answers what a URL path of a portal means: which credential, which method, or which other page.
-
-It refuses to know whether the credential is good.
-"""
+"""Parses the URL paths of a portal: credential and method, or another page. Credentials are not checked here."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ _APP = re.compile(r"/rest/(?P<v3>api/)?(?P<method>[^/]+)/?")
 
 @dataclass(frozen=True)
 class Address:
-    """Where a request goes. `safe_path` is the path without the webhook code."""
+    """A parsed path; `safe_path` is the path without the webhook code."""
 
     kind: str  # webhook, app, token, authorize or page
     method: str

@@ -1,16 +1,12 @@
-"""crm.activity.*: what people did about an item. A row comes once for every binding that matches.
-
-It refuses to know the items they hang on.
-"""
+"""crm.activity.*: calls, meetings, tasks. The list has one row for each matching binding of an activity."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from bitrix24_source.sandbox.http.php import php_int
-from bitrix24_source.sandbox.portal.api_errors import Refused, field_not_allowed
-from bitrix24_source.sandbox.portal.registry import MethodCall, MethodResult, method, names_of
-
+from ..http.php import php_int
+from ..portal.api_errors import Refused, field_not_allowed
+from ..portal.registry import MethodCall, MethodResult, method, names_of
 from .filters import Grammar
 from .listing import Row, page, pick, select_rows
 
@@ -55,7 +51,7 @@ def activity_list(call: MethodCall) -> MethodResult:
 
 
 def _bound(call: MethodCall, rows: list[Row], bindings: Any) -> list[Row]:
-    """One row for each of the asked-for bindings it has: the vendor's page warns of the duplicates."""
+    """Repeats each activity for every requested binding that it has; the vendor's page warns of the duplicates."""
     wanted = bindings if isinstance(bindings, list) else [bindings] if isinstance(bindings, dict) else []
     if not wanted:
         return rows
@@ -70,7 +66,7 @@ def _fits(pair: tuple[int, int], wanted: dict[str, Any]) -> bool:
 
 
 def _columns(call: MethodCall, rows: list[Row]) -> list[Row]:
-    """COMMUNICATIONS and FILES come only by name, also beside `*`."""
+    """Returns the selected columns; COMMUNICATIONS and FILES must be named, even beside `*`."""
     select = names_of(call.param("select", "SELECT"))
     plain = [{key: value for key, value in row.items() if key not in ON_REQUEST} for row in rows]
     named = [name for name in ON_REQUEST if name in select]

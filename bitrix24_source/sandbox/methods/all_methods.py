@@ -1,7 +1,4 @@
-"""Imports every family of methods, which enters them into the registry.
-
-It refuses to know what is in them.
-"""
+"""Imports every family of methods, which registers them."""
 
 from . import (
     activities,

@@ -1,11 +1,8 @@
-"""profile, scope, methods, method.get, server.time, app.info, feature.get and the methods that need an application.
-
-It refuses to know CRM.
-"""
+"""profile, scope, methods, method.get, server.time, app.info, feature.get and the methods that need an application."""
 
 from __future__ import annotations
 
-from bitrix24_source.sandbox.portal.registry import METHODS, MethodCall, MethodResult, method
+from ..portal.registry import METHODS, MethodCall, MethodResult, method
 
 # Every scope a portal of this size could have, for `scope` with full=true.
 ALL_SCOPES = (
@@ -72,7 +69,7 @@ def app_info(_: MethodCall) -> MethodResult:
 
 @method("event.get", "events", "event.offline.list", scope="", app_only=True)
 def no_rows(call: MethodCall) -> MethodResult:
-    """No event is bound here and the offline queue is empty."""
+    """Returns no rows: no event is bound, and the offline queue is empty."""
     return MethodResult([], total=0) if call.method == "event.offline.list" else MethodResult([])
 
 

@@ -1,14 +1,10 @@
-"""Currencies, the CRM mode and the stage history.
-
-It refuses to know the items behind the history.
-"""
+"""Currencies, the CRM mode and the stage history."""
 
 from __future__ import annotations
 
-from bitrix24_source.sandbox.model.stage_history import HISTORY_KINDS, history_page
-from bitrix24_source.sandbox.portal.api_errors import Refused
-from bitrix24_source.sandbox.portal.registry import MethodCall, MethodResult, method
-
+from ..model.stage_history import HISTORY_KINDS, history_page
+from ..portal.api_errors import Refused
+from ..portal.registry import MethodCall, MethodResult, method
 from .filters import Grammar
 from .listing import fast_mode_total, pick, short_list, sort_rows
 
@@ -17,7 +13,7 @@ WITH_HISTORY = {1, 2, 5, 31}
 
 @method("crm.currency.list")
 def currency_list(call: MethodCall) -> MethodResult:
-    """`total` is always 0: so says the vendor's page, and clients that count on it get nothing."""
+    """Lists currencies; `total` is always 0, as the vendor documents."""
     if not call.rights.crm_admin:
         raise Refused(400, "", "Access denied.")
     kinds = dict.fromkeys(("CURRENCY", "FULL_NAME", "LID"), "text") | {"SORT": "number"}
@@ -29,7 +25,7 @@ def currency_list(call: MethodCall) -> MethodResult:
 
 @method("crm.currency.get")
 def currency_get(call: MethodCall) -> MethodResult:
-    """One more key than in the list: the spelling in each language."""
+    """Returns a currency with one key more than in the list: the name in each language."""
     if not call.rights.crm_admin:
         raise Refused(400, "", "Access denied.")
     found = next((row for row in call.world.currencies if row["CURRENCY"] == call.param("id")), None)
@@ -63,7 +59,7 @@ def stagehistory_list(call: MethodCall) -> MethodResult:
         call.param("select"),
         call.start(),
     )
-    if number in call.world.denied:  # OPEN-18: rows follow the rights on their items
+    if number in call.world.denied:  # undocumented; assumed to follow the rights on the items
         return MethodResult({"items": []}, total=0)
     rows, total = history_page(call.world, store, conditions, order, grammar, start=start)
     if call.times.moves_datetimes:

@@ -1,6 +1,6 @@
-"""Answers what a filter of the vendor's grammar means: prefixes, nested OR, ids as bounds.
+"""Parses and evaluates Bitrix24 filters: operator prefixes, nested OR groups, id bounds.
 
-It refuses to know where rows come from: a condition asks for a column by name.
+A parsed condition is a function of a row reader, which returns a column by name.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from functools import lru_cache
 from math import prod
 from typing import Any
 
-from bitrix24_source.sandbox.http.php import php_int
-from bitrix24_source.sandbox.portal.api_errors import Refused, field_not_allowed
+from ..http.php import php_int
+from ..portal.api_errors import Refused, field_not_allowed
 
 Read = Callable[[str], Any]
 Condition = Callable[[Read], bool]
@@ -29,7 +29,7 @@ LAST = 1 << 62
 
 @dataclass
 class Grammar:
-    """What may be filtered, and how the values of each field compare.
+    """The fields that may be filtered, and how their values compare.
 
     `kinds` maps field -> "datetime", "date", "number", "bool" (a custom yes/no field: 1 or 0 only) or "text".
     `several` are the fields of more than one value, by which a filter joins another table.
@@ -48,7 +48,7 @@ class Grammar:
     several: Collection[str] = ()
 
     def literal(self, name: str, value: Any) -> Any:
-        """What a value in a filter is compared as."""
+        """Converts a value in a filter to the form in which it is compared."""
         kind = self.kinds[name]
         plain = comparable(value, kind, self.zone, literal=True)
         return plain - self.shift.total_seconds() if kind == "datetime" and plain is not None else plain
@@ -62,7 +62,7 @@ class Grammar:
 
 @dataclass
 class Where:
-    """A filter, taken apart: bounds of the id, a lower bound of `updatedTime`, and everything else."""
+    """A parsed filter: bounds of the id, a lower bound of `updatedTime`, and everything else."""
 
     low: int = -LAST
     high: int = LAST
@@ -79,7 +79,7 @@ class Where:
         return all(condition(read) for condition in self.rest)
 
     def matches(self, read: Read) -> int:
-        """How often the item comes out of the join with the values of its multiple fields."""
+        """Returns how often the item occurs in the join with the values of its multiple fields."""
         return prod(max(1, sum(map(fits, _each(read(name))))) for name, fits in self.several)
 
 
@@ -123,7 +123,7 @@ def _plain(where: Where, operator: str, name: str, value: Any, grammar: Grammar)
 
 
 def _time_ignored(name: str, value: Any, grammar: Grammar) -> bool:
-    """FIELD-02: some portals do not understand an ISO bound, or none at all, and say nothing."""
+    """Returns whether the portal silently ignores this bound: users report portals that ignore ISO times."""
     if grammar.kinds[name] not in ("datetime", "date"):
         return False
     return grammar.time_filter == "ignored" or (grammar.time_filter == "iso_ignored" and "T" in str(value))
@@ -146,7 +146,7 @@ def _bound(where: Where, operator: str, value: Any, grammar: Grammar) -> None:
 
 
 def _group(value: Any, grammar: Grammar) -> Condition:
-    """A numbered key holds a group: its members joined by AND, or by OR when it says so."""
+    """Parses the value of a numbered key: a group whose members are joined by its `logic`, AND by default."""
     members = {str(place): item for place, item in enumerate(value)} if isinstance(value, list) else value
     if not isinstance(members, Mapping):
         raise grammar.not_allowed("filter", str(value))
@@ -208,7 +208,7 @@ def _compared(operator: str, name: str, bound: Any, kind: str, zone: tzinfo) -> 
 
 
 def _ordered(value: Any, bound: Any) -> bool:
-    """Nothing is more or less than nothing, and a text is neither more nor less than a number."""
+    """Returns whether the two can be ordered: neither is empty, and both are numbers or both texts."""
     return value is not None and bound is not None and isinstance(value, str) is isinstance(bound, str)
 
 
@@ -217,7 +217,7 @@ def _each(value: Any) -> list[Any]:
 
 
 def comparable(value: Any, kind: str, zone: tzinfo, *, literal: bool = False) -> Any:
-    """One spelling for values that are equal to the portal: 5 and "5", one instant in two zones, A and a."""
+    """Normalises values that the portal treats as equal: 5 and "5", one instant in two zones, A and a."""
     if value is None or isinstance(value, (dict, list)):
         return None
     if kind in ("datetime", "date"):
@@ -234,7 +234,7 @@ def comparable(value: Any, kind: str, zone: tzinfo, *, literal: bool = False) ->
 
 @lru_cache(maxsize=4096)
 def to_timestamp(text: Any, zone: tzinfo) -> float | None:
-    """An ISO moment, a naive one in the given zone, or the portal's own `24.08.2023 13:19:39`; None otherwise."""
+    """Parses an ISO time (a naive one in the given zone) or `24.08.2023 13:19:39`; None for anything else."""
     written = str(text).strip().replace("Z", "+00:00")
     if (local := OWN_FORMAT.fullmatch(written)) is not None:
         day, month, year, time = local.groups()

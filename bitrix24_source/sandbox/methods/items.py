@@ -1,19 +1,15 @@
-"""crm.item.*: fields, list, get, and the writing methods, for smart processes and the built-in CRM objects alike.
-
-It refuses to know how items are kept.
-"""
+"""crm.item.*: fields, list, get, and the writing methods, for smart processes and built-in CRM objects."""
 
 from __future__ import annotations
 
 from itertools import islice
 
-from bitrix24_source.sandbox.model.item_store import ItemStore
-from bitrix24_source.sandbox.model.schema import Schema
-from bitrix24_source.sandbox.model.serialization import copy_of, dress, rename, whole_rows
-from bitrix24_source.sandbox.model.write_effects import add_item, change_item, delete_item
-from bitrix24_source.sandbox.portal.api_errors import access_denied, item_not_found, type_not_found, type_not_supported
-from bitrix24_source.sandbox.portal.registry import MethodCall, MethodResult, method, names_of
-
+from ..model.item_store import ItemStore
+from ..model.schema import Schema
+from ..model.serialization import copy_of, dress, rename, whole_rows
+from ..model.write_effects import add_item, change_item, delete_item
+from ..portal.api_errors import access_denied, item_not_found, type_not_found, type_not_supported
+from ..portal.registry import MethodCall, MethodResult, method, names_of
 from .filters import Grammar, Where, parse
 from .listing import PAGE, Row, fast_mode_total, sort_key
 
@@ -21,7 +17,7 @@ NOT_UNIVERSAL = {5}
 
 
 def readable_store(call: MethodCall) -> ItemStore:
-    """The items of the type that was asked for, if this user may read them."""
+    """Returns the items of the requested type, if this user may read them."""
     number = call.integer("entityTypeId")
     if number in NOT_UNIVERSAL:
         raise type_not_supported(number)
@@ -69,7 +65,7 @@ def item_list(call: MethodCall) -> MethodResult:
 
 
 def _page_of_ids(store: ItemStore, where: Where, order: Row, grammar: Grammar, start: int) -> tuple[list[int], int]:
-    """The ids of one page, and how many there are in all (which the fast mode does not count)."""
+    """Returns the ids of one page, and the total number (not counted in the fast mode)."""
     by = [(grammar.name("order", name), str(way).upper() == "DESC") for name, way in order.items()] or [("id", False)]
     first, fast, descending = max(0, start), start < 0, by[0][1]
     if by[0][0] != "id":
@@ -89,7 +85,10 @@ def _page_of_ids(store: ItemStore, where: Where, order: Row, grammar: Grammar, s
 
 
 def _page_of_join(store: ItemStore, where: Where, numbers: list[int], first: int) -> list[int]:
-    """Fifty lines of the join, which are fewer items where several values of one fit: a short page is no end."""
+    """Returns the items of fifty rows of the join: fewer than fifty where several values of one item match.
+
+    So a short page need not be the last one.
+    """
     joined = (number for number in numbers for _ in range(where.matches(store.reader(number))))
     return list(dict.fromkeys(islice(joined, first, first + PAGE)))
 
@@ -109,7 +108,7 @@ def _rows(call: MethodCall, store: ItemStore, numbers: list[int], *, original: b
 
 
 def _selected(call: MethodCall, schema: Schema, *, original: bool) -> list[str] | None:
-    """The columns to fill; None is all of them. Unknown names are passed over without a word (OPEN-15)."""
+    """Returns the columns to fill, None for all. Unknown names are ignored; the vendor does not document what happens."""
     names = names_of(call.param("select"))
     if not names or "*" in names:
         return None
@@ -163,7 +162,7 @@ def item_delete(call: MethodCall) -> MethodResult:
 
 
 def _written(call: MethodCall, schema: Schema) -> Row:
-    """The fields that may be written; unknown and read-only ones are passed over."""
+    """Returns the fields that may be written; unknown and read-only ones are ignored."""
     codes = {field.upper: name for name, field in schema.fields.items()}
     named = {codes.get(name, name): value for name, value in call.mapping("fields").items()}
     call.not_understood.extend(f"fields[{name}]" for name in named if not schema.is_known(name))

@@ -1,15 +1,11 @@
-"""Answers how a list of rows is filtered, ordered and cut into pages of fifty.
-
-It refuses to know what the rows are; item tables, which are too long to be lists, page by themselves.
-"""
+"""Filters, sorts and pages lists of rows, fifty to a page. Item tables page themselves (`items`)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from bitrix24_source.sandbox.portal.registry import MethodCall, MethodResult, names_of
-
+from ..portal.registry import MethodCall, MethodResult, names_of
 from .filters import Grammar, comparable, parse
 
 PAGE = 50
@@ -29,7 +25,7 @@ def select_rows(
 
 
 def sort_rows(rows: list[Row], order: Mapping[str, Any], grammar: Grammar) -> list[Row]:
-    """The last key of an order is the least important, so sort by it first; Python's sort keeps ties in place."""
+    """Sorts by each key, last one first: the sort is stable, so the first key decides."""
     for written, direction in reversed(list(order.items())):
         name = grammar.name("order", written)
         keys = {id(row): sort_key(row.get(name), grammar.kinds[name], grammar) for row in rows}
@@ -48,7 +44,7 @@ def sort_key(value: Any, kind: str, grammar: Grammar) -> tuple[int, float, str]:
 def page(
     rows: Sequence[Any], start: int, *, wrap: str = "", size: int = PAGE, fast_total: str = "by_method"
 ) -> MethodResult:
-    """One page. `start=-1` is the fast mode: no counting, so no `next`, and `total` 0 or not there at all."""
+    """Returns one page. `start=-1` is the fast mode: no counting, so no `next`, and `total` is 0 or missing."""
     first = max(0, start)
     cut = list(rows[first : first + size])
     result: Any = {wrap: cut} if wrap else cut
@@ -59,12 +55,12 @@ def page(
 
 
 def fast_mode_total(reading: str, *, legacy: bool) -> int | None:
-    """`total` of an answer that did not count; legacy methods, whose rows stand in `result` itself, say 0."""
+    """Returns `total` in the fast mode; legacy methods, whose `result` is the list of rows, answer 0."""
     return 0 if reading == "zero" or (reading == "by_method" and legacy) else None
 
 
 def short_list(call: MethodCall, rows: Sequence[Any], *, wrap: str = "") -> MethodResult:
-    """A dictionary: whole, with `start` passed over, unless the portal is one of those that page it."""
+    """Returns a directory: all rows whatever `start` is, unless the portal is set to page it."""
     start = call.start()
     if call.interpretations.short_lists == "paged":
         return page(rows, start, wrap=wrap)
@@ -77,7 +73,7 @@ def everything(rows: Iterable[Any], *, wrap: str = "", total: bool = False) -> M
 
 
 def pick(rows: Iterable[Row], select: Any, always: Iterable[str] = ()) -> list[Row]:
-    """Only the columns asked for; unknown names are ignored, `*` and no selection mean all."""
+    """Returns rows with the selected columns; unknown names are ignored, `*` and no selection mean all."""
     names = names_of(select)
     if not names or "*" in names:
         return list(rows)

@@ -1,27 +1,23 @@
-"""user.* and department.get. Columns depend on the scope; the two methods take no `order` map but two strings.
-
-It refuses to know CRM.
-"""
+"""user.* and department.get. Columns depend on the scope; the order is given as two strings, not as a map."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from bitrix24_source.sandbox.portal.api_errors import Refused
-from bitrix24_source.sandbox.portal.registry import MethodCall, MethodResult, method, names_of
-
+from ..portal.api_errors import Refused
+from ..portal.registry import MethodCall, MethodResult, method, names_of
 from .filters import Grammar
 from .listing import Row, page, select_rows
 
 USER_SCOPES = ("user", "user_basic", "user_brief")
-# https://apidocs.bitrix24.com: the columns that each narrower scope leaves out.
+# The columns that each narrower scope leaves out: https://apidocs.bitrix24.com/api-reference/user/user-get.html
 NOT_BASIC = {"LAST_LOGIN", "PERSONAL_WWW", "PERSONAL_ICQ"}
 NOT_BRIEF = NOT_BASIC | {"EMAIL", "PERSONAL_MOBILE", "PERSONAL_PHONE", "WORK_PHONE", "WORK_COMPANY", "PERSONAL_STREET"}
 
 
 def _visible(call: MethodCall) -> list[Row]:
-    """The rows of this scope. Bots, integrators and system users are never among them."""
+    """Returns the users that this scope shows, never bots, integrators or system users."""
     scopes = call.rights.scopes
     hidden = set() if "user" in scopes else NOT_BASIC if "user_basic" in scopes else NOT_BRIEF
     custom = "user.userfield" in scopes
@@ -53,7 +49,7 @@ def user_current(call: MethodCall) -> MethodResult:
     if mine is None:
         raise Refused(400, "ERROR_CORE", "User not found")
     row = {key: value for key, value in mine.items() if key != "USER_TYPE"}
-    # Here the vendor prints naive moments, in two formats, where user.get prints empty objects.
+    # Here the vendor prints naive times, in two formats, where user.get prints empty objects.
     now = datetime.fromisoformat(call.rights.now)
     return MethodResult(
         row | {"TIMESTAMP_X": f"{now:%d.%m.%Y %H:%M:%S}", "LAST_ACTIVITY_DATE": f"{now:%Y-%m-%d %H:%M:%S}"}
@@ -85,7 +81,7 @@ def _conditions(call: MethodCall) -> dict[str, Any]:
 
 
 def _shown(call: MethodCall) -> list[Row]:
-    """People with a department, and extranet users of the asker's own groups; everybody to an administrator who asks so."""
+    """Returns people with a department and extranet users of the caller's groups; all for an administrator on request."""
     everybody = _flag(call.param("ADMIN_MODE")) in ("Y", "1", 1) and call.rights.portal_admin
     return [
         row
@@ -101,7 +97,7 @@ def _users(call: MethodCall, conditions: dict[str, Any], text: str = "") -> Meth
     kinds = {key: "text" for row in rows for key in row} | {"ID": "number", "TIMESTAMP_X": "datetime", "ACTIVE": "text"}
     conditions = {key: _flag(value) for key, value in conditions.items()}
     if conditions.pop("IS_REAL_USER", "Y") != "Y":
-        rows = []  # nobody here is a bot, an e-mail user or another system's
+        rows = []  # there are no bots, e-mail users or users of other systems
     by = str(call.param("sort", "SORT") or "ID")
     order = {by: str(call.param("order", "ORDER") or "ASC")} if by in kinds else {}
     found = select_rows(rows, conditions, order, Grammar(kinds, call.world.zone, "ID"))
@@ -118,7 +114,7 @@ def _flag(value: Any) -> Any:
 
 
 def _columns(rows: list[Row], select: Any) -> list[Row]:
-    """`*` and `UF_*` are masks here; unknown names are skipped without a word."""
+    """Returns rows with the selected columns; `*` and `UF_*` are masks, unknown names are ignored."""
     names = names_of(select)
     if not names or "*" in names:
         return rows
@@ -134,7 +130,7 @@ def _columns(rows: list[Row], select: Any) -> list[Row]:
 
 @method("department.get", scope="department")
 def department_get(call: MethodCall) -> MethodResult:
-    """Conditions are plain parameters, equality only. Only `start` in small letters is heard, whatever the page says."""
+    """Lists departments. Conditions are plain parameters, equality only; `START` is ignored, although documented."""
     names = ("ID", "NAME", "SORT", "PARENT", "UF_HEAD")
     conditions = {name: call.param(name) for name in names if name in call.params}
     kinds = dict.fromkeys(names, "number") | {"NAME": "text"}

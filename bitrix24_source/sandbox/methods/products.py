@@ -1,13 +1,12 @@
-"""crm.item.productrow.*: what was sold, row by row."""
+"""crm.item.productrow.*: the product rows of items."""
 
 from __future__ import annotations
 
-from bitrix24_source.sandbox.http.php import php_int
-from bitrix24_source.sandbox.model.world import short_code
-from bitrix24_source.sandbox.portal.api_errors import Refused, access_denied, parameter_missing
-from bitrix24_source.sandbox.portal.registry import MethodCall, MethodResult, method
-from bitrix24_source.sandbox.scenarios.goods import OWNERS, product_rows
-
+from ..http.php import php_int
+from ..model.world import short_code
+from ..portal.api_errors import Refused, access_denied, parameter_missing
+from ..portal.registry import MethodCall, MethodResult, method
+from ..scenarios.goods import OWNERS, product_rows
 from .filters import Grammar, split_key
 from .listing import page, select_rows
 
@@ -17,7 +16,7 @@ COLUMNS = ("ownerId", "productId", "price", "quantity", "discountTypeId", "disco
 
 @method("crm.item.productrow.list")
 def productrow_list(call: MethodCall) -> MethodResult:
-    """`=ownerType` and `=ownerId` are both required; `=` takes a list of owners."""
+    """Lists product rows; `=ownerType` and `=ownerId` are both required, and `=` accepts a list of owners."""
     conditions = call.mapping("filter")
     named = {split_key(key)[1]: value for key, value in conditions.items()}
     for name in ("ownerType", "ownerId"):
@@ -59,7 +58,7 @@ def _entity_type(call: MethodCall, code: str) -> int:
 
 
 def _check_rights(call: MethodCall, entity_type_id: int, owner: object) -> None:
-    """Judged by one item, whose number is PHP's cast of what was sent: a list is 1. Administrators pass."""
+    """Checks the rights on one item only, whose id is PHP's cast of the value: 1 for a list. Administrators pass."""
     number = bool(owner) if isinstance(owner, (list, dict)) else php_int(owner)
     if not call.may_read(entity_type_id, int(number)):
         raise access_denied()

@@ -1,13 +1,9 @@
-"""crm.category.list and crm.status.*: pipelines, stages and the other directories.
-
-It refuses to know items.
-"""
+"""crm.category.list and crm.status.*: pipelines, stages and the other directories."""
 
 from __future__ import annotations
 
-from bitrix24_source.sandbox.portal.api_errors import Refused, item_not_found, type_not_found, type_not_supported
-from bitrix24_source.sandbox.portal.registry import MethodCall, MethodResult, method
-
+from ..portal.api_errors import Refused, item_not_found, type_not_found, type_not_supported
+from ..portal.registry import MethodCall, MethodResult, method
 from .filters import Grammar
 from .listing import Row, everything, select_rows, short_list
 
@@ -17,7 +13,7 @@ STATUS_FIELDS = ("ENTITY_ID", "STATUS_ID", "NAME", "NAME_INIT", "SYSTEM", "CATEG
 
 
 def _categories(call: MethodCall) -> list[Row]:
-    """Those of the asked type that this user may read."""
+    """Returns the categories of the requested type that this user may read."""
     number = call.integer("entityTypeId")
     if number in WITHOUT_CATEGORIES:
         raise type_not_supported(number)
@@ -62,7 +58,7 @@ def status_list(call: MethodCall) -> MethodResult:
 
 
 def _hidden_directories(call: MethodCall) -> set[str]:
-    """The stages of types that this user may not read."""
+    """Returns the stage directories of types that this user may not read."""
     return {row["ID"] for row in call.world.directories if row.get("ENTITY_TYPE_ID") in call.world.denied}
 
 

@@ -1,20 +1,16 @@
-"""crm.type.*, crm.enum.ownertype and crm.automatedsolution.*: which smart processes there are.
-
-It refuses to know items and custom fields.
-"""
+"""crm.type.*, crm.enum.ownertype and crm.automatedsolution.*: the smart processes of the portal."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from bitrix24_source.sandbox.http.php import php_int
-from bitrix24_source.sandbox.model.admin import free_entity_type
-from bitrix24_source.sandbox.model.world import BUILT_IN, short_code, symbol_code
-from bitrix24_source.sandbox.portal.api_errors import Refused, access_denied, field_not_allowed
-from bitrix24_source.sandbox.portal.registry import MethodCall, MethodResult, method
-from bitrix24_source.sandbox.scenarios.relations import link_types
-from bitrix24_source.sandbox.scenarios.spa_types import SWITCHES, add_type, relation, type_row
-
+from ..http.php import php_int
+from ..model.admin import free_entity_type
+from ..model.world import BUILT_IN, short_code, symbol_code
+from ..portal.api_errors import Refused, access_denied, field_not_allowed
+from ..portal.registry import MethodCall, MethodResult, method
+from ..scenarios.relations import link_types
+from ..scenarios.spa_types import SWITCHES, add_type, relation, type_row
 from .filters import Grammar
 from .listing import Row, page, select_rows
 
@@ -40,7 +36,7 @@ def _grammar(call: MethodCall) -> Grammar:
 
 
 def _unknown_field(place: str, name: str) -> Refused:
-    """The upper-case `ID` that clients like to sort by is spelled `I_D` by the vendor's converter, and refused."""
+    """Rejects an unknown field; the vendor's converter turns `ID`, by which clients like to sort, into `I_D`."""
     if name.isupper():
         refused = Refused(400, "INVALID_ARG_VALUE", f"Unknown field definition `{'_'.join(name)}`")
         refused.not_understood = f"{place}[{name}]"
@@ -74,7 +70,7 @@ def type_get_by_entity_type_id(call: MethodCall) -> MethodResult:
 def _one(call: MethodCall, row: Row | None) -> MethodResult:
     if row is None:
         _need_crm_admin(call)
-        raise Refused(400, "0", "Smart process not found")  # the controller gives its error no code
+        raise Refused(400, "0", "Smart process not found")  # the controller sets no error code
     if row["entityTypeId"] in call.world.denied:
         raise access_denied()
     return MethodResult({"type": row})
@@ -110,7 +106,7 @@ def _described(name: str, kind: str, title: str) -> Row:
 
 @method("crm.type.add")
 def type_add(call: MethodCall) -> MethodResult:
-    """A new smart process with one category and the usual stages."""
+    """Creates a smart process with one category and the usual stages."""
     _need_crm_admin(call)
     world, fields = call.world, call.mapping("fields")
     number = php_int(fields.get("entityTypeId") or free_entity_type(world))

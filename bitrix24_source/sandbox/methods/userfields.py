@@ -1,16 +1,12 @@
-"""userfieldconfig.*: how the custom fields are set up. Everything scalar is a string here, and errors have no code.
-
-It refuses to know the values in the fields.
-"""
+"""userfieldconfig.*: the configuration of custom fields. All scalars are strings here, and errors have no code."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from bitrix24_source.sandbox.model.schema import UserField
-from bitrix24_source.sandbox.portal.api_errors import Refused
-from bitrix24_source.sandbox.portal.registry import MethodCall, MethodResult, method
-
+from ..model.schema import UserField
+from ..portal.api_errors import Refused
+from ..portal.registry import MethodCall, MethodResult, method
 from .filters import Grammar
 from .listing import Row, page, select_rows
 
@@ -28,7 +24,7 @@ TYPES = {
 
 
 def _module(call: MethodCall) -> None:
-    """The module's own scope is asked for as well; the refusal has an empty code and says so in words only."""
+    """Checks the scope of the module, which these methods need as well; the error has an empty code."""
     if call.param("moduleId") != "crm":
         raise Refused(400, "", "No settings for UserFieldAccess")
     if "crm" not in call.rights.scopes:
@@ -58,7 +54,7 @@ def _refuse_denied(call: MethodCall, conditions: Row) -> None:
 
 
 def _without_enum(answer: MethodResult) -> MethodResult:
-    """OPEN-30: documented for the list, absent from the vendor's sample of it."""
+    """Removes `enum`, which the vendor documents for the list but omits from the sample response."""
     for row in answer.result["fields"]:
         row.pop("enum", None)
     return answer
@@ -105,7 +101,7 @@ def _row(user_field: UserField, languages: list[str]) -> Row:
 
 
 def _label(user_field: UserField, label: str, languages: list[str]) -> Any:
-    """The list answers null where there is no text, the single field a map of nulls."""
+    """Returns a label: without any text, the list has null and the single field a map of nulls."""
     texts = {
         language: user_field.labels.get(language, user_field.label) if label == "editFormLabel" else None
         for language in languages

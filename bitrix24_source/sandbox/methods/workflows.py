@@ -1,13 +1,9 @@
-"""bizproc.* and the automation methods; most of them answer to applications only.
-
-It refuses to run any workflow.
-"""
+"""bizproc.* and the automation methods; most of them answer to applications only."""
 
 from __future__ import annotations
 
-from bitrix24_source.sandbox.portal.api_errors import access_denied
-from bitrix24_source.sandbox.portal.registry import MethodCall, MethodResult, method
-
+from ..portal.api_errors import access_denied
+from ..portal.registry import MethodCall, MethodResult, method
 from .filters import Grammar
 from .listing import page, select_rows
 
@@ -16,7 +12,7 @@ TEXTS = ("MODULE_ID", "ENTITY", "DOCUMENT_TYPE", "NAME", "IS_MODIFIED", "SYSTEM_
 
 @method("bizproc.workflow.template.list", scope="bizproc")
 def template_list(call: MethodCall) -> MethodResult:
-    """Without SELECT only the ID comes; names of fields may be written in any case."""
+    """Lists templates. Without SELECT rows contain the ID only; field names may be written in any case."""
     if not call.rights.portal_admin:
         raise access_denied("Access denied!")
     kinds = dict.fromkeys(TEXTS, "text") | {

@@ -1,6 +1,6 @@
-"""What an administrator may do to a portal between two runs of a loader: types and custom fields come, go and are renamed.
+"""Changes that an administrator makes between two loads: types and custom fields are added, removed and renamed.
 
-It refuses to check rights; it is the portal's own hand.
+Rights are not checked.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from bitrix24_source.sandbox.scenarios.spa_types import SWITCHES, add_stage_directories, add_type, type_row
-from bitrix24_source.sandbox.scenarios.user_fields import add_user_field
-
+from ..scenarios.spa_types import SWITCHES, add_stage_directories, add_type, type_row
+from ..scenarios.user_fields import add_user_field
 from .world import World
 from .write_effects import note_activity
 
@@ -22,7 +21,7 @@ FIRST_FREE_ENTITY_TYPE = 1030
 def new_type(
     world: World, title: str, *, entity_type_id: int = 0, items: int = 0, off: Iterable[str] = (), code: str = ""
 ) -> Row:
-    """A smart process with one category and the usual stages, and so many items of the portal's past."""
+    """Creates a smart process with one category, the usual stages and `items` items from the portal's past."""
     number = entity_type_id or free_entity_type(world)
     type_id = max([10, world.newest_type, *(row["id"] for row in world.types.values())]) + 1
     row = type_row(type_id, number, title, world.now(), off=off, code=code)
@@ -31,12 +30,12 @@ def new_type(
 
 
 def free_entity_type(world: World) -> int:
-    """The next even number: that is how the vendor counts from 1030 on."""
+    """Returns the next free even number: the vendor counts so from 1030 on."""
     return max([FIRST_FREE_ENTITY_TYPE - 2, *(number for number in world.types if number % 2 == 0)]) + 2
 
 
 def switch_feature(world: World, entity_type_id: int, switch: str, *, on: bool) -> None:
-    """Switches a feature of a smart process; what its items hold stays."""
+    """Switches a feature of a smart process on or off; its items keep their values."""
     row, store = world.types[entity_type_id], world.objects[entity_type_id]
     if switch not in SWITCHES:
         raise ValueError(f"No such switch: {switch!r}. There are {', '.join(SWITCHES)}")
@@ -47,7 +46,7 @@ def switch_feature(world: World, entity_type_id: int, switch: str, *, on: bool) 
 
 
 def _switch_stages(world: World, entity_type_id: int, *, on: bool) -> None:
-    """Items that have never had a stage are in the first one of their category."""
+    """Switches stages on or off; items that never had a stage get the first one of their category."""
     for directory in world.directories:
         if directory.get("ENTITY_TYPE_ID") == entity_type_id:
             directory["IS_ENABLED"] = on
@@ -60,7 +59,7 @@ def _switch_stages(world: World, entity_type_id: int, *, on: bool) -> None:
 
 
 def new_field(world: World, entity_type_id: int, tail: str, user_type: str, label: str, **more: Any) -> str:
-    """Its name in crm.item.*; items that were written before have no value in it."""
+    """Adds a custom field, empty in existing items. Returns its name in crm.item.*."""
     made = add_user_field(world, entity_type_id, tail, user_type, label, **more)
     return made.name
 
@@ -70,7 +69,7 @@ def drop_field(world: World, entity_type_id: int, name: str) -> None:
 
 
 def rename_option(world: World, option_id: int, value: str) -> None:
-    """The label of a list option changes; items keep its id."""
+    """Changes the label of a list option; items keep the option's id."""
     for store in world.objects.values():
         for field in store.schema.fields.values():
             config = field.user_field
@@ -87,7 +86,7 @@ def rename_option(world: World, option_id: int, value: str) -> None:
 
 
 def put_activity(world: World, number: int, bindings: Iterable[tuple[int, int]] = (), **columns: Any) -> None:
-    """A new activity, or new values for one that is there; it counts as changed now."""
+    """Adds an activity, or changes an existing one; the portal's current time becomes its time of change."""
     key = str(number)
     row = next((row for row in world.activities if row["ID"] == key), None)
     if row is None:

@@ -1,7 +1,4 @@
-"""Answers what time it is on the portal, and lets a test move it.
-
-It refuses to know what the time is used for.
-"""
+"""The portal's clock, which a test can move."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from threading import Lock
 
 
 class Clock:
-    """A clock that stands still until somebody sleeps on it or advances it.
+    """A clock that stands still until `sleep` or `advance` moves it.
 
     >>> clock = Clock(datetime(2025, 7, 1, tzinfo=timezone.utc))
     >>> clock.advance(90)

@@ -1,31 +1,27 @@
-"""Makes the rows of computed items: the loop that a million of them pass through.
-
-It refuses to know which items exist and which were changed.
-"""
+"""Builds the rows of computed items, in the loop that decides how fast a million items are read."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from bitrix24_source.sandbox.scenarios.deterministic import PERIOD, Column, Drawn
-
+from ..scenarios.deterministic import PERIOD, Column, Drawn
 from .schema import Schema
 
 Row = dict[str, Any]
-# Clients ask for a handful of selections over and over; each keeps one template for every place of the period.
+# Clients repeat a handful of selections; each has one template per position of the period.
 MOST_PLANS = 8
 
 
 class RowMaker:
-    """Rows of one schema. Drawn columns repeat after PERIOD items: they are kept in templates and copied."""
+    """Builds rows of one schema. Drawn columns repeat after PERIOD items, so they are copied from templates."""
 
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
         self._plans: dict[tuple[int, tuple[str, ...] | None], _Plan] = {}
 
     def rows(self, numbers: Sequence[int], names: Sequence[str] | None = None) -> list[Row]:
-        """The named columns, or all that come unasked; names that do not exist are passed over."""
+        """Returns rows with the named columns, or with all default ones; unknown names are ignored."""
         plan = self._plan(None if names is None else tuple(names))
         return [plan.row(number) for number in numbers]
 
@@ -61,5 +57,5 @@ class _Plan:
         return row
 
     def _template(self, number: int) -> Row:
-        """The drawn values, and a place for each of the others, so that the columns keep their order."""
+        """Returns the drawn values, with placeholders for the others so that columns keep their order."""
         return {name: column(number) if isinstance(column, Drawn) else None for name, column in self._columns.items()}

@@ -1,15 +1,11 @@
-"""The items of one type as a test sees them: look, add, change, delete, behind the portal's back.
-
-It refuses to check rights and limits; it is the portal's own hand.
-"""
+"""Lets a test read, add, change and delete the items of one type, without rights and limits."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-from bitrix24_source.sandbox.portal.access import Caller
-
+from ..portal.access import Caller
 from .serialization import copy_of, dress, whole_rows
 from .world import World
 from .write_effects import add_item, change_item, delete_item
@@ -19,7 +15,7 @@ Row = dict[str, Any]
 
 
 class StoredItems:
-    """`portal.items(177)`: a mapping of id -> item in the wire's shape, with the means to change it."""
+    """`portal.items(177)`: a mapping of id -> item as crm.item.get returns it, with methods that change items."""
 
     def __init__(self, world: World, entity_type_id: int, caller: Caller, base_url: str, times: PrintedTimes) -> None:
         self._world, self._caller, self._base_url, self._times = world, caller, base_url, times
@@ -50,7 +46,7 @@ class StoredItems:
         delete_item(self._store, item_id)
 
     def restore(self, item_id: int) -> None:
-        """Takes a deleted item of the portal's past out of the recycle bin, as it was; its `updatedTime` stays."""
+        """Restores a deleted, computed item from the recycle bin, with its `updatedTime` unchanged."""
         self._store.restore(item_id)
 
     def __getitem__(self, item_id: int) -> Row:

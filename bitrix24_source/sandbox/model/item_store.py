@@ -1,7 +1,7 @@
-"""Answers which items of one type exist and what they hold: computed from the seed, with changes laid over.
+"""Stores the items of one type: computed from the seed, overlaid with changes.
 
-It refuses to know requests: a page is ids and columns by name. Nothing is built before somebody looks at it,
-so a million items cost no more memory than ten.
+A page is requested by ids and column names. Rows are built only when they are read, so a million items take no more
+memory than ten.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from threading import RLock
 from typing import Any
 
-from bitrix24_source.sandbox.methods.filters import LAST, Where
-from bitrix24_source.sandbox.scenarios.deterministic import mix, salt
-
+from ..methods.filters import LAST, Where
+from ..scenarios.deterministic import mix, salt
 from .computed_rows import RowMaker
 from .lifecycle import LONGEST_LIFE, Journeys, Lane, Lives
 from .schema import Schema
@@ -45,11 +44,11 @@ class ItemStore:
         self._salt = salt("ids", schema.entity_type_id, step)
         self._own: dict[int, Row] = {}  # changed and added items, whole rows
         self._own_ids: list[int] = []
-        self._deleted: list[int] = []  # only ids that the seed would make, in order ...
-        self._gone: set[int] = set()  # ... and the same to ask whether one is among them
+        self._deleted: list[int] = []  # deleted ids of computed items, in order ...
+        self._gone: set[int] = set()  # ... and the same ids as a set, for membership tests
         self._last = self.id_at(count - 1) if count else first - 1
 
-    # -- which ids there are -------------------------------------------------------------------------------------
+    # -- ids -----------------------------------------------------------------------------------------------------
 
     @property
     def computed(self) -> int:
@@ -60,7 +59,7 @@ class ItemStore:
         return self._first + index * self._step + jitter
 
     def index_of(self, number: int) -> int:
-        """The place of a computed id in the order of creation; later ids get the end."""
+        """Returns the position of a computed id in the order of creation; later ids get the last one."""
         return min(max(0, (number - self._first) // self._step), max(0, self._count - 1))
 
     def _is_computed(self, number: int) -> bool:
@@ -73,7 +72,7 @@ class ItemStore:
         return self._is_computed(number) and number not in self._gone
 
     def _window(self, low: int, high: int) -> tuple[int, int]:
-        """The first and one past the last place of the computed ids between two ids, both included."""
+        """Returns the positions of the first computed id in [low, high] and of the one after the last."""
         places = range(self._count)
         near_low = max(0, (low - self._first) // self._step - 1)
         near_high = max(0, (high - self._first) // self._step + 2)
@@ -85,7 +84,7 @@ class ItemStore:
         return min(max(0, start), self._count), min(max(0, end), self._count)
 
     def _added(self) -> list[int]:
-        """Ids beyond the computed ones; every added item is there, every changed one is before."""
+        """Returns the ids beyond the computed ones: those of added items, not those of changed ones."""
         return self._own_ids[bisect_right(self._own_ids, self._computed_last()) :]
 
     def _computed_last(self) -> int:
@@ -98,7 +97,7 @@ class ItemStore:
         return max(0, end - start - gone) + bisect_right(added, high) - bisect_left(added, low)
 
     def slice(self, low: int, high: int, first: int, size: int, *, descending: bool = False) -> list[int]:
-        """The ids at places first..first+size of all between two ids, without walking to them."""
+        """Returns the ids at positions first..first+size between two ids, without iterating over those before."""
         with self.lock:
             total = self.total(low, high)
             places = range(first, min(first + size, total))
@@ -122,7 +121,10 @@ class ItemStore:
         return found + added[first : bisect_right(added, high)][: size - len(found)]
 
     def _skip(self, start: int, end: int, place: int, gone_before: int) -> int:
-        """Where the place-th living id after `start` stands: each round adds the deleted ones met so far."""
+        """Returns the position of the place-th id after `start` that is not deleted.
+
+        Each round adds the deleted ids passed so far.
+        """
         index = start + place
         while index < end:
             further = start + place + bisect_right(self._deleted, self.id_at(index)) - gone_before
@@ -151,7 +153,7 @@ class ItemStore:
         own = self._own_ids[bisect_left(self._own_ids, where.low) : bisect_right(self._own_ids, where.high)]
         yield from heapq.merge(computed, own)
 
-    # -- what they hold ------------------------------------------------------------------------------------------
+    # -- values --------------------------------------------------------------------------------------------------
 
     def reader(self, number: int) -> Callable[[str], Any]:
         own = self._own.get(number)
@@ -198,7 +200,7 @@ class ItemStore:
         self._own[number] = row
 
     def restore(self, number: int) -> None:
-        """A computed item is there again, as the seed makes it."""
+        """Undeletes a computed item, with the values that the seed gives it."""
         with self.lock:
             if number not in self._gone:
                 raise KeyError(number)

@@ -1,6 +1,6 @@
-"""The way one item has gone: its category, the stages it passed and when, and who worked on it.
+"""Computes the journey of an item: its category, the stages it passed and when, and who worked on it.
 
-Items and the stage history both ask here, so they agree.
+Items and the stage history share these journeys, so they agree.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import datetime, timedelta, tzinfo
 from functools import lru_cache
 from itertools import accumulate
 
-from bitrix24_source.sandbox.scenarios.deterministic import DAY, Story, mix, unit
+from ..scenarios.deterministic import DAY, Story, mix, unit
 
 MOST_EVENTS = 8
 # No item is touched later than this after its creation, so `updatedTime` bounds the ids that can match.
@@ -43,7 +43,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Trip:
-    """`person` is 0 where nobody in particular worked on the item."""
+    """The journey of one item; `person` is 0 if no particular person worked on it."""
 
     category_id: int
     events: tuple[Event, ...]
@@ -76,7 +76,7 @@ class Habits:
         workers: The people who are responsible for items.
         success: The chance that an item ends well.
         days_in_stage: The mean of an ordinary stage; the slowest stage of a category takes `slow_factor` of it.
-        stuck: The share of the items that reach the slowest stage and never leave it.
+        stuck: The share of items reaching the slowest stage that never leave it.
     """
 
     months: tuple[float, ...]
@@ -91,7 +91,7 @@ class Habits:
 
 @dataclass(frozen=True)
 class Lives:
-    """What all items of a portal have in common: its past, and how its people work."""
+    """What the items of a portal share: its past, and how its people work."""
 
     story: Story
     habits: Habits | None = None
@@ -121,7 +121,7 @@ class Calendar:
         return usual * (1 + (self.habits.growth - 1) * passed) * (0.1 if holidays else 1)
 
     def moment(self, share: float) -> int:
-        """When so much of all has happened, between 9:00 and 18:00."""
+        """Returns the time, between 9:00 and 18:00, by which this share of all events has happened."""
         wanted = share * self._sums[-1]
         day = min(bisect_right(self._sums, wanted), len(self._sums) - 1)
         before = self._sums[day - 1] if day else 0.0
@@ -129,7 +129,7 @@ class Calendar:
         return min(self._mornings[day] + int(inside * 9 * HOUR), self.story.end)
 
     def working_time(self, at: int, chance: float) -> int:
-        """A moment in the working hours of the same day, or of the Monday after a weekend."""
+        """Returns a time within working hours on the same day, or on the Monday after a weekend."""
         date = datetime.fromtimestamp(at, self.zone)
         weekend = max(0, 7 - date.weekday()) if date.weekday() > 4 and chance > 0.1 else 0
         morning = date.replace(hour=9, minute=0, second=0) + timedelta(days=weekend)
@@ -141,7 +141,7 @@ _calendar = lru_cache(maxsize=16)(Calendar)
 
 
 class Journeys:
-    """All trips of one type: created in the order of the ids, over the company's past."""
+    """The journeys of all items of one type, created in id order over the company's past."""
 
     def __init__(
         self, lanes: Sequence[Lane], salted: int, count: int, place_of: Callable[[int], int], lives: Lives
@@ -156,7 +156,7 @@ class Journeys:
         self.trip = lru_cache(maxsize=8192)(self._trip)
 
     def created_at(self, place: int) -> int:
-        """When the item at this place was made; never earlier than the one before it."""
+        """Returns when the item at this position was created, never before its predecessor."""
         if self._calendar is not None:
             return self._calendar.moment(place / self._count)
         return self._story.start + (self._story.end - self._story.start) * place // self._count
@@ -189,7 +189,7 @@ def _events(lane: Lane, created: int, chance: int, end: int) -> tuple[Event, ...
 
 @dataclass
 class _Work:
-    """What people do with one item, one decision after the other; the same every time."""
+    """The decisions that people take on one item, one after the other; deterministic."""
 
     habits: Habits
     calendar: Calendar
@@ -239,7 +239,7 @@ class _Work:
         return (*events, Event(at, well[0])) if well else tuple(events)
 
     def _left(self, at: int, worker: Worker, place: int, *, slow: bool) -> int:
-        """When the item leaves a stage: most soon, some late."""
+        """Returns when the item leaves a stage: most leave soon, some late."""
         mean = self.habits.days_in_stage * worker.pace * (self.habits.slow_factor if slow else 1)
         days = min(-math.log(1 - self._chance(10 + place)) * mean, 40)
         later = self.calendar.working_time(at + int(days * DAY), self._chance(20 + place))

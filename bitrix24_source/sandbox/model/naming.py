@@ -1,7 +1,4 @@
-"""Answers which camelCase name a field gets in crm.item.*, by the vendor's irregular rules.
-
-It refuses to know fields: it turns one spelling into another.
-"""
+"""Spells a column's name as crm.item.* does: camelCase by the vendor's irregular rules."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Answers which fields one CRM object has, what crm.item.fields says of them, and how to fill each for item n.
-
-It refuses to know which items exist.
-"""
+"""The fields of one CRM object: their entries in crm.item.fields, and a column that computes the value of each."""
 
 from __future__ import annotations
 
@@ -11,9 +8,8 @@ from dataclasses import field as dataclass_field
 from datetime import timedelta, tzinfo
 from typing import Any
 
-from bitrix24_source.sandbox.methods.filters import Grammar
-from bitrix24_source.sandbox.scenarios.deterministic import Column, constant
-
+from ..methods.filters import Grammar
+from ..scenarios.deterministic import Column, constant
 from .naming import user_field_name
 
 NUMBERS = {"integer", "double", "user", "crm_category", "crm_entity", "crm_company", "crm_contact", "crm_lead"}
@@ -99,7 +95,7 @@ class Schema:
     features_off: set[str] = dataclass_field(default_factory=set)
     files: set[str] = dataclass_field(default_factory=set)
     multifields: Column | None = None
-    # Grows with every change, so that whoever remembers rows of an earlier shape forgets them.
+    # Grows with every change: rows cached for an earlier version are discarded.
     version: int = 0
 
     def add(self, *fields: Field) -> None:

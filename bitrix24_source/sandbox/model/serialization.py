@@ -1,7 +1,4 @@
-"""Answers how an item looks on the wire: file links with the caller's credential, `fm`, original field names.
-
-It refuses to know which items were asked for.
-"""
+"""Serialises items as crm.item.* does: file links with the caller's credential, `fm`, original field names."""
 
 from __future__ import annotations
 
@@ -10,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from bitrix24_source.sandbox.portal.access import Caller
-
+from ..portal.access import Caller
 from .item_store import ItemStore
 from .schema import Field, Schema
 from .zones import PrintedTimes
@@ -28,7 +24,7 @@ def dress(
     *,
     original_names: bool = False,
 ) -> list[Row]:
-    """The last touch, which depends on who asks and when."""
+    """Adds the parts of rows that depend on the caller and on the current time."""
     _print_times(store.schema, rows, times)
     for name in store.schema.files:
         links = FileLinks(store.schema, name, caller, base_url)
@@ -59,7 +55,7 @@ def _keeps_digits(field: Field) -> bool:
 
 @dataclass(frozen=True)
 class FileLinks:
-    """The vendor's `urlMachine` carries the live credential of whoever asked, so ours does."""
+    """Fills `urlMachine` with the caller's live credential, as the vendor does."""
 
     schema: Schema
     name: str
@@ -103,5 +99,5 @@ def whole_rows(store: ItemStore, numbers: list[int], *, with_fm: bool = True) ->
 
 
 def copy_of(row: Row) -> Row:
-    """Rows share the lists of the pools they were drawn from; whoever hands one out to be changed copies it."""
+    """Copies a row with its lists, which rows share with the pools they were drawn from."""
     return deepcopy(row)

@@ -1,7 +1,4 @@
-"""Answers the stage history of one type: computed from the same journeys as the items, plus what was written since.
-
-It refuses to know requests.
-"""
+"""Builds the stage history of one type: the journeys that also make the items, and the entries written since."""
 
 from __future__ import annotations
 
@@ -10,10 +7,9 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from bitrix24_source.sandbox.methods.filters import Grammar, Where, parse
-from bitrix24_source.sandbox.methods.listing import PAGE, Row, sort_rows
-from bitrix24_source.sandbox.scenarios.deterministic import iso
-
+from ..methods.filters import Grammar, Where, parse
+from ..methods.listing import PAGE, Row, sort_rows
+from ..scenarios.deterministic import iso
 from .item_store import ItemStore
 from .lifecycle import MOST_EVENTS
 from .world import World
@@ -34,7 +30,7 @@ def history_page(
     *,
     start: int,
 ) -> tuple[list[Row], int]:
-    """One page and the number of all; the fast mode stops as soon as the page is full."""
+    """Returns one page and the total number of rows; the fast mode stops as soon as the page is full."""
     where = parse(conditions, grammar)
     rows = _rows(world, store, where)
     by_id = [(name, str(way).upper()) for name, way in order.items()] in ([], [("ID", "ASC")])

@@ -1,6 +1,6 @@
-"""Holds everything one portal knows: types, fields, items, dictionaries, people.
+"""Holds everything that one portal stores: types, fields, items, dictionaries, people.
 
-It refuses to know requests and rights; scenarios fill it, methods read it.
+Scenarios fill it, methods read it; requests and rights are handled elsewhere.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timezone, tzinfo
 from typing import Any
 
-from bitrix24_source.sandbox.scenarios.deterministic import SERVER_ZONE, Story, salt
-
+from ..scenarios.deterministic import SERVER_ZONE, Story, salt
 from .clock import Clock
 from .item_store import ItemStore
 from .lifecycle import Habits, Lane, Lives, Stage
@@ -72,7 +71,7 @@ class World:
     activities: list[Row] = field(default_factory=list)
     bindings: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     moves: dict[int, list[Row]] = field(default_factory=dict)
-    # Product rows that somebody edited, whole, by type and owner; all others are computed.
+    # The product rows of owners whose rows were edited, by type and owner; all others are computed.
     products: dict[tuple[int, int], list[Row]] = field(default_factory=dict)
     denied: set[int] = field(default_factory=set)
     # Items that only an administrator may read, by type.

@@ -1,6 +1,6 @@
-"""Answers what else happens when an item is written: times, authors, stages, history.
+"""Applies the side effects of writing an item: times, authors, stages, stage history.
 
-It refuses to know who may write.
+Rights are not checked.
 """
 
 from __future__ import annotations
@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bitrix24_source.sandbox.portal.access import OWNER_ID
-from bitrix24_source.sandbox.scenarios.deterministic import DAY, iso_date
-
+from ..portal.access import OWNER_ID
+from ..scenarios.deterministic import DAY, iso_date
 from .item_store import ItemStore
 from .world import World
 
@@ -43,7 +42,7 @@ def add_item(world: World, store: ItemStore, fields: Mapping[str, Any]) -> int:
 
 
 def _account_amounts(world: World, store: ItemStore, row: Mapping[str, Any]) -> Row:
-    """The amounts in the account's currency, which are columns of the table that no list of fields names."""
+    """Returns the amounts in the account's currency: columns of rows that crm.item.fields does not list."""
     if "accountCurrencyId" not in store.schema.hidden:
         return {}
     amounts = {"opportunityAccount": row.get("opportunity"), "taxValueAccount": row.get("taxValue")}
@@ -52,7 +51,7 @@ def _account_amounts(world: World, store: ItemStore, row: Mapping[str, Any]) -> 
 
 
 def _switches(store: ItemStore) -> Row:
-    """A system yes/no field that nobody set is "N", not empty."""
+    """Returns "N" for each system yes/no field that has no value."""
     fields = store.schema.fields.values()
     return {field.name: "N" for field in fields if field.type == "boolean" and field.user_field is None}
 
@@ -68,7 +67,7 @@ def _first_stage(world: World, store: ItemStore, fields: Mapping[str, Any]) -> R
 
 
 def _meaning(world: World, store: ItemStore, stage_id: Any) -> Row:
-    """Leads and deals carry the meaning of their stage with them."""
+    """Returns the stage semantics that rows of leads and deals contain."""
     if "stageSemanticId" not in store.schema.fields or not stage_id:
         return {}
     return {"stageSemanticId": stage_semantics(world, store.schema.entity_type_id, str(stage_id))}
@@ -91,7 +90,7 @@ def change_item(world: World, store: ItemStore, number: int, fields: Mapping[str
 
 
 def _remember(world: World, store: ItemStore, number: int, kind: int) -> None:
-    """One line of the stage history, which only ever grows."""
+    """Appends an entry to the stage history."""
     row = store.row(number)
     if not row.get("stageId"):
         return
@@ -113,7 +112,7 @@ def stage_semantics(world: World, entity_type_id: int, stage_id: str) -> str:
 
 
 def note_activity(world: World, entity_type_id: int, number: int) -> None:
-    """Somebody did something about an item: its times of activity move, and `updatedTime` stays."""
+    """Sets an item's activity times to now, without changing its `updatedTime`."""
     store = world.objects.get(entity_type_id)
     if store is None or not store.exists(number) or "lastActivityTime" not in store.schema.fields:
         return

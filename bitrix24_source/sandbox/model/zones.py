@@ -56,7 +56,7 @@ def is_fixed(zone: tzinfo) -> bool:
 
 @dataclass(frozen=True)
 class PrintedTimes:
-    """How one person gets times printed now.
+    """Prints times as one person sees them now.
 
     The main module converts a stored time to the person's zone and REST converts it back. Since 2026 the first uses
     the offsets of the stored time and the second those of now; before, both used those of now. A date is server
@@ -96,7 +96,7 @@ class PrintedTimes:
 
 
 def _moment(value: Any) -> datetime | None:
-    """An ISO moment with its offset; anything else, such as the odd values of the hostile portal, is printed as it is."""
+    """Parses an ISO time with offset. Returns None for anything else, such as the hostile portal's values."""
     if not isinstance(value, str) or "T" not in value:
         return None
     try:

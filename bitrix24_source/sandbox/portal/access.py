@@ -1,7 +1,4 @@
-"""Answers who is calling, with which scopes and rights; keeps the webhook code and the OAuth tokens.
-
-It refuses to know methods and data.
-"""
+"""Authenticates callers, with their scopes and rights; keeps the webhook code and the OAuth tokens."""
 
 from __future__ import annotations
 
@@ -10,8 +7,7 @@ import string
 from dataclasses import dataclass, field
 from threading import RLock
 
-from bitrix24_source.sandbox.model.clock import Clock
-
+from ..model.clock import Clock
 from .api_errors import (
     access_denied,
     application_not_found,
@@ -31,7 +27,7 @@ OWNER_ID = 1
 
 @dataclass(frozen=True)
 class Caller:
-    """One authorised credential. `key` is what the limits count by; path and `auth` go into the links of its files."""
+    """One authorised credential. Limits are counted per `key`; file links contain its path and `auth`."""
 
     key: str
     user_id: int
@@ -100,7 +96,7 @@ class Access:
         return Caller("app", OWNER_ID, is_app=True, rest_path="/rest/", auth=token)
 
     def issue(self) -> TokenPair:
-        """A new pair; the refresh token of the pair before is not touched here."""
+        """Issues a new pair; the previous refresh token stays valid."""
         with self._lock:
             now = self.clock.now().timestamp()
             pair = TokenPair(self._hex(70), self._hex(70), int(now) + ACCESS_TOKEN_SECONDS)
@@ -110,7 +106,7 @@ class Access:
             return pair
 
     def redeem(self, refresh_token: str, *, keep: bool) -> TokenPair | None:
-        """Exchanges a refresh token; it dies with that unless the portal is told to keep it."""
+        """Exchanges a refresh token for a new pair; it becomes invalid unless `keep` is set."""
         with self._lock:
             expires = self._refresh_tokens.get(refresh_token)
             if expires is None or self.clock.now().timestamp() >= expires:
@@ -126,7 +122,7 @@ class Access:
             return code
 
     def redeem_code(self, code: str) -> TokenPair | None:
-        """A code lives 30 seconds and works once."""
+        """Exchanges an authorisation code, which is valid for 30 seconds and once."""
         with self._lock:
             expires = self._codes.pop(code, 0.0)
             return self.issue() if self.clock.now().timestamp() < expires else None
@@ -140,7 +136,7 @@ class Access:
             self._refresh_tokens.clear()
 
     def secrets(self) -> set[str]:
-        """Everything that must never be seen outside: for tests that search logs and tables."""
+        """Returns all secrets, for tests that search logs and tables for them."""
         with self._lock:
             tokens = {*self._access_tokens, *self._refresh_tokens, *self._codes, self.refresh_token}
         return tokens | {self.webhook_code, self.client_secret}

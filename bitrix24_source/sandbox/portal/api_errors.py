@@ -1,7 +1,4 @@
-"""Names the ways in which a portal says no: status, code and text as the vendor's pages print them.
-
-It refuses to know who asked and for what.
-"""
+"""The portal's errors, with the status, code and text that the vendor's pages print."""
 
 from __future__ import annotations
 
@@ -20,14 +17,14 @@ TRANSLATIONS: dict[str, dict[str, str]] = {
 
 
 class Refused(Exception):  # noqa: N818 - a refusal is an answer of the portal, not an error of this program
-    """An answer with an `error` key. `code` is any JSON value: the vendor uses 0, "" and whole sentences too."""
+    """An answer with an `error` key. `code` is any JSON value: the vendor also uses 0, "" and whole sentences."""
 
     def __init__(self, status: int, code: Any, description: str) -> None:
         super().__init__(f"{code}: {description}")
         self.status = status
         self.code = code
         self.description = description
-        # The name in a filter, an order or a selection that the refusal is about.
+        # The name in a filter, an order or a selection that was rejected.
         self.not_understood = ""
 
     def body(self, language: str = "en") -> dict[str, Any]:
@@ -70,12 +67,12 @@ def no_auth() -> Refused:
 
 
 def invalid_credentials() -> Refused:
-    """No active webhook has this user and code."""
+    """Returns the error for a webhook whose user or code is unknown, or which is not active."""
     return Refused(401, "INVALID_CREDENTIALS", "Invalid request credentials")
 
 
 def subscription_required() -> Refused:
-    """What a webhook hears from a portal whose plan is without REST."""
+    """Returns the error for a webhook of a portal whose plan does not include REST."""
     return Refused(401, "ACCESS_DENIED", "REST is available only by subscription.")
 
 
@@ -84,7 +81,7 @@ def owner_dismissed() -> Refused:
 
 
 def connection_error() -> Refused:
-    """The portal could not ask the authorisation server. It passes."""
+    """Returns the temporary error of a portal that cannot reach the authorisation server."""
     return Refused(401, "CONNECTION_ERROR", "Error connecting to authorization server")
 
 
@@ -93,7 +90,7 @@ def application_not_found() -> Refused:
 
 
 def wrong_auth_type() -> Refused:
-    """The method is for another kind of credential."""
+    """Returns the error of a method that needs another kind of credential."""
     return Refused(403, "WRONG_AUTH_TYPE", "Current authorization type is denied for this method")
 
 

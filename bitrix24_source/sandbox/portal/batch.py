@@ -1,6 +1,6 @@
-"""Answers a batch: up to fifty commands one after the other, with `$result[...]` of the earlier ones put in.
+"""Runs a batch: up to fifty commands one after the other, with `$result[...]` of the earlier ones filled in.
 
-It refuses to know the methods; each command goes back through the portal as a call of its own.
+Each command goes through the portal's dispatch like a call of its own.
 """
 
 from __future__ import annotations
@@ -9,20 +9,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bitrix24_source.sandbox.http.php import as_php_json, query_to_params, resolve_references
-
+from ..http.php import as_php_json, query_to_params, resolve_references
 from .api_errors import Refused
 from .registry import MethodResult
 
 LONGEST = 50
 NOT_INSIDE = {"batch"}
 
-# method, params -> what it said and its `time`
+# method, params -> its result and its `time`
 RunCommand = Callable[[str, Mapping[str, Any]], tuple[MethodResult, dict[str, Any]]]
 
 
 def commands_of(params: Mapping[str, Any]) -> dict[str, str]:
-    """`cmd` as a map; a list is numbered as PHP numbers it."""
+    """Returns `cmd` as a map; a list gets the keys 0, 1, ... as in PHP."""
     written = params.get("cmd", params.get("CMD", {}))
     pairs = enumerate(written) if isinstance(written, list) else written.items() if isinstance(written, dict) else ()
     return {str(key): str(command) for key, command in pairs}
@@ -34,7 +33,7 @@ def method_names(params: Mapping[str, Any]) -> tuple[str, ...]:
 
 @dataclass
 class Batch:
-    """What a batch has gathered so far. Empty maps go out as `[]`, as PHP writes them."""
+    """The results of a batch so far. Empty maps are written as `[]`, as in PHP."""
 
     run: RunCommand
     language: str = "en"

@@ -1,7 +1,4 @@
-"""Answers one REST request: who calls, do limits, scopes and rights allow it, what does it cost.
-
-It wraps what the method says in the vendor's envelope, and refuses to know what any method does.
-"""
+"""Handles one REST request: authentication, limits, scopes, permissions, time cost, envelope."""
 
 from __future__ import annotations
 
@@ -10,11 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bitrix24_source.sandbox.http.http_response import Reply, json_reply, page_reply
-from bitrix24_source.sandbox.http.urls import Address
-from bitrix24_source.sandbox.methods import all_methods  # noqa: F401 - importing the methods enters them into the registry
-from bitrix24_source.sandbox.model.world import World
-
+from ..http.http_response import Reply, json_reply, page_reply
+from ..http.urls import Address
+from ..methods import all_methods  # noqa: F401 - importing the methods enters them into the registry
+from ..model.world import World
 from .access import Access, Caller
 from .api_errors import Refused, app_context_required, insufficient_scope, method_not_found, no_auth, wrong_auth_type
 from .batch import Batch
@@ -94,7 +90,7 @@ class Dispatch:
     def _run(
         self, name: str, params: Mapping[str, Any], caller: Caller, base: str, *, nested: bool = False
     ) -> tuple[MethodResult, dict[str, Any]]:
-        """One call of one method: allowed, timed and billed."""
+        """Runs one method: checks permission, measures the time and bills it."""
         watch, since = Stopwatch(self.world.clock, self.world.zone, self.interpretations), self.world.clock.monotonic()
         known = self._method(name, caller)
         bills = self._bills(name, nested=nested)
@@ -113,11 +109,11 @@ class Dispatch:
         return answer, watch.time(seconds, self.limits, caller.key, bills[-1], nested=nested)
 
     def _count(self, method: str, not_understood: Iterable[str]) -> None:
-        """Remembers what a method was sent and did not understand; the answer is the portal's all the same."""
+        """Counts the parameters that a method did not understand; the answer does not mention them."""
         self.unknown_parameters.update(f"{method}: {name}" for name in not_understood)
 
     def _bills(self, name: str, *, nested: bool) -> tuple[str, ...]:
-        """OPEN-05: who pays for a command in a batch - its own method, the batch, or both."""
+        """Returns the methods whose time budget a call uses; within a batch, `batch_billing` decides."""
         if not nested or self.interpretations.batch_billing == "nested":
             return (name,)
         return ("batch",) if self.interpretations.batch_billing == "batch" else (name, "batch")
@@ -139,7 +135,7 @@ class Dispatch:
 
 
 class _CutOff(Exception):  # noqa: N818 - the gateway's scissors, not an error of this program
-    """The request ran into the 60 seconds after which the cloud cuts it off."""
+    """The request exceeded the 60 seconds after which the cloud cuts it off."""
 
 
 def _envelope(answer: MethodResult, time: dict[str, Any]) -> dict[str, Any]:

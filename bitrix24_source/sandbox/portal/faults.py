@@ -1,7 +1,4 @@
-"""Answers whether the portal has been told to misbehave at this call, and how.
-
-It refuses to know what a good answer looks like: it breaks the one it is given.
-"""
+"""Faults that tests order: errors instead of an answer, and damaged, delayed or interrupted answers."""
 
 from __future__ import annotations
 
@@ -10,8 +7,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, Literal, get_args
 
-from bitrix24_source.sandbox.http.http_response import Reply, json_reply
-
+from ..http.http_response import Reply, json_reply
 from . import api_errors
 from .api_errors import Refused
 
@@ -21,7 +17,7 @@ Kind = Literal[
     "authorization_error", "CONNECTION_ERROR", "APPLICATION_NOT_FOUND", "WRONG_AUTH_TYPE", "WRONG_LICENSE",
     "NO_AUTH_FOUND", "PORTAL_DELETED",
 ]  # fmt: skip
-# Refusals that can be ordered by their code alone.
+# Errors that can be ordered by their code alone.
 CODES: dict[Any, Callable[[], Refused]] = {
     "INVALID_CREDENTIALS": api_errors.invalid_credentials,
     "authorization_error": api_errors.owner_dismissed,
@@ -36,7 +32,7 @@ CODES: dict[Any, Callable[[], Refused]] = {
     "OPERATION_TIME_LIMIT": api_errors.operation_time_limit,
     "OVERLOAD_LIMIT": api_errors.overload,
 }
-# These answer instead of the method; the others let it run and then spoil what it said.
+# These answer instead of the method; the others let it run and then damage its answer.
 INSTEAD = {"error", "http", "redirect", "limit", "expired_token", "hang", *CODES}
 IN_A_COMMAND = {"error", "limit", "expired_token", "slow", *CODES}
 WEB_PAGE = b"<!DOCTYPE html><html><head><title>Bitrix24</title></head><body>Service is not available</body></html>"
@@ -44,7 +40,7 @@ WEB_PAGE = b"<!DOCTYPE html><html><head><title>Bitrix24</title></head><body>Serv
 
 @dataclass
 class Fault:
-    """One way to misbehave, at the nth matching call (None: from the next on) and as many `times` (None: always).
+    """One fault, at the nth matching call (None: from the next one on) and so many `times` (None: always).
 
     `method` is a REST method, `batch`, `oauth.token`, or `*` for every REST request. `where="command"` strikes
     inside a batch. A reset happens `at` "before" (nothing ran), "headers" or "body" (the method did run).
@@ -86,14 +82,14 @@ class Fault:
         return method == self.method or (self.method == "*" and method != "oauth.token")
 
     def refusal(self) -> Refused | None:
-        """The answer with an `error` key that this fault stands for, if it is one."""
+        """Returns the error that this fault stands for, None if it is of another kind."""
         if self.kind == "error":
             return Refused(self.status or 500, self.error, self.description)
         code = self.error if self.kind == "limit" else self.kind
         return CODES[code]() if code in CODES else None
 
     def instead(self) -> Reply | None:
-        """What the portal says without running the method; None when it runs first."""
+        """Returns the reply that replaces the method's, None if the method runs."""
         if (refused := self.refusal()) is not None:
             return json_reply(refused.status, refused.body())
         if self.kind == "http":
@@ -106,7 +102,7 @@ class Fault:
         return Reply(200, {}, b"", reset_at="before") if self.kind == "reset" and self.at == "before" else None
 
     def spoil(self, reply: Reply) -> Reply:
-        """The good answer, broken."""
+        """Damages the reply of a method."""
         if self.kind == "reset":
             reply.reset_at = self.at
         elif self.kind == "truncate":
@@ -123,7 +119,7 @@ class Fault:
 
 
 class Faults:
-    """The list of what has been ordered. The first fault that strikes wins."""
+    """The ordered faults. The first one that applies wins."""
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []

@@ -1,7 +1,4 @@
-"""Answers the token endpoint: an authorisation code or a refresh token against a new pair.
-
-It refuses to know REST methods; the pair itself is issued and remembered by `access`.
-"""
+"""The token endpoint: exchanges an authorisation code or a refresh token for a new pair, which `access` issues."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ AUTH_SERVERS = {AUTH_SERVER, REGIONAL_SERVER, OTHER_SERVER}
 
 
 def server_of(region: str) -> str:
-    """The authorisation server of a region such as "ru" or "de"; without a region that of the sandbox."""
+    """Returns the authorisation server of a region such as "ru" or "de"; without a region, the sandbox's."""
     if not region:
         return AUTH_SERVER
     return REGIONAL_SERVER if region in REGIONS_OF_THEIR_OWN else OTHER_SERVER
@@ -29,7 +26,13 @@ def server_of(region: str) -> str:
 def token_answer(
     access: Access, interpretations: Interpretations, params: Mapping[str, Any], endpoint: str, asked: str
 ) -> dict[str, Any]:
-    """The JSON of a good answer, or `Refused` with the code of the authorisation server, whose host is `asked`."""
+    """Returns the JSON of a successful answer.
+
+    `asked` is the host of the authorisation server that was called.
+
+    Raises:
+        Refused: with the authorisation server's error code.
+    """
     own = server_of(access.region)
     if asked in AUTH_SERVERS - {own, AUTH_SERVER} and interpretations.other_region == "refuses":
         raise _refused(interpretations, "invalid_client", "Invalid client")
@@ -71,7 +74,7 @@ def _answer(access: Access, pair: TokenPair, endpoint: str) -> dict[str, Any]:
         "expires_in": ACCESS_TOKEN_SECONDS,
         "client_endpoint": endpoint,
         "server_endpoint": f"https://{server_of(access.region)}/rest/",
-        # The vendor names the authorisation server here, not the portal: a trap worth keeping.
+        # The vendor gives the authorisation server here, not the portal, which misleads clients.
         "domain": server_of(access.region),
         "member_id": access.member_id,
         "scope": ",".join(sorted(access.scopes)),

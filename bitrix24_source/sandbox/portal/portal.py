@@ -1,7 +1,4 @@
-"""The portal: one HTTP request in, one reply out, no socket anywhere.
-
-It is the handle on everything a test or a person may turn; it refuses to know what any method does.
-"""
+"""The portal: takes an HTTP request and returns a reply, without sockets; tests change its data and behaviour here."""
 
 from __future__ import annotations
 
@@ -13,17 +10,16 @@ from threading import RLock
 from typing import Any
 from urllib.parse import urlsplit
 
-from bitrix24_source.sandbox.http.http_response import Reply, Seen, json_reply, page_reply
-from bitrix24_source.sandbox.http.php import request_to_params
-from bitrix24_source.sandbox.http.urls import Address, read_path
-from bitrix24_source.sandbox.model import admin
-from bitrix24_source.sandbox.model.clock import Clock, WallClock
-from bitrix24_source.sandbox.model.item_editor import StoredItems
-from bitrix24_source.sandbox.model.zones import PrintedTimes
-from bitrix24_source.sandbox.scenarios.builder import build_world
-from bitrix24_source.sandbox.scenarios.deterministic import SERVER_ZONE
-from bitrix24_source.sandbox.scenarios.goods import set_product_rows
-
+from ..http.http_response import Reply, Seen, json_reply, page_reply
+from ..http.php import request_to_params
+from ..http.urls import Address, read_path
+from ..model import admin
+from ..model.clock import Clock, WallClock
+from ..model.item_editor import StoredItems
+from ..model.zones import PrintedTimes
+from ..scenarios.builder import build_world
+from ..scenarios.deterministic import SERVER_ZONE
+from ..scenarios.goods import set_product_rows
 from .access import OWNER_ID, Access
 from .api_errors import Refused
 from .batch import method_names
@@ -62,8 +58,8 @@ class Portal:
         self.interpretations = Interpretations(one_category_types="refused" if scenario == "hostile" else "answered")
         self.faults = Faults()
         self.requests: list[Seen] = []
-        # Parameters and names in filters that a method did not understand, by "method: name": a typing error in a client
-        # looks like an empty list otherwise.
+        # Parameters and filter names that a method did not understand, by "method: name": otherwise a typing error in a
+        # client looks like an empty list.
         self.unknown_parameters: Counter[str] = Counter()
         self._moved: tuple[str, int] | None = None
         self._lock = RLock()
@@ -80,11 +76,11 @@ class Portal:
 
     @property
     def webhook_url(self) -> str:
-        """The webhook under the portal's own name; a server has one with its address."""
+        """The webhook's URL with the portal's own host name; a server has one with its address."""
         return self.base_url + self.webhook_path
 
     def credentials(self, base_url: str) -> dict[str, dict[str, str]]:
-        """A ready configuration for each way to authorise, against the address under which the portal is served."""
+        """Returns a configuration for each kind of credentials, for a portal served at `base_url`."""
         base, access = base_url.rstrip("/"), self.access
         auth_server = f"https://{server_of(access.region)}" if urlsplit(base).hostname == self.host else base
         app = {"client_id": access.client_id, "client_secret": access.client_secret}
@@ -106,7 +102,7 @@ class Portal:
         self.access.crm_admin, self.access.portal_admin = crm, portal
 
     def set_user_zone(self, user_id: int, zone: tzinfo | None) -> None:
-        """Gives a person a time zone; None is the server's. The owner of both credentials is user 1."""
+        """Sets a person's time zone; None is the server's. The owner of both credentials is user 1."""
         self.world.zones.people.pop(user_id, None)
         if zone is not None:
             self.world.zones.people[user_id] = zone
@@ -115,7 +111,7 @@ class Portal:
         self.world.denied.add(entity_type_id)
 
     def hide_items(self, entity_type_id: int, numbers: Iterable[int]) -> None:
-        """Items that an owner without administrative rights in CRM may not read; see `set_admin`."""
+        """Hides items from an owner without administrator rights in CRM; see `set_admin`."""
         self.world.unreadable.setdefault(entity_type_id, set()).update(numbers)
 
     def expire_access_tokens(self) -> None:
@@ -125,12 +121,12 @@ class Portal:
         self.access.webhook_alive = False
 
     def dismiss_owner(self) -> None:
-        """The person behind the webhook and the application leaves the company."""
+        """Dismisses the employee who owns the webhook and the application."""
         self.access.owner_active = False
         next(row for row in self.world.users if row["ID"] == str(OWNER_ID))["ACTIVE"] = False
 
     def end_subscription(self) -> None:
-        """The plan becomes one without REST."""
+        """Changes the plan to one without REST."""
         self.access.commercial_plan = False
 
     def remove_application(self) -> None:
@@ -140,11 +136,11 @@ class Portal:
         self.access.revoke_refresh_tokens()
 
     def move_to(self, base_url_or_host: str, status: int = 302) -> None:
-        """Renames the portal: whoever asks under another address is sent to the new one."""
+        """Renames the portal: requests to any other address are redirected to the new one."""
         self._moved = (base_url_or_host.rstrip("/"), status)
 
     def items(self, entity_type_id: int, base_url: str = "") -> StoredItems:
-        """The stored items of one type; file links are spelled for the webhook at `base_url`."""
+        """Returns the stored items of one type; file links are those of the webhook at `base_url`."""
         at_its_date = self.interpretations.printed_offset == "stored_time"
         times = PrintedTimes(self.world.zones, OWNER_ID, at_its_date)
         return StoredItems(self.world, entity_type_id, self.access.owner(), base_url or self.base_url, times)
@@ -153,18 +149,18 @@ class Portal:
         return list(self.world.types.values())
 
     def add_type(self, title: str, **more: Any) -> dict[str, Any]:
-        """A new smart process; `more` may name entity_type_id, items, off (switches) and code."""
+        """Adds a smart process; `more` may contain entity_type_id, items, off (switches) and code."""
         return admin.new_type(self.world, title, **more)
 
     def delete_type(self, entity_type_id: int) -> None:
         self.world.forget_type(entity_type_id)
 
     def switch_feature(self, entity_type_id: int, switch: str, *, on: bool) -> None:
-        """A click in the settings of a smart process, such as `isClientEnabled`. Rows keep the columns of a feature."""
+        """Changes a setting of a smart process, such as `isClientEnabled`. Rows keep the columns of the feature."""
         admin.switch_feature(self.world, entity_type_id, switch, on=on)
 
     def add_field(self, entity_type_id: int, tail: str, user_type: str, label: str, **more: Any) -> str:
-        """A new custom field `UF_CRM_<type id>_<tail>`; `more` may name multiple, mandatory, options, pool, settings."""
+        """Adds a custom field `UF_CRM_<type id>_<tail>`; `more`: multiple, mandatory, options, pool, settings."""
         return admin.new_field(self.world, entity_type_id, tail, user_type, label, **more)
 
     def remove_field(self, entity_type_id: int, name: str) -> None:
@@ -177,11 +173,11 @@ class Portal:
         admin.rename_stage(self.world, status_id, name)
 
     def set_product_rows(self, entity_type_id: int, owner: int, *goods: Mapping[str, Any]) -> None:
-        """Product rows in the place of all that an item had; whether that changes the item is for the test to say."""
+        """Replaces the product rows of an item, without changing the item itself."""
         set_product_rows(self.world, entity_type_id, owner, goods)
 
     def put_activity(self, number: int, bindings: Iterable[tuple[int, int]] = (), **columns: Any) -> None:
-        """A new activity, or a change of one; bindings are pairs of entityTypeId and id."""
+        """Adds an activity or changes one; bindings are pairs of entityTypeId and id."""
         admin.put_activity(self.world, number, bindings, **columns)
 
     def delete_activity(self, number: int) -> None:
@@ -197,7 +193,7 @@ class Portal:
         self, http_method: str, path: str, query: str = "", headers: Mapping[str, str] | None = None,
         body: bytes = b"", *, base_url: str = "",
     ) -> Reply:  # fmt: skip
-        """One request. `base_url` is the address under which the portal was reached, for links and redirects."""
+        """Answers one request. `base_url` is the address at which the portal was reached, for links and redirects."""
         address, dispatch = read_path(path), self._dispatch()
         address = replace(address, method=dispatch.spelled(address.method))
         headers = {name.lower(): value for name, value in (headers or {}).items()}
@@ -252,6 +248,6 @@ class Portal:
         return token_answer(self.access, self.interpretations, params, portal + "/rest/", asked)
 
     def _dispatch(self) -> Dispatch:
-        """Made for each request, so that a part that somebody has put in its place is the one that counts."""
+        """Made for each request, so that parts of the portal replaced in the meantime are used."""
         parts = (self.access, self.world, self.limits, self.costs, self.interpretations, self.faults)
         return Dispatch(*parts, self.unknown_parameters)

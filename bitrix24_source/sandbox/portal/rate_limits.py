@@ -1,7 +1,4 @@
-"""Answers whether the portal's limits let a request through, and what `operating` to report.
-
-It refuses to know what a method does: it is told a credential, a method's name and seconds.
-"""
+"""The portal's two limits: requests per second, and a method's seconds in ten minutes, which `operating` reports."""
 
 from __future__ import annotations
 
@@ -9,8 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from threading import Lock
 
-from bitrix24_source.sandbox.model.clock import Clock
-
+from ..model.clock import Clock
 from .api_errors import operation_time_limit, query_limit
 
 WINDOW_SECONDS = 600.0
@@ -37,7 +33,7 @@ class Limits:
         self._leaked_at = self.clock.monotonic()
 
     def pour(self) -> None:
-        """One HTTP request falls into the leaky bucket, or is refused before anything runs."""
+        """Counts one HTTP request in the leaky bucket, or rejects it before anything runs."""
         if self.capacity is None:
             return
         with self._lock:
@@ -50,7 +46,7 @@ class Limits:
             self._level += 1
 
     def check(self, credential: str, method: str) -> None:
-        """Looks before the call: the call that crosses the line still finishes, the next one does not start."""
+        """Checks before a call: the call that exceeds the limit still finishes, the next one is rejected."""
         if self.operating_seconds is None:
             return
         if self.operating(credential, method) >= self.operating_seconds:
@@ -73,7 +69,7 @@ class Limits:
             return sum(basket.seconds for basket in self._live(credential, method, self.clock.monotonic()))
 
     def reset_at(self, credential: str, method: str) -> int:
-        """The moment at which the oldest minute leaves the sum (which need not fall to 0 then)."""
+        """Returns when the oldest minute leaves the sum (which need not become 0 then)."""
         with self._lock:
             now = self.clock.monotonic()
             baskets = self._live(credential, method, now)

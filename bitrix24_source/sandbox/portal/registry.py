@@ -1,7 +1,4 @@
-"""The list of methods this portal knows: name, scope, whether an application is needed, and the function.
-
-It refuses to know how a call got here.
-"""
+"""The registry of REST methods: name, scope, whether an application is needed, and the function."""
 
 from __future__ import annotations
 
@@ -9,21 +6,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bitrix24_source.sandbox.http.php import php_int
-from bitrix24_source.sandbox.model.zones import PrintedTimes
-
+from ..http.php import php_int
+from ..model.zones import PrintedTimes
 from .api_errors import parameter_missing
 
 if TYPE_CHECKING:
-    from bitrix24_source.sandbox.model.world import World
-
+    from ..model.world import World
     from .access import Caller
     from .interpretations import Interpretations
 
 
 @dataclass(frozen=True)
 class MethodResult:
-    """What a method returns: `result`, and for lists `total`, `next` and the number of rows (they cost time)."""
+    """The result of a method: `result`, and for lists `total`, `next` and the number of rows (which cost time)."""
 
     result: Any
     total: int | None = None
@@ -55,7 +50,7 @@ class MethodCall:
         return self.rights.crm_admin or number not in self.world.unreadable.get(entity_type_id, ())
 
     def param(self, *names: str) -> Any:
-        """The first of the spellings that was sent."""
+        """Returns the first of these parameters that was sent."""
         self.heard.update(names)
         return next((self.params[name] for name in names if name in self.params), None)
 
@@ -70,7 +65,7 @@ class MethodCall:
         return 0 if value in (None, "") else php_int(value)
 
     def mapping(self, *names: str) -> dict[str, Any]:
-        """A map parameter; PHP reads `[a, b]` as the map 0: a, 1: b."""
+        """Returns a parameter as a map; PHP reads `[a, b]` as the map 0: a, 1: b."""
         value = self.param(*names)
         if isinstance(value, list):
             return {str(place): item for place, item in enumerate(value)}
@@ -82,7 +77,7 @@ ALWAYS_HEARD = {"auth", "access_token"}
 
 
 def names_of(value: Any) -> list[str]:
-    """A list of names however it was sent: a list, a numbered map, or one name alone."""
+    """Returns a list of names that was sent as a list, a numbered map, or a single name."""
     if isinstance(value, dict):
         value = list(value.values())
     written = value if isinstance(value, list) else [value] if isinstance(value, str) and value else []
@@ -91,7 +86,7 @@ def names_of(value: Any) -> list[str]:
 
 @dataclass(frozen=True)
 class Rights:
-    """What the acting user may do, and the portal's facts that a method can be asked for."""
+    """The rights of the acting user, and facts about the portal that methods report."""
 
     scopes: frozenset[str]
     crm_admin: bool
@@ -119,7 +114,7 @@ def documented(name: str) -> str:
 def method(
     *names: str, scope: str | tuple[str, ...] = "crm", app_only: bool = False
 ) -> Callable[[Callable[[MethodCall], MethodResult]], Callable[[MethodCall], MethodResult]]:
-    """Enters a function under its REST names. Several scopes mean: any of them. "" is the basic scope."""
+    """Registers a function under its REST names. Of several scopes, one is enough; "" is the basic scope."""
     scopes = (scope,) if isinstance(scope, str) else scope
 
     def enter(run: Callable[[MethodCall], MethodResult]) -> Callable[[MethodCall], MethodResult]:

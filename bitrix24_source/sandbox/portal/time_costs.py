@@ -1,7 +1,4 @@
-"""Answers how long a call took by the portal's clock, and writes the `time` object of the answer.
-
-It refuses to know limits beyond the two numbers it prints.
-"""
+"""Computes how long a call takes by the portal's clock, and makes the `time` object of the answer."""
 
 from __future__ import annotations
 
@@ -10,12 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from typing import Any
 
-from bitrix24_source.sandbox.model.clock import Clock
-
+from ..model.clock import Clock
 from .interpretations import Interpretations
 from .rate_limits import Limits
 
-# What a call costs when nobody asked for a slow portal: it is counted in `operating` but not waited for.
+# The cost of a call without a latency: counted in `operating`, but not waited for.
 FREE_PER_PAGE = 0.001
 FREE_PER_ROW = 0.00001
 LONGEST_REQUEST_SECONDS = 60.0
@@ -24,7 +20,7 @@ LONGEST_DEBT_SECONDS = 0.05
 
 @dataclass
 class Costs:
-    """Portal seconds of one page and of one row. With a latency they are really waited for."""
+    """Portal seconds per page and per row. With a latency the portal really waits."""
 
     clock: Clock
     latency: tuple[float, float] | None = None
@@ -32,7 +28,7 @@ class Costs:
     _overslept: threading.local = field(default_factory=threading.local, repr=False)
 
     def spend(self, rows: int, since: float) -> float:
-        """What the call cost. What computing it really took, since then, is part of the latency and not on top of it."""
+        """Returns the cost of the call. The time spent since `since` counts towards the latency."""
         per_page, per_row = self.latency or (FREE_PER_PAGE, FREE_PER_ROW)
         seconds = per_page + per_row * rows
         self.spent += seconds
@@ -41,7 +37,7 @@ class Costs:
         return seconds
 
     def _sleep_until(self, moment: float) -> None:
-        """Sleeping takes a little longer than asked for: the next call of the same thread makes up for it."""
+        """Sleeps; the next call of the same thread makes up for sleeping a little too long."""
         moment -= getattr(self._overslept, "seconds", 0.0)
         self.clock.sleep(moment - self.clock.monotonic())
         self._overslept.seconds = min(max(0.0, self.clock.monotonic() - moment), LONGEST_DEBT_SECONDS)

@@ -1,14 +1,10 @@
-"""A few hundred calls, meetings and tasks on the company's items, some bound to several of them.
-
-It refuses to know how they are asked for.
-"""
+"""A few hundred calls, meetings and tasks on the company's items, some bound to several of them."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from bitrix24_source.sandbox.model.world import World
-
+from ..model.world import World
 from .deterministic import iso, mix, salt
 
 COUNT = 240
@@ -52,7 +48,7 @@ def _row(world: World, number: str, kind: int, owner: int, chance: int) -> dict[
 
 
 def _file(number: str) -> dict[str, Any]:
-    """A link with the place for a credential, as the vendor prints it."""
+    """Returns a file with a link that has a place for the caller's credential."""
     what = f"fileId={3_100_000 + int(number)}&ownerTypeId=6&ownerId={number}&auth="
     return {"id": 3_100_000 + int(number), "url": f"https://demo.bitrix24.test/bitrix/tools/crm_show_file.php?{what}"}
 

@@ -1,20 +1,16 @@
-"""One smart process of 45 columns, two of them multiple, with dense or sparse ids: a table to measure speed on.
-
-It refuses to look like a company.
-"""
+"""One smart process of 45 columns, two of them multiple, with dense or sparse ids, to measure speed with."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from bitrix24_source.sandbox.model.world import World
-
+from ..model.world import World
 from .deterministic import iso
 from .spa_types import add_type, type_row
 from .user_fields import add_user_field
 
 COLUMNS = 45
-# Everything that brings system fields beyond the simplest is off, so that the rest can be counted out exactly.
+# Features that add system fields are off, so that the number of columns is exact.
 OFF = (
     "isClientEnabled",
     "isObserversEnabled",

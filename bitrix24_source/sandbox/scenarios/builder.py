@@ -1,15 +1,11 @@
-"""Answers which world a scenario's name stands for.
-
-It refuses to fill it itself.
-"""
+"""Builds the world of a scenario by its name."""
 
 from __future__ import annotations
 
 from datetime import tzinfo
 
-from bitrix24_source.sandbox.model.clock import Clock
-from bitrix24_source.sandbox.model.world import World
-
+from ..model.clock import Clock
+from ..model.world import World
 from .bench import build_bench
 from .built_in_objects import COUNTS, NONE, add_built_in
 from .demo import DEMO_COUNTS, HABITS, build_demo

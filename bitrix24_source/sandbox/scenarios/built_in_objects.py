@@ -1,6 +1,6 @@
 """Leads, deals, contacts, companies, quotes and invoices: their fields, stages and rows.
 
-It refuses to know smart processes; the lists of fields follow the vendor's page on CRM object fields.
+The lists of fields follow https://apidocs.bitrix24.com/api-reference/crm/universal/object-fields.html.
 """
 
 # ruff: noqa: RUF001 - the company speaks Russian and English
@@ -11,10 +11,9 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from bitrix24_source.sandbox.model.item_store import ItemStore
-from bitrix24_source.sandbox.model.schema import Field
-from bitrix24_source.sandbox.model.world import World
-
+from ..model.item_store import ItemStore
+from ..model.schema import Field
+from ..model.world import World
 from . import names
 from .deterministic import DAY, Column, constant, drawn, iso, iso_date, mix, salt, unit
 from .goods import computed_amount
@@ -69,7 +68,7 @@ FIELDS = {
     "categoryId:crm_category previousStageId:crm_status! mycompanyId:crm_company taxValue:double comments:text "
     "locationId:location observers:user*",
 }
-# Fields that the vendor has switched off for ever: in the rows, always null, and not in the list of fields.
+# Fields that the vendor has retired: rows contain them as null, crm.item.fields does not list them.
 SHORT = "dateCreateShort dateModifyShort "
 ALWAYS_NULL = {
     1: SHORT + "isConvert productId shortName address login",
@@ -157,7 +156,7 @@ def _upper_name(name: str) -> str:
 
 
 class BuiltInColumns:
-    """A column for each field, by its name first and by its type otherwise."""
+    """Makes a column for each field: by its name if there is one for it, by its type otherwise."""
 
     def __init__(self, world: World, store: ItemStore) -> None:
         self.world, self.store = world, store
@@ -224,7 +223,7 @@ class BuiltInColumns:
         return column
 
     def _of_a_company(self) -> dict[str, Column]:
-        """Columns that agree with each other: names, amounts that follow from products, people who did the work."""
+        """Returns columns that are consistent: names, amounts that follow from products, people who did the work."""
         trip, zone, seed, number_of = self.store.trip, self.world.zone, self.world.seed, self._id
         sources = [
             "CALL",
@@ -274,20 +273,20 @@ class BuiltInColumns:
         return columns
 
     def _frequent_company(self, number: int) -> int:
-        """A few companies buy often, most of them once; one item in twelve has none."""
+        """Returns a company: a few buy often, most of them once; one item in twelve has none."""
         chance = unit(number, self._salt("companyId"))
         known = self.world.objects[4].computed
         return 0 if chance > 11 / 12 or not known else 1 + int((chance * 12 / 11) ** 2.6 * known)
 
     def _estimate(self, number: int) -> float:
-        """An amount that somebody wrote down without products: round, and seldom large."""
+        """Returns an amount entered without products: round, and seldom large."""
         return float(round(15_000 * 60 ** unit(number, self._salt("estimate")), -3))
 
     def _company(self, number: int) -> str:
         return f"{COMPANIES[mix(number, self._salt('title')) % len(COMPANIES)]} {number}"
 
     def _company_id(self, number: int) -> int:
-        """0 is "none" here."""
+        """Returns the id of the item's company, 0 for none."""
         return mix(number, self._salt("companyId")) % (COUNTS[4] + 1) if self._id != 4 else 0
 
     def phone(self, number: int) -> str:

@@ -1,4 +1,4 @@
-"""The demo: a trading company with six smart processes, leads, deals and people who differ.
+"""The demo: a trading company with six smart processes, leads and deals, whose employees work differently.
 
 The same seed gives the same items; their dates end the day before the portal was made.
 """
@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bitrix24_source.sandbox.model.lifecycle import Habits, Worker
-from bitrix24_source.sandbox.model.world import World
-
+from ..model.lifecycle import Habits, Worker
+from ..model.world import World
 from .activities import add_activities
 from .deterministic import iso
 from .relations import link_types
@@ -67,7 +66,7 @@ class Process:
     subjects: tuple[str, ...] = ()
 
 
-# Sales live by the autumn; little happens at weekends and in January.
+# Sales peak in autumn; little happens at weekends and in January.
 HABITS = Habits(
     months=(0.6, 0.85, 1.05, 1.0, 0.75, 0.95, 0.7, 0.8, 1.1, 1.2, 1.35, 1.3),
     weekdays=(1.1, 1.05, 1.0, 1.0, 0.85, 0.15, 0.05),
@@ -164,7 +163,7 @@ def _solutions(world: World) -> None:
 
 
 def _templates(world: World) -> None:
-    """The vendor spells DOCUMENT_TYPE as a string on one page and as three parts on another: both are here."""
+    """Adds workflow templates with DOCUMENT_TYPE in both forms that the vendor documents: a string and three parts."""
     entity = "Bitrix\\Crm\\Integration\\BizProc\\Document\\Dynamic"
     rows = (
         ("379", "Purchase approval", 177, "3", "DYNAMIC_177"), ("381", "Reminder of the deadline", 177, "0", "DYNAMIC_177"),

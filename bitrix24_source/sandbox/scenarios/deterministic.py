@@ -1,7 +1,4 @@
-"""Answers what the value of a column is for item number n: the same for the same seed, without any memory.
-
-It refuses to know what the columns mean.
-"""
+"""Computes column values from an item's number and the seed, always the same and without stored state."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ SERVER_ZONE = timezone(timedelta(hours=3))
 DAY = 86400
 # Two and a half years.
 STORY_DAYS = 903
-# A prime, so that sparse ids meet all of it.
+# A prime, so that sparse ids meet every position.
 PERIOD = 4093
 _ALL = (1 << 64) - 1
 
@@ -41,12 +38,12 @@ def salt(*parts: object) -> int:
 
 
 def mix(number: int, salted: int) -> int:
-    """24 bits that look random."""
+    """Returns 24 pseudo-random bits."""
     return ((number * 0x9E3779B1 + salted) * 0x85EBCA6B >> 13) & 0xFFFFFF
 
 
 def unit(number: int, salted: int, step: int = 0) -> float:
-    """A number from 0 to 1 that depends on each of three in its own way (splitmix64); `mix` is faster and cruder."""
+    """Returns a number from 0 to 1 that depends on all three arguments (splitmix64); `mix` is faster but cruder."""
     bits = (number * 0x9E3779B97F4A7C15 + salted * 0xD1342543DE82EF95 + step * 0x94D049BB133111EB) & _ALL
     bits = ((bits ^ bits >> 30) * 0xBF58476D1CE4E5B9) & _ALL
     bits = ((bits ^ bits >> 27) * 0x94D049BB133111EB) & _ALL
@@ -56,7 +53,7 @@ def unit(number: int, salted: int, step: int = 0) -> float:
 class Drawn:
     """A column whose items each draw one value of a pool.
 
-    The draw repeats after PERIOD items, so that all drawn columns of a row can be copied at a stroke (see `rows`).
+    The draw repeats after PERIOD items, so that all drawn columns of a row can be copied at once (see `RowMaker`).
     """
 
     __slots__ = ("_pool", "_salt")

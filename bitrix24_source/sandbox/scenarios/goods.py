@@ -1,4 +1,4 @@
-"""The products that are sold, and the product rows of each item: computed, or put there by a test."""
+"""The products on sale, and the product rows of each item: computed, or set by a test."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from bitrix24_source.sandbox.model.world import World, short_code
-
+from ..model.world import World, short_code
 from .deterministic import mix, salt, unit
 
 Row = dict[str, Any]
@@ -18,13 +17,13 @@ GOODS = (
     ("Standing desk", 41_500.0, 796, "pcs"), ("Barcode scanner", 8_790.0, 796, "pcs"), ("Label printer", 24_300.0, 796, "pcs"),
     ("Pallet rack, section", 18_600.0, 796, "pcs"), ("Service visit", 5_900.0, 356, "h"), ("Power supply 3 kVA", 64_900.0, 796, "pcs"),
 )  # fmt: skip
-OWNERS = 10_000_000  # more than a type has items: the id of a computed row tells whose it is
+OWNERS = 10_000_000  # more than a type has items: the owner can be computed from a row's id
 # The built-in objects that can hold products; a smart process has a switch for it.
 WITH_PRODUCTS = {1, 2, 7, 31}
 
 
 def product_rows(world: World, entity_type_id: int, owner: int) -> list[Row]:
-    """None to three rows for each owner, the same every time; or those that somebody put in their place."""
+    """Returns the rows set for an owner, or none to three computed ones, always the same."""
     if (entity_type_id, owner) in world.products and world.objects[entity_type_id].exists(owner):
         return [dict(row) for row in world.products[entity_type_id, owner]]
     switched = world.types.get(entity_type_id, {}).get("isLinkWithProductsEnabled", "N") == "Y"
@@ -48,13 +47,13 @@ def computed_rows(seed: int, entity_type_id: int, owner: int) -> list[Row]:
 
 @lru_cache(maxsize=8192)  # several columns of a row ask for it, one after the other
 def computed_amount(seed: int, entity_type_id: int, owner: int) -> float:
-    """What the computed rows come to; 0 without any."""
+    """Returns the sum of the computed rows, 0 without any."""
     rows = computed_rows(seed, entity_type_id, owner)
     return float(round(sum(row["price"] * row["quantity"] for row in rows), 2))
 
 
 def set_product_rows(world: World, entity_type_id: int, owner: int, goods: Sequence[Mapping[str, Any]]) -> None:
-    """Rows in the place of all that the owner had. They get new ids, as the vendor's `set` gives them."""
+    """Replaces all rows of an owner. They get new ids, as with the vendor's `set`."""
     world.products[entity_type_id, owner] = [
         _row(entity_type_id, owner, place, mix(owner, place))
         | {"id": world.next_id("product row", 9_000_000_000)}

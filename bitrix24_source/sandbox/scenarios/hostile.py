@@ -1,7 +1,6 @@
-"""Everything odd that the reference knows, in one portal: titles, codes, fields, values, directories, rights.
+"""A portal of unlikely but possible data: titles, codes, fields, directories and rights.
 
-Nothing here is likely and all of it is possible; see `hostile_values` for what stands in the items,
-which this file refuses to know.
+The values of its items are in `hostile_values`.
 """
 
 # ruff: noqa: RUF001 - letters that look like others are the point
@@ -10,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bitrix24_source.sandbox.model.world import World
-
+from ..model.world import World
 from .deterministic import iso
 from .hostile_values import add_odd_values, add_wide_type_fields
 from .spa_types import add_type, type_row
@@ -48,7 +46,7 @@ TITLES = {
     1074: "camelcase AND kebab dots",
 }  # fmt: skip
 CODES = {1042: "TWIN_CODE", 1048: "Twins", 1050: "emoji 🎉", 1066: "177"}
-# Pages end at 50 rows: one less, exactly, one more, two pages to the full, and none at all.
+# Numbers of items around the page size of 50: one less, equal, one more, two full pages, none.
 COUNTS = {WIDE: 30, MANY_STAGES: 120, 1042: 49, 1044: 50, 1046: 51, 1048: 100, 1060: 0, UNREADABLE: 5}
 
 
@@ -84,7 +82,7 @@ def _add(world: World, entity_type_id: int, count: int) -> None:
 def _stages(entity_type_id: int) -> tuple[StageSpec, ...]:
     if entity_type_id != MANY_STAGES:
         return SPA_STAGES
-    # More than a page of a directory, with a code so long that the database cuts it, and names that are equal or empty.
+    # A directory of more than one page, with a code so long that the portal truncates it, and equal and empty names.
     between = tuple((f"UC_{place:06d}", ("Same name", "", "Этап")[place % 3], "P") for place in range(70))
     return (SPA_STAGES[0], *between, ("UC_TOO_LONG_FOR_THE_COLUMN", "Cut", "P"), *SPA_STAGES[-2:])
 
@@ -105,7 +103,7 @@ def _fields(world: World, entity_type_id: int) -> None:
 
 
 def _colliding_tails() -> Iterator[tuple[str, str]]:
-    """Codes that give one camelCase name, or names that fold together in snake case or by letter case."""
+    """Yields codes that share a camelCase name, or whose names are equal in snake case or regardless of case."""
     yield from (
         ("A_B", "One name"),
         ("A__B", "One name"),
@@ -124,7 +122,7 @@ def _colliding_tails() -> Iterator[tuple[str, str]]:
 
 
 def _odd_dictionaries(world: World) -> None:
-    """A user that items name and no list shows, a solution without a title, a template of a type that is gone."""
+    """Adds odd users, a solution without a title, and a template of a deleted type by an unknown user."""
     world.solutions += [{"id": 1, "title": "", "typeIds": []}, {"id": 2, "title": "Twins", "typeIds": [13, 999]}]
     world.templates.append({
         "ID": "1", "MODULE_ID": "crm", "ENTITY": "Bitrix\\Crm\\Integration\\BizProc\\Document\\Dynamic",

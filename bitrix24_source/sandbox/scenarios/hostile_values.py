@@ -1,14 +1,10 @@
-"""The values of a hostile portal: for every type of field what it should hold, what it may hold, and what nobody expects.
-
-It refuses to know titles and types.
-"""
+"""Values of the hostile portal: for each field type valid, unusual and invalid ones."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from bitrix24_source.sandbox.model.world import World
-
+from ..model.world import World
 from .deterministic import drawn, salt
 from .user_fields import add_user_field
 
@@ -48,7 +44,7 @@ SETTINGS: dict[str, Any] = {"string": [], "integer": {}, "file": None, "no_such_
 
 
 def add_odd_values(world: World, entity_type_id: int) -> None:
-    """A single and a multiple field of every type there is, and of some that there are not."""
+    """Adds a single and a multiple field of each known type and of some unknown ones."""
     for place, (kind, pool) in enumerate(SINGLE.items()):
         options = [f"Вариант {number}" for number in range(3)] if kind == "enumeration" else []
         more: dict[str, Any] = {"options": options, "settings": SETTINGS.get(kind)}
@@ -56,7 +52,7 @@ def add_odd_values(world: World, entity_type_id: int) -> None:
         if first.user_field is not None and options:
             chosen = [option.id for option in first.user_field.options]
             first.column = drawn([*chosen, *map(str, chosen), *pool], salt(world.seed, kind))
-        # A yes/no field cannot be multiple by the vendor's rules, so nobody expects this one either.
+        # The vendor allows no multiple yes/no field.
         add_user_field(world, entity_type_id, f"{1739460000 + place}", kind, f"Many {kind}", multiple=True,
                        pool=[*_lists(pool), *EMPTY, pool[0]], **more)  # fmt: skip
     _odd_system_columns(world, entity_type_id)
@@ -68,7 +64,7 @@ def _lists(pool: list[Any]) -> list[list[Any]]:
 
 
 def _odd_system_columns(world: World, entity_type_id: int) -> None:
-    """Links to nothing, stages and categories that no directory lists, users that no list shows."""
+    """Adds links to missing items, stages and categories that no directory lists, and unknown users."""
     store = world.objects[entity_type_id]
     pools: dict[str, list[Any]] = {
         "title": ["Обычная", *ODD_TEXT, None, "", 5],

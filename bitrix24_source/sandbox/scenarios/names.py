@@ -1,4 +1,4 @@
-"""What companies, people and items of the demo are called, and which titles the fields of CRM objects have."""
+"""Names of the demo's companies, people and items, and titles of the fields of CRM objects."""
 
 # ruff: noqa: RUF001 - some names are Russian
 
@@ -28,7 +28,7 @@ _LEADS = ("Request from the website", "Call about a price list", "Trade show con
 _DEALS = ("Office refit", "Workstations", "Warehouse equipment", "Annual licences", "Service contract", "Printer fleet",
           "Conference room", "Spare parts", "New branch", "Retail counters")  # fmt: skip
 
-# As a portal in English shows them.
+# Titles on a portal in English.
 FIELD_TITLES = {
     "id": "ID", "title": "Name", "createdTime": "Created on", "updatedTime": "Modified on", "createdBy": "Created by",
     "updatedBy": "Modified by", "assignedById": "Responsible person", "opened": "Available to everyone",
@@ -58,7 +58,7 @@ FIELD_TITLES = {
 
 
 def company(number: int) -> str:
-    """A name for each of the first thousand companies."""
+    """Returns a distinct name for each of the first thousand companies."""
     if number in _OTHER_COMPANIES:
         return _OTHER_COMPANIES[number]
     first, trade = _FIRST_WORDS[number % len(_FIRST_WORDS)], _TRADES[number % len(_TRADES)]
@@ -74,7 +74,7 @@ def family_name(number: int) -> str:
 
 
 def item_title(entity_type_id: int, number: int, company_id: int) -> str:
-    """A lead or a deal by what it is about and for whom."""
+    """Returns the title of a lead or a deal: its subject and its company."""
     subjects = _LEADS if entity_type_id == 1 else _DEALS
     subject = subjects[int(unit(number, salt("title", entity_type_id)) * len(subjects))]
     return f"{subject}, {company(company_id)}" if company_id else f"{subject} #{number}"

@@ -1,7 +1,4 @@
-"""The people, departments, currencies and plain directories that every scenario has.
-
-It refuses to know smart processes.
-"""
+"""The users, departments, currencies and plain directories that every scenario has."""
 
 # ruff: noqa: RUF001 - the company speaks Russian and English
 
@@ -9,8 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bitrix24_source.sandbox.model.world import World
-
+from ..model.world import World
 from .deterministic import DAY, iso, iso_date
 from .stages import add_directory, add_statuses
 
@@ -25,7 +21,7 @@ STAFF = (
     ("Alexey", "Volkov", "M", "Project manager", 7, False), ("Chen", "Li", "M", "Developer", 15, True),
     ("Natalia", "Egorova", "F", "Marketing manager", 4, True),
 )  # fmt: skip
-# Without a department: a partner in a group of the owner's, one in somebody else's group, and one who has left.
+# Without a department: a partner in one of the owner's groups, one in another group, and one who has left.
 OUTSIDERS = (
     ("Victor", "Lebedev", "M", "Contractor", "extranet", True), ("Sophie", "Martin", "F", "Consultant", "extranet", True),
     ("Roman", "Zaytsev", "M", "Sales manager", "employee", False),

@@ -1,18 +1,14 @@
-"""Makes both ends of a link between types know of each other: the child has a field, the parent lists the child.
-
-It refuses to know what else a type is.
-"""
+"""Completes both ends of a link between types: the child has a field, the parent lists the child."""
 
 from __future__ import annotations
 
-from bitrix24_source.sandbox.model.world import World
-
+from ..model.world import World
 from .spa_fields import parent_field
 from .spa_types import relation
 
 
 def link_types(world: World) -> None:
-    """After all types are there: a parent named by a child lists it, a child named by a parent gets its field."""
+    """Completes the links of all types: parents list their children, children get a field for each parent."""
     for number, row in world.types.items():
         for parent in [link["entityTypeId"] for link in row["relations"]["parent"] if link["isPredefined"] == "N"]:
             if parent in world.types:

@@ -1,17 +1,13 @@
-"""Answers which system fields a smart process has by its switches, each with a column that fits the item's journey.
-
-It refuses to know custom fields, and which types there are.
-"""
+"""The system fields of a smart process by its switches, with columns that follow the journeys of its items."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from bitrix24_source.sandbox.model.item_store import ItemStore
-from bitrix24_source.sandbox.model.schema import Field
-from bitrix24_source.sandbox.model.world import BUILT_IN, World
-
+from ..model.item_store import ItemStore
+from ..model.schema import Field
+from ..model.world import BUILT_IN, World
 from .deterministic import DAY, constant, drawn, iso, iso_date, mix, salt, unit
 from .goods import computed_amount
 from .stages import title_of
@@ -24,7 +20,7 @@ UTM = ("utmSource", "utmMedium", "utmCampaign", "utmContent", "utmTerm")
 
 
 class SystemFields:
-    """The system fields of one smart process, each with a column that fits its item's journey."""
+    """Makes the system fields of one smart process, with columns that follow the journeys of its items."""
 
     def __init__(self, world: World, store: ItemStore, row: dict[str, Any], subjects: Sequence[str] = ()) -> None:
         self.world, self.store, self.row = world, store, row
@@ -174,7 +170,7 @@ class SystemFields:
                 self.store.schema.add(made)
 
     def _of_a_company(self) -> dict[str, Callable[[int], Any]]:
-        """Columns that agree with each other: people who did the work, amounts that follow from products."""
+        """Returns columns that are consistent: people who did the work, amounts that follow from products."""
         trip, zone, number_of, seed = (
             self.store.trip,
             self.world.zone,
@@ -245,12 +241,12 @@ class SystemFields:
         }
 
     def _in_account_currency(self, name: str) -> Callable[[int], Any]:
-        """Looked up when it is needed: the column of the amount depends on whether the feature is on."""
+        """Returns a function that looks the column of the amount up late: it depends on whether the feature is on."""
         fields, world = self.store.schema.fields, self.world
         return lambda number: world.in_base_currency(fields[name].column(number), fields["currencyId"].column(number))
 
     def _untouched(self) -> dict[str, Callable[[int], Any]]:
-        """What the columns of a feature hold that has never been on: the defaults of the table."""
+        """Returns the columns of features that were never on: the defaults of the portal's table."""
         zone, trip = self.world.zone, self.store.trip
         return {
             "begindate": lambda number: iso_date(trip(number).events[0].at, zone),
@@ -268,7 +264,7 @@ class SystemFields:
 
 
 def parent_field(world: World, child: int, parent: int) -> Field:
-    """`parentId<n>`: two items in three hang under a parent, which is looked up when it is needed, not before."""
+    """Makes the field `parentId<n>`: two items in three have a parent, which is looked up when a value is read."""
     salted, objects = salt(world.seed, child, "parent", parent), world.objects
 
     def column(number: int) -> Any:
@@ -283,7 +279,7 @@ def parent_field(world: World, child: int, parent: int) -> Field:
 
 
 class ContactLinks:
-    """The contacts of an item in the three spellings of the API: the first, all, and the service field."""
+    """The contacts of an item in the three fields of the API: the first, all ids, and the service field."""
 
     def __init__(self, world: World, salted: int) -> None:
         self._salt = salted

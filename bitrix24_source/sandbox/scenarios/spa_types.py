@@ -1,16 +1,12 @@
-"""Makes a smart process: its type row, its categories and stages, its item table.
-
-It refuses to know fields and scenarios.
-"""
+"""Makes a smart process: its type row, its categories and stages, its item table."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from bitrix24_source.sandbox.model.item_store import ItemStore
-from bitrix24_source.sandbox.model.world import World
-
+from ..model.item_store import ItemStore
+from ..model.world import World
 from .spa_fields import SystemFields
 from .stages import SPA_STAGES, StageSpec, add_category, add_stages, directory_row, title_of
 
@@ -20,7 +16,7 @@ SWITCHES = (
     "isRecyclebinEnabled", "isAutomationEnabled", "isBizProcEnabled", "isSetOpenPermissions", "isPaymentsEnabled",
     "isCountersEnabled",
 )  # fmt: skip
-# The vendor reports these as system flags that nobody can switch on.
+# System flags, which cannot be switched on.
 NEVER_ON = {"isPaymentsEnabled", "isCountersEnabled"}
 LINKED_USER_FIELDS = ("CALENDAR_EVENT|UF_CRM_CAL_EVENT", "TASKS_TASK|UF_CRM_TASK", "TASKS_TASK_TEMPLATE|UF_CRM_TASK")
 
@@ -37,7 +33,7 @@ def type_row(
     type_id: int, entity_type_id: int, title: str, created: str, *, code: str = "", off: Iterable[str] = (),
     parents: Iterable[int] = (), children: Iterable[int] = (), created_by: int = 1,
 ) -> dict[str, Any]:  # fmt: skip
-    """A whole row as crm.type.get answers it; crm.type.list leaves the last three keys out."""
+    """Returns a row as crm.type.get answers it; crm.type.list omits the last three keys."""
     without = {*off, *NEVER_ON}
     client = "isClientEnabled" not in without
     predefined = [relation(3, predefined=True), relation(4, predefined=True)] if client else []
@@ -68,9 +64,9 @@ def add_type(
     world: World, row: dict[str, Any], count: int = 0, *, first: int = 1, step: int = 1,
     categories: Iterable[tuple[int, str, tuple[StageSpec, ...]]] = (), subjects: Sequence[str] = (),
 ) -> ItemStore:  # fmt: skip
-    """Enters a type with its categories, stages and system fields. Without categories it has one called General.
+    """Adds a type with its categories, stages and system fields. Without `categories` it has one called General.
 
-    `subjects` are what its items are about: their titles begin so.
+    The titles of its items begin with one of `subjects`.
     """
     entity_type_id = int(row["entityTypeId"])
     world.types[entity_type_id] = row
@@ -87,7 +83,7 @@ def add_type(
 def add_stage_directories(
     world: World, entity_type_id: int, stages: Mapping[int, tuple[StageSpec, ...]] | None = None
 ) -> None:
-    """The stages of each category, by its id; the usual ones where none are given."""
+    """Adds the stages of each category, by category id; the usual ones where none are given."""
     for category in world.categories[entity_type_id]:
         add_stages(world, entity_type_id, category["id"], (stages or {}).get(category["id"], SPA_STAGES))
         world.directories.append(directory_row(entity_type_id, category, title_of(world, entity_type_id)))

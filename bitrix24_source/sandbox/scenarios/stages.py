@@ -1,14 +1,11 @@
-"""Writes categories and status directories into a world, in the vendor's rows.
-
-It refuses to know items.
-"""
+"""Adds categories and status directories to a world, as rows in the vendor's format."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from bitrix24_source.sandbox.model.world import World, directory_of, symbol_code
+from ..model.world import World, directory_of, symbol_code
 
 # code, name, semantics: P in progress, S success, F failure, A failure that the vendor calls "apology"
 StageSpec = tuple[str, str, str]
@@ -82,7 +79,7 @@ def status_row(world: World, directory: str, code: str, name: str, sort: int) ->
 
 
 def add_directory(world: World, code: str, name: str, values: Sequence[tuple[str, str]]) -> None:
-    """A plain dictionary: sources, industries, ..."""
+    """Adds a plain directory, such as sources or industries."""
     world.directories.append({"ID": code, "NAME": name})
     add_statuses(world, code, values)
 

@@ -1,16 +1,12 @@
-"""Makes custom fields: their configuration, and a column of values that fits the type.
-
-It refuses to know which objects get which fields.
-"""
+"""Makes custom fields: their configuration, and a column of values for each type."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from bitrix24_source.sandbox.model.schema import Field, Option, UserField
-from bitrix24_source.sandbox.model.world import World
-
+from ..model.schema import Field, Option, UserField
+from ..model.world import World
 from .deterministic import Column, drawn, iso, iso_date, mix, salt
 
 SETTINGS: dict[str, Any] = {
@@ -53,7 +49,7 @@ def add_user_field(
     mandatory: bool = False, options: Sequence[str] = (), pool: Sequence[Any] | None = None, settings: Any = None,
     ru: str | None = None,
 ) -> Field:  # fmt: skip
-    """Enters a custom field `UF_CRM_<id>_<tail>`; without a pool its values are those usual for its type."""
+    """Adds a custom field `UF_CRM_<id>_<tail>`; without `pool` it has the usual values of its type."""
     store = world.objects[entity_type_id]
     entity = world.uf_object(entity_type_id)
     code = f"UF_{entity}_{tail}" if entity_type_id in world.types else f"UF_CRM_{tail}"
@@ -90,7 +86,7 @@ def usual_column(world: World, config: UserField, salted: int) -> Column:
 
 
 def _several(single: Column, salted: int) -> Column:
-    """None to three values; multiple fields are lists always, `[]` when empty."""
+    """Makes a column of lists of none to three values; multiple fields are always lists, `[]` when empty."""
 
     def column(number: int) -> list[Any]:
         values = [single(number * 7 + place) for place in range(mix(number, salted + 5) % 4)]

@@ -21,6 +21,7 @@ from types import MappingProxyType
 from sqlglot import exp, parse_one
 
 from ...catalog import CRM_OBJECTS
+from ...schema import DELETED_AT
 from ..lookups import column
 from ..query import StoredTables
 
@@ -232,8 +233,8 @@ class MartBuilder:
             return exp.select(*(self._null(name, type_) for name, type_ in columns.items())).where(exp.false())
         query = exp.select(*(self._read(known, name, type_) for name, type_ in columns.items()))
         query.from_(self._stored.table(name), copy=False)
-        if "deleted_at" in known and name not in {"companies", "contacts"}:  # a name outlives what bears it
-            query.where(column("deleted_at").is_(exp.null()), copy=False)
+        if DELETED_AT in known and name not in {"companies", "contacts"}:  # a name outlives what bears it
+            query.where(column(DELETED_AT).is_(exp.null()), copy=False)
         if "is_removed" in known:
             query.where(exp.not_(exp.func("COALESCE", column("is_removed"), exp.false())), copy=False)
         return query
@@ -243,7 +244,7 @@ class MartBuilder:
         queries: list[exp.Query] = []
         for table, entity_type_id in self.item_tables():
             known = self._stored.tables[table]
-            if deleted and "deleted_at" not in known:
+            if deleted and DELETED_AT not in known:
                 continue
             number = exp.alias_(
                 exp.cast(exp.Literal.number(entity_type_id), "BIGINT"), "entity_type_id", quoted=True, copy=False
@@ -253,8 +254,8 @@ class MartBuilder:
                 tells = exp.cast(exp.Literal.number(int("moved_time" in known)), "BIGINT")
                 query.select(exp.alias_(tells, "tells_moves", quoted=True, copy=False), copy=False)
             query.from_(self._stored.table(table), copy=False)
-            if "deleted_at" in known:
-                is_alive = column("deleted_at").is_(exp.null())
+            if DELETED_AT in known:
+                is_alive = column(DELETED_AT).is_(exp.null())
                 query.where(exp.not_(is_alive) if deleted else is_alive, copy=False)
             queries.append(query)
         if not queries:
@@ -277,8 +278,8 @@ class MartBuilder:
                 exp.alias_(exp.Literal.string(name), "table_name", quoted=True, copy=False),
                 exp.alias_(exp.cast(exp.Count(this=exp.Star()), "BIGINT"), "rows", quoted=True),
             ).from_(self._stored.table(name))
-            if "deleted_at" in self._stored.tables[name]:
-                query.where(column("deleted_at").is_(exp.null()), copy=False)
+            if DELETED_AT in self._stored.tables[name]:
+                query.where(column(DELETED_AT).is_(exp.null()), copy=False)
             queries.append(query)
         if not queries:
             return exp.select(self._null("table_name", "text"), self._null("rows", "bigint")).where(exp.false())
