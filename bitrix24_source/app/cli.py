@@ -26,7 +26,7 @@ NOTHING_USABLE, INCOMPLETE, STOPPED = 1, 3, 130
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="dlt-source-bitrix24", prog_name="bitrix24")
 def cli() -> None:
-    """Bitrix24's smart processes as typed tables in DuckDB or a warehouse.
+    """Loads a Bitrix24 portal (smart processes and CRM) as typed tables into DuckDB or a warehouse.
 
     Example: bitrix24 load --sandbox
     """
@@ -184,8 +184,8 @@ def spa_info(types: tuple[str, ...], as_json: bool, portal: str | None, sandbox:
 )
 @click.option("--resource", "resources", multiple=True, metavar="R", help="Load only this; may be repeated.")
 @click.option("--type", "types", multiple=True, metavar="T", help="Only this smart process; may be repeated.")
-@click.option("--full-refresh", is_flag=True, help="Start over; with --type, for that one alone.")
-@click.option("--sweep", is_flag=True, help="Look now for items that were deleted in the portal.")
+@click.option("--full-refresh", is_flag=True, help="Drop the tables and start over; with --type, read that one again.")
+@click.option("--sweep", is_flag=True, help="Reconcile now: compare all ids with the destination.")
 @click.option("--no-views", is_flag=True, help="Leave the labelled views as they are.")
 @click.option("--progress", type=click.Choice(["tqdm", "log", "none"]), help="[default: tqdm on a terminal, else log]")
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON at the end instead of a table.")
