@@ -1,18 +1,18 @@
 """Bitrix24 smart processes and CRM as typed tables: a dlt source.
 
-Nine packages along the way that the data takes; each imports only those above it (`ARCHITECTURE.md` has the picture):
+Packages, lowest layer first; each imports only from those listed before it (`ARCHITECTURE.md` has a picture):
 
     rest       calls the REST API of one portal
     schema     maps fields to typed columns and rows to Arrow tables
-    catalog    what a portal contains
+    catalog    discovers what a portal contains
     reader     reads all rows of many lists by id
-    sync       what to read, what it means for the destination, and what to remember
+    sync       decides what to read, what it means for the destination, and what to remember
+    views      creates labelled SQL views, and marts with stable names
     source     the dlt source
-    views      labelled SQL views, and marts with stable names
-    report     a page of charts, made from the marts
+    report     makes a page of charts from the marts
     app        one scheduled run, and the command line
 
-`sandbox` is a portal on this machine to try things against; it shares no code with the rest.
+`sandbox` is a portal on this machine to try things with; it shares no code with the rest.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Loads a public name when it is first used: the sandbox and `--help` do not wait for dlt."""
+    """Imports a public name when it is first used, so that the sandbox and `--help` do not wait for dlt."""
     if name in _HOMES:
         return getattr(import_module(f".{_HOMES[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

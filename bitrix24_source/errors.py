@@ -1,17 +1,21 @@
 """Exception classes, grouped by who has to act.
 
     Bitrix24Error
-    ├── ConfigError        the user changes a setting
-    ├── AccessError        somebody with rights in the portal acts
-    │   ├── CredentialError    the webhook, token or application is not accepted
-    │   ├── ScopeError         the credential lacks a scope
-    │   └── DeniedError        the user behind the credential lacks a right
-    ├── UnavailableError   nobody: it may work later (network, 5xx, limits)
-    │   └── LimitError         a limit of the portal was hit
-    └── PortalError        the portal refused or answered in a way that cannot be used
+    ├── ConfigError                    the user changes a setting
+    ├── AccessError                    somebody with rights in the portal acts
+    │   ├── CredentialError                the webhook, token or application is not accepted
+    │   │   └── ExpiredTokenError              the client renews the access token, or the user replaces the credential
+    │   ├── ScopeError                     the credential lacks a scope
+    │   └── DeniedError                    the user behind the credential lacks a right
+    ├── UnavailableError               nobody: it may work later (network, 5xx, limits)
+    │   ├── LimitError                     nobody: a limit of the portal was hit
+    │   │   └── OperatingLimitError            the client waits until the method's time budget is free
+    │   └── PortalTimeoutError             the client asks for less (defined in `rest.transport`)
+    │       └── OversizedResponseError         the client asks for less; else the user raises `max_response_mb`
+    └── PortalError                    the portal rejected the request, or its answer cannot be used
 
-An error is one line, *what failed - where - what to do next*, and never holds a URL, a request or a response body:
-a webhook's URL is a password, and exceptions end up in logs. Text of the portal that it quotes is made safe to show.
+An error is one line, *what failed - where - what to do next*, and never contains a URL, a request or a response body:
+a webhook's URL is a password, and exceptions end up in logs. Quoted text from the portal is made safe to show.
 """
 
 from __future__ import annotations
@@ -23,15 +27,15 @@ from .redaction import redact, safe_line
 
 
 class Action(enum.Enum):
-    """What the client does about an error, before anybody else hears of it."""
+    """What the client does about an error before raising it."""
 
     FAIL = "fail"
     RETRY = "retry"
-    """again after a growing, jittered pause"""
+    """send again after a growing, jittered pause"""
     WAIT_FOR_BUDGET = "wait"
-    """again when the method's time budget is free"""
+    """send again when the method's time budget is free"""
     REFRESH_TOKEN = "renew"  # noqa: S105 - what to do, no secret
-    """again with a new access token, where there can be one"""
+    """send again with a new access token, if the credential can be renewed"""
 
 
 class Bitrix24Error(Exception):
@@ -39,13 +43,13 @@ class Bitrix24Error(Exception):
 
     Attributes:
         what: the failure, in one clause.
-        where: method, portal, file or setting; empty when `what` says it.
+        where: method, portal, file or setting; empty if `what` says it.
         hint: what the reader can do next.
-        code: Bitrix24's error code, upper case, empty when there was none.
+        code: Bitrix24's error code in upper case, empty if there was none.
         action: what the client does about it.
-        reset_at: Unix seconds at which a limit is over, where the portal said so.
-        was_sent: False where no connection came about, so that the request cannot have been carried out.
-        is_reply: the portal itself answered so; False for what the network, a proxy or this machine did.
+        reset_at: Unix time at which a limit ends, if the portal said so.
+        was_sent: False if there was no connection, so that the request cannot have been executed.
+        is_reply: the error is the portal's own answer; False if network, proxy or this machine caused it.
     """
 
     action = Action.FAIL
@@ -108,13 +112,13 @@ class PortalError(Bitrix24Error):
 
 
 STOPS_READING = (UnavailableError, PortalError)
-"""after these the portal is asked nothing more in this load; the rows that came are kept, unlike after a refused credential"""
+"""errors that end the requests of a load; the rows read so far are kept, unlike after a rejected credential"""
 
 
 def exhausted(error: Bitrix24Error, hint: str = "") -> Bitrix24Error:
-    """A copy of an error after which nothing is tried any more, with another hint if one is given.
+    """Returns a copy of an error that is not retried, with another hint if one is given.
 
-    The error itself stays as it is: it may be raised elsewhere, where something can still help.
+    The error itself is not changed: it may be raised elsewhere, where a retry can still help.
     """
     final = type(error).__new__(type(error), *error.args)
     vars(final).update(vars(error))
@@ -126,7 +130,7 @@ def exhausted(error: Bitrix24Error, hint: str = "") -> Bitrix24Error:
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An exception and all that is behind it, outermost first."""
+    """Yields an exception and its causes, outermost first."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
@@ -136,6 +140,6 @@ def causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def root_message(chain: Sequence[BaseException]) -> str:
-    """The innermost message, in one line: outer ones repeat it at length."""
+    """Returns the innermost message in one line; outer ones only repeat it at length."""
     said = next((cause for cause in reversed(chain) if str(cause)), chain[-1])
     return safe_line(redact(" ".join(f"{type(said).__name__}: {said}".split())))[:400]

@@ -1,4 +1,4 @@
-"""The catalogue as one document for scripts and as text for people, made of the same rows as the tables."""
+"""Prints the catalogue as a JSON document for scripts and as text for people, from the rows of the tables."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Json = dict[str, Any]
 
 
 def document(catalog: Catalog, portal: str, read_at: datetime, types: Sequence[int] | None = None) -> Json:
-    """The catalogue, nested by smart process. The README shows an example.
+    """Returns the catalogue, nested by smart process; `docs/cli.md` shows an example.
 
     Args:
-        catalog: what was read.
+        catalog: as read.
         portal: the portal's host.
-        read_at: when.
+        read_at: the time of reading.
         types: entityTypeIds to show; None for all.
     """
     rows = {table.name: list(table.rows(catalog)) for table in SPA_TABLES}
@@ -35,7 +35,7 @@ def document(catalog: Catalog, portal: str, read_at: datetime, types: Sequence[i
 
 
 def json_text(catalogue: Json) -> str:
-    """Keys and texts as they are, two spaces of indent."""
+    """Returns the catalogue as JSON with an indent of two spaces."""
     return orjson.dumps(catalogue, option=orjson.OPT_INDENT_2).decode()
 
 
@@ -82,7 +82,7 @@ def _without(row: Json, *keys: str) -> Json:
 
 
 def report_lines(catalogue: Json) -> Iterator[str]:
-    """Lines for a person, one block for each smart process."""
+    """Yields lines for a person, one block for each smart process."""
     for spa in catalogue["types"]:
         yield from _type_lines(spa)
     yield f"{len(catalogue['types'])} smart processes on {catalogue['portal']}"

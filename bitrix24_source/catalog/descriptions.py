@@ -11,17 +11,17 @@ from ..schema import NOTHING_STORED, Field, StoredColumns, map_columns, with_hid
 from .crm_objects import CRM_OBJECTS
 
 SIGN = " · Bitrix24"
-"""stands in each description of ours, and tells it from what somebody else has written"""
+"""part of each description of ours, which distinguishes it from comments written by others"""
 
 Descriptions = dict[tuple[str, str], str]
 """texts by relation and column; "" for the relation itself"""
 
 
 def fixed_descriptions(zone: str, currency: str) -> Descriptions:
-    """Of the marts and the tables that hold no items.
+    """Returns the descriptions of the marts and of the tables that hold no items.
 
     Args:
-        zone: the portal's, as the table `portal` has it.
+        zone: the portal's zone, as in the table `portal`.
         currency: the portal's base currency.
     """
     found: Descriptions = {}
@@ -36,17 +36,17 @@ def fixed_descriptions(zone: str, currency: str) -> Descriptions:
 def item_descriptions(
     table: str, title: str, fields: Sequence[Field], stored: StoredColumns = NOTHING_STORED
 ) -> Iterator[tuple[tuple[str, str], str]]:
-    """Of an item table, its columns, and the tables of its lists.
+    """Yields the descriptions of an item table, its columns, and its child tables.
 
     Args:
-        table: of the items.
-        title: of their type.
-        fields: of the type.
-        stored: what the destination has.
+        table: the item table.
+        title: title of the entity type.
+        fields: fields of the type.
+        stored: tables of the destination.
     """
     code = CRM_OBJECTS[table].table if table in CRM_OBJECTS else "smart process"
-    yield (table, ""), f"{title or table}: one row an item; deleted_at is set when it is gone{SIGN} {code}"
-    yield (table, "deleted_at"), f"when the item was found to be gone; NULL while it lives{SIGN}"
+    yield (table, ""), f"{title or table}: one row per item; deleted_at is set once the item is deleted{SIGN} {code}"
+    yield (table, "deleted_at"), f"when the item was found deleted; NULL otherwise{SIGN}"
     known = with_hidden(fields, is_spa=table not in CRM_OBJECTS or table == "invoices")
     places = map_columns(known, table, stored)
     for field in known:
@@ -56,7 +56,7 @@ def item_descriptions(
         label = field.form_label or field.title or field.upper_name
         origin = f"{SIGN} {field.upper_name}, {field.type}"
         if place.child_table:
-            yield (place.child_table, ""), f"{label} of {title or table}: one row a value{origin}"
+            yield (place.child_table, ""), f"{label} of {title or table}: one row per value{origin}"
             yield (place.child_table, "item_id"), f"id of the item{SIGN}"
             yield (place.child_table, "position"), f"place of the value in the list, from 0{SIGN}"
         if place.count:
@@ -68,18 +68,18 @@ def item_descriptions(
 
 
 def view_descriptions(view: str, table: str, title: str) -> Iterator[tuple[tuple[str, str], str]]:
-    """Of a labelled view; its columns are titles already."""
-    yield (view, ""), f"{title or table}: living items with the portal's own words{SIGN} view on {table}"
+    """Yields the description of a labelled view, whose columns are named by titles."""
+    yield (view, ""), f"{title or table}: items that are not deleted, with the portal's own words{SIGN} view on {table}"
 
 
 def is_our_comment(text: str) -> bool:
-    """Whether a comment is one of ours, of this release or of the first, which kept its books there."""
+    """Returns whether a comment is ours: of this release, or of the first one, which stored its state in comments."""
     return SIGN in text or text.startswith("bitrix24 ")
 
 
 @cache
 def _texts() -> Mapping[str, Mapping[str, str]]:
-    """In the file, as text or as `text · CODE` with what the portal calls it."""
+    """Returns the texts of the file: `text`, or `text · CODE` with Bitrix24's name of the column."""
     texts: Mapping[str, Mapping[str, str]] = json.loads(
         (resources.files(__package__) / "descriptions.json").read_text(encoding="utf-8")
     )

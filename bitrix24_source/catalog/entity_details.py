@@ -218,7 +218,11 @@ def _categories_of(entity: EntityType) -> OffsetList:
 def _categories(
     entity: EntityType, first: CallResult, directories: ListResult, issues: IssueLog, unread: UnreadParts
 ) -> CallGenerator[Sequence[Row]]:
-    """A type without funnels of its own still has one; where the method refuses it, the stage directories name it."""
+    """Reads the categories of a type.
+
+    A type without categories of its own still has a default one; if the method rejects the type, it is taken from the stage
+    directories.
+    """
     resource = "categories" if entity.is_built_in else "spa_categories"
     is_supported = isinstance(first, Response) or first.code != "ENTITY_TYPE_NOT_SUPPORTED"
     if isinstance(first, Response):

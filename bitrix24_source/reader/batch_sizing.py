@@ -1,8 +1,8 @@
-"""Decides how many pages the next request may ask for, by how long pages take and how full the time budget is.
+"""Decides how many pages the next request may ask for, by the duration of pages and the time budget used.
 
-Three limits bind: 60 seconds for a request, each method's budget of ten minutes, and the request rate (`rest.rate_limit`).
-Facts: https://apidocs.bitrix24.com/limits.html. The documents contradict each other on whether a batch is billed to itself or to its commands, so
-the larger of both counts.
+Three limits apply: 60 seconds for a request, each method's budget of ten minutes, and the request rate (`rest.rate_limit`).
+Facts: https://apidocs.bitrix24.com/limits.html. Whether a batch is billed to itself or to its commands is contradictory there,
+so the larger of the two counts.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from .list_queries import CostKey
 
 K = TypeVar("K", bound=Hashable)
 REQUEST_SECONDS = 12.0
-"""what a request should take: far from the 60 s at which the cloud cuts it off"""
+"""target duration of a request, far below the 60 s at which the cloud cuts it off"""
 BUDGET_SECONDS = 400.0
-"""of a method's budget, which is 480 on the cloud and 420 by default on self-hosted portals"""
+"""seconds of a method's time budget that we use (cloud: 480, self-hosted default: 420)"""
 SHORT_SECONDS = 0.5
-"""of the portal's time: requests are dearer than that, and their number a second is limited"""
+"""portal time below which a request is not worth its cost: the number of requests per second is limited"""
 FIRST_BATCH = 10
-"""commands, before anything is known of the portal's speed"""
+"""commands in a request while the portal's speed is unknown"""
 GROWTH = 4
-"""times more pages may be asked for with each answer"""
+"""factor by which the number of pages may grow with each answer"""
 CAUTIOUS_REQUESTS = 10
-"""that must be answered in time before more pages are asked for than half of what was too many"""
+"""requests that must be answered in time before the size may exceed half of that which timed out"""
 
 
 class BatchSizer:
-    """Pages that may be asked for in the next request, how long they take, and seconds to wait when none may."""
+    """Computes how many pages the next request may ask for, how long they take, and how long to wait if none may."""
 
     def __init__(self, budget: TimeBudget, clock: Clock, methods: Sequence[str]) -> None:
         self._budget = budget
@@ -44,10 +44,10 @@ class BatchSizer:
         self._probe_at: float | None = None
 
     def capacity(self, under_way: int) -> int:
-        """Pages that may be asked for now, besides those under way; 0 when these or the budget must be waited for."""
+        """Returns how many pages may be asked for now; 0 if requests in flight or the budget must be waited for."""
         level = max(self._budget.level(method) for method in self._methods)
         if level > BUDGET_SECONDS / 2 and under_way:
-            return 0  # one request at a time from here on
+            return 0  # from here on, one request at a time
         left = BUDGET_SECONDS - level - under_way * self._page_seconds
         affordable = int(left / self._page_seconds) if self._page_seconds else BATCH_SIZE
         if affordable < 1 and not under_way and self._probe_at is not None:
@@ -55,24 +55,24 @@ class BatchSizer:
         return max(0, min(self._size, affordable, BATCH_SIZE))
 
     def seconds_of(self, cost_key: CostKey) -> float:
-        """Seconds of a page; if none like it came yet, those of the most similar ones; 0 while nothing is known."""
+        """Returns the seconds that a page takes, or a similar one if it is unknown; 0 while nothing is known."""
         return self._seconds.get(cost_key, self._like.get(_cost_class(cost_key), self._page_seconds))
 
     def min_batch(self) -> int:
-        """Pages of which a part is not worth a request of its own, though connections are idle."""
+        """Returns the number of pages below which a request is not split, even if connections are idle."""
         return max(1, min(BATCH_SIZE, int(SHORT_SECONDS / self._page_seconds))) if self._page_seconds else BATCH_SIZE
 
     def on_send(self) -> None:
-        """A request was sent."""
+        """Registers a request that is sent."""
         self._probe_at = None
 
     def on_response(self, cost_keys: Sequence[CostKey], durations: Sequence[float], seconds: float) -> None:
-        """A request was answered.
+        """Registers the answer to a request.
 
         Args:
-            cost_keys: of its pages, in order.
-            durations: what each took as the portal says, 0 where it does not say.
-            seconds: that all of them took, which they share accordingly, or else as it was to be expected.
+            cost_keys: cost keys of its pages, in order.
+            durations: the duration of each page as the portal reports it, 0 if it does not.
+            seconds: the total, which is divided in proportion to `durations`, or to the expected ones without them.
         """
         weights = durations if any(durations) else [self.seconds_of(cost_key) for cost_key in cost_keys]
         whole = sum(weights)
@@ -87,7 +87,7 @@ class BatchSizer:
         self._size = min(self._size * GROWTH, self._most)
 
     def on_timeout(self, cost_keys: Sequence[CostKey]) -> None:
-        """A request was not answered in time."""
+        """Registers a request that was not answered in time."""
         pages = len(cost_keys)
         self._size = self._most = max(1, pages // 2)
         self._answered_in_time = 0
@@ -97,7 +97,7 @@ class BatchSizer:
         }
 
     def seconds_to_wait(self) -> float:
-        """Seconds until the oldest minute leaves the budget window. After that, one page is sent as a probe."""
+        """Returns the seconds until the oldest minute leaves the budget window. After that, one page is sent as a probe."""
         now = self._clock.monotonic()
         if self._probe_at is None:
             self._probe_at = now + self._budget.seconds_until_reset(self._methods)
@@ -105,7 +105,7 @@ class BatchSizer:
 
 
 def _cost_class(cost_key: CostKey) -> tuple[str, bool]:
-    """Pages of other types that cost much the same."""
+    """Returns the class of pages, of all types, that cost about the same."""
     method, _, is_ids_only = cost_key
     return method, is_ids_only
 
@@ -117,5 +117,5 @@ def _learn(known: dict[K, float], cost_keys: Sequence[K], shares: Sequence[float
 
 
 def _slower_at_once(before: float, latest: float) -> float:
-    """The expected seconds: slower at once, faster by and by."""
+    """Returns the new estimate: it rises at once and falls gradually."""
     return max(latest, (before + latest) / 2)

@@ -19,7 +19,7 @@ CostKey = tuple[str, int, bool]
 
 @dataclass(frozen=True, eq=False)
 class ListQuery:
-    """The items of one entity type, or some of them.
+    """The list of the items of one entity type, or of some of them.
 
     Attributes:
         entity_type_id: which type.
@@ -135,7 +135,7 @@ class ListQuery:
 
 
 class HistoryQuery(ListQuery):
-    """The moves of one type's items between stages, which only ever grow.
+    """The stage history of one type's items, to which rows are only added.
 
     https://apidocs.bitrix24.com/api-reference/crm/crm-stage-history-list.html
     """
@@ -186,7 +186,7 @@ class ChildQuery(ListQuery):
 
 @dataclass(frozen=True, eq=False)
 class ProductRowQuery(ChildQuery):
-    """What some items of one type hold of products; `owner_type` is the type's short code.
+    """The product rows of some items of one type; `owner_type` is the type's short code.
 
     https://apidocs.bitrix24.com/api-reference/crm/universal/product-rows/crm-item-productrow-list.html
     """
@@ -217,7 +217,7 @@ class ProductRowQuery(ChildQuery):
 
 
 class BindingQuery(ChildQuery):
-    """What one activity is bound to; all at once.
+    """The bindings of one activity; they come in one answer.
 
     https://apidocs.bitrix24.com/api-reference/crm/timeline/activities/binding/crm-activity-binding-list.html
     """
@@ -238,9 +238,9 @@ class BindingQuery(ChildQuery):
 
 
 def bindings_in(activity: Row) -> list[Row]:
-    """What a row of `ActivityList` is bound to, as `BindingList` has it; nothing where it does not say it of all of them.
+    """Returns the bindings in an activity row, as rows of a `BindingQuery`; empty if the row does not list them completely.
 
-    No activity is bound to nothing, so that an empty list says nothing either.
+    Every activity has a binding, so an empty list in the row counts as incomplete, too.
     """
     listed = as_rows(activity.get(ActivityQuery.bindings_field)) or ()
     if not all(isinstance(binding, Mapping) for binding in listed):

@@ -1,4 +1,4 @@
-"""A page of charts from the marts of a loaded portal: one HTML file that opens offline and asks nobody for anything."""
+"""A page of charts from the marts of a loaded portal: one HTML file that opens offline and makes no network requests."""
 
 from .page import LANGUAGES, render_page
 from .questions import questions, sql_of

@@ -19,50 +19,50 @@ from .token_store import TokenPair, TokenStore, delay_exit, fingerprint, run_uni
 
 TOKEN_URL = "https://oauth.bitrix.info/oauth/token/"  # noqa: S105 - an address
 EASTERN_TOKEN_URL = "https://oauth.bitrix24.tech/oauth/token/"  # noqa: S105 - an address
-"""of the regions ru, am, az, by, ge, kg, kz and uz"""
+"""token server of the regions ru, am, az, by, ge, kg, kz and uz"""
 _EASTERN = re.compile(r".*\.(?:ru|am|az|by|ge|kg|kz|uz)")
 
 TokenRequest = Callable[[Sequence[str], Mapping[str, str]], tuple[str, Mapping[str, Any]]]
-"""Sends a token request (addresses of which one is the right one, query parameters).
+"""Sends a token request; takes candidate addresses and query parameters.
 
-Returns the address that answered and its JSON, errors included. A second address is asked only where the first cannot have
-accepted the request: a refresh token is good for one use.
+Returns the address that answered and its JSON, errors included. The next address is tried only if the previous one cannot have
+accepted the request: a refresh token can be used once.
 """
 
 
 def token_urls(portal_host: str) -> tuple[str, ...]:
-    """The token servers that may know a portal's applications, likeliest first: the portal's region is not asked, but guessed.
+    """Returns the token servers that may know a portal's applications, likeliest first.
 
-    A portal in the cloud is named by its region, a self-hosted one often is.
+    The region is inferred from the host's top-level domain.
     """
     likely = (EASTERN_TOKEN_URL, TOKEN_URL)
     return likely if _EASTERN.fullmatch(portal_host.lower().rstrip(".")) else likely[::-1]
 
 
 class Auth(Protocol):
-    """How the client asks a method of authentication."""
+    """The interface of authentication methods."""
 
     name: str
     rest_url: str
-    """Where methods are appended, ends with a slash. Holds the webhook's code where there is one."""
+    """The address to which method names are appended; ends with a slash. Contains the code of a webhook."""
 
     def token(self) -> str | None:
-        """The access token to sign with now; None where the address is the signature."""
+        """Returns the current access token; None if the address itself authenticates."""
 
     def refresh(self, refused: str | None, request_token: TokenRequest) -> bool:
-        """After `refused` was refused: True when there is another token to try."""
+        """Renews the token `refused`, which the portal rejected. Returns whether there is another one to try."""
 
     def secrets(self) -> tuple[str, ...]:
-        """Texts that must never be shown."""
+        """Returns the secrets, which must never be shown."""
 
     @property
     def hint(self) -> str:
-        """What to do where the portal accepts this credential no more."""
+        """Advice for the case that the portal no longer accepts this credential."""
 
 
 @dataclass(repr=False)
 class StaticAuth:
-    """A webhook, or a token that nobody can renew."""
+    """A webhook, or a token that cannot be renewed."""
 
     name: str
     rest_url: str
@@ -87,10 +87,10 @@ _SHORT_LIVED = 'access tokens live for one hour: use auth = "oauth2" with a refr
 
 
 class OAuth2:
-    """An access token that is renewed when the portal says `expired_token`: not before and not on a timer.
+    """An access token that is renewed when the portal answers `expired_token`, not earlier.
 
-    However many threads were refused with the same token, one of them exchanges it while the others wait; a process that
-    finds a newer pair in the store uses that. The pair is stored before it is used, and also if nobody waits for it any more.
+    If several threads are rejected with the same token, one exchanges it while the others wait; a process that finds a newer
+    pair in the store uses that. A pair is stored before it is used, even if nothing waits for it any more.
     """
 
     name = "oauth2"
@@ -99,7 +99,7 @@ class OAuth2:
     def __init__(
         self, portal_url: str, client_id: str, client_secret: str, refresh_token: str, token_url: str, store: TokenStore
     ) -> None:
-        """`token_url` is "" where the token server follows from the portal's address."""
+        """If `token_url` is "", the token server is inferred from the portal's address."""
         self.rest_url = portal_url + "/rest/"
         self._client_id = client_id
         self._client_secret = client_secret

@@ -131,7 +131,7 @@ def send_batch(client: Client, calls: Sequence[Call]) -> tuple[list[CallResult],
     None is sent again, so that calls may refer to others: the call at position n is `$result[cn]` to those after it.
 
     Raises:
-        TimedOutError: the portal did not finish in time; fewer calls might.
+        PortalTimeoutError: the portal did not finish in time; fewer calls might.
     """
     answer = client.send(encode_batch(calls), commands=[call.method for call in calls], raise_on_timeout=len(calls) > 1)
     outcomes: list[CallResult] = []

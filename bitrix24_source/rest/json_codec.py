@@ -22,21 +22,25 @@ def parse_json_object(body: bytes) -> Mapping[str, Any] | None:
 
 
 BYTES_PER_VALUE = 32
-"""that an answer has at least for each of its values, on the average; one that has less is made to take memory"""
+"""divides the maximum size of an answer into a maximum number of JSON values
+
+Real answers have more bytes per value; one with more values than that is treated as an attack on memory.
+"""
 
 
 def exceeds_values(body: bytes, limit: int) -> bool:
-    """Whether a JSON text may have more than so many values: what it costs in memory depends on them more than on its bytes.
+    """Returns whether a JSON text has more than `limit` values, on which memory depends more than on bytes.
 
-    Values are counted by what stands before them; of three bytes at most two do, as in `[],[],`.
+    Commas and opening brackets are counted, which precede the values. At most two of three bytes can be such, as in
+    `[],[],`, so a short text needs no counting.
     """
     return len(body) * 2 > limit * 3 and body.count(b",") + body.count(b"[") + body.count(b"{") > limit
 
 
 def outline_of(body: bytes) -> bytes:
-    """A JSON text in which all digits are zeros, all closing brackets are curly, and all else but points is a space.
+    """Returns a JSON text with digits as zeros, closing brackets as `}`, points as they are, and all else as spaces.
 
-    Every answer passes here, and looking for what is rare in it must not take as long as decoding does.
+    Long numbers and deep nesting can be found in it much faster than by decoding; every answer is checked.
     """
     return body.translate(_OUTLINE)
 
@@ -47,13 +51,13 @@ _OUTLINE = bytes(
 )
 _LONG_NUMBER = b"0" * 20
 _DEEP_END = b"}" * 9
-"""what stands where deep nesting ends, and in hardly any answer of a portal"""
+"""the end of deep nesting, which hardly any answer of a portal contains"""
 
 
 def _is_too_deep(value: Any, outline: bytes) -> bool:
-    """Whether values are nested so deeply that whoever walks through them would exhaust the stack.
+    """Returns whether values are nested so deeply that walking through them would exhaust the stack.
 
-    orjson writes at most 254 levels; a portal's answers have some ten.
+    orjson writes at most 254 levels; a portal's answers have about ten.
     """
     if _DEEP_END not in outline:
         return False
@@ -61,13 +65,13 @@ def _is_too_deep(value: Any, outline: bytes) -> bool:
         orjson.dumps(value)
     except RecursionError:
         return True
-    except orjson.JSONEncodeError as error:  # integers of any length and lone surrogates are no matter of depth
+    except orjson.JSONEncodeError as error:  # long integers and lone surrogates have nothing to do with depth
         return "recursion" in str(error).lower()
     return False
 
 
 def has_long_integer(outline: bytes) -> bool:
-    """Twenty digits in a row, but for fractions: PHP tells the seconds that every command took with so many."""
+    """Returns whether there are twenty digits in a row, except in fractions: PHP prints seconds with that many."""
     found = outline.find(_LONG_NUMBER)
     while found > 0 and outline[found - 1 : found] == b".":
         end = outline.find(b" ", found)
@@ -76,7 +80,7 @@ def has_long_integer(outline: bytes) -> bool:
 
 
 def _lenient_json(body: bytes) -> Any:
-    """What orjson refuses or reads inexactly but a portal can send: NaN, lone surrogates, integers of any length."""
+    """Parses what orjson rejects or reads inexactly and a portal can send: NaN, lone surrogates, long integers."""
     try:
         return json.loads(body, parse_int=_parse_int)
     except (ValueError, RecursionError):
@@ -84,5 +88,5 @@ def _lenient_json(body: bytes) -> Any:
 
 
 def _parse_int(digits: str) -> int | float:
-    """Python itself refuses integers of more than 4,300 digits."""
+    """Parses an integer; one of more than 4,300 digits, which Python rejects, becomes a float."""
     return int(digits) if len(digits) <= 1000 else float(digits)

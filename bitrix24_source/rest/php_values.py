@@ -1,8 +1,8 @@
 """Converts single values of the portal's JSON, which PHP writes in more than one way.
 
-A flag comes as "Y"/"N", 1/0, "true"/"false" or a boolean, a number as text, a list with gaps as a map by number, an empty map as
-a list. The `as_*` functions answer None (or an empty collection) for what is nothing of the kind; the `to_*` functions raise a
-`ConversionError` that says why, for callers that keep such values.
+A flag comes as "Y"/"N", 1/0, "true"/"false" or a boolean, a number as text, a list with gaps as a map with numeric keys, an
+empty map as a list. The `as_*` functions return None (or an empty collection) for a value of another kind; the `to_*` functions
+raise a `ConversionError` that says why, for callers that record such values.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MOST_DIGITS = 28  # before the point of an exact number
 
 
 class ConversionError(ValueError):
-    """A value that its columns cannot take; `partial` holds what they still can take."""
+    """A value that its columns cannot hold; `partial` is the part that they can."""
 
     def __init__(self, reason: str, *partial: Any) -> None:
         super().__init__(reason)
@@ -30,24 +30,24 @@ class ConversionError(ValueError):
 
 
 def is_blank(value: Any) -> bool:
-    """Whether PHP says nothing by it: null, false, an empty text, list or map."""
+    """Returns whether a value is one of PHP's empty ones: null, false, an empty text, list or map."""
     return value is None or value is False or (isinstance(value, (str, list, Mapping)) and not value)
 
 
 def as_bool(value: Any) -> bool | None:
-    """A flag, as `to_bool` has it."""
+    """Like `to_bool`, but returns None instead of raising."""
     return _converted(to_bool, value)
 
 
 def as_int(value: Any) -> int | None:
-    """A 64-bit integer, as `to_int` has it."""
+    """Like `to_int`, but returns None instead of raising."""
     return _converted(to_int, value)
 
 
 def as_id(value: Any, *, least: int = 1) -> int | None:
-    """The id of a row: a 64-bit integer from `least` on, as a number or in digits; 0 is a category's.
+    """The id of a row: an integer from `least` to 2**63 - 1, as a number or in digits. Categories may have the id 0.
 
-    Stricter than `as_int`: "7.0" can be read as the number 7, and still a row 7 may stand beside it.
+    Stricter than `as_int`: "7.0" is not an id, because a row with the id 7 may exist as well.
     """
     if isinstance(value, str):
         value = int(value) if re.fullmatch("[0-9]{1,19}", value) else None
@@ -55,7 +55,7 @@ def as_id(value: Any, *, least: int = 1) -> int | None:
 
 
 def as_local_time(value: Any) -> datetime | None:
-    """A time with the offset that it is written with; None for anything else, a time without an offset too."""
+    """A time with its written offset; None for anything else, including a time without offset."""
     try:
         time = datetime.fromisoformat(str(value).replace("Z", "+00:00"))  # Python 3.10 knows no Z
     except ValueError:
@@ -64,17 +64,17 @@ def as_local_time(value: Any) -> datetime | None:
 
 
 def as_text(value: Any) -> str | None:
-    """Text without what no database keeps; None for every way of PHP to say nothing, and for what is no text."""
+    """Text without NUL characters and lone surrogates, which databases reject; None if empty or not text."""
     return strip_unstorable(_converted(to_text, value) or "") or None
 
 
 def strip_unstorable(text: str) -> str:
-    """Without what no database keeps: NUL, and halves of characters."""
+    """Removes NUL characters and lone surrogates, which databases reject."""
     return text.replace("\x00", "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def as_json(value: Any) -> Any:
-    """Settings as they came, None when empty."""
+    """A JSON value as it is, None if it is empty."""
     if isinstance(value, Mapping):
         return {strip_unstorable(str(key)): as_json(item) for key, item in value.items()} or None
     if isinstance(value, list):
@@ -83,19 +83,19 @@ def as_json(value: Any) -> Any:
 
 
 def as_mapping(value: Any) -> Mapping[str, Any]:
-    """A map; empty for an empty list, which is how PHP writes an empty map, and for anything else."""
+    """A map; empty for an empty list, as PHP writes an empty map, and for anything else."""
     return value if isinstance(value, Mapping) else {}
 
 
 def numbered_values(value: Any) -> Sequence[Any] | None:
-    """The values of a list, or of a map by number, which is how PHP writes a list with gaps; None for anything else."""
+    """The values of a list, or of a map with numeric keys, as PHP writes a list with gaps; None for anything else."""
     if isinstance(value, Mapping) and value and all(str(key).isdecimal() for key in value):
         return list(value.values())
     return value if isinstance(value, list) else None
 
 
 def as_list(value: Any) -> Sequence[Any]:
-    """A list; a single value counts as a list of one, and PHP's ways to say nothing as an empty one."""
+    """A list; a single value becomes a list of one, an empty value an empty list."""
     listed = numbered_values(value)
     if listed is not None:
         return listed
@@ -103,9 +103,9 @@ def as_list(value: Any) -> Sequence[Any]:
 
 
 def as_rows(value: Any) -> Sequence[Any] | None:
-    """The entries of a list of rows, which a map of rows may stand for; None for what holds no rows.
+    """The entries of a list of rows, or of a map of rows; None for anything else.
 
-    Entries that are no maps are among them: whoever reads the list says so.
+    Entries that are not maps are included: the caller reports them.
     """
     if isinstance(value, Mapping) and value and all(isinstance(row, Mapping) for row in value.values()):
         return list(value.values())
@@ -116,12 +116,12 @@ def as_rows(value: Any) -> Sequence[Any] | None:
 
 
 def as_timestamp(value: Any) -> datetime | None:
-    """An instant in UTC, as `to_timestamp` has it."""
+    """Like `to_timestamp`, but returns None instead of raising."""
     return _converted(to_timestamp, value)
 
 
 def as_date(value: Any) -> date | None:
-    """A day, as `to_date` has it."""
+    """Like `to_date`, but returns None instead of raising."""
     return _converted(to_date, value)
 
 
@@ -203,12 +203,12 @@ _LEGACY_DATE = re.compile(r"([0-9]{2})\.([0-9]{2})\.([0-9]{4})(?: [0-9]{2}:[0-9]
 
 
 def to_microseconds(value: Any) -> int:
-    """Microseconds since 1970 of an ISO 8601 time with its offset from UTC.
+    """Microseconds since 1970 of an ISO 8601 time with an offset from UTC.
 
-    Some hours before the year 1 and after the year 9999 can be told as well: days are rounded from there.
+    Times some hours before the year 1 and after the year 9999 are accepted, because days are rounded from them.
 
     Raises:
-        ConversionError: it is none; a time without an offset says nothing about an instant.
+        ConversionError: it is not such a time; without an offset it is not an instant.
     """
     match = _INSTANT.fullmatch(value) if isinstance(value, str) else None
     if match:
@@ -226,7 +226,7 @@ def to_microseconds(value: Any) -> int:
 
 
 def to_timestamp(value: Any) -> datetime:
-    """An instant in UTC, of the years 1 to 9999.
+    """An instant in UTC, in the years 1 to 9999.
 
     Raises:
         ConversionError: it is none.
@@ -239,10 +239,10 @@ def to_timestamp(value: Any) -> datetime:
 
 
 def to_date(value: Any) -> date:
-    """A day: a bare date is itself, and an instant stands for the day of the UTC midnight that is nearest to it.
+    """A day: of a bare date, or of the UTC midnight nearest to an instant.
 
-    The portal writes a date as midnight in UTC, printed in its server's zone: east of Greenwich the printed day is the right one,
-    west of it the day before. A change of clocks between today and that date moves the instant by an hour.
+    The portal writes a date as midnight in UTC, printed in its server's zone: east of Greenwich the printed day is right,
+    west of it it is the day before. A clock change between today and that date shifts the instant by an hour.
 
     Raises:
         ConversionError: it is none.

@@ -32,7 +32,7 @@ log = logging.getLogger("bitrix24_source")
 
 LOCK_SECONDS = 180.0
 EXIT_SECONDS = 90.0
-"""that a process which is to end waits for a pair that was asked for; as long as one request may take"""
+"""how long a process waits at exit for a token renewal in progress: as long as one request may take"""
 
 
 @dataclass(frozen=True)
@@ -42,32 +42,32 @@ class TokenPair:
     access_token: str = field(repr=False)
     refresh_token: str = field(repr=False)
     root: str = field(default="", repr=False)
-    """fingerprint of the refresh token in the configuration; another one there means a new authorisation"""
+    """fingerprint of the configured refresh token; if it changes, the application was authorised anew"""
 
 
 class TokenStore(Protocol):
-    """What oauth2 needs of a store. Pass your own where files do not survive, as in a container."""
+    """The interface of a token store. Pass your own where files do not persist, as in a container."""
 
     def lock(self) -> AbstractContextManager[None]:
-        """Held while a pair is read, exchanged and saved; other processes wait."""
+        """Returns a lock that is held while a pair is read, exchanged and saved; other processes wait."""
 
     def load(self) -> TokenPair | None:
-        """The latest pair, None when there is none yet."""
+        """Returns the latest pair, None if there is none yet."""
 
     def prepare(self) -> None:
         """Raises when `save` could not succeed. Called before the old refresh token is given away."""
 
     def save(self, pair: TokenPair) -> None:
-        """Keeps the pair durably. The pair is used only after this returned."""
+        """Stores the pair durably. The pair is used only after this has returned."""
 
 
 def fingerprint(token: str) -> str:
-    """Tells two tokens apart without keeping either."""
+    """Returns a hash by which tokens are compared without storing them."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
 def run_uninterrupted(work: Callable[[], T]) -> T:
-    """Work in a thread of its own, waited for: Ctrl-C interrupts whoever waits, and never the work."""
+    """Runs `work` in a thread of its own and waits for it: Ctrl-C interrupts the waiting, not the work."""
     done: Future[T] = Future()
 
     def run() -> None:
@@ -82,7 +82,7 @@ def run_uninterrupted(work: Callable[[], T]) -> T:
 
 @contextlib.contextmanager
 def delay_exit() -> Iterator[None]:
-    """What is done here may still end when the process is to: it waits so long, and no longer."""
+    """Delays the exit of the process until the block has ended, but by no more than `EXIT_SECONDS`."""
     done = threading.Event()
 
     def wait() -> None:
@@ -100,8 +100,8 @@ def delay_exit() -> Iterator[None]:
 class FileTokenStore:
     """One pair in one JSON file, mode 0600, replaced atomically; a lock file beside it.
 
-    A path that is a link, into a volume for instance, is followed: file and lock lie beside its target. Files, folders and links
-    that somebody else could put in their place are refused.
+    A symbolic link, for instance into a volume, is followed: file and lock are beside its target. Files, folders and links
+    that other users could replace are rejected.
     """
 
     def __init__(self, path: str | os.PathLike[str], lock_seconds: float = LOCK_SECONDS) -> None:
@@ -168,7 +168,7 @@ class FileTokenStore:
         self._write(json.dumps(asdict(pair)).encode(), keep=True)
 
     def _make_folder(self) -> None:
-        """Makes the file's folder. That of a link's target is not made: it is a volume that is not mounted."""
+        """Creates the file's folder. The folder of a link's target is not created: a volume may not be mounted."""
         reason = ""
         try:
             if self.path.is_symlink():
@@ -187,7 +187,7 @@ class FileTokenStore:
             handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")  # mkstemp: mode 0600
             try:
                 with os.fdopen(handle, "wb") as file:
-                    file.write(content or b"x" * 4096)  # a rehearsal needs as much room as the real thing
+                    file.write(content or b"x" * 4096)  # a trial write needs as much space as a real one
                     file.flush()
                     os.fsync(file.fileno())
                 if keep:
@@ -200,7 +200,7 @@ class FileTokenStore:
             raise self._unwritable(reason)
 
     def _require_own_place(self) -> None:
-        """Raises where somebody else could exchange or could have put there the file, its folder, or a link on the way."""
+        """Raises if other users could replace, or have created, the file, its folder, or a link on the way."""
         if not hasattr(os, "geteuid"):  # Windows, where folders of a user are the user's
             return
         for reason in _weak_places(self.path.absolute()):
@@ -223,7 +223,7 @@ _MOST_LINKS = 40  # as the kernel
 
 
 def _weak_places(path: Path) -> Iterator[str]:
-    """Why others could decide what is read or written under a path, in words; nothing where none could."""
+    """Yields the reasons, in words, why other users could control what is read or written under a path."""
     for _ in range(_MOST_LINKS):
         for part in (path, *path.parents):
             if part.is_symlink() and not _is_trusted(part.lstat()):
@@ -248,5 +248,5 @@ def _weak_places(path: Path) -> Iterator[str]:
 
 
 def _is_trusted(status: os.stat_result) -> bool:
-    """Whether a file, folder or link belongs to this user, or to the administrator."""
+    """Returns whether a file, folder or link belongs to this user or to the administrator."""
     return status.st_uid in (0, os.geteuid())

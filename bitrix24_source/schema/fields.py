@@ -20,7 +20,7 @@ _SQL_TYPES: Mapping[ColumnType, str] = MappingProxyType({
     "bigint": "BIGINT", "double": "DOUBLE", "text": "TEXT", "bool": "BOOLEAN", "date": "DATE",
     "timestamp": "TIMESTAMP WITH TIME ZONE", "decimal": "DECIMAL(38,9)", "json": "JSON",
 })  # fmt: skip
-# A link is an id that is never 0: there 0 says "unset". A funnel is no link: category 0 is the general one.
+# A link is an id that is never 0: 0 means "unset". A category is not a link: 0 is the general category.
 _KINDS: Mapping[str, FieldKind] = MappingProxyType({
     "integer": "integer", "crm_category": "integer",
     "user": "link", "employee": "link", "enumeration": "link", "location": "link", "iblock_element": "link",

@@ -1,6 +1,6 @@
-"""Fields of methods that describe none at run time; the vendor's pages list them.
+"""Fields of methods that do not describe them at run time, from the vendor's pages.
 
-Keys are lower-cased here, so that one table can hold what methods spell differently. Free texts of people are left out.
+Keys are converted to lower case, so that one table can hold rows of methods with different spellings. Free texts are left out.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ HISTORY_FIELDS = _fields(
 
 
 def history_mapper(entity_type_id: int) -> Callable[[Row], Row]:
-    """Leads spell their stages differently, and have no categories."""
+    """Returns a function that maps a stage-history row to column names; leads use STATUS_ID."""
     names = {field.upper_name: field.name for field in HISTORY_FIELDS if field.name != "entity_type_id"}
     statuses = {**names, "STATUS_SEMANTIC_ID": "stage_semantic_id", "STATUS_ID": "stage_id"}
     for name in ("STAGE_SEMANTIC_ID", "STAGE_ID"):
@@ -56,16 +56,16 @@ _ACTIVITY_FIELDS = _fields(
 _ACTIVITY_TEXTS = _fields(description="text", description_type="integer", location="string")
 _ACTIVITY_NAMES = {field.upper_name: field.name for field in (*_ACTIVITY_FIELDS, *_ACTIVITY_TEXTS)}
 NO_DEADLINE = "9999"
-"""the year in which what has no deadline is due; https://apidocs.bitrix24.com/tutorials/crm/how-to-get-lists/"""
+"""the year of the deadline of activities without one; https://apidocs.bitrix24.com/tutorials/crm/how-to-get-lists/"""
 
 
 def activity_fields(*, personal: bool) -> tuple[Field, ...]:
-    """Without the bodies of messages and the places of meetings, unless they are asked for."""
+    """Returns the fields of `activities`; message bodies and places only if `personal`."""
     return (*_ACTIVITY_FIELDS, *(_ACTIVITY_TEXTS if personal else ()))
 
 
 def activity_row(row: Row) -> Row:
-    """The year 9999 is no deadline."""
+    """Maps an activity to column names; the year 9999, Bitrix24's "no deadline", becomes NULL."""
     renamed = _renamed(row, _ACTIVITY_NAMES, {})
     if str(renamed["deadline"] or "").startswith(NO_DEADLINE):
         renamed["deadline"] = None
@@ -91,5 +91,5 @@ _PRODUCT_ROW_NAMES = {_camel(field.name): field.name for field in PRODUCT_ROW_FI
 
 
 def product_row(entity_type_id: int) -> Callable[[Row], Row]:
-    """A product row, with the number of its owner's type."""
+    """Returns a function that maps a product row to column names and adds the entityTypeId of its owner."""
     return partial(_renamed, names=_PRODUCT_ROW_NAMES, more={"entity_type_id": entity_type_id})

@@ -1,7 +1,7 @@
 """The dlt source: one resource for each catalogue table, and resources for the lists that are read by id.
 
 Importing this module and calling `bitrix24()` make no network call: schedulers do both whenever they parse their jobs. The portal
-is asked when the first row is wanted.
+is called when the first row is requested.
 """
 
 from __future__ import annotations
@@ -33,19 +33,20 @@ PORTAL = "portal"
 
 
 FIRST_SLICE_SECONDS = 4.0
-"""what a job loses that is killed in its first seconds; a list that is read within them is one package
+"""duration of the first slice: the work that a job killed in its first seconds loses
 
-Shorter ones cost a slow portal's connections more: they have nothing to do while a slice ends.
+A list that is read within this time is one package. Shorter slices cost more on a slow portal, whose connections are idle
+while a slice ends.
 """
 
 COSTLY_RESOURCES = frozenset({"activity_bindings"})
-"""that are loaded on demand only"""
+"""resources that are loaded on demand only"""
 
 
 class Bitrix24Source(DltSource):
-    """A source in which `load_issues` and `portal` are selected with whatever else is.
+    """A source in which `load_issues` and `portal` are always selected.
 
-    What could not be loaded is part of every answer, and so is when it was given. `portal` can be left out.
+    What could not be loaded, and when the portal was loaded, is part of every result. `portal` can be left out.
     """
 
     def with_resources(self, *resource_names: str) -> DltSource:
@@ -79,38 +80,40 @@ def bitrix24(
     token_store: Any = None,
     client: Any = None,
 ) -> Iterator[DltResource]:
-    """Bitrix24's smart processes as typed tables.
+    """Loads a Bitrix24 portal (smart processes and CRM) as typed tables.
 
     Args:
         credentials: `Bitrix24Credentials`, a dict with its keys, or nothing to read `[sources.bitrix24.credentials]`.
         spa_types: items of some smart processes only, by entityTypeId, title or code. The catalogue stays whole.
-        select: fields to load by smart process, e.g. {177: ["title", "stageId"]}; types that are not named load all.
-        filter: items to load by smart process, in crm.item.list's own form, e.g. {177: {">=createdTime": "2026-01-01"}}.
-        connections: requests under way at once; 1 is the most polite.
-        requests_per_second: what leaks out of the portal's request bucket; 5 on the Enterprise plan.
-        burst: requests that the bucket takes at once; 250 on the Enterprise plan.
-        max_response_mb: how large one answer of the portal may be, unpacked; memory for more is never taken.
-        overlap_minutes: changes are read again from so long before the last run, for clocks that differ.
-        sweep_hours: how often all ids are compared with the destination's, to find what was deleted; 0 for never.
+        select: fields to load, by smart process or CRM table, e.g. {177: ["title", "stageId"]}; other types load all.
+        filter: items to load, by smart process or CRM table, as in crm.item.list: {177: {">=createdTime": "2026-01-01"}}.
+        connections: concurrent requests; 1 is gentlest on the portal.
+        requests_per_second: the rate at which the portal's request bucket leaks; 5 on the Enterprise plan.
+        burst: the capacity of the bucket in requests; 250 on the Enterprise plan.
+        max_response_mb: maximum size of one response, decompressed; no memory is allocated for more.
+        overlap_minutes: changes are read again from this long before the last run, in case clocks differ.
+        sweep_hours: hours between two reconciliations (comparing all ids with the destination's); 0 for never.
         sweep_runs: the same in runs; 0 for never.
-        sweep: compare them in this run.
+        sweep: reconcile in this run.
         full_refresh: read everything that this run reads from the start, whatever was read before.
-        max_deleted_share: of a table's rows that may be marked as deleted in one run; more is taken for a lost right.
-        personal_data: also what reports seldom need of people: texts of activities and e-mails, telephone numbers of users.
-        leave_out: what should not be loaded: resources (`activities`), or columns of tables (`contacts.birthdate`).
-        activity_bindings: also what activities are bound to besides their owner, for which the portal needs a call an activity.
-        renamed_from: a former host of the portal, once after it was renamed: tables of another portal are refused.
-        slices: `Slices` of a long first reading; `bitrix24 load` uses it, a plain `pipeline.run()` loads everything at once.
-        portal: name of one of several portals, whose settings and credentials are in `[sources.bitrix24.<portal>]`. Load each
-            with a pipeline and into a dataset of its own, `bitrix24_<portal>` by custom; portals.py says why.
-        token_store: a `TokenStore` of your own for oauth2, where files do not survive.
+        max_deleted_share: share of a table's rows that one run may mark as deleted; more looks like a lost permission.
+        personal_data: also load personal data that reports rarely need, such as texts of activities, phone numbers of users.
+        leave_out: resources (`activities`) and columns (`contacts.birthdate`) that are not loaded.
+        activity_bindings: also load all bindings of activities besides their owner, which takes one call per activity.
+        renamed_from: the former host of a renamed portal, for one run: tables of another portal are otherwise rejected.
+        slices: the `RunSession` from `configured_slices()`, which commits a long first load in slices; without it, everything
+            is one package. `bitrix24 load` uses it.
+        portal: name of one of several portals, whose settings and credentials are in `[sources.bitrix24.<portal>]`. Give each
+            a pipeline and a dataset of its own, by convention `bitrix24_<portal>`; portals.py says why.
+        token_store: your own `TokenStore` for oauth2, where files do not persist.
         client: a ready `Client` to use instead of one made from the credentials.
 
     Returns:
-        A source with a resource for each table of the catalogue, `spa_items` for the items of all types, and `load_issues`.
+        A source with one resource per catalogue table, CRM object and related list, `spa_items` for the items of all smart
+        processes, and `load_issues`.
 
     Raises:
-        ConfigError: credentials or settings that cannot work, named in one sentence.
+        ConfigError: credentials or settings are invalid; the message names them.
     """
     validate_range(overlap_minutes=overlap_minutes)
     client = client or connect(credentials, requests_per_second, burst, max_response_mb, token_store)
@@ -149,7 +152,7 @@ def connect(
     token_store: Any = None,
     portal: Annotated[str | None, NotResolved()] = None,  # noqa: ARG001 - names the section
 ) -> Client:
-    """A client for the configured portal, without a pipeline. Arguments as in `bitrix24`; makes no call."""
+    """Returns a client for the configured portal, without a pipeline. Arguments as in `bitrix24`; makes no call."""
     validate_range(requests_per_second=requests_per_second, burst=burst, max_response_mb=max_response_mb)
     settings = ClientSettings(
         burst,
@@ -166,15 +169,18 @@ def configured_slices(
     slice_seconds: float = 300.0,
     portal: Annotated[str | None, NotResolved()] = None,  # noqa: ARG001 - names the section
 ) -> RunSession:
-    """Slices of a long first reading, as `[sources.bitrix24]` has them; a kill costs at most one."""
+    """Returns a session that commits a long first load in slices, as configured in `[sources.bitrix24]`.
+
+    A killed run loses at most one slice.
+    """
     return RunSession(SliceLimits(slice_rows, slice_seconds, first_seconds=FIRST_SLICE_SECONDS))
 
 
 def require_known_settings(portal: str | None = None) -> None:
-    """Refuses settings of `[sources.bitrix24]`, and of a portal's section, whose names are misspelt.
+    """Rejects misspelt settings in `[sources.bitrix24]` and in the portal's section.
 
     Raises:
-        ConfigError: a key or a variable is no setting and looks like one.
+        ConfigError: a key or a variable is not a setting, but resembles one.
     """
     functions: Iterable[Any] = (bitrix24, connect, configured_slices)
     known = frozenset(name for function in functions for name in inspect.signature(function).parameters)
@@ -185,7 +191,7 @@ def require_known_settings(portal: str | None = None) -> None:
 def _apply_exclusions(
     resources: list[DltResource], left_out: Exclusions, on_demand: frozenset[str]
 ) -> list[DltResource]:
-    """All of them; those that are left out, or loaded on demand only, are not selected."""
+    """Returns all resources, with those deselected that are excluded or loaded on demand only."""
     unknown = sorted(left_out.resources - {resource.name for resource in resources})
     if unknown:
         raise ConfigError(

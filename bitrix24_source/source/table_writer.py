@@ -1,4 +1,4 @@
-"""Turns the engine's tables into what dlt takes: rows, and with the first ones of a table its hints."""
+"""Turns the engine's tables into dlt items: rows, and hints with the first rows of a table."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .table_descriptions import TableDescriptions
 
 
 class TableWriter:
-    """Lives as long as one load package.
+    """Marks the tables of one load package with their names and hints for dlt.
 
-    Hints travel with rows, because yielded by themselves they would count for `add_limit`; and once, because with every page
-    they would cost more than the rows. The rows that come next take those of the columns away again: dlt, whose schema has them
-    by then, looks all of them through with each Arrow table. A table belongs to the resource that it is written by, and so do its hints.
+    Hints are attached to the first rows of a table: yielded alone they would count towards `add_limit`. The second batch
+    clears the column hints, because dlt would otherwise compare them with its schema on every Arrow table. Hints belong to
+    the resource that writes the table.
 
     Args:
-        described: what tables and columns are.
+        described: descriptions of tables and columns.
         supports_merge: whether the destination can replace single rows.
     """
 
@@ -32,7 +32,7 @@ class TableWriter:
         self._relieved: defaultdict[str, set[TableSpec]] = defaultdict(set)
 
     def to_dlt(self, batch: TableBatch) -> Any:
-        """The rows for dlt, marked with their table."""
+        """Returns rows for dlt, marked with their table."""
         table = batch.table
         if table in self._relieved[batch.resource]:
             return dlt.mark.with_table_name(batch.data, table.name)
@@ -44,18 +44,21 @@ class TableWriter:
         return dlt.mark.with_hints(batch.data, self.hints(table, batch.data.schema.names), create_table_variant=True)
 
     def without_columns(self, table: TableSpec) -> Any:
-        """The hints of a table without a row, for a resource that has columns of its own: a variant of it would start with these."""
+        """Returns the hints of a table without rows and columns, for a resource that has columns of its own.
+
+        Table variants of a resource start as copies of its columns.
+        """
         return dlt.mark.with_hints([], self._hints(table, {}, ()), create_table_variant=True)
 
     def hints(self, table: TableSpec, names: Sequence[str]) -> Any:
-        """How dlt merges a table, and what it is.
+        """Returns the hints of a table: how dlt merges it, and its description.
 
-        dlt may rank rows to keep one of each key, although reading by id brings each once: a package that is loaded again after
-        a kill finds its first rows still in the staging table.
+        dlt deduplicates by key although reading by id yields each row once: a package that is loaded again after a kill finds
+        its first rows still in the staging table.
 
         Args:
             table: the table.
-            names: its columns, as far as rows have come.
+            names: its columns in the rows so far.
         """
         columns: dict[str, Any] = {name: {"nullable": False} for name in table.not_null}
         if self._supports_merge and table.newest_by:
@@ -67,7 +70,7 @@ class TableWriter:
         return self._hints(table, columns or None, names)
 
     def _hints(self, table: TableSpec, columns: dict[str, Any] | None, names: Sequence[str]) -> Any:
-        """An empty dict takes away what columns there are; None leaves them."""
+        """Returns hints; for `columns`, an empty dict clears those of the resource, None leaves them."""
         keys: dict[str, Any] = {"primary_key": list(table.primary_key)}
         if table.merge_key:
             keys["merge_key"] = list(table.merge_key)

@@ -33,29 +33,29 @@ STORED_KEYS = {
     "may_shrink": "may_shrink",
     "user": "user",
 }
-"""Attributes of a `Checkpoint` and the keys that they are stored under: renaming a key makes every pipeline start over."""
+"""Keys under which the attributes of a `Checkpoint` are stored; renaming one makes every pipeline start over."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One stream, as of the last committed load.
+    """The stored position of one stream, as of the last committed load.
 
     Attributes:
         cursor: when its last finished read began, by the portal's clock, ISO 8601; empty before the first one.
-        clock_skew: by how many seconds the portal's clock was then ahead of ours.
+        clock_skew: by how many seconds the portal's clock was ahead of ours then.
         high_water_id: the highest id ever read.
-        full_read_started: when an unfinished full read began; empty when there is none.
-        remaining_ranges: id ranges that it still has to cover.
+        full_read_started: when an unfinished full read began; empty without one.
+        remaining_ranges: id ranges that it has still to read.
         reconciled_at: when its ids were last compared with the destination's.
-        runs_since: runs since then.
-        selection: fingerprint of filter and selected fields; another one means another table content.
-        type_id: the type's own `id`, which a type made anew under the same entityTypeId does not share; None where unknown.
-        columns: fingerprints of the columns that all rows were read for; None or empty where that was not stored.
-        unlisted_columns: the same, of those that no field explains: only rows know them.
-        childless: owners to which nothing belonged when the destination was last found to have nothing of them.
+        runs_since: number of runs since then.
+        selection: fingerprint of filter and selected fields; if it changes, the table is read anew.
+        type_id: the type's own `id`, which changes if the type is recreated under the same entityTypeId; None if unknown.
+        columns: fingerprints of the columns for which all rows were read; None or empty if not stored.
+        unlisted_columns: the same for columns of keys that no field list contains, but rows do.
+        childless: how many parents had no dependents in the portal when last rechecked.
         may_shrink: the table was filled by another selection or another type, so that any number of its rows may be gone, until
-            ids were compared.
-        user: id of the credential's user who last read it to its end; empty where that is not known.
+            ids have been compared.
+        user: id of the credential's user who last read it to its end; empty if unknown.
     """
 
     cursor: str = ""
@@ -77,13 +77,13 @@ class Checkpoint:
     def from_state(
         cls, state: Mapping[str, Any], entity_type_id: int, query: ListQuery, last_user: str = ""
     ) -> Checkpoint:
-        """What the state of a resource holds; a new one where that is about another selection.
+        """Returns the stored checkpoint, or a new one if the selection has changed.
 
         Args:
-            state: of the resource.
-            entity_type_id: whose list it is.
+            state: state of the resource.
+            entity_type_id: entity type of the list.
             query: the list as it is read now.
-            last_user: who has read the list where its own state does not say.
+            last_user: the user who read the list, if its own state does not say.
         """
         types, type_key = state.get("types", {}), str(entity_type_id)
         stored, selection = types.get(type_key, {}), fingerprint(query)
@@ -96,14 +96,14 @@ class Checkpoint:
         return cls(**values)
 
     def to_state(self, state: MutableMapping[str, Any], entity_type_id: int) -> None:
-        """Writes it into the state of a resource."""
+        """Writes the checkpoint into the state of a resource."""
         values = {key: getattr(self, name) for name, key in STORED_KEYS.items()}
         stored = {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
         state.setdefault("types", {})[str(entity_type_id)] = stored
 
     @property
     def position(self) -> Mapping[str, Any]:
-        """How far the list was read, and by whom."""
+        """How far the list was read, and by which user."""
         return {
             "user": self.user,
             "cursor": self.cursor,
@@ -114,7 +114,9 @@ class Checkpoint:
         }
 
     def renewed(self, type_id: int | None = None) -> Checkpoint:
-        """For a stream that is read from the start; columns that only rows tell of are not read for again.
+        """Returns a checkpoint for a full re-read.
+
+        Unlisted columns are kept, so that they do not trigger another one.
 
         Args:
             type_id: the type's own `id` today.
@@ -128,15 +130,15 @@ class Checkpoint:
         )
 
     def was_read_by_another(self, user: str) -> bool:
-        """Whether another user than this one has read it, who may have seen other items; not where one of them is not known."""
+        """Returns whether a known user other than `user` read it last, who may have seen other items."""
         return bool(user and self.user and user != self.user)
 
     def reason_to_start_over(self, type_id: int | None, columns: Mapping[str, str]) -> str:
-        """Why rows that were read before do not do any more; "" where they do.
+        """Returns why the list must be read anew; "" if it need not.
 
         Args:
             type_id: the type's own `id` today.
-            columns: names, by fingerprint, of the columns that are filled today.
+            columns: names of the columns that are filled today, by fingerprint.
         """
         if not (self.cursor or self.has_unfinished_full_read):
             return ""
@@ -150,13 +152,13 @@ class Checkpoint:
         return bool(self.full_read_started and self.remaining_ranges)
 
     def ranges(self, query: ListQuery) -> list[IdRange]:
-        """What a full read has left, or all of it."""
+        """Returns the ranges that a full read has left, or the whole list."""
         if not self.has_unfinished_full_read:
             return [IdRange(query, checkpoint_max_id=self.high_water_id)]
         return [IdRange.from_stored(query, stored) for stored in self.remaining_ranges]
 
     def is_reconciliation_due(self, now: datetime, schedule: ReconcileSchedule) -> bool:
-        """Whether ids should be compared in this run."""
+        """Returns whether ids are to be compared in this run."""
         if schedule.now or not self.reconciled_at:
             return True
         if schedule.runs and self.runs_since + 1 >= schedule.runs:
@@ -166,24 +168,24 @@ class Checkpoint:
         )
 
     def since(self, overlap: timedelta) -> datetime:
-        """What changed from here on is read again."""
+        """Returns the time from which changes are read again."""
         return datetime.fromisoformat(self.cursor) - overlap
 
     def clock_regression(self, now: datetime, ahead: float) -> timedelta:
-        """By how much the portal's clock was set back since the cursor: what changed since then may look older than it.
+        """Returns by how much the portal's clock was set back since the cursor, so that changes may look older than it.
 
-        Either the clock stands before the cursor, or it has lost ground against ours.
+        Either the clock is before the cursor, or it has fallen behind ours.
         """
         lost = timedelta(seconds=self.clock_skew - ahead) if self.clock_skew is not None else timedelta()
         return max(timedelta(), lost, datetime.fromisoformat(self.cursor) - now)
 
 
 def fingerprint(query: ListQuery) -> str:
-    """Tells two selections of one type apart."""
+    """Returns a fingerprint of filter and selected fields."""
     text = json.dumps([query.filter, sorted(query.select)], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def column_keys(columns: Iterable[str]) -> dict[str, str]:
-    """Columns, as "table.column type", by a short fingerprint: the state of many types should stay small."""
+    """Returns columns ("table.column type") by short fingerprints, which keep the state of many types small."""
     return {f"{zlib.crc32(column.encode()):08x}": column for column in columns}

@@ -1,8 +1,7 @@
-"""Compares the ids and times of change that the portal shows with the destination's, and says what differs.
+"""Compares the ids and times of change that the portal shows with the destination's.
 
-Rows that are gone from the portal are marked in `deleted_at`, keeping their last values; a merge replaces whole rows, so a row
-that is to be marked is read back from the destination first. An item that comes back arrives like any other, and its new row has
-no `deleted_at`.
+Items deleted in the portal are marked in `deleted_at` and keep their last values. A merge replaces whole rows, so a row is
+read back from the destination before it is marked. A restored item arrives like any other, in a row without `deleted_at`.
 """
 
 from __future__ import annotations
@@ -21,22 +20,22 @@ from ..schema import DELETED_AT
 from .ports import LIST_SIZES, TIMESTAMP, DestinationReader, StoredKeys
 
 ALWAYS_ALLOWED_DELETES = 10
-"""rows that may always go"""
+"""up to this many rows are marked as deleted whatever their share of the table"""
 FEW_DELETES = 3
-"""rows of which nothing is said, however small their table is"""
+"""up to this many deletions are not reported, however small the table, unless they are all of its rows"""
 Ids = Sequence[pa.Array]
 
 
 @dataclass
 class SeenKeys:
-    """What the portal showed of one list in this run.
+    """The ids of one list that the portal showed in this run.
 
     Attributes:
-        ids: of all its rows.
-        times: when these were changed, as the portal writes it; None where only ids were read.
-        fetched: ids of rows that were read whole beside them, and are on their way into the destination.
-        lists: by child table, pages of how many rows it should hold of each item; null where that is not known.
-        is_complete: every row had a usable id. Else a row that is not among them need not be gone.
+        ids: ids of all its rows, in pages.
+        times: their times of change as the portal writes them; None if only ids were read.
+        fetched: ids of rows that this load reads completely and writes to the destination anyway.
+        lists: by child table, the number of rows that it should have for each item, in pages; null if unknown.
+        is_complete: every row had a usable id; otherwise a row that is not among `ids` may still exist.
     """
 
     ids: list[pa.Array] = field(default_factory=list)
@@ -46,14 +45,14 @@ class SeenKeys:
     is_complete: bool = True
 
     def add(self, ids: pa.Array, times: Sequence[Any] | None = None) -> None:
-        """A page."""
+        """Adds a page."""
         self.ids.append(ids)
         if times is not None:
             self.times = self.times if self.times is not None else []
             self.times.append(pa.array(map(_stored_time, times), TIMESTAMP))
 
     def add_lists(self, ids: pa.Array, sizes: Mapping[str, pa.Array]) -> None:
-        """Of a page, by child table, how many rows it should hold of each item."""
+        """Adds a page of ids with the number of rows that each child table should have for them."""
         for table, numbers in sizes.items():
             if numbers.null_count < len(numbers):
                 self.lists.setdefault(table, []).append(pa.table([ids, numbers], LIST_SIZES))
@@ -61,15 +60,15 @@ class SeenKeys:
 
 @dataclass(frozen=True)
 class Comparison:
-    """How a table differs from its list.
+    """The differences between a table and its list in the portal.
 
     Attributes:
-        active: rows of the table that are not marked as deleted.
-        gone: ids of those that the portal does not show.
-        missing: ids that the portal shows and the table does not have.
-        restored: ids that the portal shows and the table has marked.
+        active: number of rows of the table that are not marked as deleted.
+        gone: ids of those rows that the portal does not show.
+        missing: ids that the portal shows and the table lacks.
+        restored: ids that the portal shows and the table has marked as deleted.
         changed: ids of rows with another time of change.
-        incomplete: ids of items of which a child table has another number of rows.
+        incomplete: ids of items for which a child table has another number of rows.
     """
 
     active: int
@@ -81,19 +80,19 @@ class Comparison:
 
     @property
     def to_read(self) -> list[int]:
-        """Ids to read again, in ascending order."""
+        """Returns the ids to read again, in ascending order."""
         return sorted({*self.missing, *self.restored, *self.changed, *self.incomplete})
 
     def is_unusual(self, max_share: float) -> bool:
-        """Whether more rows are gone than usually go, though few enough to be marked: all of them, or more than `max_share`."""
+        """Returns whether all rows are gone, or more than `max_share`; few enough of them are marked all the same."""
         gone = len(self.gone)
         return bool(gone) and (gone == self.active or (gone > FEW_DELETES and gone > max_share * self.active))
 
     def require_plausible(self, table: str, max_share: float) -> None:
-        """Refuses more deletions than there should be.
+        """Rejects an implausible number of deletions.
 
         Raises:
-            PortalError: more than `max_share` of the table's rows would go: more likely a lost right than so many deletions.
+            PortalError: more than `max_share` of the table's rows are gone, which looks like a lost permission.
         """
         gone = len(self.gone)
         if gone > ALWAYS_ALLOWED_DELETES and gone > max_share * self.active:
@@ -107,7 +106,7 @@ class Comparison:
 
 
 def compare(stored: StoredKeys, seen: SeenKeys) -> Comparison:
-    """Compares a table with its list. Where times were read, a row with another time differs."""
+    """Compares a table with its list; rows with another time of change differ, if times were read."""
     ids, fetched = _joined(seen.ids), _joined(seen.fetched)
     active = stored.active_ids
     gone = active.filter(pc.invert(pc.is_in(active, value_set=ids)))
@@ -133,14 +132,14 @@ def _changed(stored: StoredKeys, seen: SeenKeys, unread: pa.ChunkedArray) -> lis
 
 
 def items_with_other_lists(stored: pa.Table, expected: pa.Table, seen: SeenKeys) -> list[int]:
-    """Ids of items of which a child table has another number of rows than expected.
+    """Returns the ids of items for which a child table has another number of rows than expected.
 
-    Not of those that the portal does not show, nor of those that are on their way.
+    Items that the portal does not show, or that are being written anyway, are left out.
 
     Args:
         stored: `item_id` and `rows` of the child table.
-        expected: the same as it should be; null where that is not known.
-        seen: what the portal showed.
+        expected: the expected numbers in the same form; null if unknown.
+        seen: the ids that the portal showed.
     """
     ids = expected.column("item_id")
     places = pc.index_in(ids, value_set=stored.column("item_id"))
@@ -151,14 +150,14 @@ def items_with_other_lists(stored: pa.Table, expected: pa.Table, seen: SeenKeys)
 
 
 def tombstones(destination: DestinationReader, table: str, ids: Sequence[int], now: datetime) -> Iterator[pa.Table]:
-    """The rows of items that are gone from the portal, as the destination has them, marked with the time `now`."""
+    """Yields the destination's rows of deleted items, with `deleted_at` set to `now`."""
     for rows in destination.rows(table, ids) if ids else ():
         marks = pa.array([now] * len(rows), TIMESTAMP)
         yield rows.set_column(rows.schema.get_field_index(DELETED_AT), DELETED_AT, marks)
 
 
 def _stored_time(value: Any) -> datetime | None:
-    """A time as the table has it; None for one that no table can hold."""
+    """Converts a time as for the table; None for one that no table can hold."""
     time = as_local_time(value)
     try:
         return time.astimezone(timezone.utc) if time is not None else None

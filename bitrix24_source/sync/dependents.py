@@ -1,7 +1,7 @@
 """Rows that belong to items: product rows and activity bindings, read again whenever their parent item changes.
 
-The portal lists them by parent only and reports no changes. Where parent and dependents are up to date with each other, the
-parents come from the parent stream's own rows; else their ids are read first.
+The portal lists them by parent only and reports no changes. If parents and dependents have been read up to the same point, the
+parents are taken from the rows of the parent stream; otherwise their ids are read first.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from .record_tables import BindingTableBuilder, ChildTableBuilder
 from .streams import DependentStream, Stream
 
 MAX_BUFFERED_CHILDREN = 2_000
-"""rows or parents that are worth a table"""
+"""number of rows or parents from which a batch is written"""
 
 
 @dataclass
 class ChildBatch:
-    """All rows that belong to some parents."""
+    """Some parents and all their dependents."""
 
     owners: list[int] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
@@ -41,17 +41,17 @@ class ChildBatch:
         return len(self.owners) + len(self.rows) >= MAX_BUFFERED_CHILDREN
 
     def add(self, owners: Iterable[int], rows: Sequence[Row]) -> None:
-        """All that belongs to some more parents."""
+        """Adds parents with all their dependents."""
         self.owners += owners
         self.rows += rows
 
     def tables(
         self, children: ChildTableBuilder | BindingTableBuilder, now: datetime, *, with_deletes: bool
     ) -> Iterator[TableRows]:
-        """The rows, and where there may be old ones delete markers of the parents that have none any more.
+        """Yields the rows and, with `with_deletes`, delete markers for parents that have no dependents any more.
 
         Raises:
-            PortalError: a row belongs to another parent, so that the portal has passed over those that it was asked for.
+            PortalError: a row belongs to another parent, so the portal has ignored the filter on parents.
         """
         having = {children.owner_of(row) or 0 for row in self.rows}
         if not having <= set(self.owners):
@@ -67,11 +67,11 @@ class ChildBatch:
 
 
 class DependentProgress(StreamProgress):
-    """What came of a dependent stream.
+    """Progress of a dependent stream.
 
     Attributes:
-        parent: progress of the parent stream, where its read is shared.
-        asks_single_owners: the portal refuses lists of parents: it judges all of them by the right to one item.
+        parent: progress of the parent stream, if its read is shared.
+        asks_single_owners: parents are queried one by one: the portal rejects lists of them, by its rights on one item.
     """
 
     def __init__(self, plan: StreamPlan, parent: StreamProgress | None) -> None:
@@ -79,9 +79,9 @@ class DependentProgress(StreamProgress):
         self.parent = parent if plan.shares_parent_read else None
         self.asks_single_owners = False
         self._observed: list[pa.Array] = []
-        """parents that came in this load"""
+        """ids of parents that were read in this load"""
         self._parents: list[pa.Array] = []
-        """those for whom the portal is to be asked"""
+        """ids of parents whose dependents are to be queried"""
         self._rechecked: frozenset[int] = frozenset()
         self._childless: set[int] = set()
         self._is_comparison_missing = False
@@ -94,7 +94,7 @@ class DependentProgress(StreamProgress):
 
     @property
     def is_saved(self) -> bool:
-        """Not where something is missing: then the next load asks for the parents again."""
+        """False if something is missing, so that the next load queries the parents again."""
         return not self.failed
 
     @property
@@ -114,11 +114,15 @@ class DependentProgress(StreamProgress):
         return not self.failed and (self.checkpoint.has_unfinished_full_read or self._starts_over)
 
     def shares_read_of(self, stream: Stream) -> bool:
-        """Whether the rows of a stream are its parents."""
+        """Returns whether the rows of another stream are the parents of this one."""
         return self.parent is not None and self.parent.stream is stream
 
     def observe_parents(self, ids: pa.Array, rows: Sequence[Row]) -> ChildBatch:
-        """Rows of parents. Returns what they bring with them; those that bring nothing are asked for later."""
+        """Registers parent rows.
+
+        Returns:
+            The dependents contained in the rows. The other parents are queued to be queried.
+        """
         found = ChildBatch()
         self._observed.append(ids)
         inline_children = self.stream.inline_children
@@ -135,14 +139,14 @@ class DependentProgress(StreamProgress):
         return found
 
     def observe_children(self, batch: ChildBatch) -> None:
-        """Takes note of parents to whom nothing belongs."""
+        """Remembers parents without dependents."""
         self._childless.update(set(batch.owners) - {self.stream.children.owner_of(row) for row in batch.rows})
 
     def ask_single_owners(self) -> None:
         self.asks_single_owners = True
 
     def child_queries(self) -> Iterator[ChildQuery]:
-        """A query for each handful of parents."""
+        """Yields queries for the queued parents, each for a few of them."""
         ids = sorted(_ids(self._parents))
         start, max_owners = 0, self.stream.child_query(()).max_owners
         while start < len(ids):
@@ -151,14 +155,14 @@ class DependentProgress(StreamProgress):
             start = end
 
     def owners_to_compare(self) -> list[int]:
-        """Parents that the portal lists in this load and that did not come themselves; empty where their ids were not read."""
+        """Returns the parents that exist in the portal and were not read themselves; empty if their ids were not read."""
         source = self.parent if self.parent is not None else self
         if source.plan.is_full or not source.is_complete or not source.plan.reconciles:
             return []
         return sorted(_ids(source.seen.ids) - _ids(self._observed))
 
     def differing_owners(self, owners: Sequence[int], stored: ChildCounts) -> CallGenerator[list[int] | Bitrix24Error]:
-        """Parents whose rows differ from those in the destination."""
+        """Returns the parents whose dependents differ from those in the destination."""
         if isinstance(self.stream.children, BindingTableBuilder):
             lacking = [owner for owner in owners if owner not in stored]
             return lacking if len(lacking) > self._checkpoint.childless else []
@@ -166,12 +170,12 @@ class DependentProgress(StreamProgress):
         return result
 
     def recheck(self, owners: Sequence[int]) -> None:
-        """Has the rows of some parents read again."""
+        """Queues parents whose dependents are to be read again."""
         self._rechecked = frozenset(owners)
         self._parents.append(pa.array(owners, pa.int64()))
 
     def miss_comparison(self) -> None:
-        """Rows were to be compared, and the portal could not be asked: the next load compares them."""
+        """Leaves a comparison, for which the portal could not be asked, to the next load."""
         self._is_comparison_missing = True
         self.reopen_reconciliation()
 
@@ -181,10 +185,10 @@ def _ids(arrays: Sequence[pa.Array]) -> set[int]:
 
 
 def product_rows_of(entity_type_id: int, short_code: str) -> Callable[[Sequence[int]], ProductRowQuery]:
-    """The product rows of some items of a type."""
+    """Returns a function that makes the query for the product rows of some items of a type."""
     return lambda owners: ProductRowQuery(entity_type_id, owners=tuple(owners), owner_type=short_code)
 
 
 def bindings_of(owners: Sequence[int]) -> BindingQuery:
-    """The bindings of one activity."""
+    """Returns the query for the bindings of one activity."""
     return BindingQuery(0, owners=tuple(owners))

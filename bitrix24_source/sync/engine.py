@@ -34,7 +34,7 @@ from .task_reader import SliceStop, TaskReader
 log = logging.getLogger("bitrix24_source")
 
 CHILD_LISTS_AT_ONCE = 10_000
-"""of which there may be one for each parent"""
+"""maximum number of queries for dependents that are read at once"""
 
 
 def sync(
@@ -45,15 +45,15 @@ def sync(
     options: SyncOptions,
     issues: IssueLog,
 ) -> Iterator[TableBatch]:
-    """Everything for the destination; saves the checkpoints of what was read to its end.
+    """Yields all rows for the destination, and saves the checkpoints of streams that were read to their end.
 
     Args:
         context: the load package.
-        client: speaks to the portal.
-        catalog: what the portal has.
-        streams: what is to be read, by `select_streams`.
-        options: how it is to be read; `session` is what load packages of one run share.
-        issues: takes what could not be read.
+        client: calls the portal.
+        catalog: the portal's catalogue.
+        streams: the streams to read, from `select_streams`.
+        options: how to read them; `session` is shared by the load packages of one run.
+        issues: collects what could not be read.
     """
     session = options.session
     session.begin_slice()
@@ -85,7 +85,7 @@ def sync(
 
 
 def _accepts(stream: Stream, context: LoadContext, session: RunSession, issues: IssueLog) -> bool:
-    """Whether the destination's table can take the list as it is now."""
+    """Returns whether the destination's table can hold all columns of the list."""
     if not session.slices and not context.has_columns(stream.name):
         session.new_tables.add(stream.name)
     table = stream.table
@@ -101,7 +101,7 @@ def _accepts(stream: Stream, context: LoadContext, session: RunSession, issues: 
 
 
 def _open_progress(plan: SyncPlan, session: RunSession) -> Mapping[Stream, StreamProgress]:
-    """Progress of every stream; of full reads, ids that earlier slices have seen count."""
+    """Returns the progress of every stream; for full reads, with the ids that earlier slices have seen."""
     opened: dict[Stream, StreamProgress] = {}
     for stream_plan in plan.streams:
         stream = stream_plan.stream
@@ -118,7 +118,7 @@ def _open_progress(plan: SyncPlan, session: RunSession) -> Mapping[Stream, Strea
 
 
 def _read(run: SyncRun, tasks: Sequence[ReadTask], stop: SliceStop) -> Iterator[TableBatch]:
-    """Reads tasks of the plan; only full reads are ended by the stop."""
+    """Reads tasks of the plan; `stop` ends full reads only."""
     is_full = any(task.mode is ReadMode.FULL for task in tasks)
     for task, event in run.reader.read(tasks, stop if is_full else None):
         progress = run.progress[task.stream]
@@ -141,7 +141,7 @@ def _take_rows(run: SyncRun, task: ReadTask, batch: PageBatch, stop: SliceStop) 
         stop.count(task, len(ids), batch.rows_left)
     yield from run.write(progress, batch.rows, ids)
     if (table := task.stream.table) is not None:
-        # Rows and rate are dlt's to show; the rest of a long table, in rows and in time, is ours to know.
+        # dlt shows rows and rate; the rows and minutes left of a long table are shown here.
         if task.mode is ReadMode.FULL:
             run.options.session.note_left(table.name, batch.rows_left)
         minutes = stop.minutes_for(batch.rows_left)
@@ -150,7 +150,7 @@ def _take_rows(run: SyncRun, task: ReadTask, batch: PageBatch, stop: SliceStop) 
 
 
 def _check_filter(run: SyncRun, progress: StreamProgress, rows: Sequence[Row]) -> None:
-    """Rows older than the bound mean that the portal ignored the filter: nothing is lost, but much is read in vain."""
+    """Reports a portal that ignored the filter and answered older rows: nothing is lost, but too much is read."""
     stream, plan = progress.stream, progress.plan
     since = plan.checkpoint.since(run.options.overlap)
     if progress.filter_was_ignored or not plan.time_filter.was_ignored(stream.query, rows, since):
@@ -161,7 +161,7 @@ def _check_filter(run: SyncRun, progress: StreamProgress, rows: Sequence[Row]) -
 
 
 def _reread_by_id(run: SyncRun) -> Iterator[TableBatch]:
-    """Items that the comparison has found to be missing or to differ."""
+    """Reads the items that the comparison found to be missing or different."""
     tasks = [
         ReadTask.of(stream, ReadMode.BY_ID, query)
         for stream, progress in run.progress.items()
@@ -180,7 +180,7 @@ def _reread_by_id(run: SyncRun) -> Iterator[TableBatch]:
 
 
 def _read_dependents(run: SyncRun) -> Iterator[TableBatch]:
-    """What belongs to the items that came."""
+    """Yields the dependents of the items that were read."""
     tasks = (
         ReadTask.of(progress.stream, ReadMode.BY_ID, query)
         for progress in run.dependents
@@ -193,7 +193,11 @@ def _read_dependents(run: SyncRun) -> Iterator[TableBatch]:
 
 
 def _read_children(run: SyncRun, tasks: Sequence[ReadTask]) -> Generator[TableBatch, None, list[ReadTask]]:
-    """Rows of some parents. Returns what the portal refuses to tell of several parents at once, parent by parent."""
+    """Yields the dependents of some parents.
+
+    Returns:
+        Tasks for single parents, where the portal rejected a query for several of them.
+    """
     rows: dict[ListQuery, list[Row]] = defaultdict(list)
     incomplete: set[ListQuery] = set()
     buffered: dict[DependentProgress, ChildBatch] = defaultdict(ChildBatch)
@@ -210,14 +214,14 @@ def _read_children(run: SyncRun, tasks: Sequence[ReadTask]) -> Generator[TableBa
         elif event.error is None:
             children = rows.pop(query, [])
             having = {progress.stream.children.owner_of(row) for row in children}
-            # Of rows that were passed over nobody knows whose they are: a parent without rows may have some.
+            # The owners of skipped rows are unknown: a parent without rows here may have some.
             buffered[progress].add(
                 (owner for owner in query.owners if query not in incomplete or owner in having), children
             )
         elif len(query.owners) > 1 and _concerns_one_parent(run, progress, event.error):
             single_owners = (progress.stream.child_query([owner]) for owner in query.owners)
             refused += [ReadTask.of(task.stream, ReadMode.BY_ID, single) for single in single_owners]
-        elif event.error.code != "NOT_FOUND":  # the parent is gone, and its rows stay as they are
+        elif event.error.code != "NOT_FOUND":  # of a deleted parent the stored rows stay
             run.record_failure(progress, event.error)
         if buffered[progress].is_full:
             yield from run.write_children(progress, buffered.pop(progress))
@@ -227,18 +231,18 @@ def _read_children(run: SyncRun, tasks: Sequence[ReadTask]) -> Generator[TableBa
 
 
 def _concerns_one_parent(run: SyncRun, progress: DependentProgress, error: Bitrix24Error) -> bool:
-    """Whether a list of parents may have failed for the sake of one of them; not so where their type was deleted."""
+    """Returns whether a query for several parents may have failed because of one of them; False if the type was deleted."""
     if isinstance(error, DeniedError):
         progress.ask_single_owners()
         return True
     return error.code == "NOT_FOUND" and not run.is_deleted(progress.stream.entity)
 
 
-# --- types that are no more -------------------------------------------------------------------------------------------
+# --- deleted types ----------------------------------------------------------------------------------------------------
 
 
 def _mark_deleted_types(run: SyncRun, catalog: Catalog) -> Iterator[TableBatch]:
-    """A type that was read before and that the portal no longer has: its items are gone with it."""
+    """Marks the items of types that were read before and have been deleted in the portal."""
     if not run.context.has_consumer(SPA_ITEMS) or not run.context.load_id:
         return
     remembered = run.context.resource_state(SPA_ITEMS).get("types", {})
@@ -268,7 +272,10 @@ def _mark_deleted_types(run: SyncRun, catalog: Catalog) -> Iterator[TableBatch]:
 
 
 def _report_unknown_exclusions(run: SyncRun) -> None:
-    """A name that fits nothing lets through what somebody wants to keep out; rows may have what no field list names."""
+    """Reports excluded columns that exist nowhere: a misspelt name would let through data that is to be kept out.
+
+    This is known only at the end, because rows may have keys that no field list contains.
+    """
     reported: set[str] = set()
     for stream in run.progress:
         table = stream.children if isinstance(stream, DependentStream) else stream.table
@@ -282,7 +289,7 @@ def _report_unknown_exclusions(run: SyncRun) -> None:
 
 
 def _report_unusable_rows(run: SyncRun) -> None:
-    """Rows that nothing tells from others cannot be stored; all others of their lists are."""
+    """Reports rows without a usable id, which are not loaded; the others of their lists are."""
     for stream, progress in run.progress.items():
         if not (rows := progress.unusable):
             continue
@@ -293,9 +300,9 @@ def _report_unusable_rows(run: SyncRun) -> None:
 
 
 def _report_keys_not_looked_up(run: SyncRun) -> None:
-    """Values that are missing because the field list could not be read. Changes are read again by the next run.
+    """Reports values that are missing because the field list could not be read, and has the next run read changes again.
 
-    Not what is read whole: a list that goes on failing would have it read whole for ever.
+    Full reads are not repeated: as long as the field list fails, they would be repeated in every run.
     """
     for stream, progress in run.progress.items():
         if stream.table is None or not stream.table.not_looked_up or progress.failed:
@@ -311,7 +318,7 @@ def _report_keys_not_looked_up(run: SyncRun) -> None:
 
 
 def _empty_tables(run: SyncRun) -> Iterator[TableBatch]:
-    """A type without items is a table without rows. Not those that the destination has: an empty table is work like any."""
+    """Yields the tables of types without items, unless the destination has them already: empty batches cost time, too."""
     for stream in run.progress:
         for spec, rows in stream.empty_tables():
             if spec.name not in run.written and not run.context.has_columns(spec.name, rows.schema.names):
@@ -319,7 +326,7 @@ def _empty_tables(run: SyncRun) -> Iterator[TableBatch]:
 
 
 def _save(run: SyncRun) -> None:
-    """Checkpoints. What nobody took is not remembered."""
+    """Saves the checkpoints of streams whose rows were consumed."""
     if run.start is None:
         return
     for stream, progress in run.progress.items():
@@ -339,7 +346,7 @@ def _close_slice(run: SyncRun) -> None:
 
 
 def _unfinished(run: SyncRun) -> list[Stream]:
-    """What the next slice goes on with. Not what nobody takes: it would begin where this one began, again and again."""
+    """Returns the streams that the next slice continues, without those whose rows nobody consumes: they never advance."""
     return [
         stream
         for stream, progress in run.progress.items()

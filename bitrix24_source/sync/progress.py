@@ -18,15 +18,15 @@ log = logging.getLogger("bitrix24_source")
 
 
 class StreamProgress:
-    """What came of one stream, and what is to be stored of it.
+    """The progress of one stream, and the checkpoint to store.
 
     Attributes:
-        plan: what it reads.
-        seen: ids that the portal has shown, where they are compared with the destination's.
-        rows: how many items came.
-        failed: something of it could not be read, or came that cannot be stored.
-        filter_was_ignored: the portal has answered rows that its filter should not have let through.
-        ids_to_reread: of items that are missing in the destination or differ there.
+        plan: what the stream reads.
+        seen: ids that the portal has shown, if they are compared with the destination's.
+        rows: number of items read.
+        failed: something could not be read or stored.
+        filter_was_ignored: the portal has answered rows that the filter excludes.
+        ids_to_reread: ids of items that are missing in the destination or differ there.
     """
 
     def __init__(self, plan: StreamPlan, seen: SeenKeys | None = None) -> None:
@@ -48,7 +48,7 @@ class StreamProgress:
 
     @property
     def checkpoint(self) -> Checkpoint:
-        """What the next load begins with."""
+        """The checkpoint from which the next load starts."""
         return self._checkpoint
 
     @property
@@ -63,17 +63,17 @@ class StreamProgress:
 
     @property
     def needs_another_slice(self) -> bool:
-        """There is something left; or it was read by two runs, between which items may have gone."""
+        """Something is left; or two runs have read it, between which items may have been deleted."""
         again = self.plan.is_full and not self._open and self.plan.is_resumed and self.stream.marks_deleted
         return not self.failed and (self._checkpoint.has_unfinished_full_read or again or self._starts_over)
 
     @property
     def unusable(self) -> UnusableRows:
-        """Rows without a usable id, which are not loaded. Reading ids to compare them shows the same rows once more."""
+        """Rows without a usable id, which are not loaded; those seen again while comparing ids are counted once."""
         return max(self._unusable.values(), key=lambda rows: rows.count, default=UnusableRows())
 
     def observe(self, task: ReadTask, batch: PageBatch) -> pa.Array:
-        """Takes note of some rows; returns their ids."""
+        """Registers rows and returns their ids."""
         query = self.stream.query
         self.pass_over(batch.unusable, of_ids=task.mode in (ReadMode.IDS, ReadMode.BY_ID))
         numbers = [query.id_of(row) for row in batch.rows]
@@ -97,13 +97,13 @@ class StreamProgress:
         return ids
 
     def pass_over(self, rows: UnusableRows, *, of_ids: bool) -> None:
-        """Counts rows that are not loaded, because nothing tells them from others."""
+        """Counts rows that are not loaded, because they have no usable id."""
         if rows:
             self._unusable[of_ids] = self._unusable.get(of_ids, UnusableRows()) + rows
             self.seen.is_complete = False
 
     def close(self, task: ReadTask, start: SyncStart) -> None:
-        """A task was read to its end. After the last one the time when the read began is the next cursor."""
+        """Registers the end of a task. After the last one, the time when the read began becomes the cursor."""
         self._open.discard(task)
         if not self.is_complete:
             return
@@ -123,17 +123,17 @@ class StreamProgress:
         )
 
     def note_user(self, user: str) -> None:
-        """Keeps who has read the stream. Who read it before counts until it was read to the end, and in all slices of that run."""
+        """Stores the user who read the stream, once it was read completely; until then the previous user stays."""
         is_read = self.is_complete and not self.needs_another_slice
         if user and (is_read or not self._checkpoint.user):
             self._checkpoint = replace(self._checkpoint, user=user)
 
     def fail(self) -> None:
-        """What is missing is asked for by the next load."""
+        """Keeps the old checkpoint, so that the next load reads what is missing."""
         self.failed = True
 
     def read_again(self) -> None:
-        """What was loaded lacks something: the next load reads the same once more."""
+        """Has the next load read the same again, because what was loaded lacks something."""
         self._checkpoint = self.plan.checkpoint
         self.fail()
 
@@ -141,26 +141,26 @@ class StreamProgress:
         self.filter_was_ignored = True
 
     def reread(self, ids: Sequence[int]) -> None:
-        """Has some items read by their ids."""
+        """Queues items to be read by their ids."""
         self.ids_to_reread = ids
 
     def close_reconciliation(self, at: str) -> None:
-        """Ids were compared at a time, "" if the next load should compare them again."""
+        """Stores when ids were compared; "" has the next load compare them again."""
         may_shrink = self._checkpoint.may_shrink and not at
         self._checkpoint = replace(self._checkpoint, runs_since=0, reconciled_at=at, may_shrink=may_shrink)
 
     def reopen_reconciliation(self) -> None:
-        """The next load compares ids again."""
+        """Has the next load compare ids again."""
         self._checkpoint = replace(self._checkpoint, reconciled_at="")
 
     def start_over(self, reason: str) -> None:
-        """Has everything read once more, by the next slice or the next run."""
+        """Has everything read again, by the next slice or the next run."""
         log.info("%s: everything is read once more: %s", self.stream.name, reason)
         self._starts_over = True
         self._checkpoint = replace(self._checkpoint, cursor="")
 
     def learn_columns(self) -> None:
-        """Columns that only rows told of are read for all of them, once."""
+        """Stores columns that only rows contain; a new one has all rows read again, once."""
         table, checkpoint = self.stream.table, self._checkpoint
         learned = column_keys(table.current_columns() - table.filled_columns() if table is not None else ())
         new = {key: name for key, name in learned.items() if key not in checkpoint.unlisted_columns}

@@ -1,4 +1,4 @@
-"""What the steps of one load share, and how rows of a stream become batches for the destination."""
+"""The context that the steps of one load share; turns rows of a stream into batches for the destination."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ log = logging.getLogger("bitrix24_source")
 
 @dataclass(frozen=True)
 class SyncRun:
-    """One load. Its steps change nothing but the progress of streams, by its methods.
+    """One load. Its steps change only the progress of streams, through the methods of `StreamProgress`.
 
     Attributes:
         context: the load package.
         client: speaks to the portal.
-        options: what somebody wants.
-        issues: takes what could not be read.
-        start: None when the portal could not be asked the time, and nothing is stored.
-        progress: of every stream, in the order in which they were selected.
+        options: which items and fields to read, and how.
+        issues: collects what could not be read.
+        start: when the load began; None if the portal could not be asked for the time, and then nothing is stored.
+        progress: progress of every stream, in the order of selection.
         reader: reads from the portal.
-        written: names of the tables that rows were handed on for.
+        written: names of the tables for which rows were yielded.
     """
 
     context: LoadContext
@@ -54,18 +54,21 @@ class SyncRun:
 
     @cached_property
     def dependents(self) -> list[DependentProgress]:
-        """Of the streams that depend on others."""
+        """Progress of the streams that depend on others."""
         return [progress for progress in self.progress.values() if isinstance(progress, DependentProgress)]
 
     def now(self) -> datetime:
         return self.client.clock.now()
 
     def has_other_user(self, progress: StreamProgress) -> bool:
-        """Whether a stream was last read by another user than the one who reads now."""
+        """Returns whether a stream was last read by another user than the present one."""
         return self.start is not None and progress.plan.checkpoint.was_read_by_another(self.start.user)
 
     def write(self, progress: StreamProgress, rows: Sequence[Row], ids: pa.Array) -> Iterator[TableBatch]:
-        """Rows on their way, and what they bring with them; their ids are kept for whom the rest of it is to be read."""
+        """Yields the batches for rows of a stream, including dependents contained in them.
+
+        Queues the ids whose dependents must be read separately.
+        """
         if not rows:
             return
         stream = progress.stream
@@ -76,7 +79,7 @@ class SyncRun:
             yield from self.batches(stream, stream.table.convert(rows, self.now()))
 
     def write_children(self, progress: DependentProgress, batch: ChildBatch) -> Iterator[TableBatch]:
-        """What belongs to some parents. Of a table that this run has made there is nothing to delete."""
+        """Yields the batches for dependents of some parents; a table created in this run needs no delete markers."""
         is_new = progress.stream.name in self.options.session.new_tables
         progress.observe_children(batch)
         try:
@@ -90,13 +93,13 @@ class SyncRun:
             self.record_failure(progress, error)
 
     def batches(self, stream: Stream, tables: Iterable[TableRows]) -> Iterator[TableBatch]:
-        """Tables of a stream, on behalf of its resource."""
+        """Yields the tables of a stream as batches of its resource."""
         for spec, rows in tables:
             self.written.add(spec.name)
             yield TableBatch(stream.resource, spec, rows)
 
     def record_failure(self, progress: StreamProgress, error: Bitrix24Error) -> None:
-        """A stream was not read to its end: one issue, and none for a type that the portal has no more."""
+        """Records that a stream was not read to its end: one issue per stream, none if its type was deleted."""
         stream = progress.stream
         if error.code == "NOT_FOUND" and self.is_deleted(stream.entity):
             log.info("%s: the smart process was deleted while its items were read", stream.name)
@@ -107,11 +110,11 @@ class SyncRun:
         progress.fail()
 
     def record(self, stream: Stream, error: Bitrix24Error, message: str, *, hint: str = "") -> None:
-        """An issue of a stream."""
+        """Records an issue of a stream."""
         self.issues.record(stream.resource, error, message, hint=hint, entity_type_id=stream.entity_type_id)
 
     def is_deleted(self, entity: EntityType | None) -> bool:
-        """Whether the portal says itself that it has no such type any more: "not found" alone may mean anything."""
+        """Returns whether the portal confirms that the type was deleted; "not found" alone is ambiguous."""
         if entity is None or entity.is_built_in:
             return False
         try:

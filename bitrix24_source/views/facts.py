@@ -1,9 +1,9 @@
-"""Brings the tables of facts up to date that the marts on stages stand on, in databases that would take seconds otherwise.
+"""Materialises the stage marts in DuckDB and PostgreSQL, where a view over the stage history is too slow.
 
-A view over the stage history has to sort all moves of all items for each question: PostgreSQL takes two seconds for 800,000
-moves before it has looked up a single name. So the stays are kept: times, codes and amounts, no words. What differs from the
-loaded tables is found, whatever happened in between, and only that is written: sums over many items at once tell among which
-to look, and sums by type whether the changes by day are those of the stays. Readers are never locked out.
+A *stay* is the time that an item spends in one stage, from one move to the next. A view would sort all moves for each query,
+which takes PostgreSQL two seconds for 800,000 moves. So tables keep the stays (times, codes and amounts, no labels), and the
+changes by day that follow from them. Checksums per id range are compared with the loaded tables, and only items that differ are
+rewritten; readers are never locked out.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from .lookups import column
 from .marts import FACT_COLUMNS, FACTS, MARTS, MartBuilder, Zone, first_id
 
 KEPT_IN = frozenset({"duckdb", "postgres"})
-"""dialects of the databases that keep facts"""
+"""dialects of the databases in which the tables of `FACTS` are kept"""
 MOST_ITEMS = 5_000
-"""where more items have changed, all facts are written anew"""
+"""if more items have changed, all rows are rewritten"""
 WIDTH = 1000
-"""ids that are summed up at once"""
+"""number of ids in one checksum"""
 
 Keys = Sequence[tuple[int, ...]]
-"""types and ids"""
+"""pairs of entityTypeId and item id, or first id of a range"""
 
 
 def refresh_facts(database: ViewDatabase, zone: Zone) -> None:
-    """Makes the tables of `FACTS` equal to the loaded tables, in databases that keep them."""
+    """Updates the tables of `FACTS` from the loaded tables, in databases that keep them."""
     if not _is_possible(database):
         return
     there = _tables_there(database)
     anew = [relation for relation in FACTS if FACTS[relation] not in there]
     for relation in anew:
-        if database.has(FACTS[relation]):  # of another release
+        if database.has(FACTS[relation]):  # in the form of another release
             for mart in MARTS:
                 database.drop(mart)
         database.create_table(FACTS[relation], FACT_COLUMNS[relation])
@@ -57,7 +57,7 @@ def refresh_facts(database: ViewDatabase, zone: Zone) -> None:
 
 
 def _changed_items(database: ViewDatabase, zone: Zone) -> Keys | None:
-    """Items whose stays are not as the loaded tables say; None for so many that all had better be written."""
+    """Returns the items whose stays differ from the loaded tables; None if there are more than `MOST_ITEMS`."""
     ranges = database.rows(
         MartBuilder(database.stored, zone, has_facts=True).changed_items(WIDTH).limit(MOST_ITEMS + 1)
     )
@@ -75,7 +75,7 @@ def _changed_items(database: ViewDatabase, zone: Zone) -> Keys | None:
 
 
 def are_facts_kept(database: ViewDatabase) -> bool:
-    """Whether the tables of `FACTS` are there, as of whatever load."""
+    """Returns whether the tables of `FACTS` exist; they may be those of an earlier load."""
     return _is_possible(database) and _tables_there(database) == set(FACTS.values())
 
 
@@ -88,7 +88,13 @@ def _is_possible(database: ViewDatabase) -> bool:
 
 
 def _of_items(items: Keys | None, name: str, width: int = 1) -> exp.Condition:
-    """Rows of some items by the column with their ids, or of as many items as each key tells of; all rows for None."""
+    """Returns a condition for the rows of some items; None for all.
+
+    Args:
+        items: entityTypeIds with item ids, or with the first ids of ranges.
+        name: the column of the item's id.
+        width: number of ids in a range; 1 for single items.
+    """
     if not items:
         return exp.true() if items is None else exp.false()
     by_type: dict[int, list[int]] = defaultdict(list)

@@ -1,4 +1,4 @@
-"""What this connector believes of Bitrix24, asked of the sandbox and of a real portal.
+"""What this connector assumes about Bitrix24, checked against the sandbox and a real portal.
 
 Set BITRIX24_WEBHOOK_URL (a webhook of an administrator with the scopes crm, userfieldconfig, bizproc, user_basic and department
 sees most) and run
@@ -9,10 +9,10 @@ Every question only reads: a method that does not is refused before it is sent. 
 our reading of them were wrong; a skip says what the portal has no data for. At the end stands a summary to paste into an issue: facts
 with counts, codes and offsets, and nothing that names the portal, a person, or anything that somebody typed in.
 
-`OPEN-nn` are points on which the documentation is silent or contradicts itself: there our code takes the reading that the test calls
-*assumed*. `Wn` are points in which real portals differ from the documents. Asked with plain `requests`, so that our client cannot hide
-an answer. Not asked, because only a change could answer: OPEN-16 (what two parallel refreshes do) and OPEN-36 (whether product rows
-move `updatedTime`). OPEN-09 and OPEN-46 are about REST v3, which is not used.
+Most questions are about points on which the documentation is silent or contradicts itself, or in which real portals differ from it.
+The docstring of a test says what our code assumes or relies on. Requests are sent with plain `requests`, so that our client cannot hide
+an answer. Two questions are not asked, because only a change in the portal could answer them: what two parallel renewals of a token do,
+and whether editing product rows changes `updatedTime`. REST v3 is not used.
 """
 
 from __future__ import annotations
@@ -339,7 +339,7 @@ def isolated_environment():
 
 
 def test_a_filter_is_moved_by_the_owners_zone(ask):
-    """W1: is a bound on updatedTime moved by the owner's zone minus the server's, by whole quarter-hours? Relied on; measured by each run."""
+    """Is a bound on updatedTime moved by the owner's zone minus the server's, by whole quarter-hours? Relied on; measured by each run."""
     shift = ask.shift(ask.item_probe(*ask.quiet_item()))
     told = ask.owner_offset()
     ask.note("zone: the server's offset", ask.now().strftime("%z"))
@@ -355,7 +355,7 @@ def test_a_filter_is_moved_by_the_owners_zone(ask):
 
 
 def test_an_item_is_found_at_its_own_second(ask):
-    """W1: with a bound that is moved by the measured shift, is a row found at its own second, and not one second later? Relied on."""
+    """With a bound that is moved by the measured shift, is a row found at its own second, and not one second later? Relied on."""
     probe = ask.item_probe(*ask.quiet_item())
     own = probe.time + ask.shift(probe)
     late = own + timedelta(seconds=1)
@@ -366,7 +366,7 @@ def test_an_item_is_found_at_its_own_second(ask):
 
 
 def test_the_offset_of_a_bound_counts(ask):
-    """OPEN-47: are bounds on updatedTime with different offsets and the same instant equal? Assumed; we always send an offset."""
+    """Are bounds on updatedTime with different offsets and the same instant equal? Assumed; we always send an offset."""
     probe = ask.item_probe(*ask.quiet_item())
     own = probe.time + ask.shift(probe)
     bounds = [moment.astimezone(zone).isoformat() for moment in (own, own + timedelta(seconds=1))
@@ -376,7 +376,7 @@ def test_the_offset_of_a_bound_counts(ask):
 
 
 def test_a_bound_without_offset_is_the_owners_wall_clock(ask):
-    """OPEN-47, W1: is a bound without offset read in the server's zone and moved like others? Assumed; we never send one."""
+    """Is a bound without offset read in the server's zone and moved like others? Assumed; we never send one."""
     probe = ask.item_probe(*ask.quiet_item())
     own = probe.time.astimezone(ask.now().tzinfo) + ask.shift(probe)
     naive = [moment.replace(tzinfo=None).isoformat() for moment in (own, own + timedelta(seconds=1))]
@@ -387,7 +387,7 @@ def test_a_bound_without_offset_is_the_owners_wall_clock(ask):
 
 
 def test_times_of_the_other_half_of_the_year(ask):
-    """W5, OPEN-43: is an item of half a year ago found at its own second with today's shift? Where clocks change apart, an hour off."""
+    """Is an item of half a year ago found at its own second with today's shift? Where clocks change apart, an hour off."""
     recent = ask.shift(ask.item_probe(*ask.quiet_item()))
     old = ask.shift(ask.item_probe(*ask.quiet_item(before=timedelta(days=180))))
     ask.note("zone: minutes by which times of the other half-year are off", int((old - recent).total_seconds() // 60))
@@ -396,7 +396,7 @@ def test_times_of_the_other_half_of_the_year(ask):
 
 
 def test_activities_are_filtered_unmoved(ask):
-    """W1: is a bound on LAST_UPDATED of activities met at its own second, whatever the owner's zone? Relied on."""
+    """Is a bound on LAST_UPDATED of activities met at its own second, whatever the owner's zone? Relied on."""
     row = ask.activities("LAST_UPDATED")[0]
     moment = datetime.fromisoformat(row["LAST_UPDATED"])
     probe = Probe("crm.activity.list", "", {"select": ["ID"]}, {"ID": row["ID"]}, "LAST_UPDATED", moment)
@@ -408,7 +408,7 @@ def test_activities_are_filtered_unmoved(ask):
 
 
 def test_stage_history_is_filtered_unmoved(ask):
-    """W1: is a bound on CREATED_TIME of the stage history met at its own second? Assumed; history is read by id."""
+    """Is a bound on CREATED_TIME of the stage history met at its own second? Assumed; history is read by id."""
     long = ask.long_list("crm.stagehistory.list")
     row = ask.page(long)[0]
     moment = datetime.fromisoformat(row["CREATED_TIME"])
@@ -420,7 +420,7 @@ def test_stage_history_is_filtered_unmoved(ask):
 
 
 def test_dates_are_utc_midnights(ask):
-    """W6: is a date the midnight of UTC, told in the server's zone, or a bare day? Relied on: a date is the nearest UTC day."""
+    """Is a date the midnight of UTC, told in the server's zone, or a bare day? Relied on: a date is the nearest UTC day."""
     values = ask.values("a date field", lambda field: field["type"] == "date" and not field["isMultiple"])
     off = set()
     for field, value in values:
@@ -458,7 +458,7 @@ def test_the_clock_has_a_zone(ask):
 
 
 def test_how_exact_durations_are(ask):
-    """W13: is time.start a whole number? Then `duration` is wrong by up to a second, and is not relied on."""
+    """Is time.start a whole number? Then `duration` is wrong by up to a second, and is not relied on."""
     took = ask("crm.status.list")["time"]
     ask.note("time: start is whole", isinstance(took.get("start"), int))
     ask.note("time: has operating", "operating" in took)
@@ -467,7 +467,7 @@ def test_how_exact_durations_are(ask):
 
 
 def test_parameters_as_json_and_as_a_form(ask):
-    """OPEN-03: does a list method take JSON as it takes a form? Assumed for all methods; ours are sent as JSON."""
+    """Does a list method take JSON as it takes a form? Assumed for all methods; ours are sent as JSON."""
     number = ask.types()[0]["entityTypeId"]
     as_form = ask.form("crm.item.list", f"entityTypeId={number}&order[id]=ASC&select[0]=id")["result"]["items"]
     as_json = ask.result("crm.item.list", entityTypeId=number, order={"id": "ASC"}, select=["id"])["items"]
@@ -476,7 +476,7 @@ def test_parameters_as_json_and_as_a_form(ask):
 
 
 def test_how_a_token_server_refuses(ask):
-    """OPEN-17, W14: with which status and code do the token servers refuse an unknown application? The code is what we go by."""
+    """With which status and code do the token servers refuse an unknown application? The code is what we go by."""
     query = {"grant_type": "refresh_token", "client_id": "local.0", "client_secret": "0", "refresh_token": "0"}
     for host in ("oauth.bitrix.info", "oauth.bitrix24.tech"):
         try:
@@ -508,7 +508,7 @@ def test_commands_of_a_batch_fail_alone(ask):
 
 
 def test_who_pays_for_a_batch(ask):
-    """OPEN-05: is the time budget of a batched call its method's, the batch's, or both? Assumed: any; we heed the largest."""
+    """Is the time budget of a batched call its method's, the batch's, or both? Assumed: any; we heed the largest."""
     envelope = ask("batch", halt=0, cmd={"c0": "crm.status.list", "c1": "crm.status.entity.types"})
     outer = envelope["time"].get("operating")
     inner = {key: time.get("operating") for key, time in dict(envelope["result"]["result_time"] or {}).items()}
@@ -519,7 +519,7 @@ def test_who_pays_for_a_batch(ask):
 
 
 def test_a_reference_reaches_into_a_wrapped_list(ask):
-    """OPEN-06: does `$result[c0][items][49][id]` give the last id of a page of crm.item.list? Assumed: yes; chains of pages rest on it."""
+    """Does `$result[c0][items][49][id]` give the last id of a page of crm.item.list? Assumed: yes; chains of pages rest on it."""
     number = ask.full_type()
     page = f"crm.item.list?entityTypeId={number}&order[id]=ASC&start=-1&select[0]=id"
     answer = ask.batch(c0=f"{page}&filter[%3Eid]=0", c1=f"{page}&filter[%3Eid]=$result[c0][items][49][id]")
@@ -531,7 +531,7 @@ def test_a_reference_reaches_into_a_wrapped_list(ask):
 
 
 def test_a_reference_may_be_encoded(ask):
-    """OPEN-07: may the brackets of a reference be percent-encoded? Assumed: perhaps not; we send them bare."""
+    """May the brackets of a reference be percent-encoded? Assumed: perhaps not; we send them bare."""
     number = ask.full_type()
     page = f"crm.item.list?entityTypeId={number}&order[id]=ASC&start=-1&select[0]=id"
     reference = quote("$result[c0][items][49][id]", safe="")
@@ -600,7 +600,7 @@ def test_one_type_has_its_relations(ask):
 
 @pytest.mark.parametrize("method", ["crm.item.fields", "crm.item.list"])
 def test_an_unknown_type_is_told_from_a_denied_one(ask, method):
-    """W3: is an unknown smart process refused with the code NOT_FOUND, in every language? Relied on: so deleted types are recognised."""
+    """Is an unknown smart process refused with the code NOT_FOUND, in every language? Relied on: so deleted types are recognised."""
     envelope = ask(method, entityTypeId=999998)
 
     assert envelope.get("error") == "NOT_FOUND", (
@@ -609,7 +609,7 @@ def test_an_unknown_type_is_told_from_a_denied_one(ask, method):
 
 
 def test_types_are_refused_in_words(ask):
-    """W3: with which code does crm.type.getByEntityTypeId refuse an unknown type? Assumed: any, with words in the user's language."""
+    """With which code does crm.type.getByEntityTypeId refuse an unknown type? Assumed: any, with words in the user's language."""
     envelope = ask("crm.type.getByEntityTypeId", entityTypeId=999998)
     ask.note("crm.type.getByEntityTypeId: code for an unknown type", code_of(envelope))
 
@@ -648,7 +648,7 @@ def test_options_come_with_the_fields(ask):
 
 
 def test_user_fields_are_filtered_by_object(ask):
-    """OPEN-29: does userfieldconfig.list filter by entityId? Assumed: yes, and not relied on: one list of all objects is cheaper."""
+    """Does userfieldconfig.list filter by entityId? Assumed: yes, and not relied on: one list of all objects is cheaper."""
     wanted = f"CRM_{ask.types()[0]['id']}"
     rows = ask.result("userfieldconfig.list", moduleId="crm", filter={"entityId": wanted})["fields"]
 
@@ -668,7 +668,7 @@ def test_user_fields_name_their_type_by_id(ask):
 
 
 def test_where_options_have_their_details(ask):
-    """OPEN-30: has an enumeration's row of userfieldconfig.list its `enum`? Assumed: no; then each is asked for by itself."""
+    """Has an enumeration's row of userfieldconfig.list its `enum`? Assumed: no; then each is asked for by itself."""
     rows = ask.result("userfieldconfig.list", moduleId="crm", order={"id": "ASC"})["fields"]
     row = next((row for row in rows if row["userTypeId"] == "enumeration"), None) or pytest.skip("no enumeration here")
     whole = ask.result("userfieldconfig.get", moduleId="crm", id=row["id"])["field"]
@@ -684,7 +684,7 @@ def test_where_options_have_their_details(ask):
 
 
 def test_a_type_without_pipelines_has_one(ask):
-    """OPEN-33: does crm.category.list answer one default row where isCategoriesEnabled is N? Assumed: yes, or ENTITY_TYPE_NOT_SUPPORTED."""
+    """Does crm.category.list answer one default row where isCategoriesEnabled is N? Assumed: yes, or ENTITY_TYPE_NOT_SUPPORTED."""
     number = ask.type_with("smart process without pipelines", lambda row: row["isCategoriesEnabled"] == "N")[
         "entityTypeId"
     ]
@@ -711,7 +711,7 @@ def test_stage_directories_carry_type_and_category(ask):
 
 
 def test_a_directory_filter_gives_that_directory(ask):
-    """OPEN-34: does crm.status.list with filter[ENTITY_ID] give that directory and no other? Assumed: yes; unfiltered is not relied on."""
+    """Does crm.status.list with filter[ENTITY_ID] give that directory and no other? Assumed: yes; unfiltered is not relied on."""
     directory = next(
         (row["ID"] for row in ask.result("crm.status.entity.types") if row["ID"].startswith("DYNAMIC_")), None
     ) or pytest.skip("no stage directory of a smart process")
@@ -724,7 +724,7 @@ def test_a_directory_filter_gives_that_directory(ask):
 
 
 def test_all_statuses_come_without_a_filter(ask):
-    """OPEN-34, W16: does crm.status.list without a filter hold every directory? Relied on: all statuses come from this one list."""
+    """Does crm.status.list without a filter hold every directory? Relied on: all statuses come from this one list."""
     total = ask("crm.status.list").get("total")
     directories = {row["ID"] for row in ask.result("crm.status.entity.types")}
     seen = {
@@ -751,7 +751,7 @@ def test_semantics_of_stages(ask):
 
 
 def test_statuses_come_whole(ask):
-    """OPEN-13, W16: does crm.status.list answer all rows at once, or pages with `next`? Relied on: one of the two."""
+    """Does crm.status.list answer all rows at once, or pages with `next`? Relied on: one of the two."""
     first = ask("crm.status.list", order={"ID": "ASC"})
     rows = first["result"]
     ask.note("statuses: rows in the first answer", len(rows))
@@ -765,7 +765,7 @@ def test_statuses_come_whole(ask):
 
 
 def test_categories_take_an_offset(ask):
-    """OPEN-13: does crm.category.list accept `start`? Assumed: yes; a type with more than 50 pipelines rests on it."""
+    """Does crm.category.list accept `start`? Assumed: yes; a type with more than 50 pipelines rests on it."""
     number = ask.types()[0]["entityTypeId"]
     rows = ask.result("crm.category.list", entityTypeId=number)["categories"]
     beyond = ask("crm.category.list", entityTypeId=number, start=PAGE)
@@ -776,7 +776,7 @@ def test_categories_take_an_offset(ask):
 
 
 def test_how_templates_name_their_document(ask):
-    """OPEN-40: is DOCUMENT_TYPE a name, `DYNAMIC_156`, or a list that ends with it? Assumed: either."""
+    """Is DOCUMENT_TYPE a name, `DYNAMIC_156`, or a list that ends with it? Assumed: either."""
     rows = ask.result("bizproc.workflow.template.list", SELECT=["ID", "DOCUMENT_TYPE", "AUTO_EXECUTE"])
     kinds = {
         str(row["DOCUMENT_TYPE"]) for row in rows if not isinstance(row.get("DOCUMENT_TYPE"), (str, list, type(None)))
@@ -789,7 +789,7 @@ def test_how_templates_name_their_document(ask):
 
 
 def test_robots_are_no_templates(ask):
-    """OPEN-41: are robots among the workflow templates? Assumed: no; they would be rows with another AUTO_EXECUTE than 0 to 3."""
+    """Are robots among the workflow templates? Assumed: no; they would be rows with another AUTO_EXECUTE than 0 to 3."""
     rows = ask.result("bizproc.workflow.template.list", SELECT=["ID", "AUTO_EXECUTE"])
     odd = {str(row["AUTO_EXECUTE"]) for row in rows} - {"0", "1", "2", "3", "None"}
 
@@ -800,7 +800,7 @@ def test_robots_are_no_templates(ask):
 
 
 def test_fast_mode_walks_like_offsets(ask):
-    """OPEN-12: does crm.item.list with start=-1, `>id` and order by id give what the offset walk gives? Assumed and relied on."""
+    """Does crm.item.list with start=-1, `>id` and order by id give what the offset walk gives? Assumed and relied on."""
     number = ask.full_type()
     slow = [
         row["id"] for start in (0, PAGE)
@@ -820,7 +820,7 @@ def test_fast_mode_walks_like_offsets(ask):
 
 
 def test_fast_mode_does_not_count(ask):
-    """OPEN-11: is `total` 0 or absent under start=-1? Assumed: unusable, so the end is a page that is not full."""
+    """Is `total` 0 or absent under start=-1? Assumed: unusable, so the end is a page that is not full."""
     number = ask.full_type()
     envelope = ask("crm.item.list", entityTypeId=number, select=["id"], start=-1)
 
@@ -838,7 +838,7 @@ def test_a_page_has_fifty_items(ask):
 
 
 def test_an_unknown_field_in_select_is_ignored(ask):
-    """OPEN-15: does crm.item.list ignore a select that names no field? Assumed: yes."""
+    """Does crm.item.list ignore a select that names no field? Assumed: yes."""
     envelope = ask("crm.item.list", entityTypeId=ask.types()[0]["entityTypeId"], select=["id", "noSuchFieldAtAll"])
 
     assert "error" not in envelope, f"an unknown field in `select` is refused: {envelope.get('error_description')}"
@@ -852,7 +852,7 @@ def test_select_star_brings_every_listed_field(ask):
     assert not missing - {"contacts", "searchContent"}, f"rows lack {sorted(missing)}, which crm.item.fields lists"
 
 
-# W2: what rows of smart processes have whether or not crm.item.fields lists it: columns outlive the features that show them.
+# Keys of smart-process rows that crm.item.fields may not list: columns remain when the features that show them are switched off.
 LASTING = {
     "begindate", "closedate", "companyId", "contactId", "opportunity", "isManualOpportunity", "taxValue", "currencyId",
     "mycompanyId", "sourceId", "sourceDescription", "webformId", "previousStageId", "movedTime", "movedBy",
@@ -863,7 +863,7 @@ LASTING = {
 
 
 def test_rows_have_only_known_keys(ask):
-    """W2: which keys do rows have beyond crm.item.fields? Assumed: utm marks and the lasting columns; others are kept as JSON text."""
+    """Which keys do rows have beyond crm.item.fields? Assumed: utm marks and the lasting columns; others are kept as JSON text."""
     number = ask.full_type()
     extra = set(ask.list_items(number)[0]) - set(ask.fields(number)) - {"entityTypeId", "searchContent"}
     ask.note("items: lasting columns beyond crm.item.fields", ", ".join(sorted(extra & LASTING)))
@@ -873,7 +873,7 @@ def test_rows_have_only_known_keys(ask):
 
 
 def test_account_amounts_are_in_rows(ask):
-    """W15: do rows of smart processes have the amount in the account's currency? Assumed: yes; the views prefer it to a rate."""
+    """Do rows of smart processes have the amount in the account's currency? Assumed: yes; the views prefer it to a rate."""
     rows = [row for spa in ask.types() for row in ask.list_items(spa["entityTypeId"])] or pytest.skip("no items")
     having = [row for row in rows if row.get("opportunityAccount") is not None]
     ask.note("items: rows with opportunityAccount in percent", 100 * len(having) // len(rows))
@@ -882,7 +882,7 @@ def test_account_amounts_are_in_rows(ask):
 
 
 def test_activity_moves_no_updated_time(ask):
-    """W12, OPEN-32: is lastActivityTime ever later than updatedTime? Assumed: yes; it is as of the item's last change."""
+    """Is lastActivityTime ever later than updatedTime? Assumed: yes; it is as of the item's last change."""
     rows = [row for spa in ask.types() for row in ask.list_items(spa["entityTypeId"]) if row.get("lastActivityTime")]
     if not rows:
         pytest.skip("no item has a lastActivityTime")
@@ -891,7 +891,7 @@ def test_activity_moves_no_updated_time(ask):
 
 
 def test_a_multiple_field_is_filtered_by_one_value(ask):
-    """OPEN-31, W11: does a filter on a multiple field find the row that holds the value? Assumed; a user's `filter` may use it."""
+    """Does a filter on a multiple field find the row that holds the value? Assumed; a user's `filter` may use it."""
     for spa in ask.types():
         fields = ask.fields(spa["entityTypeId"])
         for name, field in fields.items():
@@ -910,7 +910,7 @@ def test_a_multiple_field_is_filtered_by_one_value(ask):
 
 @pytest.mark.parametrize("number", [36, 39])
 def test_documents_are_no_items(ask, number):
-    """OPEN-19: do crm.item.* methods answer for documents to sign? Assumed: perhaps; they are not read."""
+    """Do crm.item.* methods answer for documents to sign? Assumed: perhaps; they are not read."""
     envelope = ask("crm.item.fields", entityTypeId=number)
     ask.note(f"documents {number}: crm.item.fields", code_of(envelope) if "error" in envelope else "answers")
 
@@ -918,7 +918,7 @@ def test_documents_are_no_items(ask, number):
 
 
 def test_which_types_fields_have(ask):
-    """OPEN-27, OPEN-28: which field types are there besides the documented ones? Unknown ones are kept as JSON text."""
+    """Which field types are there besides the documented ones? Unknown ones are kept as JSON text."""
     types = {field["type"] for spa in ask.types() for field in ask.fields(spa["entityTypeId"]).values()}
     shown = {"rest_app" if name.startswith("rest_") else name for name in types}
     ask.note("fields: types", ", ".join(sorted(name for name in shown if re.fullmatch(r"[a-z_]{1,30}", name))))
@@ -928,7 +928,7 @@ def test_which_types_fields_have(ask):
 
 @pytest.mark.parametrize("name", ["measure", "vat", "priceType"])
 def test_where_catalog_lists_have_their_rows(ask, name):
-    """OPEN-14: are rows of catalog.*.list below `result`? Assumed: either; these lists are not read."""
+    """Are rows of catalog.*.list below `result`? Assumed: either; these lists are not read."""
     envelope = ask(f"catalog.{name}.list")
     if "error" in envelope:
         pytest.skip("no scope catalog")
@@ -944,7 +944,7 @@ def test_moments_have_an_offset(ask):
 
 
 def test_updated_time_is_never_null(ask):
-    """OPEN-48: can updatedTime be null? Assumed: not for smart processes; incremental loading goes by it."""
+    """Can updatedTime be null? Assumed: not for smart processes; incremental loading goes by it."""
     rows = [row for spa in ask.types() for row in ask.list_items(spa["entityTypeId"])] or pytest.skip("no items")
     without = [row["id"] for row in rows if not row.get("updatedTime")]
 
@@ -952,7 +952,7 @@ def test_updated_time_is_never_null(ask):
 
 
 def test_enumeration_values_are_option_ids(ask):
-    """OPEN-24: is the value of an enumeration the option's id, as number or text? Assumed: either; the column is BIGINT."""
+    """Is the value of an enumeration the option's id, as number or text? Assumed: either; the column is BIGINT."""
     for field, value in ask.values(
         "an enumeration", lambda field: field["type"] == "enumeration" and not field["isMultiple"]
     ):
@@ -963,7 +963,7 @@ def test_enumeration_values_are_option_ids(ask):
 
 
 def test_directory_values_are_codes(ask):
-    """OPEN-22: does a user field of type crm_status hold the STATUS_ID or a numeric id? Assumed: the code; the column is TEXT."""
+    """Does a user field of type crm_status hold the STATUS_ID or a numeric id? Assumed: the code; the column is TEXT."""
     found = ask.values("a crm_status user field", lambda field: field["type"] == "crm_status" and field["isDynamic"])
     for field, value in found:
         settings = field.get("settings")
@@ -976,14 +976,14 @@ def test_directory_values_are_codes(ask):
 
 
 def test_employees_are_numbers(ask):
-    """OPEN-20: is the value of an employee field a number or digits? Assumed: either; the column is BIGINT."""
+    """Is the value of an employee field a number or digits? Assumed: either; the column is BIGINT."""
     for field, value in ask.values("an employee field", lambda field: field["type"] == "employee"):
         ids = value if isinstance(value, list) else [value]
         assert all(str(id_).isdigit() for id_ in ids), f"{field['upperName']} holds {value!r}"
 
 
 def test_files_have_an_id(ask):
-    """OPEN-23: is a set file an object with an id, and a multiple one a list of them? Assumed; only the id is kept."""
+    """Is a set file an object with an id, and a multiple one a list of them? Assumed; only the id is kept."""
     for field, value in ask.values("a file field", lambda field: field["type"] == "file"):
         assert isinstance(value, list) == field["isMultiple"], f"{field['upperName']} is {type(value).__name__}"
         files = value if isinstance(value, list) else [value]
@@ -991,7 +991,7 @@ def test_files_have_an_id(ask):
 
 
 def test_bindings_name_their_object(ask):
-    """OPEN-25: is a CRM binding `T9c_6`, `CO_3`, or a bare number where one type is allowed? Assumed: either."""
+    """Is a CRM binding `T9c_6`, `CO_3`, or a bare number where one type is allowed? Assumed: either."""
     for field, value in ask.values("a CRM binding", lambda field: field["type"] == "crm"):
         for single in value if isinstance(value, list) else [value]:
             assert re.fullmatch(r"(?:[A-Z]+|T[0-9a-f]+)_\d+|\d+", str(single)), f"{field['upperName']} holds {single!r}"
@@ -1011,7 +1011,7 @@ BY_ID = ["crm.stagehistory.list", "crm.activity.list", "crm.item.productrow.list
 
 @pytest.mark.parametrize("method", BY_ID)
 def test_other_lists_walk_fast_like_offsets(ask, method):
-    """OPEN-12: do these lists with start=-1, `>id` and order by id give what the offset walk gives? Assumed and relied on."""
+    """Do these lists with start=-1, `>id` and order by id give what the offset walk gives? Assumed and relied on."""
     long = ask.long_list(method)
     slow = [row[long.id_field] for start in (0, PAGE) for row in ask.page(long, start=start)]
     fast: list[Any] = []
@@ -1025,7 +1025,7 @@ def test_other_lists_walk_fast_like_offsets(ask, method):
 
 @pytest.mark.parametrize("method", BY_ID)
 def test_references_reach_into_other_lists(ask, method):
-    """OPEN-06: do `$result[c0][items][49][ID]` and `$result[c0][49][ID]` give the last id of a page? Chains of pages rest on it."""
+    """Do `$result[c0][items][49][ID]` and `$result[c0][49][ID]` give the last id of a page? Chains of pages rest on it."""
     long = ask.long_list(method)
     query = params_to_query({**long.params, "start": -1})
     rows_key = f"[{long.rows_key}]" if long.rows_key else ""
@@ -1061,7 +1061,7 @@ def test_history_spells_stages_as_documented(ask, number):
 
 
 def test_history_is_of_items_that_are_shown(ask):
-    """OPEN-18, OPEN-35: is there history of deleted items, or of items that may not be read? Assumed: no; ours stays when they go."""
+    """Is there history of deleted items, or of items that may not be read? Assumed: no; ours stays when they go."""
     long = ask.long_list("crm.stagehistory.list")
     number, owners = long.params["entityTypeId"], {row["OWNER_ID"] for row in ask.page(long, start=-1)}
     shown = ask.result(
@@ -1168,7 +1168,7 @@ def test_objects_are_read_as_smart_processes_are(ask, number):
 
     assert {"id", "updatedTime"} <= set(fields), f"type {number} has only the fields {sorted(fields)[:9]}"
     assert all({"id", "updatedTime"} <= set(row) for row in rows), f"rows of type {number} lack id or updatedTime"
-    assert all(row["updatedTime"] for row in rows), f"OPEN-48: rows of type {number} have no updatedTime"
+    assert all(row["updatedTime"] for row in rows), f"rows of type {number} have no updatedTime"
 
 
 @pytest.mark.parametrize("number", [1, 3, 4])
@@ -1197,7 +1197,7 @@ def test_users_come_in_the_order_of_their_ids(ask):
 
 
 def test_users_have_no_time_of_change(ask):
-    """OPEN-44: is TIMESTAMP_X of a user an empty object? Assumed; so users are read whole each time."""
+    """Is TIMESTAMP_X of a user an empty object? Assumed; so users are read whole each time."""
     rows = ask.result("user.get", sort="ID", order="ASC")
     times = [row["TIMESTAMP_X"] for row in rows if isinstance(row.get("TIMESTAMP_X"), str) and row["TIMESTAMP_X"]]
 
@@ -1205,7 +1205,7 @@ def test_users_have_no_time_of_change(ask):
 
 
 def test_departments_take_an_offset(ask):
-    """W4: is the offset of department.get called `start`, in small letters? Relied on; the documents' START is passed over."""
+    """Is the offset of department.get called `start`, in small letters? Relied on; the documents' START is passed over."""
     first = ask("department.get", sort="ID", order="ASC")
     if "error" in first or (first.get("total") or 0) <= PAGE:
         pytest.skip("department.get has no second page here")
@@ -1218,7 +1218,7 @@ def test_departments_take_an_offset(ask):
 
 
 def test_administrators_see_everybody(ask):
-    """W8: does user.get with ADMIN_MODE show people that it hides otherwise? Assumed: to administrators; nobody is refused."""
+    """Does user.get with ADMIN_MODE show people that it hides otherwise? Assumed: to administrators; nobody is refused."""
     plain, everybody = ask("user.get"), ask("user.get", ADMIN_MODE=True)
     if "error" in plain:
         pytest.skip("user.get is refused here")

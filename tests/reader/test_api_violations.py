@@ -113,7 +113,7 @@ def test_the_command_says_that_something_is_missing(scripted_portal, tmp_path, m
 @pytest.mark.parametrize("garbage", ["zero", "error"])
 @pytest.mark.parametrize("connections", [1, 4])
 def test_references_that_are_not_filled_in(portal_with, recording_adapter, read_items, garbage, connections):
-    """OPEN-06: where `$result[...]` stays text, and whatever the portal makes of that, every item is read all the same."""
+    """Every item is read even if `$result[...]` is not resolved, whatever the portal makes of the text."""
     portal = portal_with({177: 2700, 1030: 60}, scripted=True)
     portal.hear = lambda command: command.replace("$result[", "$other[")
     portal.interpretations.garbage_id = garbage

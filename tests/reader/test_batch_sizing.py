@@ -6,7 +6,7 @@ import pytest
 
 from bitrix24_source.sandbox import Portal
 
-BILLINGS = ["nested", "batch", "both"]  # OPEN-05
+BILLINGS = ["nested", "batch", "both"]  # the methods that a portal may bill for a command in a batch
 ENOUGH = 30.0
 """seconds that a request may take: half of what the cloud allows"""
 

@@ -45,7 +45,7 @@ def test_a_refresh_gives_a_pair_and_kills_the_old_token(portal):
 
 
 def test_the_old_refresh_token_may_be_kept_alive(portal):
-    """OPEN-16 as a switch."""
+    """An old refresh token stays valid after a renewal if the portal is set so; the vendor does not document it."""
     portal.interpretations.after_refresh = "old_pair_lives"
     old = portal.credentials("https://demo.bitrix24.test")["oauth2"]["refresh_token"]
     refresh(portal)
@@ -117,7 +117,7 @@ def test_an_authorisation_code_works_once_and_for_thirty_seconds(portal, clock):
 
 
 def test_the_token_goes_into_the_body_or_the_query_not_a_header(portal):
-    """OPEN-02: headers are read only when the portal is told to."""
+    """Tokens in headers are accepted only if the portal is set so."""
     token = refresh(portal)["access_token"]
     header = {"Authorization": f"Bearer {token}"}
     refused = portal.handle("POST", "/rest/profile", "", header)
@@ -206,7 +206,7 @@ def test_a_renamed_portal_sends_everybody_on(portal, status):
 
 
 def test_method_names_in_any_case(portal, ask):
-    """b24pysdk asks for crm.item.List, so any case is right; a portal may be told to be strict (OPEN-01)."""
+    """Method names are accepted in any case, as b24pysdk writes crm.item.List, unless the portal is set to be strict."""
     lenient = ask("crm.type.getbyentitytypeid", entityTypeId=177)["status"]
     seen = portal.requests[-1].method
     portal.interpretations.method_names = "documented"

@@ -68,7 +68,7 @@ def test_halt_stops_at_the_first_failure(ask):
 
 
 def test_fifty_one_commands_are_refused(ask, portal):
-    """The request is refused as a whole, or only the surplus, by how OPEN-08 is read."""
+    """The whole request fails, or only the surplus commands, as the portal is set; the vendor documents both."""
     commands = {f"c{place}": "profile" for place in range(51)}
     whole = ask("batch", cmd=commands)
     portal.interpretations.batch_overflow = "commands"

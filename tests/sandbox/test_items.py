@@ -119,7 +119,7 @@ def test_moments_compare_as_moments(ids, ask):
 
 
 def test_a_portal_may_ignore_the_bound_on_a_time(ids, portal):
-    """FIELD-02 as a switch: an ISO bound in the far future finds everything where it should find nothing."""
+    """A portal that ignores ISO times in filters finds everything where a bound in the far future should find nothing."""
     assert ids(**{">=updatedTime": "2099-01-01T00:00:00+03:00"}) == []
     portal.interpretations.time_filter = "iso_ignored"
 

@@ -88,7 +88,7 @@ def test_each_credential_has_its_own_budget(slow):
 
 @pytest.mark.parametrize(("billing", "blocked"), [("nested", "profile"), ("batch", "batch"), ("both", "batch")])
 def test_who_pays_for_a_batch(slow, billing, blocked):
-    """OPEN-05: the nested method, the batch itself, or both, as the portal is told."""
+    """A command in a batch is billed to its method, to the batch, or to both, as the portal is set."""
     slow.interpretations.batch_billing = billing
     body = b'{"cmd": {"a": "profile"}}'
     path, headers = slow.webhook_path + "batch", {"Content-Type": "application/json"}

@@ -30,6 +30,7 @@ import duckdb
 import pytest
 import requests
 from fixtures.jobs import MemoryJob, MemoryLoad
+from processes import snippet
 
 from bitrix24_source import bitrix24
 from bitrix24_source.app import LoadSummary, run_load
@@ -276,7 +277,7 @@ from bitrix24_source.rest.client import Client
 from bitrix24_source.app.run import run_load
 from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter
 
-counts, off, credentials, folder, moment, nth, rows = json.loads(sys.argv[1])
+counts, off, credentials, folder, moment, nth, rows = json.loads({told!r})
 left = nth
 
 def count():
@@ -312,15 +313,15 @@ if moment == "request":
 clock = Clock(datetime(2025, 7, 1, 12, tzinfo=timezone.utc))
 portal = Portal(scenario="empty", clock=clock)
 for entity_type_id, items in counts.items():
-    portal.add_type(f"Process {entity_type_id}", entity_type_id=int(entity_type_id), items=items, off=off)
+    portal.add_type(f"Process {{entity_type_id}}", entity_type_id=int(entity_type_id), items=items, off=off)
 session = requests.Session()
 session.mount("https://", SandboxAdapter(portal))
 client = Client(auth_from_credentials(Bitrix24Credentials(**credentials)), clock=clock, session=session)
 slices = RunSession(SliceLimits(rows))
 run_load(
     bitrix24(credentials=credentials, client=client, slices=slices, connections=1), pipeline_name="crm",
-    destination=dlt.destinations.duckdb(f"{folder}/items.duckdb"), dataset="crm", resources=("spa_items",),
-    pipelines_dir=f"{folder}/pipelines", slices=slices, progress=Deadly(), views=False,
+    destination=dlt.destinations.duckdb(f"{{folder}}/items.duckdb"), dataset="crm", resources=("spa_items",),
+    pipelines_dir=f"{{folder}}/pipelines", slices=slices, progress=Deadly(), views=False,
 )
 """
 
@@ -343,8 +344,8 @@ def killed_job(killed_states: dict[Any, Path]) -> Callable[..., None]:
             shutil.copytree(killed_states[key], scheduled_job.folder, dirs_exist_ok=True)
             return
         told = json.dumps([counts, PLAIN, scheduled_job.credentials, str(scheduled_job.folder), moment, nth, SLICE])
-        died = subprocess.run([sys.executable, "-W", "ignore", "-c", VICTIM, told], stderr=subprocess.PIPE, check=False)
-        assert died.returncode == -9, died.stderr.decode()
+        died = snippet(VICTIM.format(told=told), environment={**os.environ, "PYTHONWARNINGS": "ignore"})
+        assert died.code == -9, died.err
         if is_first:
             killed_states[key] = killed_states["folder"] / str(len(killed_states))
             shutil.copytree(scheduled_job.folder, killed_states[key])

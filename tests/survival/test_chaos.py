@@ -7,6 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 CHAOS = Path(__file__).parent / "chaos" / "chaos.py"
 TABLES = ("--resource", "spa_types", "--resource", "spa_items")
 """those that are compared; `make chaos` loads all others beside them"""

@@ -101,16 +101,23 @@ def test_rotated_elsewhere(job):
     assert job.differs(*COUNTS) == []
 
 
-def test_killed_between_renewal_and_use(scheduled_job, killed_job):
-    """The pair was kept before it was used: the next run takes it, and asks the token server for nothing."""
-    job = scheduled_job(COUNTS, auth="oauth2")
-    killed_job(job, "request", 2)
-    job.portal.access.redeem(job.portal.access.refresh_token, keep=False)  # as the victim's portal did
+def test_cut_off_between_renewal_and_use(job):
+    """The pair is kept before it is used: the next run takes it, and asks the token server for nothing."""
+    pairs = []
 
-    assert kept(job)["refresh_token"] == job.portal.access.refresh_token
+    def stop(_number: int) -> None:
+        if pairs_of_portal := exchanges(job):
+            pairs.append((pairs_of_portal, kept(job)["refresh_token"]))
+            raise KeyboardInterrupt
+
+    job.before = stop
+    with pytest.raises(KeyboardInterrupt):
+        job.run()
+
+    assert pairs == [(1, job.portal.access.refresh_token)]
     assert job.run().issues == 0
-    assert exchanges(job) == 0
-    assert job.differs() == []
+    assert exchanges(job) == 1
+    assert job.differs(*COUNTS) == []
 
 
 def test_two_jobs_with_one_application(memory_job, tmp_path):

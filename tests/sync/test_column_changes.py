@@ -4,13 +4,18 @@
 
 from __future__ import annotations
 
-from datetime import date
+from dataclasses import dataclass
+from datetime import date, datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
+from databases import make
+from dlt.common.runtime.run_context import RunContext, switched_run_context
+from fixtures.item_warehouse import PLAIN, ScriptedPortal, make_warehouse
 
 from bitrix24_source import create_views
-from bitrix24_source.sandbox import Portal
+from bitrix24_source.sandbox import Clock, Portal
 
 HOUR = 3600
 TABLE = "spa_items_177"
@@ -30,146 +35,180 @@ SYSTEM_TYPES = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def crm(portal_with, warehouse, clock):
-    """Twelve items of a type whose features are off, and a way to let hours pass and load."""
-    made = warehouse(portal_with({177: 12}, scripted=True))
-
-    def load(*resources, **arguments):
-        clock.advance(2 * HOUR)
-        made.run(*(resources or ("spa_items", "spa_fields")), **arguments)
-        clock.advance(2 * HOUR)
-
-    made.load = load
-    return made
-
-
-def column_of(crm, upper_name):
+def column_of(crm, upper_name, type_=177):
     """Where spa_fields says that a field is: its column or its child table, and the type."""
-    ((column, child, type_),) = crm.query(
-        "select column_name, child_table, column_type from {}.spa_fields where upper_name = ?", upper_name
+    ((column, child, sql_type),) = crm.query(
+        "select column_name, child_table, column_type from {}.spa_fields where upper_name = ? and entity_type_id = ?",
+        upper_name,
+        type_,
     )
-    return column, child, type_
+    return column, child, sql_type
 
 
-def test_features_are_switched_off_and_on(crm):
-    """The columns of a feature have their types before it was ever on, and keep them while it is off."""
-    crm.load()
-    before = crm.types(TABLE)
-    assert SYSTEM_TYPES.items() <= before.items()
-    for on in (True, False, True):
-        for feature in FEATURES:
-            crm.portal.switch_feature(177, feature, on=on)
-        crm.portal.items(177).update(
-            1, title=f"on: {on}", begindate="2025-03-01T03:00:00+03:00", companyId=5, opportunity=7.5
-        )
-        crm.load()
+# --- five loads -----------------------------------------------------------------------------------------------------
 
-        assert (date(2025, 3, 1), 5, 7.5, f"on: {on}") == crm.one(1, "begindate", "company_id", "opportunity", "title")
-        assert SYSTEM_TYPES.items() <= crm.types(TABLE).items()
-    assert [] == crm.issues()
-    assert [] == crm.query("select 1 from {}.rejected_values")
+FEATURED, UNLISTED, REMADE = 177, 1030, 1032
+"""types: whose features are switched; whose field list stays away once; with a field that is made anew"""
+REMADE_AS = [
+    ("integer", False, 4, "uf_crm_13_x"),
+    ("string", False, "four", "uf_crm_13_x__v_text"),
+    ("integer", True, [1, 2], f"spa_items_{REMADE}__uf_crm_13_x"),
+    ("string", True, ["a", "b"], f"spa_items_{REMADE}__uf_crm_13_x__v_text"),
+    ("integer", False, 5, "uf_crm_13_x"),
+]
+"""type, whether it takes several values, value and place of the field in each load"""
+SWITCHED = [None, True, False, True, None]
+"""what becomes of the features of the other type before each load"""
 
 
-def test_a_run_without_a_field_list(crm):
-    """`fields: []` for one run: keys go on in the columns in which they were, lists in their child tables."""
-    number = crm.portal.add_field(177, "A_B", "integer", "Number")
-    money = crm.portal.add_field(177, "SUM", "money", "Sum")
-    words = crm.portal.add_field(177, "WORDS", "string", "Words", multiple=True, pool=[[]])
-    crm.portal.items(177).update(1, **{number: 1, money: "1|EUR", words: ["a"]})
-    crm.load()
-    before = crm.tables()
+@dataclass
+class Seen:
+    """What the tables held after one load."""
+
+    featured: tuple[Any, ...]
+    unlisted: dict[int, tuple[Any, ...]]
+    words: list[str]
+    types: dict[str, dict[str, str]]
+    remade: tuple[tuple[Any, ...], Any]
+
+
+def live_on(portal, step, names):
+    """What happens before a load: to the features of one type, to the field list of another, to a field of the third."""
+    on, (type_, multiple, value, _) = SWITCHED[step], REMADE_AS[step]
+    for feature in FEATURES if on is not None else ():
+        portal.switch_feature(FEATURED, feature, on=on)
+    told = {"begindate": "2025-03-01T03:00:00+03:00", "companyId": 5, "opportunity": 7.5}
+    portal.items(FEATURED).update(1, title=f"load {step}", **told)
+    said = {
+        0: {"A_B": 1, "SUM": "1|EUR", "WORDS": ["a"]},
+        1: {"A_B": 2, "SUM": "2|USD", "WORDS": ["b", "c"]},
+        2: {"A_B": 3},
+    }
+    portal.items(UNLISTED).update(1, **{names[tail]: value for tail, value in said.get(step, {}).items()})
+    if step == 1:
+        portal.items(UNLISTED).update(2, **{names["A_B"]: "many"})
+    if step:
+        portal.remove_field(REMADE, "UF_CRM_13_X")
+    name = portal.add_field(REMADE, "X", type_, "X", multiple=multiple, pool=[[]] if multiple else [None])
+    portal.items(REMADE).update(1, **{name: value})
 
     def say(command, result):
-        return {"fields": []} if command.startswith("crm.item.fields") else result
+        is_list = command.startswith("crm.item.fields") and f"entityTypeId={UNLISTED}" in command
+        return {"fields": []} if is_list and step == 1 else result
 
-    crm.portal.say = say
-    crm.portal.items(177).update(1, **{number: 2, money: "2|USD", words: ["b", "c"]})
-    crm.portal.items(177).update(2, **{number: "many"})
-    crm.load()
+    portal.say = say
 
-    assert (2, 2, "USD") == tuple(map(_plain, crm.one(1, "uf_crm_11_a_b", "uf_crm_11_sum", "uf_crm_11_sum_currency")))
-    assert ["b", "c"] == [row["value"] for row in crm.rows(f"{TABLE}__uf_crm_11_words") if row["item_id"] == 1]
-    assert [(2, "uf_crm_11_a_b", '"many"')] == crm.query(
-        "select item_id, column_name, raw_value from {}.rejected_values"
+
+def look(crm, step):
+    """What there is to compare after a load."""
+    column, child, _ = place = column_of(crm, "UF_CRM_13_X", REMADE)
+    found = crm.one(1, column, entity_type_id=REMADE) if column else None
+    columns = "uf_crm_12_a_b", "uf_crm_12_sum", "uf_crm_12_sum_currency"
+    return Seen(
+        featured=crm.one(1, "begindate", "company_id", "opportunity", "title", entity_type_id=FEATURED),
+        unlisted={id_: crm.one(id_, *columns, entity_type_id=UNLISTED) for id_ in (1, 2)},
+        words=[row["value"] for row in crm.rows(f"spa_items_{UNLISTED}__uf_crm_12_words") if row["item_id"] == 1],
+        types=crm.tables(),
+        remade=(place, [row["value"] for row in crm.rows(child) if row["item_id"] == 1] if child else found),
     )
-    assert before[TABLE] == crm.types(TABLE)
-    assert [] == crm.issues()
-
-    crm.portal.say = lambda _command, result: result
-    crm.portal.items(177).update(1, **{number: 3})
-    crm.load()
-    assert 3 == crm.one(1, "uf_crm_11_a_b")
 
 
-def _plain(value):
-    return value if isinstance(value, str) else int(value)
+@pytest.fixture(scope="module")
+def history(tmp_path_factory):
+    """A warehouse after five loads of three types, and what was seen after each."""
+    folder, clock = tmp_path_factory.mktemp("columns"), Clock(datetime(2025, 7, 1, 12, tzinfo=timezone.utc))
+    portal = ScriptedPortal("empty", clock=clock)
+    for number in (FEATURED, UNLISTED, REMADE):
+        portal.add_type(f"Process {number}", entity_type_id=number, items=3, off=PLAIN)
+    names = {
+        "A_B": portal.add_field(UNLISTED, "A_B", "integer", "Number"),
+        "SUM": portal.add_field(UNLISTED, "SUM", "money", "Sum"),
+        "WORDS": portal.add_field(UNLISTED, "WORDS", "string", "Words", multiple=True, pool=[[]]),
+    }
+    seen = []
+    with switched_run_context(RunContext(str(folder))):
+        crm = make_warehouse(folder, portal, make("duckdb", folder))
+        for step in range(len(REMADE_AS)):
+            clock.advance(2 * HOUR)
+            live_on(portal, step, names)
+            crm.run("spa_items", "spa_fields")
+            seen.append(look(crm, step))
+    yield crm, seen
+    crm.database.drop()
+
+
+def test_features_are_switched_off_and_on(history):
+    """The columns of a feature have their types before it was ever on, and keep them while it is off."""
+    for step, (on, seen) in enumerate(zip(SWITCHED, history[1], strict=True)):
+        assert SYSTEM_TYPES.items() <= seen.types[f"spa_items_{FEATURED}"].items()
+        if on is not None:
+            assert (date(2025, 3, 1), 5, 7.5, f"load {step}") == seen.featured
+
+
+def test_a_run_without_a_field_list(history):
+    """`fields: []` for one run: the type stays as it was, and is named; the next run goes on in the same columns and child tables."""
+    crm, (before, without, after, *_) = history
+    table = f"spa_items_{UNLISTED}"
+
+    assert ((1, 1, "EUR"), ["a"]) == (before.unlisted[1], before.words)
+    assert (before.unlisted, before.words) == (without.unlisted, without.words)
+    assert [(UNLISTED, "spa_fields")] == [(row["entity_type_id"], row["resource"]) for row in crm.issues()]
+    assert ((3, 2, "USD"), ["b", "c"]) == (after.unlisted[1], after.words)
+    assert before.types[table] == without.types[table] == after.types[table]
+    assert [(table, 2, "uf_crm_12_a_b", '"many"')] == crm.query(
+        "select table_name, item_id, column_name, raw_value from {}.rejected_values"
+    )
+
+
+def test_a_field_that_is_made_anew_with_other_types(history):
+    """Each type has its column; with its old type back, the field is in its old column; lists have child tables likewise."""
+    for (type_, _, value, place), seen in zip(REMADE_AS, history[1], strict=True):
+        (column, child, sql_type), found = seen.remade
+        assert (place, {"integer": "BIGINT", "string": "TEXT"}[type_]) == (child or column, sql_type)
+        assert value == found
+
+
+# --- keys that no list explains -------------------------------------------------------------------------------------
 
 
 @pytest.mark.all_databases
-def test_a_key_that_is_listed_later(crm):
-    """What came as text goes on in a column of its type, which spa_fields names; all items are read for it."""
+def test_keys_of_rows(portal_with, warehouse, clock):
+    """What came as text goes on in a column of its type, which spa_fields names; all items are read for it.
+
+    A selection brings what it names alone: the id and the mark of the deleted besides, no advertising tags, no system columns, no
+    keys of no field. A column that only rows know can be left out by its name, and is not told to be missing; a name that nothing
+    knows is.
+    """
+    portal = portal_with({177: 12, 1030: 3, 1032: 3}, scripted=True)
+    crm = warehouse(portal)
 
     def say(command, result):
         if command.startswith("crm.item.list"):
             result["items"] = [{**item, "ufCrm11Late": item.get("ufCrm11Late", "5")} for item in result["items"]]
         return result
 
-    crm.portal.say = say
-    crm.load()
+    portal.say = say
+    left_out = [f"spa_items_1032.{name}" for name in ("uf_crm_11_late", "utm_source", "is_recurring")]
+    chosen = {"select": {1030: ["title", "opportunityAccount"]}, "leave_out": left_out}
+    crm.run("spa_items", "spa_fields", **chosen)
     assert "5" == crm.one(1, "uf_crm_11_late")
+    assert {"id", "title", "opportunity_account", "deleted_at"} == set(crm.types("spa_items_1030"))
+    assert crm.one(1, "title", entity_type_id=1030)
+    assert not {"uf_crm_11_late", "utm_source", "is_recurring"} & set(crm.types("spa_items_1032"))
+    assert [] == crm.issues()
 
-    crm.portal.say = lambda _command, result: result
-    name = crm.portal.add_field(177, "LATE", "integer", "Late")
-    crm.portal.items(177).update(1, **{name: 7})
-    crm.load()
+    clock.advance(4 * HOUR)
+    name = portal.add_field(177, "LATE", "integer", "Late")
+    portal.items(177).update(1, **{name: 7})
+    crm.run("spa_items", "spa_fields", **{**chosen, "leave_out": [*left_out[:1], "spa_items_1032.uf_crm_11_lat"]})
 
     assert ("uf_crm_11_late__v_bigint", None, "BIGINT") == column_of(crm, "UF_CRM_11_LATE")
     assert (7, None) == crm.one(1, "uf_crm_11_late__v_bigint", "uf_crm_11_late")
-    items = crm.portal.items(177)
+    items = portal.items(177)
     assert {id_: items[id_][name] for id_ in items} == dict(
         crm.query(f"select id, uf_crm_11_late__v_bigint from {{}}.{TABLE}")
     )
-    assert [] == crm.issues()
-
-
-def test_a_field_that_is_made_anew_with_other_types(crm):
-    """Each type has its column; with its old type back, the field is in its old column; lists have child tables likewise."""
-    steps = [
-        ("integer", False, 4, "uf_crm_11_x"),
-        ("string", False, "four", "uf_crm_11_x__v_text"),
-        ("integer", True, [1, 2], f"{TABLE}__uf_crm_11_x"),
-        ("string", True, ["a", "b"], f"{TABLE}__uf_crm_11_x__v_text"),
-        ("integer", False, 5, "uf_crm_11_x"),
-    ]
-    for type_, multiple, value, place in steps:
-        name = crm.portal.add_field(177, "X", type_, "X", multiple=multiple, pool=[[]] if multiple else [None])
-        crm.portal.items(177).update(1, **{name: value})
-        crm.load()
-        column, child, sql_type = column_of(crm, "UF_CRM_11_X")
-
-        assert place == (child or column)
-        assert {"integer": "BIGINT", "string": "TEXT"}[type_] == sql_type
-        found = [row["value"] for row in crm.rows(child) if row["item_id"] == 1] if multiple else crm.one(1, column)
-        assert value == found
-        crm.portal.remove_field(177, "UF_CRM_11_X")
-    assert [] == crm.issues()
-    assert [] == crm.query("select 1 from {}.rejected_values")
-
-
-def test_a_selection_brings_what_it_names_alone(crm):
-    """The id, what was named, and the mark of the deleted: no advertising tags, no system columns, no keys of no field."""
-
-    def say(command, result):
-        if command.startswith("crm.item.list"):
-            result["items"] = [{**item, "oddThing": "odd"} for item in result["items"]]
-        return result
-
-    crm.portal.say = say
-    crm.load(select={177: ["title", "opportunityAccount"]})
-
-    assert {"id", "title", "opportunity_account", "deleted_at"} == set(crm.types(TABLE))
-    assert crm.one(1, "title")
+    assert ["leave_out names columns that do not exist: uf_crm_11_lat"] == [row["message"] for row in crm.issues()]
 
 
 def test_a_type_that_is_too_wide_is_named(portal_with, warehouse, monkeypatch):
@@ -190,62 +229,49 @@ def test_a_type_that_is_too_wide_is_named(portal_with, warehouse, monkeypatch):
 
 # --- what is left out -----------------------------------------------------------------------------------------------
 
-
-def test_a_column_that_only_rows_know_is_left_out(crm):
-    """It can be left out by its column, and is not told to be missing; a name that nothing knows is."""
-
-    def say(command, result):
-        if command.startswith("crm.item.list"):
-            result["items"] = [{**item, "oddThing": "+49 30 5551234"} for item in result["items"]]
-        return result
-
-    crm.portal.say = say
-    crm.load(leave_out=[f"{TABLE}.odd_thing", f"{TABLE}.utm_source", f"{TABLE}.is_recurring"])
-    assert [] == crm.issues()
-    assert not {"odd_thing", "utm_source", "is_recurring"} & set(crm.types(TABLE))
-
-    crm.load(leave_out=[f"{TABLE}.odd_thing", f"{TABLE}.od_thing"], full_refresh=True)
-    (issue,) = crm.issues()
-    assert issue["message"].endswith("do not exist: od_thing")
+LATE, NEVER = "+49 30 5550 1234", "+49 30 5550 9876"
 
 
-PLANTED = "+49 30 5550 1234"
-
-
-@pytest.mark.parametrize("is_late", [False, True])
-def test_a_telephone_number_that_is_left_out_is_nowhere(portal_with, warehouse, clock, is_late):
-    """`contacts.fm` takes with it what repeats phones and e-mails: no table, view or file has the number.
+def test_a_telephone_number_that_is_left_out_is_nowhere(warehouse, clock):
+    """`fm` takes with it what repeats phones and e-mails: no table, view or file has the number that was never loaded.
 
     Where it was loaded before, the view leaves it out at once, and a full refresh takes it out of the tables.
     """
     portal = Portal(scenario="demo", items=20, clock=clock)
-    contact = portal.items(3).ids()[0]
-    number = {"id": 1, "valueType": "WORK", "value": PLANTED, "typeId": "PHONE"}
-    portal.items(3).update(contact, fm=[number], phone=PLANTED, phoneWork=PLANTED, email=PLANTED, emailHome=PLANTED)
-    crm = warehouse(portal)
-    if is_late:
-        crm.run("contacts", "crm_fields")
-        assert PLANTED in repr(crm.query("select * from {}.contacts"))
-        clock.advance(HOUR)
-        crm.run("contacts", "crm_fields", leave_out=["contacts.fm"])
-        assert [] == create_views(crm.pipeline)
-        assert PLANTED not in repr(crm.query("select * from {}.contacts_labeled"))
-        crm.pipeline.run(
-            crm.source(leave_out=["contacts.fm"], full_refresh=True).with_resources("contacts"),
-            refresh="drop_resources",
-        )
-    else:
-        crm.run("contacts", "crm_fields", leave_out=["contacts.fm"])
-    assert [] == create_views(crm.pipeline)
-    everything = repr([crm.query(f"select * from {{}}.{table}") for table in crm.tables()])
-    files = b"".join(
-        path.read_bytes() for path in Path(crm.pipeline.working_dir).parent.parent.rglob("*") if path.is_file()
-    )
+    person, company = (portal.items(type_).ids()[0] for type_ in (3, 4))
+    for type_, id_, number in ((3, person, LATE), (4, company, NEVER)):
+        told = {"id": 1, "valueType": "WORK", "value": number, "typeId": "PHONE"}
+        portal.items(type_).update(id_, fm=[told], phone=number, phoneWork=number, email=number, emailHome=number)
+    crm, resources, left_out = warehouse(portal), ("contacts", "companies", "crm_fields"), ["companies.fm"]
+    crm.run(*resources, leave_out=left_out)
+    assert LATE in repr(crm.query("select * from {}.contacts"))
+    assert NEVER not in everything(crm)
 
-    assert contact in [id_ for (id_,) in crm.query("select id from {}.contacts_labeled")]
-    assert contact in [id_ for (id_,) in crm.query("select id from {}.contacts")]
-    assert PLANTED not in everything
-    assert is_late or PLANTED.encode() not in files
-    assert not [name for name in crm.types("contacts") if name.startswith(("phone", "email", "imol"))]
-    assert "contacts__fm" not in crm.tables()
+    clock.advance(HOUR)
+    left_out = ["companies.fm", "contacts.fm"]
+    crm.run(*resources, leave_out=left_out)
+    assert [] == create_views(crm.pipeline)
+    for table, id_, number in (("contacts", person, LATE), ("companies", company, NEVER)):
+        view = crm.query(f"select * from {{}}.{table}_labeled")
+        assert id_ in [row[0] for row in crm.query(f"select id from {{}}.{table}_labeled")]
+        assert number not in repr(view)
+
+    crm.pipeline.run(
+        crm.source(leave_out=left_out, full_refresh=True).with_resources("contacts"), refresh="drop_resources"
+    )
+    assert [] == create_views(crm.pipeline)
+    folder = Path(crm.pipeline.working_dir).parent.parent
+    files = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+    assert not [number for number in (LATE, NEVER) if number in everything(crm)]
+    assert NEVER.encode() not in files
+    assert {person} <= {id_ for (id_,) in crm.query("select id from {}.contacts")}
+    assert {person} <= {id_ for (id_,) in crm.query("select id from {}.contacts_labeled")}
+    for table in ("contacts", "companies"):
+        assert not [name for name in crm.types(table) if name.startswith(("phone", "email", "imol"))]
+        assert f"{table}__fm" not in crm.tables()
     assert [] == crm.issues()
+
+
+def everything(crm):
+    return repr([crm.query(f"select * from {{}}.{table}") for table in crm.tables()])

@@ -5,17 +5,23 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
+from databases import make
+from dlt.common.runtime.run_context import RunContext, switched_run_context
+from fixtures.item_warehouse import PLAIN, ScriptedPortal, Warehouse, make_warehouse
 
 from bitrix24_source.catalog.crm_objects import parse_stage_directory
-from bitrix24_source.sandbox import Portal
+from bitrix24_source.sandbox import Clock
 
 pytestmark = pytest.mark.all_databases
 
+PORTALS = ["hostile", pytest.param("demo", marks=pytest.mark.slow)]
 ITEMS = "spa_items_177"
 LINKS = {
     "user",
@@ -57,7 +63,7 @@ def loaded_fields(crm):
     return [row for row in crm.rows("spa_fields") if row["entity_type_id"] == 177 and row["column_type"]]
 
 
-@pytest.mark.parametrize("name", ["demo", "hostile"])
+@pytest.mark.parametrize("name", PORTALS)
 def test_no_value_is_dropped_in_silence(request, engine, name):
     """Every value of every item that says something is in its column, in its child table, or among the rejected."""
     crm = request.getfixturevalue(name)
@@ -85,14 +91,13 @@ def test_no_value_is_dropped_in_silence(request, engine, name):
 
 def test_every_value_of_a_list_is_kept(hostile):
     """A list of the odd portal has a row for each of its values that says something, in its order, typed or rejected."""
-    items = hostile.portal.items(177)
+    sent = hostile.portal.items(177)
+    items = {id_: sent[id_] for id_ in sent}
     for field in [field for field in loaded_fields(hostile) if field["child_table"]]:
         expected = [
             (id_, position)
-            for id_ in items
-            for position, value in enumerate(
-                items[id_][field["name"]] if isinstance(items[id_][field["name"]], list) else []
-            )
+            for id_, item in items.items()
+            for position, value in enumerate(item[field["name"]] if isinstance(item[field["name"]], list) else [])
             if not says_nothing(value, field)
         ]
         found = hostile.query(f"select item_id, position from {{}}.{field['child_table']} order by 1, 2")
@@ -110,7 +115,7 @@ def test_rejected_values_say_all(hostile):
     assert all(json.loads(row["raw_value"]) is not None for row in rejected if len(row["raw_value"]) < 10_000)
 
 
-@pytest.mark.parametrize("name", ["demo", "hostile"])
+@pytest.mark.parametrize("name", PORTALS)
 def test_no_address_of_a_file_and_no_credential(request, engine, name):
     """No table holds the webhook's code, a file's address, or what of one could be one; nor do dlt's own files."""
     crm = request.getfixturevalue(name)
@@ -201,29 +206,112 @@ CASES = [
 EXTRA = {"money": ("_currency",), "address": ("_latitude", "_longitude"), "crm": ("_entity_type_id", "_entity_id")}
 
 
-@pytest.fixture
-def of_cases(portal_with):
-    """A portal with one item for each case, each in the field of its type."""
-    portal = portal_with({177: len(CASES)})
-    names = {}
-    for type_, _, _ in CASES:
-        if type_ not in names:
-            names[type_] = portal.add_field(177, type_.upper(), type_, type_, pool=[None])
+CASES_OF, CHARACTERS, BEYOND = 1100, 1102, 1104
+"""types: an item for each case; texts that databases refuse; ids beyond 64 bits"""
+TOO_EARLY, TOO_LATE = "0001-01-01T00:00:00+03:00", "9999-12-31T23:59:59-05:00"
+RESOURCES = ("spa_types", "spa_stages", "spa_automations", "users", "currencies", "statuses", "activities", "spa_items")
+
+
+@dataclass
+class Odd:
+    """A portal of odd values after two runs, and what was told of them after the first.
+
+    Attributes:
+        names: of the fields of `CASES_OF`, by type.
+        untimely: (table, id, column) of times of the catalogue and of items that are beyond the calendar.
+        mended: those of them that were corrected before the second run.
+        rejected: rows of `rejected_values` after the first run.
+    """
+
+    crm: Warehouse
+    names: dict[str, str]
+    untimely: set[tuple[str, int, str]]
+    mended: set[tuple[str, int, str]]
+    rejected: list[dict[str, Any]]
+
+
+def untimely(portal):
+    """Writes times beyond the calendar; where they are, and those of them that `mend` corrects."""
+    world, items = portal.world, portal.items(177)
+    first, second = (int(user["ID"]) for user in world.users[:2])
+    world.users[0] |= {"LAST_LOGIN": TOO_EARLY, "DATE_REGISTER": TOO_LATE}
+    world.users[1] |= {"LAST_LOGIN": TOO_EARLY}
+    world.types[177]["updatedTime"] = TOO_LATE
+    world.templates[0]["MODIFIED"] = TOO_EARLY
+    world.currencies[0]["DATE_UPDATE"] = TOO_LATE
+    world.activities[0]["CREATED"] = TOO_LATE
+    item = items.ids()[0]
+    items.update(item, createdTime=TOO_EARLY)
+    mended = {("users", first, "last_login"), ("users", first, "date_register")}
+    return mended, mended | {
+        ("users", second, "last_login"),
+        ("spa_types", 177, "updated_time"),
+        ("spa_automations", int(world.templates[0]["ID"]), "modified"),
+        ("currencies", 0, "date_update"),
+        (ITEMS, item, "created_time"),
+        ("activities", int(world.activities[0]["ID"]), "created"),
+    }
+
+
+def odd_portal(clock):
+    """The demo portal with three more types, and the names of the fields of one."""
+    portal = ScriptedPortal("demo", items=20, clock=clock)
+    for number, items in ((CASES_OF, len(CASES)), (CHARACTERS, 3), (BEYOND, 3)):
+        portal.add_type(f"Process {number}", entity_type_id=number, items=items, off=PLAIN)
+    names = {type_: "" for type_, _, _ in CASES}
+    for type_ in names:
+        names[type_] = portal.add_field(CASES_OF, type_.upper(), type_, type_, pool=[None])
     for id_, (type_, value, _) in enumerate(CASES, start=1):
-        portal.items(177).update(id_, **{names[type_]: value})
-    return portal
+        portal.items(CASES_OF).update(id_, **{names[type_]: value})
+    portal.items(CHARACTERS).update(1, title="a\x00b")
+    portal.items(CHARACTERS).update(2, title="half \ud83d pair")
+    portal.world.users[2]["UF_DEPARTMENT"] = {"0": 1, "3": "2"}
+    row = next(row for row in portal.world.statuses if row["ENTITY_ID"].startswith("DYNAMIC_177_STAGE_"))
+    portal.world.statuses.append({**row, "ID": "99991", "STATUS_ID": None})
+
+    def say(command, result):
+        if f"entityTypeId={BEYOND}&" in command and command.startswith("crm.item.list"):
+            result["items"] = [{**item, "id": 2**70 + item["id"]} for item in result["items"]]
+        return result
+
+    portal.say = say
+    return portal, names
 
 
-def test_each_value_becomes_what_it_is(of_cases, warehouse):
+@pytest.fixture(scope="module")
+def odd(engine, tmp_path_factory):
+    """Odd values in every type and table; before the second run one user is mended, and every case comes again."""
+    folder, clock = tmp_path_factory.mktemp("odd"), Clock(datetime(2025, 7, 1, 12, tzinfo=UTC))
+    portal, names = odd_portal(clock)
+    before = portal.world.users[0]["LAST_LOGIN"]
+    mended, times = untimely(portal)
+    chosen = {"spa_types": [177, CASES_OF, CHARACTERS, BEYOND]}
+    with switched_run_context(RunContext(str(folder))):
+        crm = make_warehouse(folder, portal, make(engine, folder))
+        crm.run(*RESOURCES, **chosen)
+        rejected = crm.rejected()
+        clock.advance(7200)
+        portal.world.users[0] |= {"LAST_LOGIN": before, "DATE_REGISTER": "2020-05-01T19:00:00-05:00"}
+        for id_ in portal.items(CASES_OF):
+            portal.items(CASES_OF).update(id_, title="again")
+        crm.run(*RESOURCES, **chosen)
+    yield Odd(crm, names, times, mended, rejected)
+    crm.database.drop()
+
+
+def test_each_value_becomes_what_it_is(odd):
     """DuckDB and PostgreSQL hold the same typed values: days do not shift, instants stay, money keeps its digits."""
-    crm = warehouse(of_cases)
-    crm.run()
-    rejected = {row[0] for row in crm.query("select item_id from {}.rejected_values")}
+    table = f"spa_items_{CASES_OF}"
+    rejected = {row["item_id"] for row in odd.rejected if row["table_name"] == table}
+    codes = {
+        type_: odd.crm.portal.world.objects[CASES_OF].schema.fields[name].user_field.code.lower()
+        for type_, name in odd.names.items()
+    }
+    rows = {row["id"]: row for row in odd.crm.rows(table)}
     wrong = []
     for id_, (type_, value, expected) in enumerate(CASES, start=1):
-        columns = [f"uf_crm_11_{type_}{suffix}" for suffix in ("", *EXTRA.get(type_, ()))]
-        ((*cells,),) = crm.query(f"select {', '.join(columns)} from {{}}.{ITEMS} where id = {id_}")
-        found = tuple(cells) if len(cells) > 1 else cells[0]
+        cells = tuple(rows[id_][f"{codes[type_]}{suffix}"] for suffix in ("", *EXTRA.get(type_, ())))
+        found = cells if len(cells) > 1 else cells[0]
         nothing = (None,) * len(cells) if len(cells) > 1 else None
         if found != (nothing if expected is REJECTED else expected) or (id_ in rejected) != (expected is REJECTED):
             wrong.append((type_, value, found))
@@ -231,121 +319,77 @@ def test_each_value_becomes_what_it_is(of_cases, warehouse):
     assert [] == wrong
 
 
-def test_characters_that_databases_refuse(portal_with, warehouse):
+def test_characters_that_databases_refuse(odd):
     """NUL and half surrogate pairs stop no load: the text is there without them, and the raw one among the rejected."""
-    portal = portal_with({177: 3})
-    portal.items(177).update(1, title="a\x00b")
-    portal.items(177).update(2, title="half \ud83d pair")
-    crm = warehouse(portal)
-    crm.run()
+    table = f"spa_items_{CHARACTERS}"
 
-    assert {1: "ab", 2: "half \ufffd pair", 3: "Process 177 #3"} == dict(
-        crm.query(f"select id, title from {{}}.{ITEMS}")
+    assert {1: "ab", 2: "half \ufffd pair", 3: f"Process {CHARACTERS} #3"} == dict(
+        odd.crm.query(f"select id, title from {{}}.{table}")
     )
-    assert [(1, '"a\\u0000b"'), (2, '"half \\ud83d pair"')] == sorted(
-        crm.query("select item_id, raw_value from {}.rejected_values")
-    )
-
-
-def test_a_value_rejected_again_is_one_row(of_cases, warehouse):
-    """Every run says what it rejects, and does not pile it up."""
-    crm = warehouse(of_cases)
-    crm.run()
-    before = crm.rejected()
-    crm.run(full_refresh=True)
-    after = crm.rejected()
-
-    assert len(before) == sum(expected is REJECTED for _, _, expected in CASES)
-    assert [(row["item_id"], row["raw_value"]) for row in before] == [
-        (row["item_id"], row["raw_value"]) for row in after
+    assert [(1, '"a\\u0000b"'), (2, '"half \\ud83d pair"')] == [
+        (row["item_id"], row["raw_value"]) for row in odd.rejected if row["table_name"] == table
     ]
 
 
-def test_an_unusable_id_is_not_loaded_as_another(portal_with, warehouse):
+def test_a_value_rejected_again_is_one_row(odd):
+    """Every run says what it rejects, and does not pile it up."""
+    before, after = (
+        {(row["item_id"], row["raw_value"]): row["loaded_at"] for row in rows if row["table_name"].endswith("_1100")}
+        for rows in (odd.rejected, odd.crm.rejected())
+    )
+
+    assert len(before) == sum(expected is REJECTED for _, _, expected in CASES)
+    assert before.keys() == after.keys()
+    assert all(before[key] < after[key] for key in before), "they came again"
+    assert len(odd.crm.rejected()) == len(odd.rejected) - len(odd.mended)
+
+
+def test_an_unusable_id_is_not_loaded_as_another(odd):
     """Ids beyond 64 bits cannot be told apart in the table: the type is named, and the load does not stop."""
-    portal = portal_with({177: 10, 1030: 10}, scripted=True)
+    issues = {
+        issue["message"]: issue["entity_type_id"] for issue in odd.crm.issues() if issue["resource"] == "spa_items"
+    }
+    ((message, type_),) = issues.items()
 
-    def say(command, result):
-        if "entityTypeId=177&" in command:
-            result["items"] = [{**item, "id": 2**70 + item["id"]} for item in result["items"]]
-        return result
-
-    portal.say = say
-    crm = warehouse(portal)
-    crm.run()
-
-    (issue,) = crm.issues()
-
-    assert 177 == issue["entity_type_id"]
-    assert "for want of a usable id" in issue["message"]
-    assert portal.items(1030).ids() == crm.ids(1030)
+    assert BEYOND == type_
+    assert "for want of a usable id" in message
+    assert [] == odd.crm.query(f"select id from {{}}.spa_items_{BEYOND}")
+    assert odd.crm.portal.items(CHARACTERS).ids() == odd.crm.ids(CHARACTERS)
 
 
 # --- catalogue tables -----------------------------------------------------------------------------------------------
 
-TOO_EARLY, TOO_LATE = "0001-01-01T00:00:00+03:00", "9999-12-31T23:59:59-05:00"
-CATALOGUE = ("spa_types", "spa_automations", "users", "currencies", "activities", "spa_items")
 
-
-def test_no_time_of_the_catalogue_stops_a_load(clock, warehouse):
+def test_no_time_of_the_catalogue_stops_a_load(odd):
     """Times beyond the calendar are NULL and kept, in every table; corrected in the portal, they lose their row."""
-    portal = Portal(scenario="demo", items=20, clock=clock)
-    user, template, currency = portal.world.users[0], portal.world.templates[0], portal.world.currencies[0]
-    before = user["LAST_LOGIN"]
-    user |= {"LAST_LOGIN": TOO_EARLY, "DATE_REGISTER": TOO_LATE}
-    portal.world.types[177]["updatedTime"] = TOO_LATE
-    template["MODIFIED"] = TOO_EARLY
-    currency["DATE_UPDATE"] = TOO_LATE
-    item = portal.items(177).ids()[0]
-    portal.items(177).update(item, createdTime=TOO_EARLY)
-    activity = portal.world.activities[0]
-    activity["CREATED"] = TOO_LATE
-    crm = warehouse(portal)
-    expected = {
-        ("users", int(user["ID"]), "last_login"),
-        ("users", int(user["ID"]), "date_register"),
-        ("spa_types", 177, "updated_time"),
-        ("spa_automations", int(template["ID"]), "modified"),
-        ("currencies", 0, "date_update"),
-        (ITEMS, item, "created_time"),
-        ("activities", int(activity["ID"]), "created"),
-    }
-    for _ in range(2):
-        crm.run(*CATALOGUE, spa_types=[177])
-        found = crm.query("select table_name, item_id, column_name from {}.rejected_values")
-
-        assert expected == set(found)
-        assert len(expected) == len(found)
-        clock.advance(7200)
-    assert [(None, None)] == crm.query("select last_login, date_register from {}.users where id = ?", int(user["ID"]))
-    assert REJECTED_COLUMNS == set(crm.types("rejected_values")) - {"is_removed"}
-    assert {"item_id", "position", "value"} == set(crm.types("users__uf_department"))
-
-    user |= {"LAST_LOGIN": before, "DATE_REGISTER": "2020-05-01T19:00:00-05:00"}
-    crm.run(*CATALOGUE, spa_types=[177])
-
-    assert {row for row in expected if row[0] != "users"} == set(
-        crm.query("select table_name, item_id, column_name from {}.rejected_values")
+    tables = {table for table, _, _ in odd.untimely}
+    first, second = (
+        [tuple(map(row.get, ("table_name", "item_id", "column_name"))) for row in rows if row["table_name"] in tables]
+        for rows in (odd.rejected, odd.crm.rejected())
     )
-    assert [(date(2020, 5, 2),)] == crm.query("select date_register from {}.users where id = ?", int(user["ID"]))
+    people = {row["id"]: (row["last_login"], row["date_register"]) for row in odd.crm.rows("users")}
+    mended, other = sorted(id_ for table, id_, column in odd.untimely if (table, column) == ("users", "last_login"))
+
+    assert sorted(odd.untimely) == sorted(first)
+    assert sorted(odd.untimely - odd.mended) == sorted(second)
+    assert date(2020, 5, 2) == people[mended][1]
+    assert None not in people[mended]
+    assert people[other][0] is None
+    assert REJECTED_COLUMNS == set(odd.crm.types("rejected_values")) - {"is_removed"}
+    assert {"item_id", "position", "value"} == set(odd.crm.types("users__uf_department"))
 
 
 REJECTED_COLUMNS = {"table_name", "item_id", "column_name", "field_type", "raw_value", "reason", "loaded_at"}
 
 
-def test_odd_rows_of_the_catalogue(clock, warehouse):
+def test_odd_rows_of_the_catalogue(odd):
     """Maps where lists are due are lists, a code that is null is no text, codes in small letters are stages."""
-    portal = Portal(scenario="demo", items=5, clock=clock)
-    portal.world.users[0]["UF_DEPARTMENT"] = {"0": 1, "3": "2"}
-    row = next(row for row in portal.world.statuses if row["ENTITY_ID"].startswith("DYNAMIC_177_STAGE_"))
-    portal.world.statuses.append({**row, "ID": "99991", "STATUS_ID": None})
-    crm = warehouse(portal)
-    crm.run("users", "spa_stages", "statuses")
+    person = int(odd.crm.portal.world.users[2]["ID"])
 
-    assert [(1,), (2,)] == crm.query(
-        "select value from {}.users__uf_department where item_id = ? order by position",
-        int(portal.world.users[0]["ID"]),
+    assert [(1,), (2,)] == odd.crm.query(
+        "select value from {}.users__uf_department where item_id = ? order by position", person
     )
-    assert [] == crm.query("select 1 from {}.spa_stages where status_id = 'None'")
-    assert [] == crm.query("select 1 from {}.statuses where status_id = 'None'")
+    for table in ("spa_stages", "statuses"):
+        assert odd.crm.query(f"select 1 from {{}}.{table}")
+        assert [] == odd.crm.query(f"select 1 from {{}}.{table} where status_id = 'None'")
     assert (177, 5) == parse_stage_directory("dynamic_177_stage_5")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 import pytest
+from fixtures.item_warehouse import PLAIN
 
 from bitrix24_source.sandbox import Clock, Portal
 from bitrix24_source.source import destination_reader
@@ -15,41 +16,38 @@ HOUR = 3600
 BOTH = ("spa_items", "deals")
 
 
-SIZE = {2: "ufCrm_SIZE", 177: "ufCrm13Size"}
-MANY = "ufCrm13Many"
+SIZE = {2: "ufCrm_SIZE", 177: "ufCrm11Size"}
+MANY = "ufCrm11Many"
 
 
 def odd_portal(clock):
-    """Items and deals, some of which hold what does not fit: SIZE, one value, and MANY, several."""
-    portal = Portal(scenario="demo", items=60, clock=clock)
+    """Items and deals, some of which hold what does not fit: SIZE, one value, and MANY, several. A type may not be read."""
+    portal = Portal("empty", clock=clock)
+    for number, items in ((177, 12), (1030, 1)):
+        portal.add_type(f"Process {number}", entity_type_id=number, items=items, off=PLAIN)
     assert SIZE == {type_: portal.add_field(type_, "SIZE", "integer", "Size", pool=[1]) for type_ in SIZE}
     assert portal.add_field(177, "MANY", "integer", "Many", multiple=True, pool=[[1]]) == MANY
     for type_, name in SIZE.items():
-        for id_ in portal.items(type_).ids()[:3]:
+        for id_ in portal.items(type_).ids()[:4]:
             portal.items(type_).update(id_, **{name: f"odd {id_}"})
+    portal.deny_type(1030)
     return portal
-
-
-@pytest.fixture
-def new(clock, job):
-    """A job that has not run."""
-    return job(odd_portal(clock))
 
 
 @pytest.fixture(scope="module")
 def loaded(job_once):
-    return job_once(odd_portal(Clock(datetime(2025, 7, 1, 12, tzinfo=timezone.utc))), *BOTH, spa_types=[177])
+    """The deals made the table of rejected values, and the items came later."""
+    crm = job_once(odd_portal(Clock(datetime(2025, 7, 1, 12, tzinfo=timezone.utc))), "deals")
+    crm.run("spa_items")
+    return crm
 
 
 @pytest.fixture
 def crm(clock, loaded, job_copy):
-    """A job that has run once."""
-    return job_copy(loaded, odd_portal(clock))
-
-
-def load(crm, *resources, refresh=False, **more):
-    """One run of these resources, by default of both."""
-    crm.run(*(resources or BOTH), spa_types=[177], refresh=refresh, full_refresh=refresh, **more)
+    """A job that has loaded both, an hour ago."""
+    copied = job_copy(loaded, odd_portal(clock))
+    clock.advance(HOUR)
+    return copied
 
 
 def rejected(crm, table="spa_items_177"):
@@ -63,54 +61,38 @@ def rejected(crm, table="spa_items_177"):
 
 def odd(crm, type_=177):
     """Items whose value does not fit."""
-    return crm.portal.items(type_).ids()[:3]
+    return crm.portal.items(type_).ids()[:4]
 
 
 # --- a full refresh -------------------------------------------------------------------------------------------------
 
 
-def test_a_refresh_of_one_resource_keeps_what_others_rejected(new):
-    """The table belongs to no resource: the deals' rows stay when the items start over, whoever made the table."""
-    crm = new
-    load(crm, "deals")
-    load(crm, "spa_items")
-    load(crm, "spa_items", refresh=True)
-    assert (odd(crm, 2), odd(crm)) == (rejected(crm, "deals"), rejected(crm))
+def test_a_refresh_of_one_resource(crm):
+    """It forgets rows of its items that are gone or were mended, and keeps what others rejected, and the history of issues.
 
-    load(crm, "deals", refresh=True, slices=RunSession(SliceLimits(rows=150)))
-    assert (odd(crm, 2), odd(crm)) == (rejected(crm, "deals"), rejected(crm))
-
-
-def test_a_refresh_forgets_what_is_not_rejected_any_more(crm, clock):
-    """Rows of items that are gone or were mended go with the table in which they were."""
-    gone, mended, still = odd(crm)
-    clock.advance(HOUR)
+    The table belongs to no resource: rows of the deals stay when the items start over, and theirs when the deals do, in slices.
+    """
+    deals, (gone, mended, *still), issues = odd(crm, 2), odd(crm), crm.issues()
+    assert (deals, odd(crm)) == (rejected(crm, "deals"), rejected(crm))
+    assert issues
     crm.portal.items(177).delete(gone)
     crm.portal.items(177).update(mended, **{SIZE[177]: 5})
-    load(crm, "spa_items", refresh=True)
+    crm.run("spa_items", refresh=True, full_refresh=True)
+    assert (deals, still) == (rejected(crm, "deals"), rejected(crm))
 
-    assert [still] == rejected(crm)
-    assert 3 == len(rejected(crm, "deals"))
+    slices = RunSession(SliceLimits(rows=250))
+    crm.run("deals", refresh=True, full_refresh=True, slices=slices)
+    assert slices.slices > 1
+    assert (deals, still) == (rejected(crm, "deals"), rejected(crm))
+    assert issues == crm.issues()[: len(issues)]
 
 
 def test_a_refresh_on_a_new_machine_keeps_them_too(crm):
     """What the destination has is known from the destination."""
     crm.lose_folder()
-    load(crm, "spa_items", refresh=True)
+    crm.run("spa_items", refresh=True, full_refresh=True)
 
     assert (odd(crm, 2), odd(crm)) == (rejected(crm, "deals"), rejected(crm))
-
-
-def test_a_refresh_keeps_the_history_of_issues(new):
-    """`load_issues` tells what earlier runs went without, whatever starts over."""
-    crm = new
-    crm.portal.deny_type(1030)
-    crm.run(*BOTH)
-    before = crm.issues()
-    crm.run("deals", refresh=True, full_refresh=True)
-
-    assert before
-    assert before == crm.issues()[: len(before)]
 
 
 # --- what was mended ------------------------------------------------------------------------------------------------
@@ -118,16 +100,22 @@ def test_a_refresh_keeps_the_history_of_issues(new):
 
 @pytest.mark.all_databases
 def test_a_mended_value_is_no_longer_among_the_rejected(crm, clock):
-    """Corrected in the portal, it loses its row; what is rejected in the same run has one, what did not change keeps it."""
-    mended, changed, _ = odd(crm)
-    new = crm.portal.items(177).ids()[-1]
-    clock.advance(HOUR)
-    crm.portal.items(177).update(mended, **{SIZE[177]: 5})
-    crm.portal.items(177).update(changed, **{SIZE[177]: "odd, too"})
-    crm.portal.items(177).update(new, **{SIZE[177]: "odd at last"})
-    load(crm)
+    """Corrected in the portal, it loses its row; what is rejected in the same run has one, what did not change keeps it.
 
-    assert sorted([*odd(crm)[1:], new]) == rejected(crm)
+    The same for one of several values: the list's row goes, the item's other one stays. The row of an item that is deleted stays:
+    its value is in no column, and is still to be found.
+    """
+    deleted, mended, changed, listed = odd(crm)
+    items, new = crm.portal.items(177), crm.portal.items(177).ids()[-1]
+    items.delete(deleted)
+    items.update(mended, **{SIZE[177]: 5})
+    items.update(changed, **{SIZE[177]: "odd, too"})
+    items.update(listed, **{MANY: [1, "odd", 3]})
+    items.update(new, **{SIZE[177]: "odd at last"})
+    crm.run(*BOTH, sweep=True)
+
+    assert [deleted] == list(crm.marked())
+    assert [deleted, changed, listed, listed, new] == sorted(rejected(crm))
     assert [('"odd, too"',)] == crm.query(
         "select raw_value from {}.rejected_values where item_id = ? and table_name = 'spa_items_177'", changed
     )
@@ -135,51 +123,29 @@ def test_a_mended_value_is_no_longer_among_the_rejected(crm, clock):
     assert {None} == {removed for (removed,) in crm.query("select is_removed from {}.rejected_values")}
 
     clock.advance(HOUR)
-    for id_ in (*odd(crm), new):
-        crm.portal.items(177).update(id_, **{SIZE[177]: 5})
-    load(crm)
-    assert [] == rejected(crm)
+    items.update(listed, **{MANY: [1, 2, 3]})
+    for id_ in (changed, new):
+        items.update(id_, **{SIZE[177]: 5})
+    crm.run(*BOTH)
+    assert [deleted, listed] == rejected(crm)
 
 
-@pytest.mark.all_databases
-def test_a_mended_list_is_no_longer_among_the_rejected(crm, clock):
-    """The same for one of several values: the list's row goes, the item's other one stays."""
-    item = odd(crm)[0]
-    clock.advance(HOUR)
-    crm.portal.items(177).update(item, **{MANY: [1, "odd", 3]})
-    load(crm)
-    assert [item, item] == [id_ for id_ in rejected(crm) if id_ == item]
-
-    clock.advance(HOUR)
-    crm.portal.items(177).update(item, **{MANY: [1, 2, 3]})
-    load(crm)
-    assert odd(crm) == rejected(crm)
-
-
-def test_an_item_that_is_deleted_keeps_its_rejected_values(crm, clock):
-    """Its row stays, marked, and its value is in no column: it is still to be found."""
-    before = odd(crm)
-    clock.advance(HOUR)
-    crm.portal.items(177).delete(before[0])
-    load(crm, sweep=True)
-
-    assert before[0] in crm.marked()
-    assert before == rejected(crm)
+# --- nothing was rejected -------------------------------------------------------------------------------------------
 
 
 def test_where_nothing_was_rejected_nothing_is_looked_up(portal_with, job, clock, monkeypatch):
     """A portal in order costs no question to the destination, and no column."""
-    crm = job(portal_with({177: 20}))
+    crm = job(portal_with({177: 2}))
     crm.run()
     asked = []
     ask = destination_reader._Table.columns
     monkeypatch.setattr(
         destination_reader._Table, "columns", lambda table, *query: asked.append(table.name) or ask(table, *query)
     )
+    crm.run(refresh=True, full_refresh=True)
     clock.advance(HOUR)
     crm.portal.items(177).update(1, title="changed")
     crm.run()
-    crm.run(refresh=True, full_refresh=True)
 
     assert not [name for name in asked if "rejected_values" in name]
     assert "is_removed" not in crm.database.columns("rejected_values")
