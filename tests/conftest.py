@@ -122,6 +122,14 @@ def threads_left() -> Callable[[], list[str]]:
 
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One process more than there are cores: tests also wait, for a database's disk and for the processes that they start."""
+    from xdist.plugin import pytest_xdist_auto_num_workers as number_of_cores
+
+    return int(number_of_cores(config)) + 1
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Tests of one file run in one process, where what they share is loaded once; files in the order of collection.
 

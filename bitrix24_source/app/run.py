@@ -108,7 +108,7 @@ def run_load(
         Bitrix24Error: nothing could be loaded; the message says in one sentence what to do.
         KeyboardInterrupt: the run was stopped. What was committed stays, and the next run continues there.
     """
-    is_time_left = _time_limit(slices, max_minutes, monotonic)
+    note_time_left = _time_limit(slices, max_minutes, monotonic)
 
     def make() -> dlt.Pipeline:
         return make_pipeline(pipeline_name, destination, dataset, progress, pipelines_dir)
@@ -126,7 +126,7 @@ def run_load(
                     if slices and was_killed:
                         slices.limits = slices.limits.after_a_kill()
                     return _load(
-                        pipeline, source, resources, slices, is_time_left, views=views, full_refresh=full_refresh
+                        pipeline, source, resources, slices, note_time_left, views=views, full_refresh=full_refresh
                     )
     except Bitrix24Error:
         raise
@@ -143,7 +143,7 @@ def _load(
     source: Any,
     resources: Sequence[str],
     slices: RunSession | None,
-    is_time_left: Callable[[], bool],
+    note_time_left: Callable[[], bool],
     *,
     views: bool,
     full_refresh: bool,
@@ -160,8 +160,8 @@ def _load(
             # These tables also hold rows of other resources and of earlier runs. The load itself removes their rows
             # about dropped tables.
             share_tables(pipeline, source.name, (REJECTED_TABLE, ISSUES.name))
-        is_time_left()
-        packages = partial(_packages, source, watch, resources, slices, is_time_left, refresh)
+        note_time_left()
+        packages = partial(_packages, source, watch, resources, slices, note_time_left, refresh)
         pipeline = load_beside_locks(pipeline, packages, slices, load_ids, start_over=not full_refresh)
     if views or dropped:
         problems = create_views(pipeline, source.name, None if views else dropped)
@@ -177,13 +177,13 @@ def _packages(
     watch: WrittenRows,
     resources: Sequence[str],
     slices: RunSession | None,
-    is_time_left: Callable[[], bool],
+    note_time_left: Callable[[], bool],
     refresh: Any,
     pipeline: dlt.Pipeline,
 ) -> Iterator[list[str]]:
     """Loads package by package until nothing is left; yields the load ids of each after its commit."""
     yield _run(pipeline, watch.watched(source, resources), refresh=refresh)
-    while slices and slices.unfinished and is_time_left():
+    while slices and slices.unfinished and note_time_left():
         data = watch.watched(source, slices.resources)
         yield _run(pipeline, data, is_slice=True)
 
@@ -224,11 +224,11 @@ def _time_limit(
         )
     ends_at = monotonic() + max_minutes * 60
 
-    def is_time_left() -> bool:
+    def note_time_left() -> bool:
         slices.seconds_left = max(0.0, ends_at - monotonic())
         return slices.seconds_left > 0
 
-    return is_time_left
+    return note_time_left
 
 
 def _run(pipeline: dlt.Pipeline, data: Any, *, refresh: Any = None, is_slice: bool = False) -> list[str]:
