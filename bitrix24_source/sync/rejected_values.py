@@ -117,7 +117,7 @@ class ResolvedRejections:
 
     @functools.cached_property
     def _stored(self) -> pa.Table:
-        """Returns the keys of the rows in the destination."""
+        """Keys of the rows in the destination."""
         state, load_id = self._context.source_state, self._context.load_id
         if not load_id or not self._context.capabilities.supports_merge or not state.get(REJECTED_TABLE, True):
             return REJECTED_KEYS_SCHEMA.empty_table()
