@@ -37,6 +37,7 @@ import requests
 from databases import ENGINES, REQUIRED, DuckDB, PostgreSQL, make, why_no_postgres
 from dlt.common.configuration.container import Container
 from dlt.common.configuration.specs import PluggableRunContext
+from dlt.common.configuration.specs.config_providers_context import ConfigProvidersContainer
 from dlt.common.pipeline import PipelineContext
 from dlt.common.runtime.run_context import RunContext
 
@@ -50,6 +51,7 @@ _GC_THRESHOLDS = gc.get_threshold()
 Connect = Callable[..., Client]
 
 pytest_plugins = [
+    "fixtures.copies",
     "fixtures.item_warehouse",
     "fixtures.jobs",
     "fixtures.catalog_warehouse",
@@ -118,6 +120,14 @@ def threads_left() -> Callable[[], list[str]]:
         return sorted(name for name in began if name.startswith("bitrix24") and name != "bitrix24-sandbox")
 
     return names
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One process more than there are cores: tests also wait, for a database's disk and for the processes that they start."""
+    from xdist.plugin import pytest_xdist_auto_num_workers as number_of_cores
+
+    return int(number_of_cores(config)) + 1
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -216,8 +226,8 @@ def database(engine: str, tmp_path: Path) -> Iterator[Callable[..., DuckDB]]:
         return made[-1]
 
     yield empty
-    for one in made:
-        one.drop()
+    for store in made:
+        store.drop()
 
 
 @pytest.fixture(autouse=True)
@@ -234,9 +244,9 @@ def isolated_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     gc.set_threshold(*_GC_THRESHOLDS)  # a command that ran in this process has made it look seldom
     context = RunContext(str(tmp_path))
     context._global_dir = str(tmp_path / "home")  # root's would be one for the whole machine
-    Container()[PluggableRunContext].reload(
-        context
-    )  # until the next test has its own: going back in between takes long
+    current = Container()[PluggableRunContext]  # until the next test has its own: going back in between takes long
+    # dlt initializes what else a context has when a pipeline asks for it; two thirds of the tests have none
+    current.context, current.providers = context, ConfigProvidersContainer(context.initial_providers())
     yield
     Container()[PipelineContext].deactivate()
 

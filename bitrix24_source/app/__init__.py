@@ -15,7 +15,7 @@ _HOMES = {"LoadSummary": ".summary", "run_load": ".run"}
 
 
 def __getattr__(name: str) -> Any:
-    """Loads dlt with the first use of a name: `bitrix24 --help` and the sandbox do not wait for it."""
+    """Imports dlt when a name is first used, so that `bitrix24 --help` and the sandbox do not wait for it."""
     if name in _HOMES:
         return getattr(import_module(_HOMES[name], __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

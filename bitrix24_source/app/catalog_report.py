@@ -1,4 +1,4 @@
-"""The catalogue as one document for scripts and as text for people, made of the same rows as the tables."""
+"""Prints the catalogue as a JSON document for scripts and as text for people, from the rows of the tables."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _without(row: Json, *keys: str) -> Json:
 
 
 def report_lines(catalogue: Json) -> Iterator[str]:
-    """Lines for a person, one block for each smart process."""
+    """Yields lines for a person, one block for each smart process."""
     for spa in catalogue["types"]:
         yield from _type_lines(spa)
     yield f"{len(catalogue['types'])} smart processes on {catalogue['portal']}"

@@ -64,7 +64,7 @@ def main() -> None:
 
 
 class _SafeFormatter(logging.Formatter):
-    """One line for a message: what a portal says neither forges lines nor moves a terminal's cursor."""
+    """Formats a message as one line: text from the portal can neither forge lines nor move a terminal's cursor."""
 
     def format(self, record: logging.LogRecord) -> str:
         from ..redaction import safe_line  # noqa: PLC0415 - `--help` should not wait
@@ -74,11 +74,11 @@ class _SafeFormatter(logging.Formatter):
 
 
 def _keep_first_line(record: logging.LogRecord) -> bool:
-    """Of what dlt logs: whole tracebacks of what is then said in one sentence help nobody."""
+    """Shortens messages of dlt to their first line: they contain tracebacks of errors that are reported afterwards."""
     from ..source import ANOTHER_DESTINATION  # noqa: PLC0415 - `--help` should not wait
 
     if ANOTHER_DESTINATION in record.getMessage():
-        return False  # that folder is emptied, which needs no word
+        return False  # the folder is given up anyway
     if logging.getLogger("dlt").getEffectiveLevel() > logging.DEBUG:
         record.msg, record.args = (
             record.getMessage().partition("\n")[0].removesuffix(" Traceback (most recent call last):"),
@@ -89,7 +89,7 @@ def _keep_first_line(record: logging.LogRecord) -> bool:
 
 
 def _unreadable_configuration(error: Exception) -> Bitrix24Error | None:
-    """What dlt says of a file or value that it cannot read, in one sentence; None for any other error."""
+    """Returns dlt's error about an unreadable file or value in one sentence; None for any other error."""
     if "dlt" not in sys.modules:
         return None
     from dlt.common.configuration.exceptions import (  # noqa: PLC0415 - `--help` should not wait
@@ -224,7 +224,7 @@ def load(
     with _credentials(portal, sandbox) as given:
         slices = configured_slices(portal=portal)
         options = {"spa_types": list(types), "sweep": sweep, "full_refresh": full_refresh}
-        given |= {name: value for name, value in options.items() if value}  # what is not given is for the configuration
+        given |= {name: value for name, value in options.items() if value}  # the others come from the configuration
         client = connect(**{name: value for name, value in given.items() if name in ("portal", "credentials")})
         source = bitrix24(client=client, slices=slices, **given)
         _require_known_resources(resources, source.resources)
@@ -364,7 +364,7 @@ def sandbox(port: int, items: int | None, seed: int, scenario: str, latency_ms: 
 
 @contextlib.contextmanager
 def _client(portal: str | None, use_sandbox: bool) -> Iterator[Client]:
-    """A client of the configured portal, or of a sandbox that lives as long."""
+    """Yields a client of the configured portal, or of a sandbox that runs meanwhile."""
     from ..source import connect  # noqa: PLC0415
 
     with _credentials(portal, use_sandbox) as given:
@@ -377,7 +377,7 @@ def _client(portal: str | None, use_sandbox: bool) -> Iterator[Client]:
 
 @contextlib.contextmanager
 def _credentials(portal: str | None, use_sandbox: bool) -> Iterator[dict[str, Any]]:
-    """Arguments that name the portal; without any it is the one that is configured."""
+    """Yields the arguments that identify the portal; without any, it is the configured one."""
     if portal is not None and use_sandbox:
         raise click.UsageError(PORTAL_AND_SANDBOX)
     if not use_sandbox:
@@ -393,7 +393,7 @@ def _credentials(portal: str | None, use_sandbox: bool) -> Iterator[dict[str, An
 
 @contextlib.contextmanager
 def _progress_bar(client: Client, description: str) -> Iterator[None]:
-    """Requests, on a terminal, for what takes longer than a second."""
+    """Shows the number of requests on a terminal, if they take longer than a second."""
     from tqdm import tqdm  # noqa: PLC0415
 
     with tqdm(desc=description, unit=" requests", delay=1, leave=False, file=sys.stderr, disable=None) as bar:
@@ -411,7 +411,7 @@ def _stepping(bar: Any) -> Callable[[], None]:
 def _destination_arguments(
     destination: str | None, dataset: str | None, portal: str | None, *, sandbox: bool
 ) -> dict[str, Any]:
-    """Where to load: each portal's items by themselves, and the sandbox's invented ones never where a portal's are."""
+    """Returns where to load: each portal has a dataset of its own, and the sandbox never shares a real portal's."""
     from ..source import configured_pipeline, pipeline_name  # noqa: PLC0415 - as above
 
     if not sandbox:

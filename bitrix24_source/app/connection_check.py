@@ -23,7 +23,7 @@ from ..rest import (
     numbered_values,
 )
 
-# What each scope is used for, and what its absence costs. https://apidocs.bitrix24.com/api-reference/scopes/permissions.html
+# What each scope is used for, and what is missing without it. https://apidocs.bitrix24.com/api-reference/scopes/permissions.html
 SCOPES: Mapping[str, str] = {
     "crm": "nothing can be loaded without it",
     "userfieldconfig": "sort, xml_id and is_default of spa_field_options stay empty",
@@ -32,13 +32,13 @@ SCOPES: Mapping[str, str] = {
     "department": "departments stays empty",
 }
 INSTEAD: Mapping[str, frozenset[str]] = {"user_basic": frozenset({"user", "user_brief"})}
-"""scopes that will do as well"""
+"""scopes that can replace another one"""
 REQUIRED = "crm"
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One line: a topic, what was found, and whether a load would work with it."""
+    """One line of the check: a topic, the finding, and whether a load would work."""
 
     topic: str
     text: str
@@ -46,7 +46,7 @@ class CheckResult:
 
 
 def check_connection(client: Client) -> list[CheckResult]:
-    """What the portal says of this credential, in the order in which a person would ask.
+    """Checks the portal and the credential.
 
     Raises:
         Bitrix24Error: the portal cannot be reached, or does not accept the credential.
@@ -113,7 +113,7 @@ def _types(listed: CallResult, owners: CallResult, scopes: CallResult) -> CheckR
             f"{count} exist; without administrative rights in CRM each is asked for by itself, and what may not be read is "
             "listed in load_issues",
         )
-    # Newer portals answer ERROR_METHOD_NOT_FOUND where the scope is missing.
+    # Newer portals answer ERROR_METHOD_NOT_FOUND if the scope is missing.
     present = numbered_values(scopes.result) if isinstance(scopes, Response) else None
     missing_scope = isinstance(listed, ScopeError) or REQUIRED not in (present or [REQUIRED])
     hint = "add the scope crm to the webhook or application in Bitrix24" if missing_scope else listed.hint
@@ -139,10 +139,10 @@ _ADVICE = "best is a webhook or application of a user whose zone is the server's
 
 
 def _zones(client: Client, clock: CallResult, *people: CallResult) -> CheckResult:
-    """Compares the zone of the user behind the credential with the server's, for what the portal makes of the difference.
+    """Compares the zone of the user behind the credential with the server's.
 
-    A filter on a time of change is moved by it, and where the two do not change their clocks together, times of the other half
-    of the year are told an hour off.
+    The portal shifts filters on times of change by the difference, and if the two zones do not change their clocks together,
+    it prints times of the other half of the year an hour off.
     """
     now = as_local_time(clock.result) if isinstance(clock, Response) else None
     offset = now.utcoffset() if now else None
@@ -166,7 +166,7 @@ def _zones(client: Client, clock: CallResult, *people: CallResult) -> CheckResul
 
 
 def _user_zone(rows: Sequence[Mapping[str, Any]], now: datetime, offset: timedelta) -> tuple[str, timedelta | None]:
-    """The name of the user's zone, and how far it is ahead of the server's; ("", None) where it is not said.
+    """Returns the name of the user's zone, and how far it is ahead of the server's; ("", None) if unknown.
 
     https://apidocs.bitrix24.com/api-reference/common/users/profile.html
     """
@@ -174,7 +174,7 @@ def _user_zone(rows: Sequence[Mapping[str, Any]], now: datetime, offset: timedel
         name = str(row.get("TIME_ZONE") or "")
         try:
             own = now.astimezone(ZoneInfo(name)).utcoffset() if name else None
-        except (OSError, ValueError):  # no zone of this machine's
+        except (OSError, ValueError):  # this machine does not know the zone
             own = None
         if own is not None:
             return name, own - offset
@@ -183,7 +183,7 @@ def _user_zone(rows: Sequence[Mapping[str, Any]], now: datetime, offset: timedel
 
 
 def _shift_by_user_get(client: Client, rows: Sequence[Mapping[str, Any]]) -> timedelta | None:
-    """TIME_ZONE_OFFSET of user.get, seconds, which user.current may leave out: a zone that the browser chose has no name."""
+    """Returns TIME_ZONE_OFFSET of user.get (user.current may omit it): a zone set by the browser has no name."""
     ids = [row["ID"] for row in rows if row.get("ID")]
     if not ids:
         return None

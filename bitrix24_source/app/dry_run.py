@@ -1,16 +1,14 @@
-"""Says what a load would read, and where to, without loading: nothing is written to destination, working folder or state.
+"""Estimates what a load would read, without loading: nothing is written to destination, working folder or state.
 
-The catalogue is read as in a load, and the state of the last load from the destination: a list that was read to its end is
-asked only for what is new and what changed since. Then every list is asked for its number of rows, fifty lists in a request.
-The estimate:
+The catalogue is read as in a load, and the state of the last load is read from the destination: of a list that was read before,
+only new and changed rows would be read. Then the rows of every list are counted, fifty lists in a request. The estimate:
 
 - pages: one for every fifty rows and one more for each list; product rows need one for every twenty owners, and bindings one for
   each activity;
-- requests: those that the catalogue and the questions about time took, one for every fifty pages, or for so many as take twelve
-  seconds, and for each slice that is committed one for the time and, of long lists, one for each connection, whose last request
-  is not full;
+- requests: those for the catalogue and the portal's time, one for every fifty pages, or for as many as take twelve seconds, and
+  for each committed slice one for the time and, for long lists, one for each connection, whose last request is not full;
 - minutes: the catalogue's measured time, and the longer of two times: the requests beyond the burst at the configured requests
-  per second; or the pages, each as long as counting a list took on average, shared by the connections.
+  per second; or the pages, each as long as counting a list took on average, divided by the connections.
 """
 
 from __future__ import annotations
@@ -36,7 +34,7 @@ from .error_messages import to_user_error
 from .run import DEFAULTS, LoadTarget, load_target, make_pipeline
 
 LoadKind = Literal["first", "rest", "changes"]
-"""of a list: all of it, what a run that was cut off has left of it, or what is new or changed since the last load"""
+"""the part of a list that is read: all, what an interrupted run has left, or what is new or changed since the last load"""
 
 
 @dataclass(frozen=True)
@@ -44,14 +42,14 @@ class PlannedList:
     """One list that would be read.
 
     Attributes:
-        table: that it fills.
-        resource: whose table it is.
-        entity_type_id: of the items' type; None for lists of all types.
-        title: the type's, empty where it has none.
-        items: in the list; of product rows and bindings, the owners in it; None where the portal does not say.
-        counts: "items" or "owners".
+        table: the table that it fills.
+        resource: the resource of the table.
+        entity_type_id: entity type of the items; None for lists of all types.
+        title: title of the type, may be empty.
+        items: number of items in the list; for product rows and bindings, of owners; None if the portal reports none.
+        counts: what is counted, "items" or "owners".
         load: a first load of the list, the rest of one, or the changes since the last load.
-        reads: how many of them would be read; None where the portal does not say.
+        reads: how many of them would be read; None if the portal reports no number.
     """
 
     table: str
@@ -71,12 +69,12 @@ class LoadPlan:
     Attributes:
         portal: the portal's host.
         target: destination, file or host, and dataset.
-        catalogue: resources that are read whole, not by id.
-        lists: those that are read by id.
-        requests: about how many this load takes.
-        minutes: about how many.
-        is_complete: every list could be counted; else requests and minutes are lower bounds.
-        issues: what of the catalogue cannot be read, a sentence each.
+        catalogue: resources that are read completely, not by id.
+        lists: lists that are read by id.
+        requests: estimated number of requests.
+        minutes: estimated duration.
+        is_complete: every list could be counted; otherwise requests and minutes are lower bounds.
+        issues: parts of the catalogue that cannot be read, a sentence each.
     """
 
     portal: str
@@ -99,19 +97,19 @@ def plan_load(
     dataset: str,
     resources: Sequence[str] = (),
 ) -> LoadPlan:
-    """Finds out what `run_load` would read with the same arguments.
+    """Plans what `run_load` would read with the same arguments.
 
     Args:
-        source: what would be loaded.
-        client: the source's.
-        slices: those that the source was made with.
+        source: the source.
+        client: the source's client.
+        slices: the session with which the source was made.
         pipeline_name: dlt's name of the pipeline.
         destination: dlt's name of the destination, or one of its destination objects.
         dataset: dataset or schema.
         resources: names of resources; empty for those that are selected.
 
     Raises:
-        Bitrix24Error: the portal or the configuration cannot be used, or a type or field that was chosen does not exist.
+        Bitrix24Error: the portal or the configuration cannot be used, or a chosen type or field does not exist.
     """
     target, state, unknown = _target(pipeline_name, destination, dataset, source.name)
     selected = frozenset(source.with_resources(*(resources or source.selected_resources)).selected_resources)
@@ -160,12 +158,12 @@ def plan_load(
 
 
 def plan_json(plan: LoadPlan) -> str:
-    """One line for machines."""
+    """Returns the plan as one line of JSON."""
     return orjson.dumps({"dry_run": True, **asdict(plan)}).decode()
 
 
 def plan_lines(plan: LoadPlan) -> Iterator[str]:
-    """Lines for a person."""
+    """Yields the plan as lines for a person."""
     place = f"{plan.target.destination} {plan.target.location}".rstrip()
     yield safe_line(f"Would load portal {plan.portal} into {place}, dataset {plan.target.dataset}")
     for planned in plan.lists:
@@ -192,9 +190,9 @@ def _load_text(planned: PlannedList) -> str:
 def _target(
     pipeline_name: str, destination: Any, dataset: str, source: str
 ) -> tuple[LoadTarget, Mapping[str, Any], list[str]]:
-    """Where it would be loaded to, the source's state there, and a sentence where that state cannot be read.
+    """Returns the target, the source's state there, and a sentence if that state cannot be read.
 
-    dlt's working folder for the question is a temporary one.
+    Uses a temporary working folder of dlt.
     """
     failure: Bitrix24Error
     try:
@@ -211,9 +209,9 @@ def _target(
 
 
 def _stored_state(pipeline: Any, target: LoadTarget, source: str) -> tuple[Mapping[str, Any], list[str]]:
-    """The source's state as the destination has it; empty before the first load."""
+    """Returns the source's state in the destination; empty before the first load."""
     if target.destination == "duckdb" and not Path(target.location).is_file():
-        return {}, []  # to open it would make it
+        return {}, []  # opening it would create it
     try:
         check_destination(pipeline)
         pipeline.sync_destination()
@@ -233,7 +231,7 @@ class _PlannedRead(NamedTuple):
 
 
 def _count(client: Client, queries: Sequence[ListQuery]) -> Mapping[ListQuery, int | None]:
-    """The portal's number of rows of each list, whole and as far as it would be read; None where it does not say."""
+    """Returns the number of rows of each query, complete or as planned; None if the portal reports none."""
     calls = {repr(call.params) + call.method: call for call in (query.count_call() for query in queries)}
     outcomes = dict(zip(calls, call_many(client, list(calls.values())), strict=True))
     totals: dict[ListQuery, int | None] = {}
@@ -247,7 +245,7 @@ def _count(client: Client, queries: Sequence[ListQuery]) -> Mapping[ListQuery, i
 def _rows_to_read(
     plan: StreamPlan, reads: Sequence[_PlannedRead], counts: Mapping[ListQuery, int | None]
 ) -> int | None:
-    """Rows, or owners, that come of a list; None where the portal does not say."""
+    """Returns how many rows, or owners, of a list would be read; None if the portal reports no number."""
     stream = plan.stream
     if isinstance(stream, DependentStream) and plan.shares_parent_read and stream.parent is not None:
         stream = stream.parent
@@ -256,12 +254,12 @@ def _rows_to_read(
 
 
 def _pages_in_request(page_seconds: float) -> float:
-    """Fewer than fifty where the portal would take too long for them."""
+    """Returns the pages in a request: fewer than fifty if they would take the portal too long."""
     return min(float(BATCH_SIZE), max(1.0, REQUEST_SECONDS / page_seconds)) if page_seconds else float(BATCH_SIZE)
 
 
 def _pages(stream: Stream, rows: int) -> int:
-    """Calls that are needed for so many rows of a list, or for so many owners."""
+    """Returns the number of calls for so many rows of a list, or so many owners."""
     own = ceil(rows / PAGE_SIZE) + 1
     if not isinstance(stream, DependentStream):
         return own

@@ -1,6 +1,6 @@
-"""Turns errors of dlt, of databases and of this machine into one sentence for a person.
+"""Turns errors of dlt, databases and this machine into one sentence for a person.
 
-dlt wraps what went wrong several times; the innermost message says it.
+dlt wraps an error several times; the innermost message states the problem.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from ..errors import Bitrix24Error, ConfigError, causes, root_message
 from ..source import files_and_variable, working_folders
 
 _FULL = ("No space left on device", "not enough space on the disk", "Disk quota exceeded", "File too large")
-"""as operating systems, databases and Arrow say it, each in its own words around it"""
+"""parts of the messages of operating systems, databases and Arrow about a full disk"""
 _LOCKED = ("Could not set lock on file", "because it is being used by another process")
-"""DuckDB's words for a file that another program has open"""
+"""DuckDB's messages about a file that another program has open"""
 _CUT_OFF = "Could not read enough bytes from file"
-"""DuckDB's words for a file that is shorter than it should be"""
+"""DuckDB's message about a truncated file"""
 
 _INSUFFICIENT_PRIVILEGE = "42501"
-"""PostgreSQL's code for a right that the role does not have"""
+"""PostgreSQL's code for a privilege that the role lacks"""
 
 
 def to_user_error(error: BaseException, destination: str) -> Bitrix24Error:
-    """One sentence for an error of dlt or of this machine; ours where one of ours is the cause."""
+    """Returns an error of dlt or this machine as one sentence; the cause itself if it is a `Bitrix24Error`."""
     chain = list(causes(error))
     for cause in chain:
         if isinstance(cause, Bitrix24Error):
@@ -115,7 +115,7 @@ def _missing_setup(chain: Sequence[BaseException], text: str, destination: str) 
 
 
 def _missing_keys(traces: Mapping[str, Any]) -> Iterator[str]:
-    """The innermost keys: where credentials are not complete, dlt says that "credentials" is missing, and below it what of it."""
+    """Yields the innermost missing keys: for incomplete credentials, dlt reports "credentials" and, below, the parts."""
     for key, found in traces.items():
         nested = [trace.traces for trace in found if isinstance(trace, LookupTraces)]
         if nested:
@@ -125,7 +125,7 @@ def _missing_keys(traces: Mapping[str, Any]) -> Iterator[str]:
 
 
 def was_interrupted(error: BaseException) -> bool:
-    """Whether somebody pressed Ctrl-C, which dlt reports as a step that failed."""
+    """Returns whether Ctrl-C was pressed, which dlt reports as a failed step."""
     return any(isinstance(cause, KeyboardInterrupt) for cause in causes(error))
 
 

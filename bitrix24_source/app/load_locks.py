@@ -1,4 +1,4 @@
-"""Loads beside readers whose transactions hold tables in PostgreSQL: waits a bounded time, then goes on with the rest.
+"""Loads while readers' transactions lock tables in PostgreSQL: waits for a limited time, then loads the rest.
 
 dlt alters all tables of a package before it loads the first row, in one transaction: a package is loaded whole or not at all.
 """
@@ -20,19 +20,19 @@ from ..sync import RunSession
 log = logging.getLogger("bitrix24_source")
 
 LOCK_RETRIES = 3
-"""how often a package is tried again whose tables somebody reads in a transaction"""
+"""how often a package is retried if a reader's transaction locks one of its tables"""
 
 
 def load_past_locks(pipeline: dlt.Pipeline, run: Callable[[], Any], sleep: Callable[[float], None] = time.sleep) -> Any:
-    """Runs, and loads the package again where a table could not be locked: those who read it get time to finish.
+    """Calls `run`, and loads the package again if a table could not be locked, so that readers have time to finish.
 
     Args:
-        pipeline: whose package stays pending where it cannot be loaded.
+        pipeline: the pipeline; its package stays pending if it cannot be loaded.
         run: extracts and loads; returns dlt's `LoadInfo`.
-        sleep: waits so many seconds.
+        sleep: waits a number of seconds.
 
     Raises:
-        PipelineStepFailed: another error, or the lock is still not to be had; the next run loads the package.
+        PipelineStepFailed: another error, or the table is still locked; the next run loads the package.
     """
     for _ in range(LOCK_RETRIES):
         try:
@@ -54,14 +54,14 @@ def load_beside_locks(
     *,
     start_over: bool,
 ) -> dlt.Pipeline:
-    """Loads all packages; where a lock is not to be had, what needs it is left for the next run, and the rest is loaded.
+    """Loads all packages; changes that need a locked table are left for the next run, and the rest is loaded.
 
-    What needs a lock is found out before anything is read. A reader who came later stops a package that dlt loads whole or not
-    at all: it is given up, the state is taken from the destination, as after a lost working folder, and what was in it is read
-    again without the columns that are waiting.
+    Locked tables are found before anything is read. A reader that comes later blocks a package as a whole: it is given up, the
+    state is restored from the destination, as after a lost working folder, and the rows are read again without the columns
+    that need the lock.
 
     Returns:
-        The pipeline to go on with.
+        The pipeline to continue with.
     """
     try:
         for ids in packages(pipeline):
@@ -83,7 +83,7 @@ def load_beside_locks(
 
 
 def lock_error(pipeline: dlt.Pipeline) -> Bitrix24Error:
-    """Says who is in the way of a load into PostgreSQL; what was extracted waits in the working folder."""
+    """Returns an error that names the sessions blocking a load into PostgreSQL; the package waits in the working folder."""
     return UnavailableError(
         "the load waits for a lock on its tables that somebody's transaction holds",
         f"destination {pipeline.destination.destination_name}, {_holders(pipeline)}",
@@ -92,6 +92,6 @@ def lock_error(pipeline: dlt.Pipeline) -> Bitrix24Error:
 
 
 def _holders(pipeline: dlt.Pipeline) -> str:
-    """The sessions that hold locks on the pipeline's tables, in words."""
+    """Returns the sessions that hold locks on the pipeline's tables, in words."""
     with pipeline.sql_client() as client:
         return blocking_sessions(client.execute_sql, client.fully_qualified_dataset_name(quote=False))

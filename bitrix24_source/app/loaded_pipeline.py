@@ -1,4 +1,4 @@
-"""Finds what an earlier run of this machine has loaded."""
+"""Finds the pipeline that an earlier run on this machine has loaded."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from .recovery import noted_destination
 SANDBOX_PIPELINE = "bitrix24_sandbox"
 SANDBOX_FILE = "bitrix24_sandbox.duckdb"
 SANDBOX_DATASET = "bitrix24"
-"""in the sandbox's own file"""
+"""the dataset in the sandbox's own file"""
 
 
 def loaded_pipeline(portal: str | None = None, *, sandbox: bool = False) -> dlt.Pipeline:
-    """The pipeline of a portal with the destination and the dataset of its last load.
+    """Returns the pipeline of a portal with the destination and dataset of its last load.
 
-    Where this machine keeps no working folder of it, they are those that the configuration names; of the sandbox its own file.
+    Without a working folder on this machine, they are the configured ones; for the sandbox, its own file.
 
     Args:
-        portal: one of several, by the name of its section.
-        sandbox: what `bitrix24 load --sandbox` has loaded, in place of a portal's data.
+        portal: one of several portals, by the name of its section.
+        sandbox: use the data of `bitrix24 load --sandbox`.
 
     Raises:
-        ConfigError: the DuckDB file does not exist; to open it would make it.
+        ConfigError: the DuckDB file does not exist; opening it would create it.
     """
     name = SANDBOX_PIPELINE if sandbox else pipeline_name(portal)
     destination, dataset = _sandbox_place() if sandbox else _last_place(name)
@@ -43,7 +43,7 @@ def loaded_pipeline(portal: str | None = None, *, sandbox: bool = False) -> dlt.
 
 
 def _sandbox_place() -> tuple[str, str]:
-    """Destination and dataset of the sandbox's last load; without one its own file, for what is configured is a portal's."""
+    """Returns destination and dataset of the sandbox's last load, else its own file: the configured ones are a portal's."""
     if (Path(working_folders()) / SANDBOX_PIPELINE).is_dir():
         last = dlt.attach(SANDBOX_PIPELINE)
         if noted := noted_destination(last):
@@ -52,7 +52,7 @@ def _sandbox_place() -> tuple[str, str]:
 
 
 def _last_place(name: str) -> tuple[str, str]:
-    """Destination and dataset of a pipeline's last load, or those that are configured for it."""
+    """Returns destination and dataset of a pipeline's last load, or the configured ones."""
     try:
         last = dlt.attach(name)
     except CannotRestorePipelineException:

@@ -16,18 +16,18 @@ log = logging.getLogger("bitrix24_source")
 
 
 WAIT_SECONDS = 600.0
-"""that a run waits for another one of the same pipeline"""
+"""how long a run waits for another one of the same pipeline"""
 
 
 @contextlib.contextmanager
 def pipeline_lock(pipeline_name: str, pipelines_dir: str | None, wait_seconds: float = WAIT_SECONDS) -> Iterator[Path]:
-    """Holds the pipeline's working folder, and gives its path; another run of the same pipeline waits, and says so.
+    """Locks the pipeline's working folder and yields its path; another run of the same pipeline waits, and logs it.
 
-    The lock lies beside the folder, and the operating system lets go of it when its process dies, however it dies.
+    The lock file is beside the folder; the operating system releases it when the process ends, in whatever way.
 
     Raises:
         UnavailableError: the other run has not ended in time.
-        ConfigError: there is no place for a working folder.
+        ConfigError: the working folder cannot be created.
     """
     folder = Path(pipelines_dir or working_folders()) / pipeline_name
     lock = filelock.FileLock(f"{folder}.lock", mode=0o600)

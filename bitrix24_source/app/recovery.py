@@ -27,7 +27,7 @@ log = logging.getLogger("bitrix24_source")
 
 
 def open_pipeline(make: Callable[[], dlt.Pipeline], folder: Path) -> dlt.Pipeline:
-    """The pipeline. A working folder that cannot be read is given up: the destination has the state as well."""
+    """Returns the pipeline; discards a working folder that cannot be read: the destination has the state as well."""
     try:
         pipeline = make()
         _ = pipeline.has_pending_data
@@ -41,8 +41,10 @@ def open_pipeline(make: Callable[[], dlt.Pipeline], folder: Path) -> dlt.Pipelin
 
 
 def load_pending_packages(pipeline: dlt.Pipeline) -> dlt.Pipeline:
-    """Loads what a run that was cut off has left. What cannot be loaded must not block all later runs: then the working
-    folder is given up, the state is taken from the destination, and what was in the package is read again.
+    """Loads the packages that an interrupted run has left.
+
+    A package that cannot be loaded must not block all later runs: the working folder is discarded, the state is restored
+    from the destination, and the rows of the package are read again.
 
     Raises:
         DltException: the destination cannot be reached; the package stays for the next run.
@@ -62,18 +64,18 @@ def load_pending_packages(pipeline: dlt.Pipeline) -> dlt.Pipeline:
 
 
 _LOCATION = "bitrix24_location"
-"""key in the part of dlt's state that stays on this machine: what the working folder was last used with"""
+"""key in dlt's local state: the destination with which the working folder was last used"""
 
 
 def forget_other_destination(pipeline: dlt.Pipeline, location: str) -> dlt.Pipeline:
-    """Gives the working folder up where it was last used with another destination, file, host or dataset.
+    """Discards the working folder if it was last used with another destination, file, host or dataset.
 
-    Cursors and packages that belong there would be taken for those of this one; dlt compares versions of the state only. The
-    state is then read from this destination, as in a new container.
+    Otherwise cursors and packages of that destination would be used for this one; dlt only compares versions of the state.
+    The state is then read from this destination, as in a new container.
 
     Args:
-        pipeline: of this run.
-        location: file, or host and database, that it loads into.
+        pipeline: the pipeline of this run.
+        location: the file, or host and database, into which it loads.
     """
     if pipeline.dev_mode:  # each run has a dataset and a state of its own
         return pipeline
@@ -90,7 +92,7 @@ def forget_other_destination(pipeline: dlt.Pipeline, location: str) -> dlt.Pipel
 
 
 def noted_destination(pipeline: dlt.Pipeline) -> str:
-    """Dlt's name of the destination that the working folder was last used with; "" where it does not say."""
+    """Returns dlt's name of the destination with which the working folder was last used; "" if unknown."""
     try:
         return str(pipeline.get_local_state_val(_LOCATION)).partition("|")[0]
     except KeyError:
@@ -98,12 +100,12 @@ def noted_destination(pipeline: dlt.Pipeline) -> str:
 
 
 _UNDER_WAY = "bitrix24_run_under_way"
-"""key as above: true from the start of a run to its end, and after a run that was killed"""
+"""key in dlt's local state: true while a run is in progress, and after a run that was killed"""
 
 
 @contextmanager
 def noted_run(pipeline: dlt.Pipeline) -> Iterator[bool]:
-    """Keeps a note in the working folder while a run is under way; yields whether the run before was killed."""
+    """Marks the working folder while a run is in progress; yields whether the previous run was killed."""
     try:
         was_killed = bool(pipeline.get_local_state_val(_UNDER_WAY))
     except KeyError:
@@ -112,7 +114,7 @@ def noted_run(pipeline: dlt.Pipeline) -> Iterator[bool]:
     try:
         yield was_killed
     finally:
-        with suppress(OSError):  # a folder that is gone or full ends the run by itself, if it does
+        with suppress(OSError):  # the folder may have been removed, or the disk be full
             pipeline.set_local_state_val(_UNDER_WAY, value=False)
 
 

@@ -1,6 +1,6 @@
 """One scheduled run: lock, destination check, load in slices, views, summary.
 
-The destination is tried before the portal is asked for anything: a locked database should not cost a whole extraction.
+The destination is checked before the portal is called, so that a locked database does not cost a whole extraction.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ DEFAULTS: Mapping[str, Any] = {
     # Files that only pass through: to compress them takes half as long again as a whole load into PostgreSQL.
     "normalize": {"data_writer": {"disable_compression": True}},
 }
-"""dlt's settings for a run, where nobody configured anything else"""
+"""dlt's settings for a run, unless configured otherwise"""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class LoadTarget:
 
     Attributes:
         destination: dlt's name of the destination.
-        location: file, or host and database; empty where the destination does not say.
+        location: file, or host and database; empty if unknown.
         dataset: dataset or schema.
     """
 
@@ -83,32 +83,32 @@ def run_load(
     on_start: Callable[[LoadTarget], None] = lambda _target: None,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> LoadSummary:
-    """Loads a `bitrix24()` source and says what came of it.
+    """Loads a `bitrix24()` source and returns a summary.
 
     Args:
-        source: what to load.
+        source: the source.
         pipeline_name: dlt's name for the state and working directory; one for each portal.
         destination: dlt's name of the destination, or one of its destination objects.
         dataset: dataset or schema.
         resources: names of resources; empty for all.
         full_refresh: drop the tables and the state of these resources first.
         progress: a dlt collector.
-        pipelines_dir: dlt's working directory, where it should not be the usual one.
-        slices: those that the source was made with; each is committed by itself, until nothing is left.
-        views: create the labelled views, or bring them up to date, at the end; else they are left as they are, and those
-            that a full refresh has to drop come back.
-        wait_seconds: for another run of the same pipeline to end.
-        max_minutes: after so long no further slice is begun, and the one under way takes no more of a full read: the run ends
-            between two commits, for functions and jobs with a time limit. What is left is in the summary and in
-            `load_issues`, and the next run goes on from there. Needs `slices`; changes since the last run are always read.
-        monotonic: the clock for it, in seconds.
-        on_start: told where the run loads to, before anything is asked of the destination or the portal.
+        pipelines_dir: dlt's working directory, if not the default one.
+        slices: the session with which the source was made; slices are committed one by one, until nothing is left.
+        views: create or update the views at the end; otherwise they are not changed, and only those that a full refresh has
+            to drop are recreated.
+        wait_seconds: how long to wait for another run of the same pipeline.
+        max_minutes: after this time no further slice is started, and the current one reads no more of a full read: the run ends
+            between two commits, for jobs with a time limit. What is left is in the summary and in `load_issues`, and the next
+            run continues there. Needs `slices`; changes since the last run are always read.
+        monotonic: the clock for `max_minutes`, in seconds.
+        on_start: called with the target before the destination or the portal is accessed.
 
     Raises:
-        Bitrix24Error: nothing usable; one sentence that says what to do.
-        KeyboardInterrupt: somebody stopped it. What was committed stays, and the next run goes on from there.
+        Bitrix24Error: nothing could be loaded; the message says in one sentence what to do.
+        KeyboardInterrupt: the run was stopped. What was committed stays, and the next run continues there.
     """
-    is_time_left = _time_limit(slices, max_minutes, monotonic)
+    note_time_left = _time_limit(slices, max_minutes, monotonic)
 
     def make() -> dlt.Pipeline:
         return make_pipeline(pipeline_name, destination, dataset, progress, pipelines_dir)
@@ -126,7 +126,7 @@ def run_load(
                     if slices and was_killed:
                         slices.limits = slices.limits.after_a_kill()
                     return _load(
-                        pipeline, source, resources, slices, is_time_left, views=views, full_refresh=full_refresh
+                        pipeline, source, resources, slices, note_time_left, views=views, full_refresh=full_refresh
                     )
     except Bitrix24Error:
         raise
@@ -143,12 +143,12 @@ def _load(
     source: Any,
     resources: Sequence[str],
     slices: RunSession | None,
-    is_time_left: Callable[[], bool],
+    note_time_left: Callable[[], bool],
     *,
     views: bool,
     full_refresh: bool,
 ) -> LoadSummary:
-    """Everything of a run between its lock and its summary; arguments as in `run_load`."""
+    """Does everything between the lock and the summary of a run; arguments as in `run_load`."""
     refresh: Any = "drop_resources" if full_refresh else None
     counter = RowCounter(source.name)
     before = _counted(pipeline, counter)
@@ -157,11 +157,11 @@ def _load(
     load_ids: list[str] = []
     with _views_dropped(pipeline, source.name) if full_refresh else nullcontext(set[str]()) as dropped:
         if full_refresh:
-            # These tables hold rows of other resources, too, and of earlier runs. What they hold of the tables
-            # that are dropped is taken out by the load itself.
+            # These tables also hold rows of other resources and of earlier runs. The load itself removes their rows
+            # about dropped tables.
             share_tables(pipeline, source.name, (REJECTED_TABLE, ISSUES.name))
-        is_time_left()
-        packages = partial(_packages, source, watch, resources, slices, is_time_left, refresh)
+        note_time_left()
+        packages = partial(_packages, source, watch, resources, slices, note_time_left, refresh)
         pipeline = load_beside_locks(pipeline, packages, slices, load_ids, start_over=not full_refresh)
     if views or dropped:
         problems = create_views(pipeline, source.name, None if views else dropped)
@@ -177,13 +177,13 @@ def _packages(
     watch: WrittenRows,
     resources: Sequence[str],
     slices: RunSession | None,
-    is_time_left: Callable[[], bool],
+    note_time_left: Callable[[], bool],
     refresh: Any,
     pipeline: dlt.Pipeline,
 ) -> Iterator[list[str]]:
-    """Loads package by package until nothing is left; yields the ids of each that is committed."""
+    """Loads package by package until nothing is left; yields the load ids of each after its commit."""
     yield _run(pipeline, watch.watched(source, resources), refresh=refresh)
-    while slices and slices.unfinished and is_time_left():
+    while slices and slices.unfinished and note_time_left():
         data = watch.watched(source, slices.resources)
         yield _run(pipeline, data, is_slice=True)
 
@@ -191,7 +191,7 @@ def _packages(
 def make_pipeline(
     pipeline_name: str, destination: Any, dataset: str, progress: Any, pipelines_dir: str | None
 ) -> dlt.Pipeline:
-    """The pipeline of a run, whose files are relative to the folder of this run. dlt makes its working folder."""
+    """Returns the pipeline of a run, whose paths are relative to the current folder. dlt creates its working folder."""
     elsewhere: Any = {"pipelines_dir": pipelines_dir} if pipelines_dir else {}
     pipeline: dlt.Pipeline = dlt.pipeline(
         pipeline_name,
@@ -204,17 +204,17 @@ def make_pipeline(
 
 
 def load_target(pipeline: dlt.Pipeline) -> LoadTarget:
-    """Where a pipeline loads to; nothing is opened."""
+    """Returns where a pipeline loads to, without opening it."""
     return LoadTarget(_name_of(pipeline.destination), data_location(pipeline), pipeline.dataset_name)
 
 
 def _time_limit(
     slices: RunSession | None, max_minutes: float | None, monotonic: Callable[[], float]
 ) -> Callable[[], bool]:
-    """Whether another slice may begin; tells the session how many seconds are left.
+    """Returns a function that says whether another slice may start, and sets the session's remaining seconds.
 
     Raises:
-        ConfigError: there is a limit, and there are no slices to end between.
+        ConfigError: there is a time limit, but no slices.
     """
     if max_minutes is None:
         return lambda: True
@@ -224,17 +224,17 @@ def _time_limit(
         )
     ends_at = monotonic() + max_minutes * 60
 
-    def is_time_left() -> bool:
+    def note_time_left() -> bool:
         slices.seconds_left = max(0.0, ends_at - monotonic())
         return slices.seconds_left > 0
 
-    return is_time_left
+    return note_time_left
 
 
 def _run(pipeline: dlt.Pipeline, data: Any, *, refresh: Any = None, is_slice: bool = False) -> list[str]:
-    """Extracts, normalizes and loads one package; returns the ids of what was committed."""
+    """Extracts, normalizes and loads one package; returns the ids of the committed loads."""
     if is_slice:
-        pipeline.refresh = None  # one that is configured is for the whole run: the first slice has done it
+        pipeline.refresh = None  # a configured refresh is done once per run, by the first slice
     # Of a long load DuckDB takes one table after the other: each gives its memory back before the next one.
     with _one_table_at_a_time() if is_slice and _name_of(pipeline.destination) == "duckdb" else nullcontext():
         info = load_past_locks(pipeline, lambda: pipeline.run(data, refresh=refresh))
@@ -242,12 +242,12 @@ def _run(pipeline: dlt.Pipeline, data: Any, *, refresh: Any = None, is_slice: bo
 
 
 def _one_table_at_a_time() -> AbstractContextManager[None]:
-    """Where tables are loaded side by side, what one took is given back only when all are done: a third more memory."""
+    """Has dlt load tables one by one: in parallel, memory is released only when all are done, a third more."""
     return fallback_configuration({"load": {"workers": 1}})
 
 
 def _counted(pipeline: dlt.Pipeline, counter: RowCounter) -> Counts | None:
-    """Rows by table. Who loads may write, and need not be allowed to read: then there are no counts."""
+    """Returns rows by table; None if the role that loads may not read."""
     try:
         if counter.schema not in pipeline.schema_names:
             pipeline.sync_destination()
@@ -259,12 +259,12 @@ def _counted(pipeline: dlt.Pipeline, counter: RowCounter) -> Counts | None:
 
 @contextmanager
 def _views_dropped(pipeline: dlt.Pipeline, schema: str) -> Iterator[set[str]]:
-    """Views go first, PostgreSQL drops no table that one stands on; they are back at once where the load fails.
+    """Drops the views before a full refresh, because PostgreSQL drops no table that a view uses; restores them on errors.
 
-    Yields the tables whose views there were.
+    Yields the tables that had views.
 
     Raises:
-        UnavailableError: a reader holds one of them, so that nothing can be dropped; they are as they were.
+        UnavailableError: a reader has locked one of the views, so nothing can be dropped; they are unchanged.
     """
     tables = tables_with_views(pipeline, schema)
     locked = next((problem for problem in drop_views(pipeline, schema) if isinstance(problem, UnavailableError)), None)
@@ -281,7 +281,7 @@ def _views_dropped(pipeline: dlt.Pipeline, schema: str) -> Iterator[set[str]]:
 def _append_issues(
     pipeline: dlt.Pipeline, source: Any, resource: str, problems: Sequence[Bitrix24Error], watch: WrittenRows
 ) -> list[str]:
-    """Problems of a resource, or of the one that each names, as rows of `load_issues`: the load that they came after is in the destination."""
+    """Loads problems that occur after a load as rows of `load_issues`, for `resource` or the one that each names."""
     if not problems:
         return []
     issues = IssueLog(lambda: datetime.now(timezone.utc))

@@ -1,4 +1,4 @@
-"""What a run did: rows that it wrote, rows that each table holds now, and the load packages that they came in."""
+"""Summarises a run: the rows that it wrote, the rows that each table has now, and its load packages."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from ..source import table_of
 from ..sync import HARD_DELETE
 
 Counts = Mapping[str, tuple[int, int]]
-"""by table: rows, and those of them that are marked as deleted"""
+"""by table: the number of rows, and of those marked as deleted"""
 
 
 @dataclass(frozen=True)
 class TableSummary:
-    """One table after a run, without rows that only stand for a deletion.
+    """One table after a run, without delete markers.
 
     Attributes:
-        rows: that it holds, without those marked as deleted; None where the destination cannot be asked.
-        added: rows more (or fewer) than before the run; None likewise.
+        rows: number of rows, without those marked as deleted; None if the destination cannot be read.
+        added: difference to the number before the run; None likewise.
         written: rows that the run wrote, new or not.
         deleted: rows that the run marked as deleted.
     """
@@ -46,11 +46,11 @@ class LoadSummary:
     """How a run ended.
 
     Attributes:
-        rows: rows written by table (child tables left out), and how many things were left out.
+        rows: rows written by table, without child tables; `load_issues` among them.
         dataset: dataset or schema.
-        tables: every table of the dataset but child tables and dlt's own, also those that this run left alone.
-        load_ids: of the committed load packages, in order.
-        left: by table, about how many rows of a long read are left for the next run; empty where it was finished.
+        tables: all tables of the dataset except child tables and dlt's own, including those that this run did not change.
+        load_ids: ids of the committed load packages, in order.
+        left: by table, the estimated rows of an unfinished read that are left for the next run; empty if none.
     """
 
     rows: Mapping[str, int] = field(default_factory=dict)
@@ -65,7 +65,7 @@ class LoadSummary:
 
 
 class WrittenRows:
-    """Counts the rows of each table on their way through dlt, where marker rows can still be told from others."""
+    """Counts the rows of each table while dlt extracts them, when delete markers can still be recognised."""
 
     def __init__(self) -> None:
         self.written: Counter[str] = Counter()
@@ -73,11 +73,11 @@ class WrittenRows:
 
     @property
     def rows(self) -> dict[str, int]:
-        """Rows written by table; child tables left out."""
+        """Rows written by table, without child tables."""
         return {table: rows for table, rows in self.written.items() if "__" not in table}
 
     def watched(self, source: Any, resources: Collection[str] = ()) -> Any:
-        """A copy of the source, with some resources or those that are selected, whose rows are counted."""
+        """Returns a copy of the source, with the given or selected resources, whose rows are counted."""
         if not isinstance(source, DltSource):
             return source
         copy = source.with_resources(*(resources or source.selected_resources))
@@ -88,7 +88,7 @@ class WrittenRows:
     def _count(self, resource: str, item: Any, meta: Any = None) -> Any:
         table = table_of(meta, resource)
         if isinstance(item, pa.Table):
-            markers = _not_null(item, HARD_DELETE.name)  # rows that tell dlt to delete others, and reach no table
+            markers = _not_null(item, HARD_DELETE.name)  # delete markers, which dlt does not write
             deleted = _not_null(item, DELETED_AT)
             self.written[table] += len(item) - markers - deleted
             self.deleted[table] += deleted
@@ -102,10 +102,10 @@ def _not_null(table: pa.Table, column: str) -> int:
 
 
 class RowCounter:
-    """Counts the rows of a schema's tables, before a run and after it. dlt takes longer to make a client than that to count.
+    """Counts the rows of a schema's tables before and after a run. Keeps its SQL client, which takes longer than counting.
 
     Attributes:
-        schema: dlt's name of it.
+        schema: dlt's name of the schema.
     """
 
     def __init__(self, schema: str) -> None:
@@ -113,9 +113,9 @@ class RowCounter:
         self._client: tuple[dlt.Pipeline, Any] | None = None
 
     def counts(self, pipeline: dlt.Pipeline) -> Counts | None:
-        """Rows by table, child tables and dlt's own left out; None where the destination cannot be asked.
+        """Returns rows by table, without child tables and dlt's own; None if the destination cannot be read.
 
-        One query: every table is counted by the database, and nothing is read.
+        One query: the database counts every table, and no rows are read.
         """
         tables = pipeline.schemas[self.schema].tables if self.schema in pipeline.schema_names else {}
         names = [name for name in tables if "__" not in name and not name.startswith("_dlt")]
@@ -144,7 +144,7 @@ def _count(client: SqlClientBase[Any], name: str, columns: Mapping[str, Any]) ->
 
 
 def summarize(written: WrittenRows, before: Counts | None, after: Counts | None) -> dict[str, TableSummary]:
-    """Every table that there is or that was written to, in order of names."""
+    """Returns a summary of each table that exists or was written, in order of names."""
     tables = sorted({*(after or ()), *(name for name in written.written if "__" not in name)})
     return {name: _summary(name, written, before, after) for name in tables}
 
@@ -162,7 +162,7 @@ def _summary(name: str, written: WrittenRows, before: Counts | None, after: Coun
 
 
 def summary_lines(summary: LoadSummary) -> Iterator[str]:
-    """A table for a person: what each table holds now, and what the run did to it."""
+    """Yields a text table for a person: the rows of each table now, and what the run changed."""
     yield f"{'table':<28} {'rows':>12} {'change':>10} {'written':>12} {'deleted':>10}"
     for name, table in summary.tables.items():
         rows = "" if table.rows is None else f"{table.rows:,}"
@@ -172,13 +172,13 @@ def summary_lines(summary: LoadSummary) -> Iterator[str]:
 
 
 def json_line(summary: LoadSummary, portal: str, seconds: float, requests: int) -> str:
-    """The result for machines, as one line of JSON.
+    """Returns the result for scripts, as one line of JSON.
 
     Args:
-        summary: of the run.
+        summary: summary of the run.
         portal: the portal's host.
-        seconds: that the run took.
-        requests: HTTP requests to the portal.
+        seconds: duration of the run.
+        requests: number of HTTP requests to the portal.
     """
     result = {
         "portal": portal,

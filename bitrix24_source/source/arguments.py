@@ -1,4 +1,4 @@
-"""Arguments of the source in the forms in which people and environment variables write them."""
+"""Parses arguments of the source in the forms that Python code, files and environment variables use."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ..errors import ConfigError
 
 
 def as_names(value: Any, setting: str) -> list[int | str] | None:
-    """One name or several as a list: `177`, `"177"`, `"Equipment"`, `[177, "Equipment"]`, or that as JSON text.
+    """Returns names as a list: `177`, `"177"`, `"Equipment"`, `[177, "Equipment"]`, or that as JSON text.
 
-    A text with commas is a list where each part is a number, else it is one title.
+    A text with commas is a list if each part is a number, otherwise one title.
 
     Raises:
         ConfigError: it is none of these.
@@ -38,20 +38,20 @@ def as_names(value: Any, setting: str) -> list[int | str] | None:
 
 
 def as_selection(value: Any) -> dict[Any, list[str]]:
-    """Fields by type: `{177: ["title", "stageId"]}`; one field may stand without its list.
+    """Returns fields by type: `{177: ["title", "stageId"]}`; a single field need not be in a list.
 
     Raises:
-        ConfigError: it does not say which type the fields are of.
+        ConfigError: the type of the fields is missing.
     """
     fields = _by_type(value, "select", '{177: ["title", "stageId"]}')
     return {type_: [str(name) for name in as_names(names, "select") or ()] for type_, names in fields.items()}
 
 
 def as_conditions(value: Any) -> dict[Any, dict[str, Any]]:
-    """Conditions by type: `{177: {">=createdTime": "2026-01-01"}}`.
+    """Returns conditions by type: `{177: {">=createdTime": "2026-01-01"}}`.
 
     Raises:
-        ConfigError: it does not say which type a condition is for, or a condition has no field.
+        ConfigError: the type of a condition is missing, or its field.
     """
     example = '{177: {">=createdTime": "2026-01-01"}}'
     conditions = _by_type(value, "filter", example)
@@ -75,7 +75,7 @@ def _by_type(value: Any, setting: str, example: str) -> dict[Any, Any]:
 
 
 def _from_json(value: Any) -> Any:
-    """Environment variables hold lists and maps as JSON text."""
+    """Parses lists and maps in environment variables, which are JSON text."""
     if isinstance(value, str) and value.strip()[:1] in ("[", "{", '"'):
         try:
             return orjson.loads(value)

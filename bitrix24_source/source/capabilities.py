@@ -1,4 +1,4 @@
-"""What the running load's destination can do, and how it spells names."""
+"""The capabilities of the running load's destination, and its spelling of names."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from .dlt_internals import active_pipeline, destination_capabilities
 from .hints import MERGE_STRATEGY, has_seen_data
 
 _MAX_COLUMNS = {"postgres": 1600, "redshift": 1600, "mssql": 1024, "synapse": 1024, "fabric": 1024, "bigquery": 10_000}
-"""of a table; https://www.postgresql.org/docs/current/limits.html and its like"""
+"""maximum number of columns of a table, e.g. https://www.postgresql.org/docs/current/limits.html"""
 _DAY = 86_400_000_000
 _LIMITS: Mapping[str, Mapping[ColumnType, range]] = {
     "clickhouse": {"date": range(1 << 16), "timestamp": range(-25_567 * _DAY, 120_530 * _DAY)},
 }
-"""of dlt's types for dates and times; ClickHouse refuses a whole file for a day beyond them, or shows another time.
+"""ranges of dates and times; for a value out of them ClickHouse rejects a whole file, or shows another time.
 https://clickhouse.com/docs/sql-reference/data-types/date and datetime64: from 1970 to 2149, and from 1900 to 2299"""
 
 
 def current_capabilities() -> Capabilities:
-    """Of the destination of the running load; outside a load those of one that can do everything and has nothing."""
+    """Returns the capabilities of the running load's destination; outside a load, of an empty one without limits."""
     naming = _naming()
     if naming is None:
         return Capabilities()
@@ -42,7 +42,7 @@ def current_capabilities() -> Capabilities:
 
 
 def supports_merge() -> bool:
-    """Whether single rows can be replaced. Where not, as in files, a table is written anew by each run."""
+    """Returns whether single rows can be replaced; otherwise, as in files, each run rewrites a table."""
     able = destination_capabilities() if current_load_id() else None
     if able is None:
         return True
@@ -53,19 +53,19 @@ def supports_merge() -> bool:
 
 
 def normalized_table(name: str) -> str:
-    """The table as the destination has it: what is too long is shortened, with a hash."""
+    """Returns a table's name in the destination; long names are shortened, with a hash."""
     naming = _naming()
     return str(naming.normalize_tables_path(name)) if naming else name
 
 
 def normalized_column(name: str) -> str:
-    """The same for a column."""
+    """Returns a column's name in the destination."""
     naming = _naming()
     return str(naming.normalize_path(name)) if naming else name
 
 
 def is_stored(table: str) -> bool:
-    """Whether an earlier load has written rows of the table."""
+    """Returns whether an earlier load has written rows of the table."""
     known: Mapping[str, Any] = dlt.current.source_schema().tables if current_load_id() else {}
     return has_seen_data(known.get(normalized_table(table), {}))
 
@@ -75,7 +75,7 @@ def _max_columns() -> int | None:
 
 
 def _destination_type() -> str:
-    """The last word of dlt's name of it."""
+    """Returns the last part of dlt's name of the destination."""
     destination = active_pipeline().destination
     return str(destination.destination_type.rpartition(".")[2]) if destination else ""
 

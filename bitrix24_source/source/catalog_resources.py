@@ -1,7 +1,7 @@
 """The tables of the catalogue as dlt resources, all made from one reading of the portal.
 
-Their rows are merged, never truncated: whoever reads a table while it is loaded, or after a load has died, sees it as it was
-before or as it is after, and waits for nobody. What could not be read in a run stays as it was.
+Their rows are merged, never truncated: a reader sees a table as before or after the load, even if the load dies, and never
+waits. Rows that could not be read in a run stay unchanged.
 """
 
 from __future__ import annotations
@@ -61,11 +61,11 @@ _OWN_TABLES = (
     ISSUES.name,
     REJECTED_TABLE,
 )
-"""which all loads write that have a resource of theirs"""
+"""tables that every load with a resource of the catalogue writes"""
 
 
 class CatalogReader:
-    """Reads the catalogue once for every load package, and only what the selected resources need."""
+    """Reads the catalogue once for each load package, and only the parts that the selected resources need."""
 
     def __init__(self, client: Client, options: SyncOptions, tables: Sequence[CatalogTable]) -> None:
         self._client = client
@@ -81,12 +81,12 @@ class CatalogReader:
         self.bookkeeping = Bookkeeping()
         """state and tables of the destination as this load found them"""
         self.in_use: frozenset[str] = frozenset()
-        """tables of the catalogue that a reader's transaction keeps from changing, and that this run leaves as they are"""
+        """tables of the catalogue that a reader's transaction has locked, and that this run does not change"""
         self.waiting: Mapping[str, frozenset[str]] = {}
-        """by table, new columns that a reader's transaction keeps from being added, and that this run leaves out"""
+        """by table, new columns that this run leaves out, because a reader's transaction has locked the table"""
 
     def catalog(self, name: str) -> Catalog:
-        """The catalogue for the resource `name`, as of this load; the destination is tried before the portal is asked."""
+        """Returns the catalogue of this load for the resource `name`; checks the destination before calling the portal."""
         load_id = current_load_id()
         with self._lock:
             if self._read is None or not load_id or self._read[0] != load_id:
@@ -101,7 +101,7 @@ class CatalogReader:
             return self._read[1]
 
     def descriptions(self, catalog: Catalog, name: str) -> TableDescriptions:
-        """What the catalogue says of all tables; `name` as above."""
+        """Returns the descriptions of all tables; `name` as in `catalog`."""
         with self._lock:
             if self._described is None or self._described[0] is not catalog:
                 self._described = catalog, TableDescriptions(catalog, name, self._options.types or ())
@@ -110,7 +110,7 @@ class CatalogReader:
     def rejections(
         self, table: CatalogTable, values: Iterable[RejectedValue], catalog: Catalog, excluded: Exclusions
     ) -> Iterator[Any]:
-        """Rows of `rejected_values` for one table: `values`, of this run, take the place of what was rejected before."""
+        """Yields rows of `rejected_values` for one table; `values` of this run replace those rejected before."""
         load_id = current_load_id()
         if self._resolved is None or self._resolved[0] != load_id:
             self._resolved = load_id, ResolvedRejections(DltLoadContext())
@@ -124,7 +124,7 @@ class CatalogReader:
         yield from map(writer.to_dlt, batches)
 
     def _catalog(self, name: str) -> Catalog:
-        """Reads the catalogue; further slices of a long load reuse that of the first."""
+        """Reads the catalogue; later slices of a long load reuse that of the first."""
         slices = self._slices
         if slices.unfinished and isinstance(slices.catalog, Catalog):
             return replace(slices.catalog, issues=())
@@ -141,10 +141,10 @@ class CatalogReader:
         return catalog
 
     def _tables_that_wait(self, catalog: Catalog, log: IssueLog) -> Mapping[str, frozenset[str]]:
-        """New columns, by table, of tables that a reader's transaction holds in PostgreSQL.
+        """Returns new columns, by table, of tables that a reader's transaction has locked in PostgreSQL.
 
-        Items and what belongs to them are loaded without those fields, and the next run finds fields that it has not read before.
-        Tables of the catalogue stay as they are until the next run.
+        Items and their dependents are loaded without those fields, and the next run treats these as new. Tables of the
+        catalogue are not changed until the next run.
         """
         if not current_load_id():
             return {}
@@ -189,7 +189,7 @@ def _record_in_use(
 
 
 def _fields_without_columns(table: str, fields: Sequence[Field], stored: StoredColumns) -> frozenset[str]:
-    """Names of the fields whose columns a table lacks that the destination has, and of such counts of rows of child tables."""
+    """Returns fields, and counts of child rows, whose columns are missing in a table that the destination has."""
     if not stored.columns_of(table):
         return frozenset()
     places = map_columns(fields, table, stored)
@@ -206,13 +206,13 @@ def _fields_without_columns(table: str, fields: Sequence[Field], stored: StoredC
 
 
 def needed_tables(selected: frozenset[str]) -> frozenset[str]:
-    """The catalogue tables that have to be read for some resources, dictionaries among them."""
+    """Returns the catalogue tables, dictionaries included, that must be read for some resources."""
     lists = (needs for resource, needs in ITEM_RESOURCES.items() if resource in selected)
     return (selected & (SPA_TABLE_NAMES | OBJECT_TABLES | DICTIONARIES)).union(*lists)
 
 
 def _request_counter() -> Callable[[], None]:
-    """Shows requests beside dlt's own counters, in whatever progress the user chose."""
+    """Returns a function that counts requests in dlt's progress display."""
     collector = current_collector()
 
     def count() -> None:
@@ -222,16 +222,16 @@ def _request_counter() -> Callable[[], None]:
 
 
 _WITH_DETAILS = frozenset({"spa_field_options", "crm_field_options"})
-"""tables whose rows come from one list and some of their columns from another, which may fail alone"""
+"""tables whose rows come from one list and some of whose columns from another, which may fail separately"""
 
 
 def catalog_resource(table: CatalogTable, reader: CatalogReader, excluded: Exclusions) -> DltResource:
-    """The resource of one catalogue table and of its child table."""
+    """Returns the resource of one catalogue table and its child table."""
 
     def rows() -> Iterator[Any]:
         catalog = reader.catalog(table.name)
         if table.name in reader.in_use:
-            return  # it stays as it was, and everything else is loaded
+            return  # it is not changed, and everything else is loaded
         described = reader.descriptions(catalog, table.name)
         converted, rejected = table.convert(catalog)
         yield from _merged(table, converted, table.name, catalog, excluded, described)
@@ -249,7 +249,7 @@ def catalog_resource(table: CatalogTable, reader: CatalogReader, excluded: Exclu
 
 
 def issues_resource(reader: CatalogReader) -> DltResource:
-    """The resource of `load_issues`, with what the catalogue's own reading adds to it."""
+    """Returns the resource of `load_issues`, with the issues of reading the catalogue."""
 
     def rows() -> Iterator[Any]:
         catalog = reader.catalog(ISSUES.name)
@@ -268,18 +268,18 @@ def _merged(
     excluded: Exclusions,
     described: TableDescriptions,
 ) -> Iterator[Any]:
-    """All rows of a table at once, so that `add_limit` cannot part them; a table without rows is a table.
+    """Yields all rows of a table at once, so that `add_limit` cannot split them; creates the table without rows, too.
 
     Args:
-        table: the resource's own table, or the child table beside it.
-        converted: its rows.
-        resource: the resource, by whose name the catalogue knows what could not be read.
-        catalog: as read in this run.
+        table: the resource's own table, or its child table.
+        converted: the rows.
+        resource: name of the resource, under which the catalogue records unread parts.
+        catalog: the catalogue as read in this run.
         excluded: columns that are left out.
-        described: what tables and columns are.
+        described: descriptions of tables and columns.
     """
     if catalog.is_unread(resource) and (table.name in _WITH_DETAILS or not supports_merge()) and is_stored(table.name):
-        return  # the rows could only be replaced by others that lack something
+        return  # the new rows are incomplete and must not replace the stored ones
     names = {column.name for column in _included(table, excluded)}
     hidden = {column.name for column in table.columns} - names
     unread_types = catalog.unread_types.get(resource, frozenset())
@@ -305,10 +305,9 @@ def _merged(
 
 
 def _write_disposition(table: CatalogTable, resource: str, catalog: Catalog) -> Any:
-    """Returns the write disposition by which the rows that were read replace those in the destination.
+    """Returns the write disposition with which the rows read replace those in the destination.
 
-    dlt deletes the rows in the scope and inserts those that came, in one transaction. A destination without merges has its
-    tables written anew.
+    dlt deletes the rows in the scope and inserts the new ones, in one transaction. Without merges a table is rewritten.
     """
     if not supports_merge():
         return "replace"
@@ -323,7 +322,7 @@ def _write_disposition(table: CatalogTable, resource: str, catalog: Catalog) -> 
 
 
 def _rows_that_came(table: CatalogTable) -> str:
-    """A condition for the destination's rows that were read in this run; of a child table, for those of the same parent."""
+    """Returns a condition for the destination's rows to replace; in a child table, those of the same parent."""
     key = table.key[:1] if "position" in table.key else table.key
     if len(key) == 1:
         return f"{key[0]} IN (SELECT {key[0]} FROM {{staging_table}})"  # noqa: S608 - our own names
@@ -332,12 +331,12 @@ def _rows_that_came(table: CatalogTable) -> str:
 
 
 def _included(table: CatalogTable, excluded: Exclusions) -> list[Column]:
-    """The table's columns without those that are left out."""
+    """Returns the table's columns without excluded ones."""
     return [column for column in table.columns if column.name not in excluded.columns_of(table.name)]
 
 
 def _columns_to_add(table: CatalogTable | None, excluded: Exclusions) -> frozenset[str]:
-    """Columns that a table lacks which an earlier load has written."""
+    """Returns the columns that are missing in a table of an earlier load."""
     if table is None or not is_stored(table.name):
         return frozenset()
     stored = dlt.current.source_schema().tables[normalized_table(table.name)]["columns"]
@@ -346,7 +345,7 @@ def _columns_to_add(table: CatalogTable | None, excluded: Exclusions) -> frozens
 
 
 def with_normalized_names(row: dict[str, Any], capabilities: Capabilities) -> dict[str, Any]:
-    """A row of `spa_fields` with the names that the destination has: dlt shortens what is too long for it."""
+    """Returns a row of `spa_fields` with the names in the destination: dlt shortens long ones."""
     column, child = row["column_name"], row["child_table"]
     return {
         **row,
@@ -356,7 +355,7 @@ def with_normalized_names(row: dict[str, Any], capabilities: Capabilities) -> di
 
 
 def issue_hints(described: TableDescriptions) -> Any:
-    """Hints of `load_issues`."""
+    """Returns the hints of `load_issues`."""
     names = [column.name for column in ISSUES.columns]
     return dlt.mark.make_hints(
         table_name=ISSUES.name,

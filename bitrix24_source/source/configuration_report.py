@@ -1,6 +1,6 @@
-"""Says where configuration was looked for, and what was found in the wrong place.
+"""Explains where configuration was looked for, and what was found in the wrong place.
 
-Read only after something was found missing. Values are never shown, only the names of keys, sections, files and variables.
+Used only after a value was found missing. Shows names of keys, sections, files and variables, never values.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ _BOM = "\ufeff"
 
 
 def closest(name: str, known: frozenset[str]) -> str:
-    """The known name that was probably meant; empty where none is near."""
+    """Returns the known name that was probably meant; empty if none is similar."""
     starting = sorted(key for key in known if key.startswith(name) or name.startswith(key))
     return next(iter([*difflib.get_close_matches(name, sorted(known), 1, 0.6), *starting]), "")
 
 
 def where_to_set(section: str, key: str, known: frozenset[str]) -> str:
-    """What to do about a key that was found nowhere.
+    """Returns a hint about a missing key.
 
     Args:
-        section: of the configuration, with dots.
-        key: that is missing.
+        section: section of the configuration, with dots.
+        key: the missing key.
         known: all keys of the section.
     """
     return f"{_misplaced(section, key, known)}looked in {files_and_variable(f'{section}.{key}')}"
 
 
 def unreadable_file() -> str:
-    """The first configuration file that is not plain UTF-8 text, and why; empty where there is none.
+    """Returns the first configuration file that is not plain UTF-8 text, and why; empty if there is none.
 
-    Editors on Windows write byte order marks and UTF-16, which TOML does not allow.
+    Editors on Windows may write byte order marks and UTF-16, which TOML does not allow.
     """
     for path in configuration_files():
         file = Path(path)
@@ -53,24 +53,24 @@ def unreadable_file() -> str:
 
 
 def files_and_variable(path: str) -> str:
-    """Where dlt looks for a key with dots: each file, and the environment variable."""
+    """Returns where dlt looks for a key: each file, and the environment variable."""
     return f"{', '.join(_described_files())} and the environment variable {variable_of(path)}"
 
 
 def variable_of(path: str) -> str:
-    """Dlt's environment variable for a key with dots."""
+    """Returns dlt's environment variable for a key with dots."""
     return path.upper().replace(".", "__")
 
 
 def require_known_setting_names(section: str, known: frozenset[str]) -> None:
-    """Refuses keys of a section that are nearly those of a setting: dlt passes over them, and loads what was to be left out.
+    """Rejects misspelt keys of a section: dlt would ignore them, and load what was to be left out.
 
     Args:
-        section: of the configuration, with dots.
+        section: section of the configuration, with dots.
         known: names of all settings.
 
     Raises:
-        ConfigError: a key of a file, or a variable, is no setting and looks like one.
+        ConfigError: a key in a file, or a variable, is not a setting, but resembles one.
     """
     prefix = variable_of(section) + "__"
     variables = [(name, name[len(prefix) :].lower()) for name in sorted(os.environ) if name.startswith(prefix)]
@@ -91,7 +91,7 @@ def _described_files() -> Iterator[str]:
 
 
 def _misplaced(section: str, key: str, known: frozenset[str]) -> str:
-    """The most likely mistake as the beginning of a hint; empty where nothing like the key is anywhere."""
+    """Returns the most likely mistake as the beginning of a hint; empty if nothing resembles the key."""
     mistakes = (_unknown_variables(section, known), _wrong_keys(section, key, known), _wrong_folders())
     return next((f"{mistake}; " for found in mistakes for mistake in found), "")
 
@@ -130,7 +130,7 @@ def _meant(name: str) -> str:
 
 
 def _is_other_portal(place: str, section: str) -> bool:
-    """Sections of other portals are right where they are."""
+    """Returns whether a place is the section of another portal, which is correct there."""
     parts = place.split(".")
     return parts[:2] == ["sources", "bitrix24"] and parts[-1] == "credentials" and place != section
 

@@ -1,4 +1,4 @@
-"""The configuration of credentials: the selector, the three methods, and what is missing in one sentence."""
+"""The configuration of credentials: selects one of three methods and reports what is missing in one sentence."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ SECTION = "sources.bitrix24.credentials"
 
 @configspec
 class Bitrix24Credentials(CredentialsConfiguration):
-    """What `[sources.bitrix24.credentials]` holds. `auth` selects; what it did not select is ignored.
+    """The section `[sources.bitrix24.credentials]`. `auth` selects the method; keys of the others are ignored.
 
     Attributes:
-        auth: "webhook", "oauth2" or "api_key". Never guessed from what is filled.
+        auth: "webhook", "oauth2" or "api_key". Never guessed from the other keys.
         webhook_url: webhook; "https://portal.bitrix24.com/rest/1/code/", as Bitrix24 shows it. It is a password.
         portal_url: oauth2, api_key; "https://portal.bitrix24.com".
         client_id: oauth2; "local.0123".
         client_secret: oauth2.
         refresh_token: oauth2; the first one, later ones are kept by the token store.
-        token_url: oauth2; the token server. By default that of the portal's region, found by the portal's address.
+        token_url: oauth2; the token server. By default inferred from the portal's address.
         token_file: oauth2; where the default token store keeps the pair.
         api_key: api_key; "<user id>/<webhook code>", or an access token of a local application.
-        allowed_hosts: hosts besides Bitrix24's and the portal's own that a renamed portal may send us to.
-        section: where these stand, for messages; a named portal has its own.
+        allowed_hosts: hosts besides Bitrix24's and the portal's own to which a renamed portal may redirect.
+        section: name of the section, for messages; a named portal has its own.
     """
 
     auth: str | None = None
@@ -54,13 +54,13 @@ class Bitrix24Credentials(CredentialsConfiguration):
     section: Annotated[str, NotResolved()] = SECTION
 
     def on_resolved(self) -> None:
-        """Refuses what cannot work, in one sentence, before anything is asked of the portal."""
+        """Rejects invalid credentials, in one sentence, before the portal is called."""
         auth_from_credentials(self)
 
     def parse_native_representation(self, native_value: Any) -> None:
-        """Takes a JSON object as text, as one environment variable holds it.
+        """Accepts a JSON object as text, as in an environment variable.
 
-        Any other text says nothing about which method it is for, and guessing is what the selector forbids.
+        Any other text is rejected: it does not say which method it is for, and methods are never guessed.
         """
         if isinstance(native_value, str):
             for key, value in _json_object(native_value, self.section).items():
@@ -69,7 +69,7 @@ class Bitrix24Credentials(CredentialsConfiguration):
             super().parse_native_representation(native_value)
 
     def where(self, key: str) -> str:
-        """How messages name a key."""
+        """Returns the name of a key for messages."""
         return f"{self.section}.{key}"
 
     def __repr__(self) -> str:
@@ -78,14 +78,14 @@ class Bitrix24Credentials(CredentialsConfiguration):
     __str__ = __repr__
 
     def to_native_representation(self) -> str:
-        """Never the secret: dlt shows this form in messages."""
+        """Returns a form without secrets, because dlt shows it in messages."""
         return repr(self)
 
 
 KEYS = frozenset(Bitrix24Credentials.get_resolvable_fields()) - {"section"}
-"""of `[sources.bitrix24.credentials]`"""
+"""keys of `[sources.bitrix24.credentials]`"""
 _KEY_OF = {"webhook": "webhook_url", "api_key": "api_key", "oauth2": "refresh_token"}
-"""the key that tells that a method was meant"""
+"""the key whose presence suggests a method"""
 _WRAPPINGS = {
     '"': "a quotation mark", "'": "a quotation mark", "\u201c": "a quotation mark", "\u00ab": "a quotation mark", "\u201e": "a quotation mark",
     "<": "an angle bracket", "\ufeff": "a byte order mark (BOM), which cannot be seen", "\u200b": "a space that cannot be seen",
@@ -100,11 +100,12 @@ _EXAMPLES = {
 
 
 def given_credentials(given: Any, section: str = SECTION) -> Any:
-    """Credentials as they were given in a call, with every key known: dlt would pass over one that is misspelt, and take the
-    value that is missing then from the configuration, which may be another portal's.
+    """Checks the keys of credentials given in a call.
+
+    dlt would ignore a misspelt key, and take the missing value from the configuration, which may be another portal's.
 
     Raises:
-        ConfigError: a key is none of these, or a text is no JSON object.
+        ConfigError: a key is unknown, or a text is not a JSON object.
     """
     if isinstance(given, str):
         return _json_object(given, section)
@@ -138,7 +139,7 @@ def _require_known_keys(values: Mapping[Any, Any], where: str) -> None:
 
 
 def auth_from_credentials(credentials: Bitrix24Credentials, store: TokenStore | None = None) -> Auth:
-    """The selected method, checked; raises ConfigError with the key to mend. Makes no call and reads no file."""
+    """Returns the selected method, checked; raises ConfigError with the key to correct. Makes no call, reads no file."""
     auth = str(credentials.auth or "").strip()
     if not auth:
         filled = next((method for method, key in _KEY_OF.items() if getattr(credentials, key)), "")
@@ -205,7 +206,7 @@ def _api_key(credentials: Bitrix24Credentials, _store: TokenStore | None) -> Aut
     return StaticAuth("api_key", f"{portal}/rest/", access_token=key)
 
 
-# A method after the code is what Bitrix24's own example links end with.
+# Bitrix24's own example links have a method after the code.
 _WEBHOOK_PATH = re.compile(r"/rest/(?:api/)?(?P<user>\d+)/(?P<code>[A-Za-z0-9]+)(?:/(?:[A-Za-z][A-Za-z0-9.]*)?)?")
 _WEBHOOK_KEY = re.compile(r"(?P<user>\d+)/(?P<code>[A-Za-z0-9]+)/?")
 
@@ -249,7 +250,7 @@ def _origin(parts: SplitResult) -> str:
 
 
 def _default_file(credentials: Bitrix24Credentials) -> Path:
-    """One file for a portal and an application; for a named portal also for the authorisation, of which there may be more."""
+    """Returns the default file: one per portal and application; for a named portal, also per authorisation."""
     owner = f"{urlsplit(_portal(credentials)).netloc} {_required(credentials, 'client_id')}"
     if credentials.section != SECTION:
         owner += f" {fingerprint(_required(credentials, 'refresh_token'))}"

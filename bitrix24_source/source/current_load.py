@@ -12,7 +12,7 @@ from .dlt_internals import active_pipeline, dropped_tables_in, parent_resource
 
 
 def current_load_id() -> str:
-    """The load package that is being extracted; empty outside a pipeline."""
+    """Returns the id of the load package that is being extracted; empty outside a pipeline."""
     try:
         return str(dlt.current.load_package_state()["load_id"])
     except CurrentLoadPackageStateNotAvailable:
@@ -20,15 +20,15 @@ def current_load_id() -> str:
 
 
 def current_collector() -> Any:
-    """Where the progress of the current load is shown; None outside a pipeline.
+    """Returns the collector that shows the progress of the current load; None outside a pipeline.
 
-    To be asked once and kept: in another thread dlt knows of no pipeline, and would make a new one.
+    Call it once and keep the result: in another thread dlt has no active pipeline, and would create a new one.
     """
     return active_pipeline().collector if current_load_id() else None
 
 
 def extracted_resources(name: str) -> frozenset[str]:
-    """The resources that this load reads, parents of selected transformers too; outside a pipeline the one of this name."""
+    """Returns the resources that this load reads, including parents of transformers; outside a pipeline only `name`."""
     try:
         return frozenset(resource.name for resource in dlt.current.source().resources.extracted)
     except CurrentSourceNotAvailable:
@@ -36,7 +36,7 @@ def extracted_resources(name: str) -> frozenset[str]:
 
 
 def selected_resources(name: str) -> frozenset[str]:
-    """The resources whose rows this load writes; outside a pipeline the one of this name."""
+    """Returns the resources whose rows this load writes; outside a pipeline only `name`."""
     try:
         return frozenset(dlt.current.source().selected_resources)
     except CurrentSourceNotAvailable:
@@ -44,7 +44,7 @@ def selected_resources(name: str) -> frozenset[str]:
 
 
 def resources_of_transformers() -> frozenset[str]:
-    """The resources that transformers of this load take their rows from."""
+    """Returns the resources that feed transformers of this load."""
     try:
         selected = dlt.current.source().resources.selected.values()
     except CurrentSourceNotAvailable:
@@ -54,5 +54,5 @@ def resources_of_transformers() -> frozenset[str]:
 
 
 def dropped_tables() -> list[str]:
-    """The tables that a refresh drops before this load."""
+    """Returns the tables that a refresh drops before this load."""
     return dropped_tables_in(dlt.current.load_package_state()["state"]) if current_load_id() else []

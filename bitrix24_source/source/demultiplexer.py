@@ -1,10 +1,10 @@
 """Splits one stream into one stream per consumer.
 
-dlt asks its resources one after the other, while a single sync serves them all. A consumer with nothing queued yields `None`,
-so that the others can drain their queues first.
+dlt iterates over its resources one after the other, while a single sync feeds them all. A consumer with nothing queued yields
+`None`, so that the others can drain their queues first.
 
-A load that ends early lets go of consumers that it has never asked. Closing a generator that has not begun runs nothing of it, so
-that each holds a `Consumer`, whose end is noticed.
+A load that ends early discards consumers that were never started. Closing a generator that has not started runs none of its code,
+so each one holds a `Consumer`, whose finalisation is noticed.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from typing import Any
 
 Rows = Generator[tuple[str, Any], None, None]
-"""A consumer's name, and something for it."""
+"""Yields the name of a consumer and an item for it."""
 
 
 class Consumer:
-    """Stands for whoever takes rows, as long as something refers to it."""
+    """Represents a consumer of rows; it ends when nothing refers to this object any more."""
 
 
 class Demultiplexer:
-    """Yields one stream's rows consumer by consumer; few are queued, because whoever has none waits for the others to take theirs.
+    """Yields one stream's rows to each consumer; queues stay short, because a consumer without rows waits for the others.
 
-    The stream is closed when the last consumer is gone, whether or not it has ever asked for something.
+    The stream is closed when the last consumer has ended, even if it never asked for a row.
     """
 
     def __init__(self, consumers: Mapping[str, Consumer | None], make: Callable[[Demultiplexer], Rows]) -> None:
         """Makes the stream.
 
         Args:
-            consumers: by name; None for one whose end is not noticed before it has begun.
+            consumers: consumers by name; None for one whose end is noticed only after it has started.
             make: makes the stream for this demultiplexer.
         """
         self._waiting: dict[str, deque[Any]] = {name: deque() for name in consumers}
@@ -47,13 +47,13 @@ class Demultiplexer:
                 weakref.finalize(consumer, _leave, own, name).atexit = False
 
     def has_consumer(self, name: str) -> bool:
-        """Whether somebody still takes what comes under a name."""
+        """Returns whether a consumer still takes rows."""
         return name in self._waiting and name not in self._gone
 
     def stream_for(self, name: str) -> Iterator[Any]:
-        """What comes for one consumer. None stands for "ask the others first"; dlt passes over it.
+        """Yields the items of one consumer, or None if the others should be asked first, which dlt ignores.
 
-        Where nobody else took anything meanwhile (dlt can be told to exhaust one resource after the other), it goes on.
+        If no other consumer took anything meanwhile (dlt can exhaust one resource after the other), it advances the stream.
         """
         own, taken = self._waiting[name], -1
         try:
@@ -64,20 +64,20 @@ class Demultiplexer:
                 elif taken != self._taken and any(self._waiting.values()):
                     taken = self._taken
                     yield None
-                elif not self._advance() and not own:  # another thread may have put something there meanwhile
+                elif not self._advance() and not own:  # another thread may have queued an item meanwhile
                     return
         finally:
             self.leave(name)
 
     def leave(self, name: str) -> None:
-        """A consumer takes nothing any more."""
+        """Removes a consumer that takes no more rows."""
         self._waiting[name].clear()
         self._gone.add(name)
         if len(self._gone) == len(self._waiting):
             self._stream.close()
 
     def _advance(self) -> bool:
-        """One step of the stream. With `parallelize()` dlt asks from several threads, and a generator has room for one."""
+        """Advances the stream by one item; locks, because with `parallelize()` dlt calls from several threads."""
         with self._advancing:
             return self._step()
 

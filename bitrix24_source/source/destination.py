@@ -1,4 +1,4 @@
-"""Tests whether the destination can be opened, before the portal is asked for anything."""
+"""Checks that the destination can be opened, before the portal is called."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from .dlt_internals import override_capability
 from .lock_waits import limit_lock_waits
 
 _checked: WeakSet[dlt.Pipeline] = WeakSet()
-"""pipelines that were checked for a load that has not begun yet"""
+"""pipelines that were checked for a load that has not started yet"""
 
 
 def check_destination_of_load(pipeline: dlt.Pipeline) -> None:
-    """`check_destination` for the load that begins, unless whoever started it has done so."""
+    """Calls `check_destination` for the load that starts, unless its caller has done so."""
     if pipeline in _checked:
         _checked.discard(pipeline)
     else:
@@ -27,15 +27,15 @@ def check_destination_of_load(pipeline: dlt.Pipeline) -> None:
 
 
 def check_destination(pipeline: dlt.Pipeline) -> None:
-    """Opens the destination and closes it again; a locked database should not cost a whole extraction.
+    """Opens the destination and closes it again, so that a locked database does not cost a whole extraction.
 
-    From here on each job of the pipeline is one transaction where the destination has them, and its connections to PostgreSQL
+    From then on each job of the pipeline is one transaction, if the destination has them, and connections to PostgreSQL
     wait for locks no longer than `database_locks.LOCK_SECONDS`.
 
     Raises:
-        ConfigError: a DuckDB file has the dataset's name, with which DuckDB can address no table.
-            Or a driver says that it cannot be reached.
-        DltException: it cannot be opened for another reason.
+        ConfigError: a DuckDB file has the dataset's name, so that DuckDB cannot address tables; or a driver reports that the
+            database cannot be reached.
+        DltException: the destination cannot be opened for another reason.
     """
     failure: ConfigError | None = None
     try:
@@ -50,7 +50,7 @@ def check_destination(pipeline: dlt.Pipeline) -> None:
             f"check its address and credentials: DESTINATION__{name.upper()}__CREDENTIALS or .dlt/secrets.toml",
         )
     if failure:
-        raise failure  # outside the handler: a driver's error can name what it was given
+        raise failure  # outside the handler: the driver's error may contain the credentials
     _checked.add(pipeline)
 
 
@@ -65,10 +65,11 @@ def _open(pipeline: dlt.Pipeline) -> None:
 
 
 def _merge_in_transactions(pipeline: dlt.Pipeline, client: Any) -> None:
-    """Has a merge delete and insert at one stroke.
+    """Has merges delete and insert in one transaction.
 
-    dlt 1.31 does not say of most databases whether they have transactions, and then merges without one unless a statement looks
-    like DDL: in DuckDB readers see a table between DELETE and INSERT. Where DDL can be in a transaction, rows can be.
+    dlt 1.31 does not know for most databases whether they have transactions, and merges without one unless a statement looks
+    like DDL: in DuckDB readers see a table between DELETE and INSERT. A database with transactional DDL has transactions for
+    rows as well.
     """
     capabilities = client.capabilities
     if capabilities.supports_ddl_transactions and capabilities.supports_transactions is None:

@@ -1,4 +1,4 @@
-"""Reads keys, rows and book-keeping back from the destination, as of the load before the running one."""
+"""Reads keys, rows and stored state from the destination, as of the previous load."""
 
 # ruff: noqa: S608 - names of our own, and numbers
 
@@ -29,18 +29,18 @@ _T = TypeVar("_T")
 IDS_AT_ONCE = 1000
 """ids in one IN list"""
 ROWS_AT_ONCE = 10_000
-"""of ids that are read at once"""
+"""rows that are fetched at once"""
 
 
 @dataclass(frozen=True)
 class Bookkeeping:
-    """What the destination says of itself.
+    """State and tables of the destination.
 
     Attributes:
-        has_load: it has the load that the pipeline's state was stored with; None where that is not known.
-        state: of this source, as the destination has it for this pipeline; empty where it has none.
-        portals: by the names of all pipelines that load into this dataset, the portals that they read.
-        tables: that exist; None where that is not known.
+        has_load: it has the load with which the pipeline's state was stored; None if unknown.
+        state: the state of this source for this pipeline; empty if there is none.
+        portals: the portals of all pipelines that load into this dataset, by pipeline name.
+        tables: names of existing tables; None if unknown.
     """
 
     has_load: bool | None = None
@@ -50,22 +50,22 @@ class Bookkeeping:
 
 
 class _Table:
-    """A table that is asked by SQL."""
+    """A table that is queried with SQL."""
 
     def __init__(self, client: Any, table: str) -> None:
         self._client = client
         self.name = self.named(table)
 
     def named(self, table: str) -> str:
-        """A table's name in SQL."""
+        """Returns a table's name in SQL."""
         return str(self._client.make_qualified_table_name(table))
 
     def quote(self, column: str) -> str:
-        """A column's name in SQL."""
+        """Returns a column's name in SQL."""
         return str(self._client.escape_column_name(column))
 
     def columns(self, query: str, types: Sequence[pa.DataType]) -> list[pa.Array]:
-        """The columns of what a query finds. DuckDB and others hand them out without making a Python object of each value."""
+        """Returns the columns of a query's result; DuckDB and others do so without a Python object for each value."""
         with self._client.execute_query(query) as cursor:
             tables = list(cursor.iter_arrow(ROWS_AT_ONCE))
         chunks = [
@@ -75,9 +75,9 @@ class _Table:
 
 
 class DltDestinationReader:
-    """Reads by dlt's SQL client; nothing where the destination cannot be read back or merged into.
+    """Reads with dlt's SQL client; methods return None if the destination cannot be read or merged into.
 
-    Lives as long as one extraction: to ask dlt for a client takes longer than to ask the client, in a schema of many tables.
+    Used for one extraction: with many tables, making a client takes dlt longer than a query.
     """
 
     def __init__(self) -> None:
@@ -108,7 +108,7 @@ class DltDestinationReader:
         return self._read(table, read, StoredKeys.empty(), needs=("id", DELETED_AT))
 
     def rows(self, table: str, ids: Sequence[int]) -> Iterator[pa.Table]:
-        """Whole rows as they are in the destination, with all its columns, also those that no field fills any more."""
+        """Yields rows of the destination with all columns, including those that no field fills any more."""
         columns = {
             name: ARROW_TYPES[cast(ColumnType, column["data_type"])]
             for name, column in self._tables[table]["columns"].items()
@@ -194,10 +194,10 @@ class DltDestinationReader:
         return self._read(REJECTED_TABLE, read, nothing) or nothing
 
     def bookkeeping(self, load_id: str) -> Bookkeeping:
-        """What the destination says of itself; nothing where it cannot be asked.
+        """Reads state and tables of the destination; empty if it cannot be read.
 
         Args:
-            load_id: of the load that the pipeline's state was stored with; "" where it says none.
+            load_id: id of the load with which the pipeline's state was stored; "" if unknown.
         """
         if not current_load_id() or not supports_merge():
             return Bookkeeping()
@@ -224,13 +224,13 @@ class DltDestinationReader:
             )
 
     def _read(self, table: str, read: Callable[[_Table], _T], nothing: _T, needs: Sequence[str] = ()) -> _T | None:
-        """What `read` finds in a table.
+        """Returns the result of `read` for a table; None if the destination cannot be read.
 
         Args:
-            table: as the destination spells it.
-            read: asks it.
-            nothing: what a table holds that is not there.
-            needs: columns without which it counts as not there.
+            table: name of the table in the destination.
+            read: queries the table.
+            nothing: the result for a table that does not exist.
+            needs: columns without which the table counts as missing.
         """
         if not self._is_readable:
             return None
@@ -246,7 +246,7 @@ class DltDestinationReader:
 
     @contextmanager
     def _connection(self) -> Iterator[Any]:
-        """The one that is open, or one of its own; None where there is none."""
+        """Yields the open connection, or a new one; None if there is none."""
         if self._open is not None:
             yield self._open
             return
@@ -271,7 +271,7 @@ class DltDestinationReader:
 
     @functools.cached_property
     def _tables(self) -> Mapping[str, Any]:
-        """As dlt knows them from the state, which the destination keeps, also when its working directory is new."""
+        """Returns the tables in dlt's schema, which the destination stores, too, for a new working directory."""
         pipeline, name = active_pipeline(), dlt.current.source_schema().name
         return dict(pipeline.schemas[name].tables) if name in pipeline.schema_names and supports_merge() else {}
 
@@ -281,7 +281,7 @@ def _portal_in(state: Mapping[str, Any]) -> str:
 
 
 def _latest_states(client: Any, schema: Any) -> dict[str, Mapping[str, Any]]:
-    """The latest state of this source by pipeline."""
+    """Returns the latest state of this source by pipeline."""
     quote = client.escape_column_name
     name = client.make_qualified_table_name(schema.state_table_name)
     pipeline, version = quote("pipeline_name"), quote("version")
@@ -301,7 +301,7 @@ def _latest_states(client: Any, schema: Any) -> dict[str, Mapping[str, Any]]:
 
 
 def _tables(client: Any) -> frozenset[str] | None:
-    """Names of the tables that exist; None where the database has no such catalogue."""
+    """Returns the names of existing tables; None if the database has no such catalogue."""
     query = "SELECT table_name FROM INFORMATION_SCHEMA.TABLES WHERE table_schema = %s"
     try:
         found = client.execute_sql(query, client.dataset_name)
@@ -316,13 +316,13 @@ def _arrow_field(name: str, type_: pa.DataType) -> pa.Field:
 
 
 def recreate_dropped_tables(names: Iterable[str], existing: frozenset[str] | None) -> list[str]:
-    """Has dlt make those tables again that its schema knows and the destination lacks; returns their names.
+    """Has dlt recreate tables that its schema has and the destination lacks; returns their names.
 
-    dlt makes tables only where the schema has changed.
+    dlt itself creates tables only if the schema has changed.
 
     Args:
-        names: of tables, as this package writes them.
-        existing: tables of the destination; None where they are not known, and then none is taken for dropped.
+        names: names of tables, before normalisation.
+        existing: tables of the destination; None if unknown, and then none counts as dropped.
     """
     known = dlt.current.source_schema().tables if current_load_id() and existing is not None else {}
     dropped = [name for name in map(normalized_table, names) if name in known and name not in (existing or ())]

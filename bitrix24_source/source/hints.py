@@ -1,4 +1,4 @@
-"""Columns and write dispositions as dlt wants them described."""
+"""Columns and write dispositions as dlt hints."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 from ..schema import Column
 
 MERGE_STRATEGY = "delete-insert"
-"""the only one that replaces an item's list as a whole, and takes an item twice"""
+"""the only strategy that replaces an item's list as a whole and accepts an item twice"""
 MERGE: Any = {"disposition": "merge", "strategy": MERGE_STRATEGY}
 
 
 def column_hints(columns: Iterable[Column], texts: Mapping[str, str] | None = None) -> Any:
-    """Columns as dlt wants them described.
+    """Returns dlt hints for columns.
 
     Args:
-        columns: all of a table.
-        texts: what some of them are, by name.
+        columns: all columns of a table.
+        texts: descriptions by column.
     """
     return {
         column.name: {
@@ -30,20 +30,20 @@ def column_hints(columns: Iterable[Column], texts: Mapping[str, str] | None = No
 
 
 def is_known(table: Mapping[str, Any]) -> bool:
-    """Whether an earlier load has made a table of dlt's schema, with rows or without."""
+    """Returns whether an earlier load has created a table of dlt's schema, with or without rows."""
     return bool(table.get("x-normalizer"))
 
 
 def has_seen_data(table: Mapping[str, Any]) -> bool:
-    """Whether an earlier load has written a table of dlt's schema."""
+    """Returns whether an earlier load has written rows of a table of dlt's schema."""
     return bool((table.get("x-normalizer") or {}).get("seen-data"))
 
 
 def write_disposition(key: str = "", *, supports_merge: bool) -> Any:
-    """How tables of items are written; with a `key`, what arrives replaces the rows of the same key.
+    """Returns the write disposition of item tables; with a `key`, new rows replace those with the same key.
 
-    dlt would ask for each row of the destination whether its keys were among those that arrived. DuckDB answers that by
-    sorting the whole table into hashes; asked in this form it skips what lies outside of the ids that arrived.
+    dlt would look up the key of each row of the destination among the new ones, for which DuckDB hashes the whole table. In
+    this form it skips rows outside of the range of new ids.
     """
     if not supports_merge:
         return "replace"

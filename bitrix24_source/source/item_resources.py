@@ -1,6 +1,6 @@
 """The lists that are read by id as dlt resources, all fed by one sync run.
 
-dlt asks its resources in turn, while the portal is asked best for everything at once: fifty calls travel in one request.
+dlt iterates over its resources in turn, but the portal is best asked for everything at once: up to fifty calls per request.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from .table_writer import TableWriter
 
 
 def list_resources(reader: CatalogReader, client: Client, options: SyncOptions) -> Iterator[DltResource]:
-    """A resource for the items of all smart processes, one for each CRM object, and one for each list beside them."""
+    """Yields a resource for the items of all smart processes, one per CRM object, and one per related list."""
     shared = _SharedSync(reader, client, options)
     return (_resource(name, shared) for name in ITEM_RESOURCES)
 
@@ -70,12 +70,12 @@ class _SharedSync:
         self._lock = threading.Lock()
 
     def consumer(self, name: str) -> Consumer:
-        """A new consumer: dlt makes all of a load before it asks the first one for rows."""
+        """Returns a new consumer: dlt creates all resources of a load before it asks the first one for rows."""
         self._consumers[name] = consumer = Consumer()
         return consumer
 
     def demultiplexer(self, name: str) -> Demultiplexer:
-        """Those of this load, or of one resource that somebody looks at without a pipeline."""
+        """Returns the demultiplexer of this load, or of one resource that is iterated without a pipeline."""
         load_id = current_load_id()
         with self._lock:
             if self._latest is None or not load_id or self._latest[0] != load_id:
@@ -86,10 +86,10 @@ class _SharedSync:
             return self._latest[1]
 
     def rows_for_transformers(self, name: str) -> Iterator[Any]:
-        """All items of a resource that is not loaded itself, as Arrow tables without the name of one.
+        """Yields all items of a resource that is not loaded itself, as Arrow tables without a table name.
 
-        What a transformer makes of them goes to its own table. Child tables do not come, and nothing is remembered: rows that
-        were not loaded are not rows that the next load may leave out.
+        The output of a transformer goes to its own table. Child tables are not yielded, and no checkpoint is saved: the next
+        load must not skip rows that were not loaded.
         """
         catalog = self._reader.catalog(name)
         issues = IssueLog(self._client.clock.now)
@@ -103,7 +103,7 @@ class _SharedSync:
                 yield batch.data if marks is None else batch.data.filter(pc.is_null(marks))
 
     def _rows(self, names: list[str], demultiplexer: Demultiplexer) -> Rows:
-        """By the resource, everything for dlt."""
+        """Yields everything for dlt, with the name of its resource."""
         _require_own_hints(names)
         catalog = self._reader.catalog(names[0])
         reader = self._reader
@@ -142,11 +142,11 @@ class _SharedSync:
 
 
 def _require_own_hints(names: Sequence[str]) -> None:
-    """Refuses what dlt would pass over without a word, or what would mix up tables.
+    """Rejects hints that dlt would silently ignore, and loads that would mix up tables.
 
     Raises:
-        ConfigError: somebody changed hints of a resource whose tables are described while it is read, or loads a resource
-            and passes it to a transformer at once.
+        ConfigError: hints were changed on a resource whose tables are described while it is read; or a resource is both
+            loaded and passed to a transformer.
     """
     if not current_load_id():
         return

@@ -1,4 +1,4 @@
-"""The running load as the engine sees it."""
+"""The running load, for the engine: implements `sync.ports` with dlt."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from .destination_reader import DltDestinationReader, recreate_dropped_tables
 
 
 class DltLoadContext:
-    """The load package that dlt is extracting; outside a pipeline one that keeps nothing.
+    """The load package that dlt is extracting; outside a pipeline, nothing is stored.
 
-    Lives as long as one extraction. What dlt looks up in its configuration is asked once.
+    Used for one extraction; values that dlt looks up in its configuration are read once.
     """
 
     def __init__(
@@ -31,9 +31,9 @@ class DltLoadContext:
 
         Args:
             existing_tables: names of the destination's tables.
-            has_consumer: whether a resource still takes rows.
-            destination: reads it back; one of its own where there is none yet.
-            is_detached: states of resources are not kept.
+            has_consumer: returns whether rows of a resource are still consumed.
+            destination: reads the destination; a new reader without it.
+            is_detached: states of resources are not stored.
         """
         self.load_id = current_load_id()
         self._keeps_states = bool(self.load_id) and not is_detached

@@ -1,4 +1,4 @@
-"""Begins a load: makes the pipeline's state fit the destination, and refuses another portal than the tables were read from."""
+"""Starts a load: matches the pipeline's state with the destination, and rejects tables of another portal."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ log = logging.getLogger("bitrix24_source")
 
 
 def begin_load(client: Client, destination: DltDestinationReader, renamed_from: str = "") -> Bookkeeping:
-    """Makes the pipeline's state fit the destination, and refuses another portal than the tables were read from.
+    """Matches the pipeline's state with the destination, and rejects tables of another portal.
 
-    A destination that does not have the load that the state was stored with (it was restored, or pipelines load into several
-    datasets alternately) counts with its own state: the checkpoints become those that its tables are of.
+    If the destination lacks the load with which the state was stored (it was restored, or the pipeline loads into several
+    datasets alternately), its own state is used, whose checkpoints match its tables.
 
     Args:
-        client: speaks to the portal, and has done so: a renamed portal has sent it to its new address.
-        destination: reads what is there.
+        client: has already called the portal, so that a renamed portal has redirected it to its new address.
+        destination: reads the destination.
         renamed_from: a former host of the portal.
 
     Raises:
@@ -54,7 +54,7 @@ def begin_load(client: Client, destination: DltDestinationReader, renamed_from: 
 
 
 def _portals_of_other_sources() -> Iterator[tuple[str, str]]:
-    """By name, the portals of this pipeline's other sources, also of one that this run has only just extracted."""
+    """Yields names and portals of this pipeline's other sources, including one that this run has just extracted."""
     for name, state in states_of_sources().items():
         portal = Provenance.from_state(state).portal
         if portal and name != dlt.current.source_schema().name:
@@ -62,7 +62,7 @@ def _portals_of_other_sources() -> Iterator[tuple[str, str]]:
 
 
 def host_of(url: str) -> str:
-    """How a portal is known; ports of this machine change with every start."""
+    """Returns the host by which a portal is identified, without the port on this machine, which changes with every start."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     return host if is_loopback(host) else parts.netloc

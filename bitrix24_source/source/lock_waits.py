@@ -1,4 +1,4 @@
-"""Keeps a load into PostgreSQL from waiting for its readers without end."""
+"""Limits how long a load into PostgreSQL waits for readers."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from .dlt_internals import override_credentials
 def limit_lock_waits(pipeline: dlt.Pipeline, client: Any) -> None:
     """Has all connections of the pipeline to PostgreSQL wait at most `LOCK_SECONDS` for a lock.
 
-    A `lock_timeout` in the options of the credentials stays. dlt has no setting for this: it opens connections with the options
-    of the destination's credentials, and so they are put there.
+    A `lock_timeout` in the options of the credentials is kept. dlt has no setting for this, so the options of the destination's
+    credentials are changed, with which dlt opens connections.
     """
     if not _is_postgres(client):
         return
@@ -30,7 +30,7 @@ def limit_lock_waits(pipeline: dlt.Pipeline, client: Any) -> None:
 
 
 def tables_in_use(pipeline: dlt.Pipeline, schema: str, tables: Iterable[str]) -> Mapping[str, str]:
-    """Of these tables those that cannot be altered now, with the sessions that are in the way; empty beside PostgreSQL.
+    """Returns the tables that cannot be altered now, with the sessions that block them; only in PostgreSQL.
 
     Each table is locked for a moment, within the `LockBudget`.
     """

@@ -1,4 +1,4 @@
-"""What a source would read, found out without a load."""
+"""Plans what a source would read, without a load."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class PlannedStreams:
     """What some resources of a source would read.
 
     Attributes:
-        plan: what would be asked for of their lists.
-        issues: what of the catalogue cannot be read.
+        plan: the plan of their lists.
+        issues: parts of the catalogue that cannot be read.
     """
 
     plan: SyncPlan
@@ -28,18 +28,18 @@ class PlannedStreams:
 def planned_streams(
     client: Client, slices: RunSession, selected: frozenset[str], state: Mapping[str, Any]
 ) -> PlannedStreams:
-    """What some resources of a source read, by the source's own options and the state of its last load.
+    """Plans what some resources of a source would read, by the source's options and the state of its last load.
 
-    Reads the catalogue as a load does; no list is read, and no destination is asked.
+    Reads the catalogue as a load does, but no lists, and does not access the destination.
 
     Args:
-        client: of the portal.
-        slices: those that the source was made with; they hold its options.
+        client: client of the portal.
+        slices: the session with which the source was made; it has the source's options.
         selected: names of resources.
-        state: the source's, as dlt keeps it; empty before the first load. It stays as it is.
+        state: the source's state as dlt stores it; empty before the first load. Not changed.
 
     Raises:
-        ConfigError: a type or a field that was chosen does not exist.
+        ConfigError: a chosen type or field does not exist.
     """
     options: SyncOptions = slices.options
     catalog = read_catalog(client, needed_tables(selected))

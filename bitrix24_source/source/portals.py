@@ -1,10 +1,10 @@
 """Named portals: the section, pipeline and dataset of each.
 
-A named portal has a section of its own, `[sources.bitrix24.<portal>]`, and by it a pipeline and a dataset: `bitrix24_<portal>`.
-A dataset each, and not one with a `portal` column, because the numbers of smart processes, custom fields and stage codes mean
-something else in every portal.
-Settings are looked up as dlt does it, in the portal's section and then in `[sources.bitrix24]`. Credentials are not: dlt would
-fill each missing key from the next section, and so send one portal's credential, or keep its tokens, for another.
+A named portal has a section of its own, `[sources.bitrix24.<portal>]`, and a pipeline and a dataset named `bitrix24_<portal>`.
+Portals do not share a dataset with a `portal` column, because numbers of smart processes, custom fields and stage codes differ
+in meaning between portals.
+Settings are looked up as usual in dlt, in the portal's section and then in `[sources.bitrix24]`. Credentials are not: dlt would
+fill each missing key from the next section, and so use one portal's credential, or store its tokens, for another.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ _NAME = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
 _LONGEST = 40
 """PostgreSQL names have 63 bytes, and `bitrix24_` and `_staging` are added"""
 _TAKEN = frozenset({"bitrix24", "credentials", "filter", "sandbox", "select"})
-"""what stands below `[sources.bitrix24]` already, and the sandbox's pipeline"""
+"""names of other sections below `[sources.bitrix24]`, and of the sandbox's pipeline"""
 
 
 def for_named_portals(factory: SourceFactory[P, S]) -> Callable[P, S]:
-    """A source factory as a function that knows portals by name.
+    """Returns a source factory that accepts names of portals.
 
-    With `portal="emea"` the source has that name, by which dlt finds its settings, and the credentials of that portal alone.
+    With `portal="emea"` the source has that name, under which dlt finds its settings, and only that portal's credentials.
     """
 
     @functools.wraps(factory)
@@ -59,7 +59,7 @@ def for_named_portals(factory: SourceFactory[P, S]) -> Callable[P, S]:
 
 
 def with_known_credentials(function: Callable[P, R]) -> Callable[P, R]:
-    """A function with an argument `credentials`, of which every key has to be known."""
+    """Returns a function that rejects unknown keys in its argument `credentials`."""
 
     @functools.wraps(function)
     def checked(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -72,20 +72,20 @@ def with_known_credentials(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def pipeline_name(portal: str | None) -> str:
-    """Name of a portal's pipeline, and of its dataset."""
+    """Returns the name of a portal's pipeline and dataset."""
     return f"bitrix24_{_checked(portal)}" if portal is not None else "bitrix24"
 
 
 @dataclass(frozen=True)
 class ConfiguredPipeline:
-    """What dlt's configuration says of a pipeline; None where it says nothing."""
+    """The configuration of a pipeline in dlt; None for what is not configured."""
 
     destination: str | None
     dataset: str | None
 
 
 def configured_pipeline(name: str) -> ConfiguredPipeline:
-    """Destination and dataset as `dlt.pipeline()` would take them from `[pipelines.<name>]`, `[pipelines]` or the top level."""
+    """Returns destination and dataset as `dlt.pipeline()` reads them from `[pipelines.<name>]`, `[pipelines]` or top level."""
     sections = (f"pipelines.{name}.", "pipelines.", "")
 
     def value(key: str) -> str | None:
@@ -96,10 +96,10 @@ def configured_pipeline(name: str) -> ConfiguredPipeline:
 
 
 def portal_credentials(portal: str, given: Any = None) -> Bitrix24Credentials:
-    """What the portal's own section has, with what is given in the call before it, and nothing from anywhere else.
+    """Returns credentials from the portal's own section, overridden by those given in the call, and from nowhere else.
 
     Raises:
-        ConfigError: the name cannot be one, the section is missing, or what it has cannot work.
+        ConfigError: the name is invalid, the section is missing, or its credentials are invalid.
     """
     section = f"sources.bitrix24.{_checked(portal)}.credentials"
     given = given_credentials(given, section)

@@ -1,7 +1,7 @@
 """The dlt source: one resource for each catalogue table, and resources for the lists that are read by id.
 
 Importing this module and calling `bitrix24()` make no network call: schedulers do both whenever they parse their jobs. The portal
-is asked when the first row is wanted.
+is called when the first row is requested.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ COSTLY_RESOURCES = frozenset({"activity_bindings"})
 
 
 class Bitrix24Source(DltSource):
-    """A source in which `load_issues` and `portal` are selected with whatever else is.
+    """A source in which `load_issues` and `portal` are always selected.
 
-    What could not be loaded is part of every answer, and so is when it was given. `portal` can be left out.
+    What could not be loaded, and when the portal was loaded, is part of every result. `portal` can be left out.
     """
 
     def with_resources(self, *resource_names: str) -> DltSource:

@@ -1,6 +1,6 @@
-"""What dlt's schema says of tables beside their columns' types: `description` and `references`.
+"""The hints `description` and `references` of tables in dlt's schema.
 
-They are words of the schema alone: no destination of ours is altered when they change, and nothing is read again.
+They exist only in the schema: if they change, no table is altered and nothing is read again.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from .hints import has_seen_data
 
 
 class TableDescriptions:
-    """Of all tables of a load.
+    """Descriptions and references of all tables of a load.
 
     Args:
-        catalog: as read in this run.
-        resource: one that this load reads; all of it where there is no load.
-        types: the smart processes that were chosen, as `Catalog.find_all` takes them; empty for all.
+        catalog: the catalogue as read in this run.
+        resource: a resource of this load; outside a load, the only one.
+        types: the chosen smart processes, as accepted by `Catalog.find_all`; empty for all.
     """
 
     def __init__(self, catalog: Catalog, resource: str, types: Sequence[int | str] = ()) -> None:
@@ -39,12 +39,12 @@ class TableDescriptions:
         self._chosen = {entity.items_table for entity in catalog.find_all(types) or catalog.types}
 
     def of_columns(self, table: str, columns: Iterable[str]) -> dict[str, str]:
-        """Texts by column, of those that have one."""
+        """Returns descriptions by column, for those that have one."""
         texts = self._texts.get(table, {})
         return {name: texts[name] for name in columns if name and name in texts}
 
     def of_table(self, table: str, columns: AbstractSet[str]) -> dict[str, Any]:
-        """The table's own hints. Both are always there: the hints of a second table of a resource start as a copy of the first's."""
+        """Returns the table's own hints, always both: hints of a resource's second table start as a copy of the first's."""
         references = [
             {
                 "referenced_table": reference.table,
@@ -57,7 +57,7 @@ class TableDescriptions:
         return {"description": self._texts.get(table, {}).get("", ""), "references": references}
 
     def update_stored(self) -> None:
-        """Brings the words up to date of item tables that the destination has: without new rows they get no hints."""
+        """Updates the hints of item tables that exist in the destination: without new rows they get none otherwise."""
         if not current_load_id():
             return
         schema = dlt.current.source_schema()
@@ -72,7 +72,7 @@ class TableDescriptions:
             stored.update(self.of_table(table, columns.keys()))
 
     def _is_there(self, table: str) -> bool:
-        """Whether a table is loaded in this run or was before."""
+        """Returns whether a table is loaded in this run or was loaded before."""
         if table in self._items_tables and table.startswith("spa_items_"):
             return ("spa_items" in self._loaded and table in self._chosen) or is_stored(table)
         return table in self._loaded or is_stored(table)

@@ -1,4 +1,4 @@
-"""Refuses to load into tables that another source of the same dataset has made: dlt would mix the two, or fail half-way."""
+"""Rejects loads into tables of another source in the same dataset: dlt would mix the two, or fail half-way."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ from .hints import is_known
 
 
 def require_own_tables(resources: frozenset[str]) -> None:
-    """Compares tables that this load would make with those of the dataset's other sources, in dlt's book-keeping.
+    """Compares the tables of this load with those that dlt has stored for the dataset's other sources.
 
-    Costs a query while tables are still to be made, and nothing later.
+    Costs a query as long as tables are still to be created, and nothing later.
 
     Args:
-        resources: that are loaded; each but `spa_items` names its table. One that has `load_issues` is this source itself.
+        resources: the resources to load; each except `spa_items` is named like its table. Another source with `load_issues`
+            is this source under another name.
 
     Raises:
         ConfigError: another source has a table of the same name.
@@ -50,7 +51,7 @@ def require_own_tables(resources: frozenset[str]) -> None:
 
 
 def _other_sources(pipeline: dlt.Pipeline, own: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Names and tables: of this pipeline, and of all pipelines that have loaded into the dataset."""
+    """Yields names and tables of other sources, of this pipeline and of all that have loaded into the dataset."""
     for name in pipeline.schema_names:
         if name != own:
             yield name, pipeline.schemas[name].tables

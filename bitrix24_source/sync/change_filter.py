@@ -1,8 +1,8 @@
-"""Measures how the portal reads a time in a filter on the time of change, and writes filters accordingly.
+"""Measures how the portal interprets a time in a filter on the time of change, and writes filters accordingly.
 
-`crm.item.list` moves the bound of such a filter by the zone of the credential's owner minus the server's, whatever offset the
-bound is written with. The shift changes when another user takes over or when the owner travels, so each run measures it on a
-row that is known: the latest bound with which the filter still finds the row. Legacy lists (activities) are not moved.
+`crm.item.list` shifts the bound of such a filter by the zone of the credential's owner minus the server's, whatever offset the
+bound is written with. The shift changes with the user, or when the owner travels, so each run measures it on a known row: it is
+the latest bound with which the filter still finds the row. Bounds of legacy lists (activities) are not shifted.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ log = logging.getLogger("bitrix24_source")
 
 @dataclass(frozen=True)
 class TimeFormat:
-    """A way to write a time. `margin` is the uncertainty of the format itself: a naive hour comes twice in autumn."""
+    """A format of times. `margin` is its uncertainty: a naive hour occurs twice in autumn."""
 
     name: str
     format: str
@@ -32,7 +32,7 @@ class TimeFormat:
         return time.isoformat(timespec="seconds") if not self.format else time.strftime(self.format)
 
     def write_hardest(self, time: datetime) -> str:
-        """The same time as it is least likely to be understood: with a foreign offset, where there is one."""
+        """Writes the time in the way least likely to be understood: with a foreign offset, if the format has offsets."""
         return self.write(time if self.format else time.astimezone(foreign_offset(time)))
 
 
@@ -43,31 +43,31 @@ TIME_FORMATS = (
 QUARTER = timedelta(minutes=15)
 HOUR = timedelta(hours=1)
 MAX_SHIFT = timedelta(hours=14)
-"""between two zones, to which a filter is widened while the shift is not known"""
+"""greatest difference between two zones; a filter is widened by it while the shift is unknown"""
 WHOLE_HOURS = tuple(HOUR * hours for hours in range(-15, 16))
-"""from beyond the greatest shift on either side: a filter that finds the row everywhere is ignored"""
+"""the hours that are tried, beyond the greatest shift on both sides: a filter that always finds the row is ignored"""
 QUIET = timedelta(days=1)
-"""since which a row was not changed, so that it will hardly be while it is used"""
+"""time for which a row has not changed, so that it will hardly change during the measurement"""
 FRESH = timedelta(days=2)
-"""A row that changed longer ago may show its time an hour off: portals print times of the other half-year with the offset of
-now, where the owner's and the server's zone do not change clocks together."""
+"""A row that changed longer ago may show its time an hour off: portals print times of the other half-year with the present
+offset, if the owner's and the server's zone do not change clocks together."""
 TRIALS = 2
-"""with a row each: somebody may have changed or deleted the first one meanwhile"""
+"""number of attempts, each with another row: the first one may have been changed or deleted meanwhile"""
 LONGEST_CORRECTION = timedelta(minutes=5)
-"""of the portal's clock between two runs, that is made up for by reading from so much earlier"""
+"""maximum correction of the portal's clock between two runs that is compensated by reading from earlier"""
 IGNORED_FILTER_MARGIN = timedelta(hours=3)
-"""by which a bound may be taken for an earlier one without being ignored: naive times around a change of clocks"""
+"""how much earlier than its bound a filter may reach without counting as ignored: naive times around clock changes"""
 REREAD = "all items are read instead of those that changed"
 
 
 @dataclass(frozen=True)
 class TimeFilter:
-    """How to ask for what changed since a time.
+    """Writes filters for what changed since a time.
 
     Attributes:
         format: how a time is written.
-        shift: by which the portal moves a bound to an earlier time, so that bounds are written later by it.
-        margin: by which the bound is set earlier, because the shift is not known better.
+        shift: by how much the portal moves a bound to an earlier time; bounds are written later by it.
+        margin: by how much a bound is set earlier, because the shift is not known exactly.
     """
 
     format: TimeFormat = TIME_FORMATS[0]
@@ -75,11 +75,11 @@ class TimeFilter:
     margin: timedelta = timedelta()
 
     def since(self, query: ListQuery, time: datetime) -> dict[str, str]:
-        """A filter that lets through what changed from a time on; written in the zone that the time is given in."""
+        """Returns a filter for what changed since a time, written in that time's zone."""
         return {f">={query.updated_field}": self.format.write(time + self.shift - self.margin - self.format.margin)}
 
     def was_ignored(self, query: ListQuery, rows: Sequence[Row], time: datetime) -> bool:
-        """Whether rows are older than the filter for `time` can have let through."""
+        """Returns whether rows are older than a filter for `time` allows."""
         oldest = time - 2 * self.margin - IGNORED_FILTER_MARGIN
         times = [updated for row in rows if (updated := as_local_time(row.get(query.updated_field))) is not None]
         return bool(times) and min(times) < oldest
@@ -87,12 +87,12 @@ class TimeFilter:
 
 @dataclass(frozen=True)
 class FilterCheck:
-    """What was found out.
+    """The result of a measurement.
 
     Attributes:
-        filter: None where changes cannot be asked for.
-        trouble: what to report about it, "" for nothing.
-        hint: what to do about the trouble.
+        filter: how to ask for changes; None if they cannot be asked for.
+        trouble: the problem to report, "" without one.
+        hint: what to do about the problem.
     """
 
     filter: TimeFilter | None
@@ -107,23 +107,23 @@ class _KnownRow:
     updated: datetime
 
     def probe(self, literal: str) -> Call:
-        """Asks for this row alone, if it changed since."""
+        """Returns a call that asks for this row only, if it changed since a time."""
         query = self.query
         return query.matching({query.id_field: self.id, f">={query.updated_field}": literal}, (query.id_field,))
 
     def look(self) -> Call:
-        """Asks for this row as it is now."""
+        """Returns a call that reads this row as it is now."""
         return self.query.matching({self.query.id_field: self.id}, (self.query.id_field, self.query.updated_field))
 
     def is_as_it_was(self, result: CallResult) -> bool:
-        """Whether nobody has changed or deleted the row; an error says nothing."""
+        """Returns whether the row is unchanged; an error counts as unchanged."""
         if not isinstance(result, Response):
             return True
         rows = self.query.rows_in(result.result) or ()
         return [as_local_time(row.get(self.query.updated_field)) for row in rows] == [self.updated]
 
     def is_found(self, result: CallResult) -> bool | None:
-        """None where that cannot be told."""
+        """Returns whether the row was found, None if that is unknown."""
         if not isinstance(result, Response):
             return None
         ids = [self.query.id_of(row) for row in self.query.rows_in(result.result) or ()]
@@ -131,7 +131,7 @@ class _KnownRow:
 
 
 class _Verdict(Enum):
-    """Why no shift was found: all bounds find the row, none does, some do in no order, or somebody changed it meanwhile."""
+    """Why no shift was found: all bounds find the row, none does, some do in no order, or the row changed meanwhile."""
 
     IGNORED = auto()
     REFUSED = auto()
@@ -140,7 +140,7 @@ class _Verdict(Enum):
 
 
 def portal_time(client: Client) -> tuple[datetime, str]:
-    """The portal's clock and zone, and the id of the credential's user, "" where the portal does not say; one request.
+    """Returns the portal's time in its zone, and the id of the credential's user, "" if unknown; one request.
 
     https://apidocs.bitrix24.com/api-reference/common/system/server-time.html
     https://apidocs.bitrix24.com/api-reference/common/users/profile.html
@@ -163,14 +163,14 @@ def measure_filters(
     expected: Mapping[str, TimeFilter],
     beside: CallGenerator[None] | None = None,
 ) -> dict[str, FilterCheck]:
-    """How changes of some lists can be asked for: three requests for all of them, two where `expected` still holds.
+    """Measures how changes of some lists can be asked for: three requests for all, two if `expected` still holds.
 
     Args:
-        client: speaks to the portal.
+        client: calls the portal.
         queries: lists that have rows, by method.
         now: the portal's time, in its zone.
-        expected: the filters of the run before, by method.
-        beside: more calls, that travel in the same requests.
+        expected: the filters of the previous run, by method.
+        beside: further calls that are sent in the same requests.
     """
     measurements = [_measure(group, now, expected.get(method, TimeFilter())) for method, group in queries.items()]
     checks: list[Any] = gather(client, [*measurements, *([beside] if beside is not None else [])])
@@ -178,7 +178,7 @@ def measure_filters(
 
 
 def clock_was_set_back(regression: timedelta) -> FilterCheck | None:
-    """The report that changes cannot be asked for, where the portal's clock was set back by more than is made up for."""
+    """Returns a report that changes cannot be asked for if the portal's clock was set back by too much."""
     if regression <= LONGEST_CORRECTION:
         return None
     by = timedelta(seconds=round(regression.total_seconds()))
@@ -226,7 +226,7 @@ def _change_of_format(time_format: TimeFormat, expected: TimeFilter) -> tuple[st
 def _shift(
     row: _KnownRow, time_format: TimeFormat, now: datetime, expected: timedelta
 ) -> CallGenerator[timedelta | _Verdict]:
-    """The latest bound that still finds the row, relative to the row's own time: whole hours first, then quarters."""
+    """Finds the latest bound that still finds the row, relative to the row's time: whole hours first, then quarters."""
     ladder = WHOLE_HOURS if row.query.has_shifted_filter else (timedelta(), timedelta(seconds=1))
     hour = expected - expected % HOUR
     coarse = [time_format.write(row.updated.astimezone(now.tzinfo) + offset) for offset in ladder]
@@ -249,11 +249,11 @@ def _shift(
     at, later = fine[3 + 2 * (quarters - 1) : 5 + 2 * (quarters - 1)]
     return (
         shift if (at, later) == (True, False) else _Verdict.IGNORED
-    )  # the offset is passed over, or the time cut to the day
+    )  # the offset is ignored, or the time cut to the day
 
 
 def _fine(row: _KnownRow, time_format: TimeFormat, now: datetime, hour: timedelta) -> list[str]:
-    """Bounds within an hour: its quarters, and each quarter to the second as it is hardest to understand."""
+    """Returns bounds within an hour: its quarters, and each quarter to the second in the hardest notation."""
     updated = row.updated.astimezone(now.tzinfo) + hour
     quarters = [updated + QUARTER * number for number in range(4)]
     exact = [quarter + timedelta(seconds=later) for quarter in quarters for later in (0, 1)]
@@ -261,7 +261,7 @@ def _fine(row: _KnownRow, time_format: TimeFormat, now: datetime, hour: timedelt
 
 
 def _clean_prefix(found: Sequence[bool | None]) -> int | _Verdict:
-    """How many bounds found the row, if those are the earliest ones."""
+    """Returns how many bounds found the row, provided that those are the earliest ones."""
     count = sum(answer is True for answer in found)
     if all(answer is None for answer in found) or not any(answer is not False for answer in found):
         return _Verdict.REFUSED
@@ -271,9 +271,10 @@ def _clean_prefix(found: Sequence[bool | None]) -> int | _Verdict:
 
 
 def _known_row(queries: Sequence[ListQuery], now: datetime) -> CallGenerator[tuple[_KnownRow | None, bool]]:
-    """The most recently changed one of the quiet rows among the newest ones of some lists; else the quietest.
+    """Finds a row to measure with: among the newest of some lists the most recently changed quiet one, else the quietest.
 
-    And whether there may be others, whose time cannot be read.
+    Returns:
+        The row, and whether there may be others whose time cannot be read.
     """
     sampled = queries[: BATCH_SIZE // 2]
     results = yield [replace(query, filter={}).newest_call((query.updated_field,)) for query in sampled]
@@ -293,6 +294,6 @@ def _known_row(queries: Sequence[ListQuery], now: datetime) -> CallGenerator[tup
 
 
 def foreign_offset(time: datetime) -> timezone:
-    """Five and a half hours away from the time's own offset, in which no portal is likely to think."""
+    """Returns an offset five and a half hours from the time's own, which a portal is unlikely to use itself."""
     own = time.utcoffset() or timedelta()
     return timezone(own + timedelta(hours=5.5) * (-1 if own > timedelta(hours=8) else 1))

@@ -1,7 +1,7 @@
-"""Compares rows that belong to items with the portal's, which reports no changes of them and lists them by owner only.
+"""Compares the rows of owners with the portal's, which does not report their changes and lists them by owner only.
 
-Product rows of many owners are counted by one call, whose first page shows the highest ids as well. An activity is bound to
-something, so that one without bindings in the destination lacks them.
+Product rows of many owners are counted by one call, whose first page also shows the highest ids. Every activity has a binding,
+so one without bindings in the destination lacks them.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from ..rest import PAGE_SIZE, CallGenerator, CallResult, Response
 from .ports import ChildCounts
 
 MAX_SINGLE_OWNERS = 1_000
-"""that are counted one by one for a user whom the portal refuses lists of owners; of more the comparison is left out"""
+"""maximum number of owners that are counted one by one if the portal rejects lists of them; more are not compared"""
 
 
 def owners_that_differ(
     query: Callable[[Sequence[int]], ChildQuery], owners: Sequence[int], stored: ChildCounts
 ) -> CallGenerator[list[int] | Bitrix24Error]:
-    """Owners among whom the destination's product rows differ from the portal's in number or in the highest id.
+    """Finds owners whose product rows in the destination differ from the portal's in number or in the highest id.
 
     Args:
-        query: the product rows of some owners.
-        owners: living items, in ascending order.
-        stored: what the destination holds.
+        query: makes the query for the product rows of some owners.
+        owners: items that are not deleted, in ascending order.
+        stored: number of rows and highest row id in the destination.
 
     Returns:
-        The owners of each group that differs; or why the portal could not be asked.
+        The owners of each group that differs; or the error of the portal.
     """
     groups = list(_groups(owners, ProductRowQuery.max_counted_owners))
     results = yield [query(group).count_call() for group in groups]
     refused = [group for group, result in zip(groups, results, strict=True) if isinstance(result, DeniedError)]
-    if refused and sum(map(len, refused)) <= MAX_SINGLE_OWNERS:  # lists are judged by the right to one item
+    if refused and sum(map(len, refused)) <= MAX_SINGLE_OWNERS:  # rights on lists are checked on one item
         single_owners = list(_groups(list(chain.from_iterable(refused)), 1))
         results = [result for result in results if not isinstance(result, DeniedError)]
         groups = [*(group for group in groups if group not in refused), *single_owners]
@@ -53,7 +53,7 @@ def _groups(owners: Sequence[int], size: int) -> Iterator[Sequence[int]]:
 
 
 def _are_equal(query: ChildQuery, result: CallResult, stored: ChildCounts) -> bool:
-    """Whether a group of owners has as many rows as the portal says; so it is taken to be where the portal does not say."""
+    """Returns whether a group of owners has as many rows as the portal reports; True if it reports no number."""
     rows = query.rows_in(result.result) if isinstance(result, Response) else None
     if rows is None or not isinstance(result, Response):
         return True

@@ -1,4 +1,4 @@
-"""Asks the portal whether smart processes were deleted."""
+"""Checks with the portal whether smart processes were deleted."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from ..rest import Call, Client, call_many
 
 
 def confirmed_deleted_types(client: Client, absent: Sequence[EntityType]) -> list[EntityType]:
-    """Those of some types that the portal says it does not have. Only its own word counts: a type may as well be hidden.
+    """Returns the types that the portal confirms to be deleted; a type missing from lists may also be hidden.
 
-    crm.item.fields says so with a code in every language, and before it looks at rights, as crm.type.get does not.
+    crm.item.fields answers a code that does not depend on the language, and checks existence before rights, unlike
+    crm.type.get.
 
     Raises:
-        Bitrix24Error: the portal cannot be asked.
+        Bitrix24Error: the portal cannot be reached.
     """
     calls = [Call("crm.item.fields", {"entityTypeId": entity.entity_type_id}) for entity in absent]
     results = zip(absent, call_many(client, calls), strict=True)

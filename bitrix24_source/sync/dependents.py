@@ -1,7 +1,7 @@
 """Rows that belong to items: product rows and activity bindings, read again whenever their parent item changes.
 
-The portal lists them by parent only and reports no changes. Where parent and dependents are up to date with each other, the
-parents come from the parent stream's own rows; else their ids are read first.
+The portal lists them by parent only and reports no changes. If parents and dependents have been read up to the same point, the
+parents are taken from the rows of the parent stream; otherwise their ids are read first.
 """
 
 from __future__ import annotations
@@ -185,10 +185,10 @@ def _ids(arrays: Sequence[pa.Array]) -> set[int]:
 
 
 def product_rows_of(entity_type_id: int, short_code: str) -> Callable[[Sequence[int]], ProductRowQuery]:
-    """The product rows of some items of a type."""
+    """Returns a function that makes the query for the product rows of some items of a type."""
     return lambda owners: ProductRowQuery(entity_type_id, owners=tuple(owners), owner_type=short_code)
 
 
 def bindings_of(owners: Sequence[int]) -> BindingQuery:
-    """The bindings of one activity."""
+    """Returns the query for the bindings of one activity."""
     return BindingQuery(0, owners=tuple(owners))

@@ -57,12 +57,11 @@ def sync(
     """
     session = options.session
     session.begin_slice()
-    accepted = [
-        stream
-        for stream in streams
-        if stream.key not in session.finished and _accepts(stream, context, session, issues)
-    ]
-    plan = make_plan(context, client, accepted, options, issues)
+    unfinished = [stream for stream in streams if stream.key not in session.finished]
+    if not session.slices:
+        session.new_tables.update(stream.name for stream in unfinished if not context.has_columns(stream.name))
+    fitting = [stream for stream in unfinished if _fits_destination(stream, issues)]
+    plan = make_plan(context, client, fitting, options, issues)
     with TaskReader(client, session, options.connections, plan.error) as reader:
         run = SyncRun(context, client, options, issues, plan.start, _open_progress(plan, session), reader)
         if plan.error is not None:
@@ -84,10 +83,8 @@ def sync(
         _close_slice(run)
 
 
-def _accepts(stream: Stream, context: LoadContext, session: RunSession, issues: IssueLog) -> bool:
-    """Returns whether the destination's table can hold all columns of the list."""
-    if not session.slices and not context.has_columns(stream.name):
-        session.new_tables.add(stream.name)
+def _fits_destination(stream: Stream, issues: IssueLog) -> bool:
+    """Returns whether the destination's table can hold all columns of the list; if not, that is an issue."""
     table = stream.table
     too_wide = table.tables_beyond_limit() if table is not None else {}
     if table is not None and too_wide:

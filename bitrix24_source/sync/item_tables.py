@@ -38,17 +38,17 @@ TableRows = tuple[TableSpec, pa.Table]
 
 @dataclass
 class ItemTableBuilder:
-    """One item table and its child tables, for one run.
+    """Builds one item table and its child tables, for one run.
 
     Attributes:
-        name: of the item table.
-        fields: what the portal lists.
-        reread: asks the portal for its field list again.
-        selected: wire names; empty for all. Nothing else is loaded then, but for the id.
-        excluded: names of columns that somebody left out.
+        name: name of the item table.
+        fields: the portal's field list.
+        reread: reads the field list again.
+        selected: wire names of the fields to load besides the id; empty for all.
+        excluded: names of columns that are left out.
         is_spa: the table has the system columns of smart processes, whether or not the portal lists them.
-        capabilities: of the destination; a stored column never changes its type.
-        rows: how many items were converted.
+        capabilities: capabilities of the destination; a stored column never changes its type.
+        rows: number of items converted.
     """
 
     name: str
@@ -61,12 +61,12 @@ class ItemTableBuilder:
     rows: int = 0
 
     marks_deleted: ClassVar[bool] = True
-    """rows that are gone from the portal stay, marked in `deleted_at`"""
+    """rows deleted in the portal stay, marked in `deleted_at`"""
 
     def __post_init__(self) -> None:
         self._reread = False
         self.not_looked_up: set[str] = set()
-        """keys of rows that were passed over, because the portal did not say this time what they are"""
+        """keys of rows that were ignored, because the field list could not be read again"""
         self._listed: Sequence[Field] | None = None
         self._passed_over: set[str] = set()
         known = self._known_fields()
@@ -75,11 +75,11 @@ class ItemTableBuilder:
         self._filled = frozenset(self._columns())
 
     def empty_tables(self) -> Iterator[TableRows]:
-        """All its tables without rows: a type without items is a table without rows."""
+        """Yields all its tables without rows, so that a type without items has a table, too."""
         return self._tables([])
 
     def convert(self, rows: Sequence[Row], now: datetime) -> Iterator[TableRows]:
-        """Rows of a page or several, as tables; those that did not fit their columns come last."""
+        """Converts rows to tables; the values that did not fit their columns come last."""
         if unknown := self._converter.unknown_keys(rows):
             self._add_unknown_keys(unknown, rows)
         self.rows += len(rows)
@@ -99,7 +99,7 @@ class ItemTableBuilder:
 
     @property
     def spec(self) -> TableSpec:
-        """Of the table of the items themselves."""
+        """Specification of the item table."""
         return self._specs[self.name]
 
     @property
@@ -107,20 +107,19 @@ class ItemTableBuilder:
         return self.capabilities.stored
 
     def filled_columns(self) -> frozenset[str]:
-        """What the fields fill, as `table.column type`, and as it was before the first row came.
+        """Columns that the fields fill, as `table.column type`, as of before the first row.
 
-        One that was not among them when all items were last read has come into sight since, or has another type: items that have not
-        changed lack it.
+        A column that was not among them when all items were last read is new or has another type: unchanged items lack it.
         """
         return self._filled
 
     def tables_beyond_limit(self) -> dict[str, int]:
-        """Tables that the destination could not make, with the number of their columns."""
+        """Returns tables with more columns than the destination allows, and their number."""
         limit = self.capabilities.max_columns
         return {} if limit is None else {name: size for name, size in self._sizes().items() if size > limit}
 
     def unknown_exclusions(self) -> list[str]:
-        """Columns that somebody left out although neither a field nor a row nor the destination has them."""
+        """Returns excluded columns that neither a field nor a row nor the destination has."""
         passed_over = {squash(key) for key in self._passed_over}
         known = self._names | set(self.stored.columns_of(self.name)) | set(self.counts)
         return sorted(name for name in self.excluded - known if squash(name) not in passed_over)
@@ -130,25 +129,25 @@ class ItemTableBuilder:
 
     @property
     def table_names(self) -> tuple[str, ...]:
-        """Its own and those of its lists."""
+        """Names of the item table and its child tables."""
         return self.name, *self._converter.child_schemas
 
     @property
     def counts(self) -> Mapping[str, str]:
-        """Columns with the number of an item's rows in a child table whose field cannot be asked for by name, and this table."""
+        """Count columns and their child tables, for fields that cannot be selected by name."""
         return self._converter.counts
 
     @property
     def list_fields(self) -> tuple[str, ...]:
-        """Wire names of the fields that fill its child tables, of those that can be asked for by name."""
+        """Wire names of the fields that fill child tables and can be selected by name."""
         return tuple(name for name in self._converter.list_fields if name != MULTIFIELD.name)
 
     def list_sizes(self, rows: Sequence[Row]) -> Mapping[str, pa.Array]:
-        """By child table, how many rows it should hold of each item; null where an item's row does not mention the field."""
+        """Returns, by child table, the number of rows that each item should have; null if its row lacks the field."""
         return self._converter.list_sizes(rows)
 
     def current_columns(self) -> frozenset[str]:
-        """What is filled by now, keys that only rows have included, in the words of `filled_columns`."""
+        """Returns the columns filled so far, including keys that only rows have, in the form of `filled_columns`."""
         return frozenset(self._columns())
 
     def _use(self, fields: Sequence[Field]) -> None:
@@ -172,7 +171,7 @@ class ItemTableBuilder:
             yield from (f"{table}.{column.name} {COLUMN_TYPES[column.type]}" for column in filled)
 
     def _sizes(self) -> dict[str, int]:
-        """Columns by table: those that are filled, those that are stored, and dlt's own two."""
+        """Returns the number of columns by table: filled ones, stored ones, and dlt's own two."""
         tables = {self.name: self._converter.items_schema, **self._converter.child_schemas}
         return {
             name: len({*map(self.stored.normalize_column, schema.names), *self.stored.columns_of(name), *_DLT_COLUMNS})
@@ -180,9 +179,9 @@ class ItemTableBuilder:
         }
 
     def _add_unknown_keys(self, unknown: frozenset[str], rows: Sequence[Row]) -> None:
-        """A key that no field explains: the field may be new since the list was read, or one that the list never shows.
+        """Adds fields for keys that the field list lacks: a field may be new since the list was read, or never be listed.
 
-        The latter goes on in the column that is stored under its name, and is kept as text where there is none.
+        The latter keeps the column stored under its name, and becomes text if there is none.
         """
         known = list(self.fields)
         listed = self._listed_anew()
@@ -208,10 +207,10 @@ class ItemTableBuilder:
             log.info("%s: rows hold %s, which the field list does not explain", self.name, ", ".join(hidden))
 
     def _listed_anew(self) -> Sequence[Field] | None:
-        """The field list as it is now, asked for once; None where the portal does not say.
+        """Returns the field list, read again once; None if it cannot be read.
 
-        Then keys are passed over: guessed as text, a new field would stay so. The next run finds it in the list and reads all
-        items for it; a key that no list explains it finds in the rows that it reads again.
+        In that case keys are ignored: if a new field was guessed to be text, it would stay so. The next run finds the field in
+        the list and reads all items for it; a key that is never listed it finds in the rows that it reads again.
         """
         if not self._reread:
             self._reread = True
@@ -229,12 +228,12 @@ class ItemTableBuilder:
 
 
 def item_spec(name: str, *, has_time: bool) -> TableSpec:
-    """A table of items: an item that arrives replaces its row."""
+    """Returns the specification of an item table: an item replaces its row."""
     return TableSpec(name, ("id",), replaces_by="id", newest_by="updated_time" if has_time else "")
 
 
 def child_spec(name: str) -> TableSpec:
-    """A table of the values of a field that takes several: an item's list is replaced as a whole."""
+    """Returns the specification of a child table: an item's list is replaced as a whole."""
     key = ("item_id", "position")
     return TableSpec(name, key, replaces_by="item_id", not_null=key, has_delete_markers=True)
 
@@ -243,7 +242,7 @@ _DLT_COLUMNS = ("_dlt_load_id", "_dlt_id")
 
 
 def resolve_field_names(fields: Sequence[Field], chosen: Sequence[str], table: str) -> tuple[frozenset[str], list[str]]:
-    """The fields that somebody named by wire name, Bitrix24's upper-case name or column; and the names that fit none."""
+    """Returns the fields chosen by wire name, Bitrix24's upper-case name or column; and the names that match none."""
     by_name: dict[str, str] = {}
     places: Mapping[str, Any] = map_columns(fields, table)
     for f in fields:

@@ -15,7 +15,7 @@ from .slice_limits import SliceLimits
 
 @dataclass(frozen=True)
 class ReconcileSchedule:
-    """How often the ids of a type are compared with the destination's, to find what was deleted."""
+    """How often the ids of a type are compared with the destination's."""
 
     hours: float = 24.0
     runs: int = 0
@@ -26,7 +26,7 @@ class ReconcileSchedule:
 
 
 class Exclusions:
-    """What somebody does not want in the destination: resources by name, and columns as `table.column`."""
+    """What is not to be loaded: resources by name, and columns as `table.column`."""
 
     def __init__(self, names: Sequence[str] = ()) -> None:
         dotted = [name.partition(".") for name in names]
@@ -34,24 +34,24 @@ class Exclusions:
         self._columns = frozenset((table, column.lower()) for table, dot, column in dotted if dot)
 
     def with_columns(self, columns: Mapping[str, Iterable[str]]) -> Exclusions:
-        """A copy that leaves out more columns, by table."""
+        """Returns a copy that excludes further columns, by table."""
         more = Exclusions()
         more.resources = self.resources
         more._columns = self._columns | {(table, name) for table, names in columns.items() for name in names}
         return more
 
     def columns_of(self, table: str) -> frozenset[str]:
-        """Columns of a table; those of a field that takes several values go by the field's name, too."""
+        """Returns the excluded columns of a table; a field with several values may also be excluded by its name."""
         return frozenset(column for owner, column in self._columns if owner == table)
 
 
 OWN_FILTERS = frozenset({">id", "<=id", ">ID", "<=ID", ">=updatedTime", ">=UPDATED_TIME"})
-"""conditions with which we page and go on; a user's would be overwritten"""
+"""conditions that paging and incremental reads use themselves, and that a user's filter must not contain"""
 
 
 @dataclass
 class SyncOptions:
-    """Which items, which of their fields, and how."""
+    """Which items and fields to load, and how."""
 
     types: Sequence[int | str] | None = None
     select: Mapping[Any, Sequence[str]] = field(default_factory=dict)
@@ -79,6 +79,6 @@ class SyncOptions:
                 )
 
     def require_single_package(self) -> None:
-        """All items in one package, whatever was read before: for a destination that cannot keep the rows of another."""
+        """Has everything read in one package: for a destination that cannot keep the rows of other packages."""
         self.single_package = True
         self.session.limits = SliceLimits()

@@ -33,12 +33,12 @@ log = logging.getLogger("bitrix24_source")
 
 @dataclass(frozen=True)
 class SyncStart:
-    """When a load begins, and who reads.
+    """When a load began, and as which user.
 
     Attributes:
         portal_now: the portal's time, in its zone.
         clock_skew: by how many seconds its clock is ahead of ours.
-        user: id of the credential's user; "" where the portal does not say.
+        user: id of the credential's user; "" if unknown.
     """
 
     portal_now: datetime
@@ -48,7 +48,7 @@ class SyncStart:
 
 @dataclass(frozen=True, eq=False)
 class ReadTask:
-    """One read of a stream: a query of its own, and the id ranges of it that are to be read."""
+    """One read of a stream: a query, and the id ranges of it that are to be read."""
 
     stream: Stream
     mode: ReadMode
@@ -57,7 +57,7 @@ class ReadTask:
 
     @classmethod
     def of(cls, stream: Stream, mode: ReadMode, query: ListQuery, after: int = 0, upper: int | None = None) -> ReadTask:
-        """A query, from an id on and up to one."""
+        """Returns a task that reads a query after one id and up to another."""
         return cls(stream, mode, query, (IdRange(query, after=after, upper=upper),))
 
 
@@ -66,16 +66,16 @@ class StreamPlan:
     """What one stream reads in this load.
 
     Attributes:
-        stream: whose plan it is.
-        checkpoint: where it begins.
-        tasks: what it reads; none where a dependent stream shares its parent's read.
+        stream: the stream.
+        checkpoint: the checkpoint from which it starts.
+        tasks: what it reads; none if a dependent stream shares its parent's read.
         reconciles: its ids are compared with the destination's.
-        is_resumed: it reads what a run that was cut off has left, so that nobody has seen all ids.
-        is_new_table: the destination has no table of it that is to stay.
-        knows_columns: the state says which columns its rows were read for, as that of 0.1.0 does not.
-        shares_parent_read: what the parent stream reads is what it needs itself.
-        time_filter: with which it asks for what changed.
-        portal_count: rows that the portal had when the load began, where they are to be counted.
+        is_resumed: it reads what an interrupted run has left, so no single run has seen all ids.
+        is_new_table: the destination has no table of it yet.
+        knows_columns: the state says for which columns its rows were read; that of 0.1.0 does not.
+        shares_parent_read: it needs exactly what the parent stream reads.
+        time_filter: how it asks for changes.
+        portal_count: number of rows in the portal when the load began, if they are counted.
     """
 
     stream: Stream
@@ -91,19 +91,19 @@ class StreamPlan:
 
     @property
     def is_full(self) -> bool:
-        """Everything is read, in this load or by others before it."""
+        """The list is read completely, by this load or together with earlier ones."""
         return any(task.mode is ReadMode.FULL for task in self.tasks)
 
     @property
     def is_incremental(self) -> bool:
-        """It was read before, so that what is new can be asked for, and what changed where rows tell."""
+        """The list was read before, so only new rows are asked for, and changed ones if rows have a time of change."""
         checkpoint, stream = self.checkpoint, self.stream
         is_read = bool(checkpoint.cursor) and not checkpoint.has_unfinished_full_read
         return is_read and (stream.has_time or not stream.query.updated_field)
 
     @property
     def asks_for_changes(self) -> bool:
-        """What changed since the last time is asked for by a filter on a time."""
+        """Changes since the last load are asked for by a filter on a time."""
         return self.is_incremental and self.stream.has_time and bool(self.stream.query.updated_field)
 
 
@@ -112,8 +112,8 @@ class SyncPlan:
     """What a load reads.
 
     Attributes:
-        start: None when the portal could not even be asked the time, or nothing is to be read.
-        streams: in the order in which they were selected, parents before those that depend on them.
+        start: when the load began; None if the portal could not be asked for the time, or nothing is to be read.
+        streams: plans in the order of selection, parents before their dependents.
         error: why the portal could not be asked.
     """
 
@@ -122,14 +122,14 @@ class SyncPlan:
     error: Bitrix24Error | None = None
 
     def tasks(self, *modes: ReadMode) -> list[ReadTask]:
-        """The tasks of some modes, of all streams."""
+        """Returns the tasks of all streams that have one of these modes."""
         return [task for plan in self.streams for task in plan.tasks if task.mode in modes]
 
 
 def make_plan(
     context: StateContext, client: Client, streams: Sequence[Stream], options: SyncOptions, issues: IssueLog
 ) -> SyncPlan:
-    """What a load reads; what cannot be asked for as usual is recorded, and so is what the portal is known to do with filters."""
+    """Decides what a load reads; records issues, and in the state how the portal treats filters."""
     plans = [recall_stream(stream, context, is_first_slice=not options.session.slices) for stream in streams]
     plans = _with_shared_reads(plans)
     if not plans:
@@ -151,7 +151,7 @@ def make_plan(
 
 
 def recall_stream(stream: Stream, context: StateContext, *, is_first_slice: bool) -> StreamPlan:
-    """Takes up a stream's checkpoint, or starts over where rows that were read before do not do any more."""
+    """Loads a stream's checkpoint, or starts over if the list must be read anew."""
     state = context.resource_state(stream.resource)
     type_id = stream.entity.id if stream.entity is not None else None
     columns = column_keys(stream.filled_columns)
@@ -172,7 +172,7 @@ def recall_stream(stream: Stream, context: StateContext, *, is_first_slice: bool
 
 
 def plan_stream(plan: StreamPlan, time_filter: TimeFilter | None, start: SyncStart, options: SyncOptions) -> StreamPlan:
-    """What to read of one list; without a time filter, changes cannot be asked for in this load."""
+    """Decides what to read of one list; without a time filter, changes cannot be asked for in this load."""
     stream, checkpoint = plan.stream, plan.checkpoint
     if not plan.is_incremental or (plan.asks_for_changes and time_filter is None):
         return _plan_full_read(plan, start, options.session)
@@ -195,13 +195,13 @@ def plan_stream(plan: StreamPlan, time_filter: TimeFilter | None, start: SyncSta
 
 
 def updated_since(checkpoint: Checkpoint, start: SyncStart, overlap: timedelta) -> datetime:
-    """From when on changes are asked for, in the portal's zone."""
+    """Returns the time since which changes are asked for, in the portal's zone."""
     regression = checkpoint.clock_regression(start.portal_now, start.clock_skew)
     return checkpoint.since(overlap + regression).astimezone(start.portal_now.tzinfo)
 
 
 def _plan_full_read(plan: StreamPlan, start: SyncStart, session: RunSession) -> StreamPlan:
-    """All rows, or what a slice left of them. Who has seen all ids by then knows as well which are gone."""
+    """Plans to read all rows, or those that a slice left. A run that sees all ids can also mark deleted items."""
     stream, checkpoint = plan.stream, plan.checkpoint
     is_resumed = checkpoint.has_unfinished_full_read and stream.key not in session.seen
     query = replace(stream.query)
@@ -223,9 +223,9 @@ def _begin(client: Client) -> SyncStart:
 
 
 def _with_shared_reads(plans: Sequence[StreamPlan]) -> list[StreamPlan]:
-    """Dependent streams share the read of a parent stream that has read the same so far.
+    """Has dependent streams share the read of a parent stream that is at the same point.
 
-    Not where they alone are to be compared, for want of an answer in the load before: then they read the parents' ids themselves.
+    If only the dependents are due for comparison (the last load got no answer), they read the parents' ids themselves.
     """
     checkpoints = {plan.stream: plan.checkpoint for plan in plans}
     shared: list[StreamPlan] = []
@@ -240,7 +240,7 @@ def _with_shared_reads(plans: Sequence[StreamPlan]) -> list[StreamPlan]:
 
 
 def _lost_tables(stream: Stream, context: StateContext) -> str:
-    """Why a stream is read anew whose tables somebody has dropped: they are made again; "" where all are there."""
+    """Recreates dropped tables of a stream. Returns why it is read anew; "" if all tables exist."""
     names = stream.table.table_names if stream.table is not None else (stream.name,)
     lost = context.recreate_dropped_tables(names)
     return f"the destination lacks {', '.join(lost)}" if lost else ""
@@ -249,7 +249,7 @@ def _lost_tables(stream: Stream, context: StateContext) -> str:
 def _count_rows(
     plans: Sequence[StreamPlan], start: SyncStart, options: SyncOptions, counts: dict[Stream, int]
 ) -> CallGenerator[None]:
-    """How many rows the portal has now, before what is new is read: never more than the destination should have then."""
+    """Counts the rows in the portal before new ones are read: the destination should have at least as many afterwards."""
     streams = [
         plan.stream
         for plan in plans
@@ -271,7 +271,7 @@ def _time_filters(
     issues: IssueLog,
     beside: CallGenerator[None],
 ) -> Mapping[str, TimeFilter | None]:
-    """By method, how changes are asked for; None where they cannot be asked for in this load. Other calls go `beside`."""
+    """Returns by method how changes are asked for, None if they cannot be; `beside` is sent along."""
     asking: dict[str, list[StreamPlan]] = defaultdict(list)
     for plan in plans:
         if plan.asks_for_changes:
@@ -296,7 +296,7 @@ def _most_rows_first(plans: Sequence[StreamPlan]) -> list[ListQuery]:
 
 
 def _stored_filter(plans: Sequence[StreamPlan], context: StateContext) -> TimeFilter:
-    """The filter of the run before."""
+    """Returns the filter of the previous run."""
     for state in (context.resource_state(plan.stream.resource) for plan in plans):
         if name := state.get("spelling", ""):
             time_format = next((format_ for format_ in TIME_FORMATS if format_.name == name), TIME_FORMATS[0])
@@ -305,7 +305,7 @@ def _stored_filter(plans: Sequence[StreamPlan], context: StateContext) -> TimeFi
 
 
 def _remember_filter(plans: Sequence[StreamPlan], check: FilterCheck, context: StateContext, issues: IssueLog) -> None:
-    """Trouble is an issue when it begins; while it lasts nothing is lost, so that the log is enough."""
+    """Stores the filter. A new problem is an issue; while it lasts it is only logged, because nothing is lost."""
     states = {plan.stream.resource: context.resource_state(plan.stream.resource) for plan in plans}
     if check.trouble and not any(state.get("filter_trouble") == check.trouble for state in states.values()):
         error = PortalError(check.trouble, plans[0].stream.query.method)

@@ -1,6 +1,6 @@
-"""What the engine needs of the running load and of its destination; `source` implements both with dlt.
+"""The interfaces of the running load and of its destination that the engine uses; `source` implements them with dlt.
 
-Tests implement them with dictionaries, so that a run costs milliseconds.
+Tests implement them with dictionaries, so that a run takes milliseconds.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from ..schema import NOTHING_STORED, StoredColumns
 
 State = MutableMapping[str, Any]
-"""Survives the run, and is committed with the rows of the load."""
+"""State that is kept between runs and committed with the rows of the load."""
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 ChildCounts = Mapping[int, tuple[int, int]]
 """Number of rows and highest row id, by owner."""
@@ -31,14 +31,14 @@ LIST_SIZES = pa.schema([pa.field("item_id", pa.int64()), pa.field("rows", pa.int
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What the destination can do and has, as of the beginning of a load.
+    """Capabilities of the destination, and its tables at the beginning of a load.
 
     Attributes:
-        supports_merge: single rows can be replaced. Where not, as in files, a table is written anew by each run.
-        max_columns: how many a table may have; None for no limit that anybody meets.
+        supports_merge: single rows can be replaced; otherwise, as in files, each run rewrites a table.
+        max_columns: maximum number of columns of a table; None without a relevant limit.
         stored: columns of its tables.
-        normalize_table: a table's name as the destination spells it: what is too long is shortened, with a hash.
-        normalize_column: the same of a column.
+        normalize_table: returns a table's name in the destination; long names are shortened, with a hash.
+        normalize_column: the same for a column.
     """
 
     supports_merge: bool = True
@@ -50,11 +50,11 @@ class Capabilities:
 
 @dataclass(frozen=True)
 class StoredKeys:
-    """The rows of one item table, by column and in the same order.
+    """Columns of one item table, with the same order of rows.
 
     Attributes:
-        ids: all of them, each once.
-        updated: `updated_time`; None where the table has no such column.
+        ids: all ids, each once.
+        updated: `updated_time`; None if the table has no such column.
         is_deleted: whether a row is marked in `deleted_at`.
     """
 
@@ -78,62 +78,62 @@ class StoredKeys:
 
 
 class DestinationReader(Protocol):
-    """What a destination holds of the loads before the running one. None stands for a destination that cannot be read."""
+    """Reads what earlier loads have written to the destination; methods return None if it cannot be read."""
 
     def opened(self) -> AbstractContextManager[Any]:
-        """Keeps one connection for everything that is read meanwhile."""
+        """Returns a context in which one connection is used for all reads."""
 
     def keys(self, table: str) -> StoredKeys | None:
-        """Keys of an item table."""
+        """Returns the keys of an item table."""
 
     def rows(self, table: str, ids: Sequence[int]) -> Iterator[pa.Table]:
-        """Whole rows of an item table, with all columns that it has."""
+        """Yields rows of an item table, with all its columns."""
 
     def list_sizes(self, table: str) -> pa.Table | None:
-        """`item_id` and `rows`, the number of its rows, of each item in a child table."""
+        """Returns `item_id` and `rows` (the number of rows) for each item in a child table."""
 
     def recorded_sizes(self, table: str, column: str) -> pa.Table | None:
-        """The same as the items themselves have it in a column of their table; not of those that say nothing or are marked."""
+        """Returns the same from a count column of the item table, without NULLs and rows marked as deleted."""
 
     def counts(self, table: str, *, items_tables: Mapping[int, str]) -> Mapping[int, int] | None:
-        """Rows by `entity_type_id` of a table that has this column, those of deleted items left out."""
+        """Returns the number of rows by `entity_type_id`, without those of deleted items."""
 
     def child_counts(
         self, table: str, *, group: str | None, owner: str, row_id: str
     ) -> Mapping[int, ChildCounts] | None:
-        """By the value of the column `group` (0 without one), number and highest id of each owner's rows."""
+        """Returns number and highest id of each owner's rows, by the value of the column `group` (0 without one)."""
 
     def rejected_keys(self) -> pa.Table:
-        """`table_name`, `item_id` and `column_name` of the rows of `rejected_values`; none where it cannot be read."""
+        """Returns `table_name`, `item_id` and `column_name` of the rows of `rejected_values`; none if it cannot be read."""
 
 
 class StateContext(Protocol):
-    """What a load is planned by.
+    """What the planning of a load needs.
 
     Attributes:
-        capabilities: of the destination.
-        source_state: of the source as a whole.
+        capabilities: capabilities of the destination.
+        source_state: state of the whole source.
     """
 
     capabilities: Capabilities
     source_state: State
 
     def resource_state(self, resource: str) -> State:
-        """What is stored for a resource."""
+        """Returns the state of a resource."""
 
     def has_columns(self, table: str, columns: Sequence[str] = ()) -> bool:
-        """Whether earlier loads have written a table with all these columns."""
+        """Returns whether earlier loads have written a table with all these columns."""
 
     def recreate_dropped_tables(self, tables: Sequence[str]) -> list[str]:
-        """Has the load make those tables again that the destination has lost; returns their names."""
+        """Has the load recreate tables that the destination has lost; returns their names."""
 
 
 class LoadContext(StateContext, Protocol):
     """The load package that is being extracted.
 
     Attributes:
-        load_id: of the package; "" outside a pipeline.
-        destination: reads it back.
+        load_id: id of the package; "" outside a pipeline.
+        destination: reads the destination.
         dropped_tables: names of the tables that a refresh drops before this load.
     """
 
@@ -142,7 +142,7 @@ class LoadContext(StateContext, Protocol):
     dropped_tables: Sequence[str]
 
     def has_consumer(self, resource: str) -> bool:
-        """Whether the load still takes rows of a resource; what was not taken is not remembered."""
+        """Returns whether the rows of a resource are still consumed; otherwise no checkpoint is saved."""
 
     def show_progress(self, table: str, message: str) -> None:
-        """Shows a message beside the table's rows, in whatever progress the user chose."""
+        """Shows a message beside the table's rows, in the progress display that the user chose."""

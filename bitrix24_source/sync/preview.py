@@ -1,4 +1,4 @@
-"""What a load would read of its streams, without reading a list and without remembering anything."""
+"""Plans a load without reading a list and without storing anything."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .streams import Stream
 
 
 class StoredState:
-    """The state of the last load, as a copy: what planning changes in it is lost."""
+    """A copy of the state of the last load; changes that planning makes are lost."""
 
     def __init__(self, state: Mapping[str, Any]) -> None:
         """Copies the state of a source; empty before the first load."""
@@ -38,7 +38,7 @@ class StoredState:
 def preview(
     client: Client, streams: Sequence[Stream], state: Mapping[str, Any], options: SyncOptions, issues: IssueLog
 ) -> SyncPlan:
-    """What the next load would ask for, by the state that the last one has stored.
+    """Returns what the next load would ask for, by the state of the last one.
 
     Raises:
         Bitrix24Error: the portal cannot even be asked the time.
@@ -50,7 +50,7 @@ def preview(
 
 
 def bounded_queries(task: ReadTask) -> list[ListQuery]:
-    """The queries of a task with the bounds of its ids among their conditions, so that their rows can be counted."""
+    """Returns the queries of a task with its id bounds as conditions, so that their rows can be counted."""
     return [_bounded(task.query, id_range) for id_range in task.ranges]
 
 

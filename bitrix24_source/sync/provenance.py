@@ -1,7 +1,7 @@
-"""What a pipeline's tables were read from: the portal, and the load that the state was stored with.
+"""Records what a pipeline's tables were read from: the portal, and the load with which the state was stored.
 
-Stored in the source's state beside the checkpoints, and compared before anything is written. Who has read a list is in its own
-checkpoint, because lists fail, or are left out of a run, one by one.
+It is stored in the source's state beside the checkpoints, and compared before anything is written. The user who read a list
+is in the list's checkpoint, because single lists may fail or be left out of a run.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 PROVENANCE = "loaded_from"
-"""key of what a source's state says of where its tables were read from"""
+"""key in the state of a source"""
 VERSION = 1
 
 
@@ -20,10 +20,10 @@ class Provenance:
     """Where the tables of one source were read from, as of the last load; all empty before the first one.
 
     Attributes:
-        portal: its host.
-        user: id of the credential's user, where a pre-release of 0.2.0 has stored it: it counts for lists whose checkpoint does
-            not name one, and is written back as it is.
-        load_id: of the load package that the state travelled with.
+        portal: the portal's host.
+        user: id of the credential's user, if a pre-release of 0.2.0 has stored it: it applies to lists whose checkpoint does
+            not name one, and is kept unchanged.
+        load_id: id of the load package with which the state was stored.
     """
 
     portal: str = ""
@@ -32,7 +32,7 @@ class Provenance:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Provenance:
-        """What a source's state holds; states of 0.1.0 hold nothing of it."""
+        """Reads the state of a source; empty for a state of 0.1.0."""
         stored = state.get(PROVENANCE, {})
         return cls(*(str(stored.get(name, "")) for name in ("portal", "user", "load_id")))
 

@@ -1,6 +1,6 @@
-"""Makes tables equal to the portal's lists: after all ids were read, and by the numbers of rows that have no time of change.
+"""Reconciles tables with the portal's lists, by their ids and, for rows without a time of change, by their numbers.
 
-What is gone is marked; what is missing, came back or changed without our knowing is read again.
+Deleted items are marked; those that are missing, restored or changed unnoticed are read again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ log = logging.getLogger("bitrix24_source")
 
 
 def reconcile(run: SyncRun) -> Iterator[TableBatch]:
-    """Compares every stream that is due, over one connection to the destination; what differs is to be read by its ids."""
+    """Compares every stream that is due, over one connection to the destination; queues what differs to be read again."""
     with run.context.destination.opened():
         for progress in run.progress.values():
             table = progress.stream.table
@@ -36,9 +36,9 @@ def reconcile(run: SyncRun) -> Iterator[TableBatch]:
 
 
 def _mark_deleted(run: SyncRun, progress: StreamProgress, table: ItemTableBuilder) -> Iterator[TableBatch]:
-    """Marks what is gone, and finds out what is to be read again."""
+    """Marks deleted items, and queues those to be read again."""
     plan, stream = progress.plan, progress.stream
-    # A refresh drops the table with this load: rows that it still holds are not taken over.
+    # A refresh drops the table with this load: its present rows are not kept.
     stored = None if plan.is_new_table else run.context.destination.keys(table.name)
     if stored is None:
         _close(run, progress)
@@ -83,7 +83,7 @@ def _mark_deleted(run: SyncRun, progress: StreamProgress, table: ItemTableBuilde
 
 
 def _with_other_lists(run: SyncRun, progress: StreamProgress, table: ItemTableBuilder) -> list[int]:
-    """Items of which a child table has more rows or fewer than the portal shows values, or than came with the item."""
+    """Returns items for which a child table has another number of rows than the portal has values, or than were read."""
     found: set[int] = set()
     for child, expected in _expected_lists(run, progress, table):
         stored = run.context.destination.list_sizes(child)
@@ -93,7 +93,7 @@ def _with_other_lists(run: SyncRun, progress: StreamProgress, table: ItemTableBu
 
 
 def _expected_lists(run: SyncRun, progress: StreamProgress, table: ItemTableBuilder) -> Iterator[tuple[str, pa.Table]]:
-    """Child tables, and how many rows they should hold of each item."""
+    """Yields child tables with the number of rows that they should have for each item."""
     for child, pages in progress.seen.lists.items():
         yield child, pa.concat_tables(pages)
     for column, child in table.counts.items():
@@ -103,11 +103,10 @@ def _expected_lists(run: SyncRun, progress: StreamProgress, table: ItemTableBuil
 
 
 def _close(run: SyncRun, progress: StreamProgress, *, is_doubtful: bool = False) -> None:
-    """The next comparison is due as scheduled, or in the next load.
+    """Stores the time of the comparison, or has the next load compare again.
 
-    After a change of users, or where this load could mark nothing, the next one marks. And where a list is empty whose table is
-    not, or more rows went than usual, the next one looks whether they have come back: a lost right is given back soon, and an
-    empty list costs one call.
+    The next load compares again after a change of users, if this load could not mark anything, if the list is empty and the
+    table is not, or if unusually many rows are gone: a lost permission is soon restored, and an empty list costs one call.
     """
     now = run.start.portal_now if run.start is not None else run.now()
     is_again = run.has_other_user(progress) or is_doubtful or not progress.seen.is_complete
@@ -115,7 +114,7 @@ def _close(run: SyncRun, progress: StreamProgress, *, is_doubtful: bool = False)
 
 
 def _report_unusual_deletions(run: SyncRun, progress: StreamProgress, comparison: Comparison) -> None:
-    """Few items, but a great part of their table: perhaps deleted, perhaps a lost right."""
+    """Reports few items that are a large part of their table: either deleted, or hidden by a lost permission."""
     name = progress.stream.name
     hint = "if they were not deleted, check the rights of the credential: they come back with them"
     error = PortalError("more items are gone than usual", name, hint)
@@ -124,7 +123,7 @@ def _report_unusual_deletions(run: SyncRun, progress: StreamProgress, comparison
 
 
 def _report_other_user(run: SyncRun, progress: StreamProgress, comparison: Comparison) -> None:
-    """Items that the user of the run before saw and this one does not: perhaps deleted, perhaps a lost right."""
+    """Reports items that the previous user saw and this one does not: either deleted, or hidden from this user."""
     gone, active, name = len(comparison.gone), comparison.active, progress.stream.name
     if not gone:
         return
@@ -137,7 +136,7 @@ def _report_other_user(run: SyncRun, progress: StreamProgress, comparison: Compa
 
 
 def _compare_counts(run: SyncRun) -> None:
-    """Has lists read anew whose rows stay for ever, and of which the destination has fewer than the portal."""
+    """Has lists read anew of which the destination has fewer rows than the portal, if their rows are never deleted."""
     start, schedule = run.start, run.options.sweep
     if start is None or run.reader.lost is not None:
         return
@@ -164,14 +163,14 @@ def _compare_counts(run: SyncRun) -> None:
 
 
 def _rows_after(progress: StreamProgress, stored: Mapping[int, int]) -> int:
-    """Rows that the table has after this load, and those that it can never have."""
+    """Returns the number of rows of the table after this load, plus those that cannot be loaded."""
     return stored.get(progress.stream.query.entity_type_id, 0) + progress.rows + progress.unusable.count
 
 
 def _compare_children(run: SyncRun) -> None:
-    """Parents whose rows are not those that the destination has are asked for again, with those that changed.
+    """Queues parents whose dependents differ from the destination's, beside those that changed.
 
-    The number of rows is asked for many parents at once, of all types in the same requests.
+    Dependents are counted for many parents at once, of all types in the same requests.
     """
     comparing: list[tuple[DependentProgress, list[int], ChildCounts]] = []
     counts: dict[str, Mapping[int, ChildCounts] | None] = {}
@@ -212,7 +211,7 @@ def _compare_children(run: SyncRun) -> None:
 
 
 def _miss_comparisons(run: SyncRun) -> None:
-    """Leaves to the next load what was to be compared in this one, in which the portal does not answer any more."""
+    """Leaves the comparisons of this load to the next one, because the portal no longer answers."""
     for progress in run.dependents:
         if progress.owners_to_compare():
             progress.miss_comparison()

@@ -35,10 +35,10 @@ def _as_it_comes(row: Row) -> Row:
 
 @dataclass
 class FixedTableBuilder(ItemTableBuilder):
-    """Rows of known shape.
+    """Builds a table with fixed columns.
 
     Attributes:
-        shape: makes a row of the portal's one of lower-case names.
+        shape: maps a row of the portal to column names.
         key: the primary key.
     """
 
@@ -46,7 +46,7 @@ class FixedTableBuilder(ItemTableBuilder):
     key: tuple[str, ...] = ("id",)
 
     def __post_init__(self) -> None:
-        self.excluded -= {*self.key, "owner_id"}  # without which rows mean nothing
+        self.excluded -= {*self.key, "owner_id"}  # rows are useless without them
         super().__post_init__()
 
     def convert(self, rows: Sequence[Row], now: datetime) -> Iterator[TableRows]:
@@ -65,18 +65,18 @@ class FixedTableBuilder(ItemTableBuilder):
 
 
 class AppendOnlyTable(FixedTableBuilder):
-    """Rows that never change and never go."""
+    """Builds a table of rows that never change and are never deleted."""
 
     marks_deleted = False
 
 
 @dataclass
 class ChildTableBuilder(FixedTableBuilder):
-    """Rows that are replaced with all others of their owner.
+    """Builds a table in which all rows of an owner are replaced together.
 
     Attributes:
-        owner: columns that name the owner; the last one has its id, the others are the same for all rows of this table.
-        constants: the values of those others.
+        owner: columns that identify the owner; the last one is its id, the others have constant values.
+        constants: the values of the other columns.
     """
 
     owner: tuple[str, ...] = ()
@@ -84,13 +84,13 @@ class ChildTableBuilder(FixedTableBuilder):
 
     marks_deleted = False
     counted_by = ("entity_type_id", "owner_id", "id")
-    """columns that group rows, name their owner, and number them"""
+    """columns by which rows are grouped, assigned to owners, and ordered"""
 
     def owner_of(self, row: Row) -> int | None:
         return as_int(row.get("ownerId"))
 
     def without_rows(self, owners: Sequence[int]) -> Iterator[TableRows]:
-        """Owners that have no rows any more: each gets one that makes the merge delete its old ones."""
+        """Yields delete markers for owners without rows: each makes the merge delete the owner's old ones."""
         if owners:
             nothing = self._converter.items_schema.empty_table()
             yield self.spec, with_delete_markers(nothing, owners, self.owner[-1], self.constants)
@@ -109,7 +109,7 @@ BINDING_SCHEMA = pa.schema([pa.field(name, pa.int64(), nullable=False) for name 
 
 
 class BindingTableBuilder:
-    """`activity_bindings`: a row for each item that an activity is bound to."""
+    """Builds `activity_bindings`: a row for each item to which an activity is bound."""
 
     name = "activity_bindings"
     counted_by = (None, "activity_id", "entity_id")
@@ -119,7 +119,7 @@ class BindingTableBuilder:
         return as_int(row.get("activityId"))
 
     def convert(self, rows: Sequence[Row], _now: datetime) -> Iterator[TableRows]:
-        """Bindings of one activity or several, each once."""
+        """Yields the bindings of activities, each once."""
         keys = [tuple(as_int(row.get(name)) for name in ("activityId", "entityTypeId", "entityId")) for row in rows]
         unique = [key for key in dict.fromkeys(keys) if None not in key]
         columns = list(zip(*unique, strict=True)) or [()] * len(BINDING_SCHEMA)
@@ -127,19 +127,19 @@ class BindingTableBuilder:
         yield self.spec, with_delete_markers(table, [], "activity_id")
 
     def without_rows(self, owners: Sequence[int]) -> Iterator[TableRows]:
-        """As that of `ChildTableBuilder`."""
+        """Like `ChildTableBuilder.without_rows`."""
         if owners:
             yield self.spec, with_delete_markers(BINDING_SCHEMA.empty_table(), owners, "activity_id")
 
     def empty_tables(self) -> Iterator[TableRows]:
-        """The table without rows."""
+        """Yields the table without rows."""
         return self.convert([], datetime.min)  # noqa: DTZ901 - no row has a time
 
 
 def history_table(
     entity_type_id: int, capabilities: Capabilities, left_out: frozenset[str] = frozenset()
 ) -> AppendOnlyTable:
-    """`stage_history`, for the moves of one type's items, without some columns."""
+    """Returns the builder of `stage_history` for one type, without the columns left out."""
     return AppendOnlyTable(
         "stage_history",
         HISTORY_FIELDS,
@@ -152,7 +152,7 @@ def history_table(
 
 
 def activity_table(capabilities: Capabilities, *, personal: bool, left_out: frozenset[str]) -> FixedTableBuilder:
-    """`activities`, without some columns."""
+    """Returns the builder of `activities`, without the columns left out."""
     fields = activity_fields(personal=personal)
     names = {field.name for field in fields}
     unknown = {field.name for field in activity_fields(personal=True)} - names
@@ -168,7 +168,10 @@ def activity_table(capabilities: Capabilities, *, personal: bool, left_out: froz
 def product_row_table(
     entity_type_id: int, capabilities: Capabilities, left_out: frozenset[str] = frozenset()
 ) -> ChildTableBuilder:
-    """`product_rows`, for the items of one type, without some columns. The portal numbers rows anew whenever they are edited."""
+    """Returns the builder of `product_rows` for one type, without the columns left out.
+
+    Rows get new ids in the portal whenever they are edited.
+    """
     return ChildTableBuilder(
         "product_rows",
         PRODUCT_ROW_FIELDS,

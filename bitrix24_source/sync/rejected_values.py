@@ -29,13 +29,13 @@ REJECTED_KEY = ("table_name", "item_id", "column_name")
 REJECTED_KEYS_SCHEMA = pa.schema([REJECTED_SCHEMA.field(name) for name in REJECTED_KEY])
 REJECTED = TableSpec(REJECTED_TABLE, primary_key=(*REJECTED_KEY, "raw_value"), merge_key=REJECTED_KEY)
 RESOLVED = TableSpec(REJECTED_TABLE, primary_key=REJECTED.primary_key, merge_key=REJECTED_KEY, has_delete_markers=True)
-"""The same with rows that only delete: a destination in which nothing was ever resolved does without their column."""
+"""The same table with delete markers, whose column is added only once a value has been resolved."""
 _REJECTED_IN_LOAD = "rejected_in_load"
-"""in the source's state: the latest load that rejected a value"""
+"""key in the source's state: the latest load that rejected a value"""
 
 
 def rejections(rejected: Sequence[RejectedValue], now: datetime, capabilities: Capabilities) -> pa.Table:
-    """One row for each value that did not fit; rejected again, it replaces its row. Names are the destination's."""
+    """Returns a row for each rejected value, which replaces an earlier one; names are the destination's."""
     rows = [
         {
             **vars(value),
@@ -49,7 +49,7 @@ def rejections(rejected: Sequence[RejectedValue], now: datetime, capabilities: C
 
 
 def resolved_rejections(keys: pa.Table) -> pa.Table:
-    """Rows that make the merge delete those of the same `REJECTED_KEY`."""
+    """Returns delete markers for rows with the same `REJECTED_KEY`."""
     filled = {
         "raw_value": pa.array(["resolved"] * len(keys)),  # no JSON, as all others are
         HARD_DELETE.name: pa.array([True] * len(keys)),
@@ -65,9 +65,9 @@ def resolved_rejections(keys: pa.Table) -> pa.Table:
 
 
 class ResolvedRejections:
-    """Removes rows of `rejected_values` whose values have been corrected in the portal since.
+    """Removes rows of `rejected_values` whose values have been corrected in the portal.
 
-    Lives as long as one extraction. The destination is asked once, and not at all where the state knows of no such row.
+    Used for one extraction. The destination is queried once, and not at all if the state knows of no rejected value.
     """
 
     def __init__(self, context: LoadContext, tables: Iterable[str] = ()) -> None:
@@ -75,20 +75,20 @@ class ResolvedRejections:
 
         Args:
             context: the load.
-            tables: item tables, in which an item has one id for ever; rows of other tables cannot be told apart by an id.
+            tables: item tables, whose ids are permanent; rows of other tables cannot be identified by an id.
         """
         self._context = context
         self._tables = frozenset(tables)
 
     def for_dropped_tables(self, resource: str) -> Iterator[TableBatch]:
-        """Of the tables that a refresh drops before this load: what is still rejected comes with their items."""
+        """Yields markers for the tables that a refresh drops: values that are still rejected come with their items."""
         dropped = list(self._context.dropped_tables)
         if dropped and len(self._stored):
             found = pc.is_in(self._stored.column("table_name"), value_set=pa.array(dropped, pa.string()))
             yield from _resolved(resource, self._stored.filter(found))
 
     def for_batch(self, batch: TableBatch) -> Iterator[TableBatch]:
-        """Of items that come again, of their lists, too: what is still rejected comes with them."""
+        """Yields markers for items that are read again, and their lists: values still rejected come with them."""
         if batch.table.name == REJECTED_TABLE and len(batch.data):
             self._note_rejected()
         if batch.table.name not in self._tables or not len(batch.data) or not len(self._stored):
@@ -103,7 +103,7 @@ class ResolvedRejections:
     def for_catalog_table(
         self, resource: str, table: str, rejected: Sequence[RejectedValue], now: datetime
     ) -> Iterator[TableBatch]:
-        """Of a table that is read as a whole: what is rejected in this run, and the end of all that was rejected before."""
+        """Yields the rejected values of a table that is read as a whole, and markers for all earlier ones."""
         name = self._context.capabilities.normalize_table(table)
         yield from _resolved(resource, self._stored.filter(pc.equal(self._stored.column("table_name"), name)))
         if rejected:
@@ -111,13 +111,13 @@ class ResolvedRejections:
             yield TableBatch(resource, REJECTED, rejections(rejected, now, self._context.capabilities))
 
     def _note_rejected(self) -> None:
-        """For later runs, which look up rejected values only where there may be some."""
+        """Stores that values were rejected, so that later runs look them up."""
         if self._context.load_id:
             self._context.source_state.update({REJECTED_TABLE: True, _REJECTED_IN_LOAD: self._context.load_id})
 
     @functools.cached_property
     def _stored(self) -> pa.Table:
-        """Keys of the rows that the destination has."""
+        """Keys of the rows in the destination."""
         state, load_id = self._context.source_state, self._context.load_id
         if not load_id or not self._context.capabilities.supports_merge or not state.get(REJECTED_TABLE, True):
             return REJECTED_KEYS_SCHEMA.empty_table()

@@ -1,4 +1,4 @@
-"""The streams that the selected resources and types ask for, and what of the catalogue they need."""
+"""Selects the streams for the chosen resources and types, and the parts of the catalogue that they need."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ITEM_RESOURCES: Mapping[str, frozenset[str]] = {
     ACTIVITIES: frozenset(),
     BINDINGS: frozenset(),
 }
-"""The resources that are read by id, in the order in which they are asked for, with what each needs of the catalogue."""
+"""The resources that are read by id, in reading order, with the parts of the catalogue that each needs."""
 
 
 def select_streams(
@@ -45,10 +45,10 @@ def select_streams(
     selected: frozenset[str],
     capabilities: Capabilities | None = None,
 ) -> Iterator[Stream]:
-    """One for each list, parents before those that depend on them.
+    """Yields a stream for each list, parents before their dependents.
 
     Raises:
-        ConfigError: somebody chose a type or a field that does not exist.
+        ConfigError: a chosen type or field does not exist.
     """
     factory = _StreamFactory(catalog, client, options, capabilities or Capabilities())
     parents: dict[int, Stream] = {}
@@ -76,7 +76,7 @@ def select_streams(
 
 
 def record_fields(options: SyncOptions) -> Mapping[str, Sequence[Field]]:
-    """By table, the fields of those whose columns are the same in every portal, without those that are left out."""
+    """Returns the fields of tables whose columns are the same in every portal, without excluded ones."""
     fields = {
         ACTIVITIES: activity_fields(personal=options.personal),
         HISTORY: HISTORY_FIELDS,
@@ -100,7 +100,7 @@ def _has_products(entity: EntityType) -> bool:
 
 
 class _StreamFactory:
-    """Makes streams of what somebody chose."""
+    """Makes the streams for the user's choice."""
 
     def __init__(self, catalog: Catalog, client: Client, options: SyncOptions, capabilities: Capabilities) -> None:
         self._catalog = catalog
@@ -111,7 +111,7 @@ class _StreamFactory:
         self._capabilities = capabilities
 
     def smart_processes(self, *, with_fields: bool) -> list[EntityType]:
-        """Smart processes that were chosen; else all that can be read."""
+        """Returns the chosen smart processes; without a choice all that can be read."""
         if self._options.types:
             return list(self._catalog.find_all(self._options.types))
         hidden = self._catalog.unreadable
@@ -119,13 +119,13 @@ class _StreamFactory:
         return [entity for entity in known if entity.fields is not None or not with_fields]
 
     def crm_objects(self, selected: frozenset[str]) -> list[EntityType]:
-        """CRM objects that were selected and can be read."""
+        """Returns the selected CRM objects that can be read."""
         return [
             entity for entity in self._catalog.objects if entity.items_table in selected and entity.fields is not None
         ]
 
     def items(self, entity: EntityType) -> Stream:
-        """The items of one type."""
+        """Returns the stream of the items of one type."""
         number = entity.entity_type_id
         listed = entity.fields or ()
         has_system_columns = entity.has_system_columns
@@ -137,7 +137,7 @@ class _StreamFactory:
                 f"select of entityTypeId {number}",
                 "name fields as spa_fields and crm_fields do: name, upper_name or column_name",
             )
-        # No selection may name phones and e-mails: they come with everything only.
+        # Phones and e-mails cannot be selected by name: they are returned only without a selection.
         selected = () if MULTIFIELD.name in names else tuple(sorted(names))
 
         def reread() -> Any:
@@ -162,7 +162,7 @@ class _StreamFactory:
         )
 
     def history(self, entity: EntityType) -> Stream:
-        """The moves of one type's items."""
+        """Returns the stream of the stage history of one type."""
         number = entity.entity_type_id
         return Stream(
             HISTORY,
@@ -173,7 +173,7 @@ class _StreamFactory:
         )
 
     def product_rows(self, entity: EntityType, parent: Stream | None) -> Stream:
-        """What one type's items hold of products."""
+        """Returns the stream of the product rows of one type."""
         number = entity.entity_type_id
         return DependentStream(
             PRODUCT_ROWS,
@@ -187,7 +187,7 @@ class _StreamFactory:
         )
 
     def activities(self, inline: tuple[str, ...]) -> Stream:
-        """What people did and have to do; `inline` is read beside it, for streams that depend on it."""
+        """Returns the stream of activities; the fields `inline` are read for streams that depend on it."""
         table = activity_table(
             self._capabilities, personal=self._options.personal, left_out=self._options.left_out.columns_of(ACTIVITIES)
         )
@@ -197,7 +197,7 @@ class _StreamFactory:
         )
 
     def bindings(self, parent: Stream | None) -> Stream:
-        """What activities are bound to."""
+        """Returns the stream of activity bindings."""
         return DependentStream(
             BINDINGS,
             ActivityQuery(0, select=(ActivityQuery.id_field,), extra_select=(ActivityQuery.bindings_field,)),
@@ -210,11 +210,11 @@ class _StreamFactory:
         )
 
     def _is_full_refresh(self) -> bool:
-        """A refresh is one of everything that is read."""
+        """Returns whether everything is read from the start."""
         return self._options.single_package or self._options.restart
 
     def _by_type(self, chosen: Mapping[Any, Any]) -> dict[int, Any]:
-        """By number; a CRM object may be named though this load does not read it."""
+        """Returns a choice by entityTypeId; CRM objects that this load does not read may be named."""
         return {
             CRM_OBJECTS[name].entity_type_id if name in CRM_OBJECTS else self._catalog.find(name).entity_type_id: choice
             for name, choice in chosen.items()

@@ -43,36 +43,36 @@ class RunSession:
     options: Any = field(default=None, repr=False)
 
     def is_full(self, rows: int, seconds: float, rows_left: int) -> bool:
-        """Whether the slice under way takes no more.
+        """Returns whether the current slice is full.
 
         Args:
-            rows: that it has taken.
-            seconds: since it began.
-            rows_left: about so many are left of all that it reads whole.
+            rows: rows of the slice so far.
+            seconds: seconds since it began.
+            rows_left: estimate of the rows that are left of all full reads.
         """
         is_over = self.seconds_left is not None and seconds >= self.seconds_left
         return is_over or self.limits.is_reached(self.slices, rows, seconds, rows_left)
 
     def note_left(self, table: str, rows: int) -> None:
-        """Keeps what a full read says of the rows that it has still to read."""
+        """Stores how many rows a full read has left."""
         if rows:
             self.left[table] = rows
         else:
             self.left.pop(table, None)
 
     def seen_keys(self, stream: StreamKey) -> SeenKeys:
-        """What the slices of this run have seen of a full read."""
+        """Returns the ids that the slices of this run have seen of a full read."""
         return self.seen.setdefault(stream, SeenKeys())
 
     def close_slice(
         self, *, read: Iterable[StreamKey], finished: Iterable[StreamKey], unfinished_tables: Collection[str]
     ) -> None:
-        """A load package is complete.
+        """Registers that a load package is complete.
 
         Args:
-            read: streams that were read to their end, whose ids nobody needs any more.
+            read: streams that were read to their end, whose ids are no longer needed.
             finished: streams of which the next slice reads nothing.
-            unfinished_tables: names of those that the next slice goes on with.
+            unfinished_tables: names of the tables that the next slice continues.
         """
         for key in read:
             self.seen.pop(key, None)
@@ -82,7 +82,7 @@ class RunSession:
         self.left = {name: self.left.get(name, 0) for name in unfinished_tables}
 
     def begin_slice(self) -> None:
-        """The first slice of a run knows nothing of the run before."""
+        """Prepares for a slice; the first one of a run discards what is left of the previous run."""
         if not self.unfinished:
             self.slices = 0
             self.seen.clear()

@@ -1,4 +1,4 @@
-"""The range of each number among the settings, checked before anything is done with it."""
+"""The ranges of numeric settings, which are checked before they are used."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ RANGES: Mapping[str, tuple[float, float]] = {
     "slice_rows": (0, 1_000_000_000),
     "slice_seconds": (0, 1_000_000_000),
 }
-"""what each number in `[sources.bitrix24]` may be, both ends included"""
+"""minimum and maximum of each numeric setting in `[sources.bitrix24]`"""
 
 
 def validate_range(**settings: float) -> None:
-    """Numbers are looked at before anything is done: what they would break lies far from where they were set.
+    """Checks numeric settings early: otherwise they would fail far from where they were set.
 
     Raises:
-        ConfigError: one is outside of its range, or is no number.
+        ConfigError: a setting is out of its range, or not a number.
     """
     for name, value in settings.items():
         least, most = RANGES[name]

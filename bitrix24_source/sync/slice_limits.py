@@ -1,4 +1,4 @@
-"""How much of the items one load package takes, so that a kill costs one slice of a run and not everything."""
+"""Limits of load packages: a long load is committed in slices, so that a kill costs one slice and not everything."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .setting_ranges import validate_range
 
 ROWS_OF_ONE_REQUEST = 2_500
 SHARE_TO_FINISH = 0.5
-"""of the rows that a short slice has taken: if no more are left, it takes them too"""
+"""share of the rows of a short slice: if no more than that are left, the slice takes them, too"""
 
 
 @dataclass(frozen=True)
@@ -36,29 +36,29 @@ class SliceLimits:
         validate_range(slice_rows=self.rows, slice_seconds=self.seconds)
 
     def rows_of(self, number: int) -> int:
-        """Rows of full reads that a slice takes; 0 is no limit."""
+        """Returns the rows of full reads that a slice may take; 0 is no limit."""
         if not self.first_rows or not self.rows:
             return self.rows
         return int(min(self.rows, self.first_rows * 2 ** min(number, 40)))
 
     def seconds_of(self, number: int) -> float:
-        """That a slice takes; 0 is no limit."""
+        """Returns the seconds that a slice may take; 0 is no limit."""
         return self.first_seconds * 2.0**number if self.is_short(number) else self.seconds
 
     def is_short(self, number: int) -> bool:
-        """Whether a slice takes less time than later ones."""
+        """Returns whether a slice is shorter than later ones."""
         return 0.0 < self.first_seconds * 2.0 ** min(number, 40) < self.seconds
 
     def is_reached(self, number: int, rows: int, seconds: float, rows_left: int) -> bool:
-        """Whether a slice takes no more.
+        """Returns whether a slice is full.
 
-        A short one takes what is left, if that is little: to commit it by itself would take longer than to read it.
+        A short slice takes the rest, too, if it is small: committing it separately would take longer than reading it.
 
         Args:
-            number: of the slice.
-            rows: that it has taken.
-            seconds: since it began.
-            rows_left: about so many are left of all that it reads whole.
+            number: number of the slice.
+            rows: rows of the slice so far.
+            seconds: seconds since it began.
+            rows_left: estimate of the rows that are left of all full reads.
         """
         most_rows, most_seconds = self.rows_of(number), self.seconds_of(number)
         if most_rows and rows >= most_rows:
@@ -67,11 +67,11 @@ class SliceLimits:
         return bool(most_seconds) and seconds >= most_seconds and not is_nearly_done
 
     def after_a_kill(self) -> SliceLimits:
-        """Even a job that lives for seconds gets on by the rows of one request."""
+        """Returns limits for a run after a killed one: its first slice has the rows of one request."""
         return replace(self, first_rows=ROWS_OF_ONE_REQUEST)
 
     def expected_slices(self, rows: int, seconds: float) -> int:
-        """How many slices a run takes to read so many rows whole in so many seconds."""
+        """Returns how many slices a full read of so many rows in so many seconds takes."""
         number, left = 0, float(rows)
         rows_per_second = rows / seconds if seconds else math.inf
         while left > 0:

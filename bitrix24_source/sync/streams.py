@@ -1,4 +1,4 @@
-"""What is read: one list of the portal on its way into one table. Decided once for a load package, and never changed."""
+"""Streams: each reads one list of the portal into one table. Immutable, made once for each load package."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ StreamKey = tuple[str, int]
 
 
 class ReadMode(Enum):
-    """What a read asks for: all rows, those above the highest known id, those that changed, all ids, or rows by their ids."""
+    """What a read asks for: all rows, rows above the highest known id, changed rows, all ids, or rows by their ids."""
 
     FULL = auto()
     CREATED = auto()
@@ -27,14 +27,14 @@ class ReadMode(Enum):
 
 @dataclass(frozen=True, eq=False)
 class Stream:
-    """One list on its way into one table.
+    """One list that is read into one table.
 
     Attributes:
-        resource: whose table it is.
+        resource: the dlt resource of the table.
         query: the list.
-        table: builds the rows; None where only ids are wanted, for rows that belong to them.
-        entity: the entity type whose items they are; None for lists of all types.
-        has_time: rows say when they were changed, so that changes can be asked for.
+        table: builds the rows; None if only ids are read, for their dependents.
+        entity: the entity type of the items; None for lists of all types.
+        has_time: rows have a time of change, so changes can be asked for.
         full_refresh: it is read from the start, whatever was read before.
     """
 
@@ -46,45 +46,45 @@ class Stream:
     full_refresh: bool = False
 
     compares_children: ClassVar[bool] = False
-    """its ids are read now and then to compare the rows that belong to them"""
+    """whether its ids are read at times to compare their dependents"""
 
     @property
     def entity_type_id(self) -> int | None:
-        """Of the items' entity type; None for lists of all types."""
+        """The entityTypeId of the items; None for lists of all types."""
         return self.entity.entity_type_id if self.entity else None
 
     @property
     def name(self) -> str:
-        """How messages call it."""
+        """The name used in messages."""
         return self.table.name if self.table else f"{self.resource} of {self.query.where}"
 
     @property
     def key(self) -> StreamKey:
-        """Tells it from all others of a run."""
+        """The key that identifies the stream in a run."""
         return self.resource, self.query.entity_type_id
 
     @property
     def marks_deleted(self) -> bool:
-        """Rows that are gone from the portal can be found out and marked."""
+        """Whether rows deleted in the portal can be found and marked."""
         return self.table is not None and self.table.marks_deleted
 
     @property
     def filled_columns(self) -> frozenset[str]:
-        """Columns of its tables that are filled, in the words of `ItemTableBuilder.filled_columns`."""
+        """Columns of its tables that are filled, in the form of `ItemTableBuilder.filled_columns`."""
         return self.table.filled_columns() if self.table is not None else frozenset()
 
     @property
     def list_fields(self) -> tuple[str, ...]:
-        """Wire names of the fields whose values fill child tables, and that are compared with these."""
+        """Wire names of the fields that fill child tables and are compared with them."""
         return self.table.list_fields if self.table is not None else ()
 
     @property
     def is_counted(self) -> bool:
-        """Rows stay for ever, so that their number tells whether some are missing in the destination."""
+        """Whether rows are never deleted, so that their number shows if some are missing in the destination."""
         return isinstance(self.table, AppendOnlyTable)
 
     def empty_tables(self) -> Iterator[TableRows]:
-        """Its tables without rows."""
+        """Yields its tables without rows."""
         return self.table.empty_tables() if self.table is not None else iter(())
 
 
@@ -93,10 +93,10 @@ class DependentStream(Stream):
     """One type's product rows, or the bindings of all activities: rows that the portal lists by their parent item only.
 
     Attributes:
-        children: builds the rows; `table` is None, for of the parents only ids are read.
-        child_query: the list of what belongs to some parents.
+        children: builds the rows; `table` is None, because only the ids of parents are read.
+        child_query: makes the query for the dependents of some parents.
         parent: the stream that reads the parents themselves in this load, if there is one.
-        inline_children: what a parent's row itself holds of what belongs to it; None where rows hold nothing of it.
+        inline_children: returns the dependents contained in a parent's row; None if rows contain none.
     """
 
     children: ChildTableBuilder | BindingTableBuilder

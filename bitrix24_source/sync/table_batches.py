@@ -1,4 +1,4 @@
-"""What leaves the engine: Arrow tables, each with the table that it is for and how its rows are merged there."""
+"""The output of the engine: Arrow tables with their destination table and how rows are merged into it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 HARD_DELETE = pa.field("is_removed", pa.bool_())
-"""true on a row that stands for an emptied list: the merge deletes the old rows and does not keep this one"""
+"""true for a delete marker: the merge deletes the old rows and does not keep the marker"""
 
 
 @dataclass(frozen=True)
@@ -16,12 +16,12 @@ class TableSpec:
     """A table of the destination.
 
     Attributes:
-        name: of the table.
-        primary_key: columns that tell its rows apart.
-        merge_key: columns whose values in the rows that arrive say which rows of the destination are replaced.
-        replaces_by: the same for a single column, which destinations find by range: what lies outside is not looked at.
+        name: name of the table.
+        primary_key: columns that identify a row.
+        merge_key: columns by which new rows replace rows of the destination.
+        replaces_by: the same for a single column, which destinations search by range: rows outside of it are not read.
         not_null: columns that always have a value.
-        newest_by: of several rows with one key, that with the highest value of this column stays.
+        newest_by: of several rows with the same key, the one with the highest value of this column is kept.
         has_delete_markers: rows have the column `HARD_DELETE`.
     """
 
@@ -46,13 +46,13 @@ class TableBatch:
 def with_delete_markers(
     table: pa.Table, emptied: Sequence[int], owner: str, constants: Mapping[str, int] | None = None
 ) -> pa.Table:
-    """Rows that belong to owners, and for each owner that has none any more a row that makes the merge delete its old ones.
+    """Appends a delete marker for each owner that no longer has rows, so that the merge deletes its old ones.
 
     Args:
         table: the rows.
-        emptied: ids of those owners.
+        emptied: ids of owners without rows.
         owner: column of the owner's id.
-        constants: values of other columns that name the owner.
+        constants: values of the other columns that identify the owner.
     """
     whole = table.append_column(HARD_DELETE, pa.nulls(len(table), HARD_DELETE.type))
     if not emptied:
@@ -65,5 +65,5 @@ def with_delete_markers(
 
 
 def _placeholders(column: pa.Field, count: int) -> pa.Array:
-    """NULL, or in a column that must have a value -1, which no row has."""
+    """Returns NULLs; for a column that must not be NULL, -1, which no row has."""
     return pa.nulls(count, column.type) if column.nullable else pa.array([-1] * count, column.type)

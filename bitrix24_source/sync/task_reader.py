@@ -1,4 +1,4 @@
-"""Reads tasks over the connections of a load. A portal that does not come back ends them all, and what came is kept."""
+"""Reads tasks over the connections of a load. If the portal stops answering, all tasks end; the rows read are kept."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TaskEvent = tuple[ReadTask, PageBatch | ListEnd]
 
 
 class SliceStop:
-    """Ends a slice when it is full or its time is over; what is under way still comes."""
+    """Ends a slice when it is full or its time is over; requests in flight are still processed."""
 
     def __init__(self, session: RunSession, clock: Clock, tasks: Sequence[ReadTask]) -> None:
         self.event = threading.Event()
@@ -30,11 +30,11 @@ class SliceStop:
 
     @property
     def max_rows(self) -> int:
-        """That the slice takes; 0 is no limit."""
+        """The rows that the slice may take; 0 is no limit."""
         return self._session.limits.rows_of(self._session.slices)
 
     def count(self, task: ReadTask, rows: int, rows_left: int) -> None:
-        """Rows of a full read have come, and about so many are left of it."""
+        """Registers rows of a full read, and the estimated rest of it."""
         self._rows += rows
         self._left[task] = rows_left
         seconds = self._clock.monotonic() - self._started
@@ -42,13 +42,13 @@ class SliceStop:
             self.event.set()
 
     def minutes_for(self, rows: int) -> float:
-        """How long so many more rows take, by what came in this slice; 0 while that is not known."""
+        """Returns the minutes that so many rows take, at the rate of this slice; 0 while it is unknown."""
         seconds = self._clock.monotonic() - self._started
         return rows * seconds / self._rows / 60 if self._rows else 0.0
 
 
 class TaskReader:
-    """The way to the portal for all reads of a load; a context manager, whose threads end with it."""
+    """Reads from the portal for one load; a context manager, whose threads end with it."""
 
     def __init__(self, client: Client, session: RunSession, connections: int, lost: Bitrix24Error | None) -> None:
         session.batch_sizer = session.batch_sizer or new_batch_sizer(client)
@@ -65,18 +65,18 @@ class TaskReader:
 
     @property
     def lost(self) -> Bitrix24Error | None:
-        """Why the portal cannot be asked any further in this load; None as long as it can."""
+        """Why the portal is not called any more in this load; None as long as it is."""
         return self._lost or self._pages.lost
 
     def lose(self, error: Bitrix24Error) -> None:
-        """The portal does not answer any more: nothing else is asked for in this load."""
+        """Ends all requests of this load, because the portal no longer answers."""
         self._lost = error
 
     def read(self, tasks: Sequence[ReadTask], stop: SliceStop | None = None) -> Iterator[TaskEvent]:
-        """Rows of all tasks and the end of each; after a stop, tasks that are not finished have no end.
+        """Yields the rows of all tasks and the end of each; after a stop, unfinished tasks have no end.
 
-        A list that cannot be read with what is selected besides, is read without it afterwards: not within the first read, for
-        both would wait for one batch sizer.
+        A list that cannot be read with its extra fields is read again without them, after the first read has ended: both
+        would wait for the same batch sizer.
         """
         originals = {task: task for task in tasks}
         while tasks:
@@ -91,7 +91,7 @@ class TaskReader:
             tasks = again
 
     def _events(self, tasks: Sequence[ReadTask], stop: SliceStop | None) -> Iterator[TaskEvent]:
-        """Batches that say what is left of all ranges of their task, and one end for each task, with its first error."""
+        """Yields batches with the rest of all ranges of their task, and one end for each task, with its first error."""
         if self.lost is not None:
             yield from ((task, ListEnd(task, self.lost)) for task in tasks)
             return
@@ -104,7 +104,7 @@ class TaskReader:
         for event in self._pages.read(parts, stop=signal, max_rows=max_rows):
             task = event.task.task
             batches = latest.get(task)
-            if batches is None:  # the task has ended with an error
+            if batches is None:  # the task ended with an error
                 continue
             if isinstance(event, PageBatch):
                 batches[event.task] = replace(event, rows=())

@@ -109,21 +109,27 @@ def test_without_portal_admin_workflow_templates_are_missed_aloud(catalog_readin
 # --- missing scopes -------------------------------------------------------------------------------------------------
 
 
-def test_without_userfieldconfig_the_details_of_options_are_null(catalog_warehouse, portal):
-    """Options themselves come with crm.item.fields; sort, xml_id and is_default are NULL, and one row says why."""
+def test_without_userfieldconfig_the_details_of_options_are_null(catalog_warehouse, portal, clock):
+    """Options themselves come with crm.item.fields; sort, xml_id and is_default are NULL, and one row says why.
+
+    That row belongs to its load: `load_id` is dlt's own of that run, `occurred_at` an instant of it.
+    """
     portal.set_scopes(ALL - {"userfieldconfig"})
     crm = catalog_warehouse()
-    crm.run()
+    info = crm.run()
 
     options = crm.rows("spa_field_options")
     assert 11 == len(options)
     assert {(None, None, None)} == {(row["sort"], row["xml_id"], row["is_default"]) for row in options}
-    (issue,) = crm.issues()
+    (issue,) = crm.rows("load_issues", "resource", "message", "hint", "load_id", "_dlt_load_id", "occurred_at")
     assert "spa_field_options" == issue["resource"]
     assert "userfieldconfig" in issue["message"]
     assert "sort, xml_id and is_default of spa_field_options" in issue["message"]
     assert "userfieldconfig" in issue["hint"]
     assert crm.column_types("spa_field_options")["is_default"] == "BOOLEAN"
+    assert info.loads_ids == [issue["load_id"]]
+    assert issue["_dlt_load_id"] == issue["load_id"]
+    assert clock.now() == issue["occurred_at"].astimezone(timezone.utc)
 
 
 def test_without_bizproc_there_are_no_templates(catalog_reading, portal):
@@ -171,21 +177,6 @@ def test_without_crm_there_is_nothing(catalog_reading, portal):
     error = cause_of(raised)
     assert isinstance(error, ScopeError)
     assert "scope crm" in str(error)
-
-
-# --- what an issue is -----------------------------------------------------------------------------------------------
-
-
-def test_an_issue_belongs_to_its_load(catalog_warehouse, portal, clock):
-    """`load_id` is dlt's own of that run, `occurred_at` an instant of it."""
-    portal.set_scopes({"crm", "userfieldconfig"})
-    crm = catalog_warehouse()
-    info = crm.run()
-
-    (issue,) = crm.rows("load_issues", "load_id", "_dlt_load_id", "occurred_at")
-    assert info.loads_ids == [issue["load_id"]]
-    assert issue["_dlt_load_id"] == issue["load_id"]
-    assert clock.now() == issue["occurred_at"].astimezone(timezone.utc)
 
 
 # --- odd portals ----------------------------------------------------------------------------------------------------

@@ -56,36 +56,34 @@ def test_what_a_failed_call_did_not_bring_stays(clock, job):
         assert [] == [table for table in before if before[table] != after[table]]
 
 
-def test_a_list_that_ends_early_keeps_the_rest(clock, job):
-    """Of people whose second page fails nobody is lost, and those who were read are up to date."""
+def test_other_parts_are_up_to_date(clock, job):
+    """Of people whose second page fails nobody is lost, and of two types the one whose fields failed keeps them.
+
+    Fields of the other type that were removed are gone.
+    """
     portal = Portal(scenario="empty", clock=clock)
     portal.world.users += [{**portal.world.users[0], "ID": str(number)} for number in range(1000, 1120)]
-    line = job(portal)
-    line.run("users")
-    before = {row["id"] for row in line.rows("users")}
-    portal.faults.add(failing("user.get", when=lambda params: bool(params.get("start"))))
-    line.run("users")
-
-    assert before == {row["id"] for row in line.rows("users")}
-
-
-def test_one_type_that_fails_holds_up_no_other(clock, job):
-    """Fields of one type that could not be read stay; those of another that were removed are gone."""
-    portal = Portal(scenario="empty", clock=clock)
     for type_ in (177, 1030):
         portal.add_type(f"Process {type_}", entity_type_id=type_, items=1)
     name = portal.add_field(1030, "NOTE", "string", "Note")
     line = job(portal)
-    line.run("spa_types", "spa_fields")
+    line.run("users", "spa_types", "spa_fields")
+    before = {row["id"] for row in line.rows("users")}
     fields = (
         "select count(*), count(*) filter (where upper_name like '%NOTE') from {}.spa_fields where entity_type_id = ?"
     )
-    before = line.query(fields, 177)
+    of_177 = line.query(fields, 177)
     portal.remove_field(1030, name)
-    portal.faults.add(failing("crm.item.fields", when=lambda params: str(params.get("entityTypeId")) == "177"))
-    line.run("spa_types", "spa_fields")
+    portal.world.users[0]["LAST_NAME"] = "Renamed"
+    portal.faults.add(
+        failing("user.get", when=lambda params: bool(params.get("start"))),
+        failing("crm.item.fields", when=lambda params: str(params.get("entityTypeId")) == "177"),
+    )
+    line.run("users", "spa_types", "spa_fields")
 
-    assert before == line.query(fields, 177)
+    assert before == {row["id"] for row in line.rows("users")}
+    assert "Renamed" in {row["last_name"] for row in line.rows("users")}
+    assert of_177 == line.query(fields, 177)
     assert 0 == line.query(fields, 1030)[0][1]
 
 

@@ -49,9 +49,9 @@ def loaded(load_catalog_once):
     return load_catalog_once(Portal(scenario="demo", items=200, clock=clock), *CHOSEN)
 
 
-def test_a_limit_empties_no_table(loaded, catalog_copy):
+def test_a_limit_empties_no_table(loaded, portal, copy_of):
     """`add_limit(1)` after a whole load: every table, also those that are replaced, holds what it held."""
-    crm = catalog_copy(loaded)
+    crm = copy_of(loaded, portal)
     crm.pipeline.run(crm.source().with_resources(*CHOSEN).add_limit(1))
 
     assert counts(loaded) == counts(crm)
@@ -67,48 +67,60 @@ def test_what_a_limit_left_out_comes_with_the_next_load(crm, loaded):
     assert whole == counts(crm)
 
 
-def test_resources_may_be_parallelized(loaded, catalog_copy):
-    """`parallelize()`: the same rows in the same tables, though several threads ask one sync for them."""
-    crm = catalog_copy(loaded)
+def test_refreshes_end_with_the_same_rows(loaded, portal, copy_of):
+    """Each `refresh` drops and loads all again; the run after it changes nothing.
+
+    Neither does `parallelize()`, though several threads ask one sync for rows, nor a schema contract on a portal whose fields are
+    the same.
+    """
+    crm, whole = copy_of(loaded, portal), counts(loaded)
     crm.pipeline.run(crm.source().with_resources(*CHOSEN).parallelize(), refresh="drop_sources")
+    assert whole == counts(crm)
+    crm.pipeline.run(crm.source().with_resources(*THE_TWO))
+    assert whole == counts(crm)
+    for mode in ("drop_resources", "drop_data"):
+        crm.pipeline.run(crm.source().with_resources(*THE_TWO), refresh=mode)
+        assert whole == counts(crm)
+        contract = "freeze" if mode == "drop_data" else None
+        crm.pipeline.run(crm.source().with_resources(*THE_TWO), schema_contract=contract)
+        assert whole == counts(crm)
+
+
+@pytest.mark.slow  # one of the parts of "freeze"
+def test_a_contract_for_columns(loaded, portal, copy_of):
+    """A schema contract for columns alone on a portal whose fields are the same changes nothing."""
+    crm = copy_of(loaded, portal)
+    crm.pipeline.run(crm.source().with_resources(*THE_TWO), schema_contract={"columns": "freeze"})
 
     assert counts(loaded) == counts(crm)
 
 
-@pytest.mark.parametrize("form", ["data_from", "pipe"])
-def test_a_transformer_gets_items_and_keeps_its_rows_apart(crm, portal, form):
-    """Arrow tables of items arrive; what is made of them is in the transformer's own table, and no `deals` are loaded."""
-    source, arrived = crm.source(), []
+def test_a_transformer_gets_items_and_keeps_its_rows_apart(crm, portal):
+    """Arrow tables of items arrive; what is made of them is in the transformer's own table, and no `deals` are loaded.
+
+    Nor are they remembered as loaded: a load of deals after it brings all, and a transformer behind a pipe gets all again.
+    """
+    arrived, ids = [], portal.items(2).ids()
 
     def count(items):
         arrived.append(items)
         yield {"ids": len(items)}
 
-    if form == "data_from":
-        data = dlt.transformer(count, data_from=source.deals, name="summary")
-    else:
-        data = source.deals | dlt.transformer(count, name="summary")
-    crm.pipeline.run(data)
+    def taken():
+        found = sorted(id_ for table in arrived for id_ in table.column("id").to_pylist())
+        assert all(isinstance(table, pa.Table) and "opportunity" in table.column_names for table in arrived)
+        arrived.clear()
+        return found
 
-    assert all(isinstance(table, pa.Table) and "opportunity" in table.column_names for table in arrived)
-    assert portal.items(2).ids() == sorted(id_ for table in arrived for id_ in table.column("id").to_pylist())
+    crm.pipeline.run(dlt.transformer(count, data_from=crm.source().deals, name="summary"))
+    assert ids == taken()
     assert {"summary"} == counts(crm).keys()
 
-
-def test_rows_of_a_transformer_are_not_remembered_as_loaded(crm, portal):
-    """A load of deals after a transformer took them brings all, and the transformer gets all again."""
-    taken = []
-
-    def run_transformer():
-        source = crm.source()
-        crm.pipeline.run(source.deals | dlt.transformer(lambda items: taken.append(len(items)), name="summary"))
-
-    run_transformer()
     crm.pipeline.run(crm.source().with_resources("deals"))
-    run_transformer()
+    assert ids == sorted(row["id"] for row in crm.rows("deals"))
 
-    assert len(portal.items(2).ids()) == len(crm.rows("deals"))
-    assert 2 * len(portal.items(2).ids()) == sum(taken)
+    crm.pipeline.run(crm.source().deals | dlt.transformer(count, name="summary"))
+    assert ids == taken()
 
 
 def test_a_resource_is_not_loaded_and_transformed_at_once(crm):
@@ -136,47 +148,23 @@ def test_hints_that_would_have_no_effect_are_refused(crm, hints):
 
 
 def test_maps_and_filters_get_arrow_tables(crm, portal):
-    """`add_map` sees the items' table and the child tables; a filter on what a table holds works on each of them."""
+    """`add_map` sees the items' table and the child tables; a filter on what a table holds works on each of them.
+
+    All that in a notebook, as Jupyter runs cells inside of an event loop, and beside another resource, which keeps its table.
+    """
     source, seen = crm.source().with_resources("deals"), []
     source.deals.add_map(lambda table: seen.append(table.column_names) or table)
     source.deals.add_filter(lambda table: "position" not in table.column_names)
-    crm.pipeline.run(source)
+
+    async def cell():
+        crm.pipeline.run([source, dlt.resource([{"id": 1}], name="orders")])
+
+    asyncio.run(cell())
 
     assert {True, False} == {"position" in names for names in seen}
     assert len(portal.items(2).ids()) == len(crm.rows("deals"))
     assert not [name for name, rows in counts(crm).items() if name.startswith("deals__") and rows]
-
-
-@pytest.mark.parametrize("contract", ["freeze", {"columns": "freeze"}], ids=str)
-def test_a_contract_lets_an_unchanged_portal_load(loaded, catalog_copy, contract):
-    """A schema contract on a portal whose fields are the same changes nothing."""
-    crm = catalog_copy(loaded)
-    crm.pipeline.run(crm.source().with_resources(*THE_TWO), schema_contract=contract)
-
-    assert counts(loaded) == counts(crm)
-
-
-@pytest.mark.parametrize("mode", ["drop_sources", "drop_resources", "drop_data"])
-def test_each_refresh_ends_with_the_same_rows(loaded, catalog_copy, mode):
-    """`refresh` drops and loads all again; the run after it changes nothing."""
-    crm = catalog_copy(loaded)
-    before = counts(crm, *THE_TWO)
-    crm.pipeline.run(crm.source().with_resources(*THE_TWO), refresh=mode)
-    refreshed = counts(crm, *THE_TWO)
-    crm.pipeline.run(crm.source().with_resources(*THE_TWO))
-
-    assert before == refreshed == counts(crm, *THE_TWO)
-
-
-def test_in_a_notebook_an_event_loop_runs(crm, portal):
-    """Jupyter runs cells inside of one."""
-
-    async def cell():
-        crm.pipeline.run(crm.source().with_resources("deals"))
-
-    asyncio.run(cell())
-
-    assert len(portal.items(2).ids()) == len(crm.rows("deals"))
+    assert [{"id": 1}] == crm.rows("orders")
 
 
 def test_each_run_in_dev_mode_begins_anew(catalog_warehouse, tmp_path, monkeypatch):
@@ -239,13 +227,6 @@ def test_two_pipelines_load_in_threads_of_one_process(clock, tmp_path):
             assert not any(summary.issues for summary in summaries.values())
 
 
-def test_other_sources_share_the_dataset(crm, portal):
-    """Another resource in the same run keeps its table, and the source its own."""
-    crm.pipeline.run([crm.source().with_resources("deals"), dlt.resource([{"id": 1}], name="orders")])
-
-    assert (1, len(portal.items(2).ids())) == (len(crm.rows("orders")), len(crm.rows("deals")))
-
-
 @pytest.fixture
 def shop():
     """Somebody's other source, with a table named as one of ours."""
@@ -255,20 +236,19 @@ def shop():
 SAME_NAME = r"the source 'shop' has a table of the same name: deals - dataset .* - .*leave_out = \[\"deals\"\]"
 
 
-@pytest.mark.parametrize("where", ["the run before", "another pipeline"])
-def test_a_table_of_another_source_is_not_loaded_into(crm, shop, tmp_path, where):
-    """Another source's `deals` was there first: one sentence, and its rows are as they were; without ours all goes well."""
-    source = crm.source().with_resources("deals", "spa_types")
-    if where == "another pipeline":
-        pipeline = dlt.pipeline(
-            "shop", destination=crm.database.destination, dataset_name=crm.database.dataset,
-            pipelines_dir=str(tmp_path / "shop"),
-        )  # fmt: skip
-        pipeline.run(shop)
-    else:
-        crm.pipeline.run(shop)
-    with pytest.raises(Exception, match=SAME_NAME):
-        crm.pipeline.run(source)
+def test_a_table_of_another_source_is_not_loaded_into(crm, shop, tmp_path):
+    """Another source's `deals` was there first, of the same pipeline or another: one sentence, and its rows are as they were.
+
+    Without ours all goes well.
+    """
+    crm.pipeline.run(shop)
+    other = dlt.pipeline(
+        "bitrix24", destination=crm.database.destination, dataset_name=crm.database.dataset,
+        pipelines_dir=str(tmp_path / "other"),
+    )  # fmt: skip
+    for pipeline in (crm.pipeline, other):
+        with pytest.raises(Exception, match=SAME_NAME):
+            pipeline.run(crm.source().with_resources("deals", "spa_types"))
     crm.pipeline.abort_packages()
     crm.pipeline.run(crm.source(leave_out=["deals"]).with_resources("spa_types"))
 

@@ -155,7 +155,7 @@ def test_settings_are_the_portals_own_or_those_of_all(configure):
         client = connect(portal_credentials(portal), portal=portal)
 
         assert {"emea": 20, "apac": 50}[portal] == client.settings.burst
-        assert {"emea": 5, "apac": 100_000}[portal] == configured_slices(portal=portal).rows
+        assert {"emea": 5, "apac": 100_000}[portal] == configured_slices(portal=portal).limits.rows
 
 
 def test_a_portals_source_has_its_name(configure):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import datetime, timezone
 
 import pytest
 
 from bitrix24_source.errors import ConfigError
-from bitrix24_source.sandbox import Portal
+from bitrix24_source.sandbox import Clock, Portal
 from bitrix24_source.sync import Exclusions
 
 OBJECTS = {"leads": 1, "deals": 2, "contacts": 3, "companies": 4, "quotes": 7, "invoices": 31}
@@ -27,27 +27,11 @@ DESCRIBED = (
 )
 
 
-@pytest.fixture
-def portal(clock):
-    """A small demo portal: few smart process items, and some hundred CRM objects."""
-    return Portal("demo", items=12, clock=clock)
-
-
-@pytest.fixture
-def crm(memory_job, portal):
-    """Runs without dlt."""
-    return memory_job(portal)
-
-
-@pytest.fixture
-def warehouse(job, portal):
-    return job(portal)
-
-
 @pytest.fixture(scope="module")
-def loaded(job_once):
-    """All objects and what describes them, loaded once for the tests that only look."""
-    return job_once(Portal("demo", items=12), *OBJECTS, *DESCRIBED)
+def whole(job_once):
+    """All objects, what describes them and activities, loaded once for the tests that only look."""
+    clock = Clock(datetime(2025, 7, 1, 12, tzinfo=timezone.utc))
+    return job_once(Portal("demo", items=12, clock=clock), *OBJECTS, *DESCRIBED, "activities")
 
 
 def told(crm, table, name):
@@ -57,48 +41,48 @@ def told(crm, table, name):
 
 
 @pytest.mark.all_databases
-def test_every_object_has_its_items(loaded):
+def test_every_object_has_its_items(whole):
     """Each object's table holds the portal's ids, titles and times, and the columns have the types of their fields."""
     for table, number in OBJECTS.items():
-        rows = {row["id"]: row for row in loaded.rows(table)}
-        assert loaded.portal.items(number).ids() == sorted(rows), table
-        times = {id_: datetime.fromisoformat(time) for id_, time in told(loaded, table, "updatedTime").items()}
+        rows = {row["id"]: row for row in whole.rows(table)}
+        assert whole.portal.items(number).ids() == sorted(rows), table
+        times = {id_: datetime.fromisoformat(time) for id_, time in told(whole, table, "updatedTime").items()}
         assert times == {id_: row["updated_time"] for id_, row in rows.items()}, table
         assert {None} == {row["deleted_at"] for row in rows.values()}
-    assert told(loaded, "contacts", "lastName") == {row["id"]: row["last_name"] for row in loaded.rows("contacts")}
-    amounts = told(loaded, "deals", "opportunity")
-    assert amounts == {row["id"]: row["opportunity"] for row in loaded.rows("deals")}
+    assert told(whole, "contacts", "lastName") == {row["id"]: row["last_name"] for row in whole.rows("contacts")}
+    amounts = told(whole, "deals", "opportunity")
+    assert amounts == {row["id"]: row["opportunity"] for row in whole.rows("deals")}
 
 
 @pytest.mark.all_databases
-def test_phones_and_links_are_child_tables(loaded):
+def test_phones_and_links_are_child_tables(whole):
     """`contacts__fm` has a row for each phone and e-mail, `contacts__company_ids` and `deals__contact_ids` one for each link."""
     said = [
         (id_, position, field["value"], field["typeId"], field["valueType"], field["id"])
-        for id_, listed in told(loaded, "contacts", "fm").items()
+        for id_, listed in told(whole, "contacts", "fm").items()
         for position, field in enumerate(listed)
     ]
     columns = ("item_id", "position", "value", "type_id", "value_type", "fm_id")
-    assert sorted(said) == sorted(tuple(row[name] for name in columns) for row in loaded.rows("contacts__fm"))
+    assert sorted(said) == sorted(tuple(row[name] for name in columns) for row in whole.rows("contacts__fm"))
     for table, column, name in (("contacts", "company_ids", "companyIds"), ("deals", "contact_ids", "contactIds")):
-        links = [(id_, other) for id_, others in told(loaded, table, name).items() for other in others]
+        links = [(id_, other) for id_, others in told(whole, table, name).items() for other in others]
         assert links, table
-        assert sorted(links) == sorted((row["item_id"], row["value"]) for row in loaded.rows(f"{table}__{column}"))
+        assert sorted(links) == sorted((row["item_id"], row["value"]) for row in whole.rows(f"{table}__{column}"))
 
 
-def test_what_describes_them_stands_beside_the_smart_processes(loaded):
+def test_what_describes_them_stands_beside_the_smart_processes(whole):
     """Fields, options, categories and stages of the six objects have tables of their own; those of smart processes do not mix in."""
-    fields = loaded.rows("crm_fields")
+    fields = whole.rows("crm_fields")
     assert set(OBJECTS.values()) == {row["entity_type_id"] for row in fields}
     region = next(row for row in fields if row["upper_name"] == "UF_CRM_REGION")
     assert ("enumeration", "uf_crm_region", "BIGINT") == (region["type"], region["column_name"], region["column_type"])
-    options = [row for row in loaded.rows("crm_field_options") if row["upper_name"] == "UF_CRM_REGION"]
+    options = [row for row in whole.rows("crm_field_options") if row["upper_name"] == "UF_CRM_REGION"]
     assert ["North", "South", "Export"] == [row["value"] for row in sorted(options, key=lambda row: row["position"])]
     assert all(row["sort"] and row["xml_id"] for row in options)
     assert {(2, 0), (2, 1), (3, 0), (3, 13), (4, 0), (4, 14), (31, 5)} == {
-        (row["entity_type_id"], row["id"]) for row in loaded.rows("categories")
+        (row["entity_type_id"], row["id"]) for row in whole.rows("categories")
     }
-    stages = {(row["entity_id"], row["status_id"]): row for row in loaded.rows("stages")}
+    stages = {(row["entity_id"], row["status_id"]): row for row in whole.rows("stages")}
     assert (1, None) == tuple(stages["STATUS", "NEW"][name] for name in ("entity_type_id", "category_id"))
     assert (2, 0, "success") == tuple(
         stages["DEAL_STAGE", "WON"][name] for name in ("entity_type_id", "category_id", "semantics")
@@ -107,57 +91,57 @@ def test_what_describes_them_stands_beside_the_smart_processes(loaded):
     assert {1, 2, 7, 31} == {row["entity_type_id"] for row in stages.values()}
 
 
-def test_fields_say_where_their_values_are(loaded):
+def test_fields_say_where_their_values_are(whole):
     """`column_name`, `column_type` and `child_table` of crm_fields are those of the tables that were loaded."""
-    there = loaded.query("select table_name, column_name from information_schema.columns where table_schema = '{}'")
+    there = whole.query("select table_name, column_name from information_schema.columns where table_schema = '{}'")
 
-    for row in loaded.rows("crm_fields"):
+    for row in whole.rows("crm_fields"):
         table = next(table for table, number in OBJECTS.items() if number == row["entity_type_id"])
         place = (row["child_table"], "value") if row["child_table"] else (table, row["column_name"])
         assert place in there or place[1] is None, row
 
 
 @pytest.mark.all_databases
-def test_people_and_dictionaries(loaded):
+def test_people_and_dictionaries(whole):
     """Users with their departments, currencies with their rates, and all directories, stages among them."""
-    users = {row["id"]: row for row in loaded.rows("users")}
-    assert {int(row["ID"]) for row in loaded.portal.world.users} == set(users)
+    users = {row["id"]: row for row in whole.rows("users")}
+    assert {int(row["ID"]) for row in whole.portal.world.users} == set(users)
     assert ("Olga", "Weber", True, "user3@example.com") == tuple(
         users[3][name] for name in ("name", "last_name", "active", "email")
     )
     assert {6, 13, 18} == {id_ for id_, row in users.items() if not row["active"]}, "people who left are there"
-    departments = {(row["item_id"], row["value"]) for row in loaded.rows("users__uf_department")}
+    departments = {(row["item_id"], row["value"]) for row in whole.rows("users__uf_department")}
     assert {
-        (int(row["ID"]), number) for row in loaded.portal.world.users for number in row["UF_DEPARTMENT"] or ()
+        (int(row["ID"]), number) for row in whole.portal.world.users for number in row["UF_DEPARTMENT"] or ()
     } == departments
-    assert {None, 1, 7} == {row["parent"] for row in loaded.rows("departments")}
+    assert {None, 1, 7} == {row["parent"] for row in whole.rows("departments")}
     rates = {
-        row["currency"]: (float(row["amount"]) / row["amount_cnt"], row["is_base"]) for row in loaded.rows("currencies")
+        row["currency"]: (float(row["amount"]) / row["amount_cnt"], row["is_base"]) for row in whole.rows("currencies")
     }
     assert (1.0, True) == rates["RUB"]
     assert pytest.approx(0.1941) == rates["KZT"][0]
-    statuses = {(row["entity_id"], row["status_id"]): row["name"] for row in loaded.rows("statuses")}
-    assert statuses == {(row["ENTITY_ID"], row["STATUS_ID"]): row["NAME"] for row in loaded.portal.world.statuses}
+    statuses = {(row["entity_id"], row["status_id"]): row["name"] for row in whole.rows("statuses")}
+    assert statuses == {(row["ENTITY_ID"], row["STATUS_ID"]): row["NAME"] for row in whole.portal.world.statuses}
 
 
-def test_personal_data_is_off_unless_asked_for(warehouse):
+def test_personal_data_is_off_unless_asked_for(whole, portal, copy_of):
     """Telephone numbers and birthdays of users, and the texts of activities, are columns only with personal_data."""
-    warehouse.run("users", "activities")
-    plain = {table: set(warehouse.rows(table)[0]) for table in ("users", "activities")}
-    warehouse.run("users", "activities", personal_data=True)
-    whole = {table: set(warehouse.rows(table)[0]) for table in ("users", "activities")}
+    plain = {table: set(whole.rows(table)[0]) for table in ("users", "activities")}
+    asked_for = copy_of(whole, portal)
+    asked_for.run("users", "activities", personal_data=True)
+    columns = {table: set(asked_for.rows(table)[0]) for table in ("users", "activities")}
 
-    assert {"work_phone", "personal_mobile", "personal_birthday"} <= whole["users"] - plain["users"]
-    assert {"description", "location"} <= whole["activities"] - plain["activities"]
-    assert {"+74950000001"} <= {row["work_phone"] for row in warehouse.rows("users")}
+    assert {"work_phone", "personal_mobile", "personal_birthday"} <= columns["users"] - plain["users"]
+    assert {"description", "location"} <= columns["activities"] - plain["activities"]
+    assert {"+74950000001"} <= {row["work_phone"] for row in asked_for.rows("users")}
 
 
-def test_what_is_left_out_is_not_there(warehouse):
+def test_what_is_left_out_is_not_there(loaded):
     """leave_out takes resources and columns: no table, no column, and crm_fields says so."""
     others = ["deals", "leads", "invoices", "quotes", "companies", "stage_history", "product_rows", "spa_items"]
     left_out = ["activities", "contacts.birthdate", "contacts.fm", "users.email", *others]
-    warehouse.run_all(leave_out=left_out)
-    there = warehouse.query("select table_name, column_name from information_schema.columns where table_schema = '{}'")
+    loaded.run_all(leave_out=left_out)
+    there = loaded.query("select table_name, column_name from information_schema.columns where table_schema = '{}'")
     tables, contacts = {table for table, _ in there}, {column for table, column in there if table == "contacts"}
 
     assert {"contacts", "users"} <= tables
@@ -167,11 +151,11 @@ def test_what_is_left_out_is_not_there(warehouse):
     assert ("users", "email") not in there
     places = {
         row["upper_name"]: (row["column_name"], row["child_table"])
-        for row in warehouse.rows("crm_fields")
+        for row in loaded.rows("crm_fields")
         if row["entity_type_id"] == 3
     }
     assert (None, None) == places["BIRTHDATE"]
-    assert [] == warehouse.issues()
+    assert [] == loaded.issues()
 
 
 def test_a_typing_error_in_leave_out_is_told(crm):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bitrix24_source.sandbox import Fault, Portal
+from bitrix24_source.sandbox import Fault
 from bitrix24_source.sandbox.methods.products import product_rows
 from bitrix24_source.sync.session import RunSession
 from bitrix24_source.sync.slice_limits import SliceLimits
@@ -12,22 +12,6 @@ from bitrix24_source.sync.slice_limits import SliceLimits
 HOUR = 3600
 DAY = 24 * HOUR
 PLAIN = ("isClientEnabled", "isObserversEnabled", "isSourceEnabled", "isMycompanyEnabled", "isBeginCloseDatesEnabled")
-
-
-@pytest.fixture
-def portal(clock):
-    return Portal("demo", items=60, clock=clock)
-
-
-@pytest.fixture
-def crm(memory_job, portal):
-    """Runs without dlt; `loaded` is for what the destination does with the rows."""
-    return memory_job(portal)
-
-
-@pytest.fixture
-def loaded(job, portal):
-    return job(portal)
 
 
 def commands(crm):
@@ -132,23 +116,22 @@ def test_product_rows_of_all_owners(crm, portal):
         assert loaded["product_id"] == (row["productId"] or None)
 
 
-@pytest.mark.all_databases
-def test_rows_of_changed_owners_are_read_again(loaded, portal, clock):
-    """An owner that changed has its rows replaced: edited ones, fewer, none; the others' are not asked for."""
-    resources = ("deals", "product_rows")
-    loaded.run(*resources)
-    clock.advance(HOUR)
+def edit_products(portal):
+    """One deal has other rows, one has none any more."""
     portal.set_product_rows(2, 1, {"productName": "A", "price": 5.5}, {"productName": "B"})
     portal.set_product_rows(2, 2)
     for owner in (1, 2):
         portal.items(2).update(owner, title="Changed")
-    loaded.run(*resources)
-    rows = products(loaded)
 
-    assert ["A", "B"] == [row["product_name"] for key, row in sorted(rows.items()) if key[:2] == (2, 1)]
-    assert [] == [key for key in rows if key[:2] == (2, 2)]
-    assert {key for key in told_products(portal) if key[0] == 2} == {key for key in rows if key[0] == 2}
-    assert 1 == asked(loaded, "crm.item.productrow.list")
+
+def test_rows_of_others_are_not_asked_for(crm, portal, clock):
+    """Of all owners, only those that changed are asked for their rows."""
+    crm.run("deals", "product_rows")
+    clock.advance(HOUR)
+    edit_products(portal)
+    crm.run("deals", "product_rows")
+
+    assert 1 == asked(crm, "crm.item.productrow.list")
 
 
 def test_product_rows_alone_find_their_owners(crm, portal, clock):
@@ -246,16 +229,32 @@ def test_activities_come_once_with_all_they_are_bound_to(crm, portal):
     }
 
 
-@pytest.mark.all_databases
-def test_changed_new_and_deleted_activities(loaded, portal, clock):
-    """The next run brings changes and what is new, with their bindings as they are now; a sweep marks what is gone."""
-    loaded.run("activities", "activity_bindings")
-    clock.advance(DAY)
+def edit_activities(portal):
+    """One that hangs on something else, one that is new and one that is gone; the numbers of the first and the last."""
     first, second = (int(row["ID"]) for row in portal.world.activities[:2])
     portal.put_activity(first, [(3, 4)], SUBJECT="Changed")
     portal.put_activity(9001, [(2, 1), (4, 2)], SUBJECT="New", RESPONSIBLE_ID="3", AUTHOR_ID="3", EDITOR_ID="3")
     portal.delete_activity(second)
-    summary = loaded.run("activities", "activity_bindings", sweep=True)
+    return first, second
+
+
+@pytest.mark.all_databases
+def test_changes_reach_the_database(loaded, portal, clock):
+    """Rows of owners that changed are replaced: edited ones, fewer, none.
+
+    Of activities the next run brings changes and what is new, with their bindings as they are now; a sweep marks what is gone.
+    """
+    resources = ("deals", "product_rows", "activities", "activity_bindings")
+    loaded.run(*resources)
+    clock.advance(DAY)
+    edit_products(portal)
+    first, second = edit_activities(portal)
+    summary = loaded.run(*resources, sweep=True)
+
+    found = products(loaded)
+    assert ["A", "B"] == [row["product_name"] for key, row in sorted(found.items()) if key[:2] == (2, 1)]
+    assert [] == [key for key in found if key[:2] == (2, 2)]
+    assert {key for key in told_products(portal) if key[0] == 2} == {key for key in found if key[0] == 2}
     rows = {row["id"]: row for row in loaded.rows("activities")}
 
     assert ("Changed", "New") == (rows[first]["subject"], rows[9001]["subject"])
@@ -263,15 +262,6 @@ def test_changed_new_and_deleted_activities(loaded, portal, clock):
     assert told_bindings(portal) <= bindings(loaded)
     assert {(first, 3, 4)} == {binding for binding in bindings(loaded) if binding[0] == first}
     assert 2 == summary.rows["activities"], "the one that is gone is counted by itself"
-
-
-def edit_activities(portal):
-    """One that hangs on something else, one that is new and one that is gone; the number of the first."""
-    first, second = (int(row["ID"]) for row in portal.world.activities[:2])
-    portal.put_activity(first, [(3, 4)], SUBJECT="Changed")
-    portal.put_activity(9001, [(2, 1), (4, 2)], SUBJECT="New", RESPONSIBLE_ID="3", AUTHOR_ID="3", EDITOR_ID="3")
-    portal.delete_activity(second)
-    return first
 
 
 @pytest.mark.parametrize("resources", [("activities", "activity_bindings"), ("activity_bindings",)])
@@ -282,7 +272,7 @@ def test_bindings_that_come_with_activities_are_not_asked_for(crm, portal, clock
     assert told_bindings(portal) == bindings(crm)
     assert 0 == asked(crm, "crm.activity.binding.list")
     clock.advance(DAY)
-    first = edit_activities(portal)
+    first, _ = edit_activities(portal)
     crm.run(*resources)
 
     assert told_bindings(portal) <= bindings(crm)
@@ -300,7 +290,7 @@ def test_bindings_that_do_not_come_with_activities_are_asked_for(crm, portal, cl
     assert {int(row["ID"]) for row in portal.world.activities} == {row["id"] for row in crm.rows("activities")}
     assert len(portal.world.activities) == asked(crm, "crm.activity.binding.list")
     clock.advance(DAY)
-    first = edit_activities(portal)
+    first, _ = edit_activities(portal)
     crm.run("activities", "activity_bindings", sweep=True)
 
     assert told_bindings(portal) <= bindings(crm)
@@ -316,7 +306,7 @@ def test_a_filter_on_their_changes_that_is_not_kept_is_found_out(crm, portal, cl
     crm.run("activities", "activity_bindings")
     portal.interpretations.time_filter = "ignored"
     clock.advance(DAY)
-    first = edit_activities(portal)
+    first, _ = edit_activities(portal)
     crm.run("activities", "activity_bindings")
 
     assert "Changed" in {row["subject"] for row in crm.rows("activities") if row["id"] == first}
@@ -403,7 +393,7 @@ def test_resources_share_one_reading_however_dlt_asks_them(loaded, portal, monke
 
     for table, type_ in (("deals", 2), ("spa_items_177", 177)):
         assert len(portal.items(type_)) == len(loaded.rows(table)), table
-    assert 240 == len(loaded.rows("activities"))
+    assert len(portal.world.activities) == len(loaded.rows("activities"))
     assert {key for key in told_products(portal) if key[0] in (2, 177)} <= products(loaded).keys()
     assert len(portal.requests) < 40
 
