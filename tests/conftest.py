@@ -51,6 +51,7 @@ _GC_THRESHOLDS = gc.get_threshold()
 Connect = Callable[..., Client]
 
 pytest_plugins = [
+    "fixtures.copies",
     "fixtures.item_warehouse",
     "fixtures.jobs",
     "fixtures.catalog_warehouse",
@@ -225,8 +226,8 @@ def database(engine: str, tmp_path: Path) -> Iterator[Callable[..., DuckDB]]:
         return made[-1]
 
     yield empty
-    for one in made:
-        one.drop()
+    for store in made:
+        store.drop()
 
 
 @pytest.fixture(autouse=True)

@@ -98,8 +98,8 @@ def whole_portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
         return made[engine]
 
     yield loaded
-    for one in made.values():
-        one.database.drop()
+    for portal in made.values():
+        portal.database.drop()
 
 
 @pytest.fixture(scope="module")

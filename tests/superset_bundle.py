@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ import yaml
 BUNDLE = Path(__file__).parents[1] / "tools" / "superset" / "bundle"
 
 
+@cache
 def read(folder: str) -> list[dict[str, Any]]:
-    """All files of a folder of the bundle."""
+    """All files of a folder of the bundle, to look at only."""
     return [yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted((BUNDLE / folder).rglob("*.yaml"))]
 
 
@@ -45,9 +47,9 @@ def chart_queries(engine: str) -> Iterator[tuple[str, str]]:
             groups.insert(0, grains.get(engine, grains.get("", "{}")).format(axis))
         shown = [metrics[name] for name in (*params.get("metrics", ()), *filter(None, [params.get("metric")]))]
         where = [
-            OPERATORS[one["operator"]].format(one["subject"], one["comparator"])
-            for one in params["adhoc_filters"]
-            if OPERATORS[one["operator"]]
+            OPERATORS[wanted["operator"]].format(wanted["subject"], wanted["comparator"])
+            for wanted in params["adhoc_filters"]
+            if OPERATORS[wanted["operator"]]
         ]
         order = metrics[params.get("timeseries_limit_metric") or params.get("metric") or params["metrics"][0]]
         yield (

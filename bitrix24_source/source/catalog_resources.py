@@ -61,7 +61,7 @@ _OWN_TABLES = (
     ISSUES.name,
     REJECTED_TABLE,
 )
-"""tables that every load with a resource of the catalogue writes"""
+"""tables that are recreated if they were dropped in the destination"""
 
 
 class CatalogReader:

@@ -182,6 +182,13 @@ def open_warehouse(kind: str, portal: Portal, folder: Path) -> Warehouse:
     return Warehouse(dlt.pipeline("requests", destination=store.destination, **where), portal, store)
 
 
+def copy_of(original: Warehouse, portal: Portal, folder: Path) -> Warehouse:
+    """The same tables and working folder once more, beside a portal that is as the first one was."""
+    store = original.store.copy(folder)
+    pipelines_dir = shutil.copytree(original.pipeline.pipelines_dir, folder / "pipelines")
+    return Warehouse(dlt.attach("requests", str(pipelines_dir), destination=store.destination), portal, store)
+
+
 @pytest.fixture
 def copy_in(
     loaded_once: Callable[[str], Warehouse], requests_portal: Portal, tmp_path: Path
@@ -189,11 +196,9 @@ def copy_in(
     made: list[databases.DuckDB] = []
 
     def copied(kind: str) -> Warehouse:
-        original = loaded_once(kind)
-        made.append(original.store.copy(tmp_path))
-        pipelines_dir = shutil.copytree(original.pipeline.pipelines_dir, tmp_path / "pipelines")
-        pipeline = dlt.attach("requests", str(pipelines_dir), destination=made[-1].destination)
-        return Warehouse(pipeline, requests_portal, made[-1])
+        warehouse = copy_of(loaded_once(kind), requests_portal, tmp_path)
+        made.append(warehouse.store)
+        return warehouse
 
     yield copied
     for store in made:

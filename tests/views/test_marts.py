@@ -96,12 +96,12 @@ def test_the_portals_day_begins_with_its_midnight(loaded):
     (month,) = loaded.ask(
         "SELECT SUM(created) AS created FROM mart_owner_month WHERE entity_type_id = 2 AND month = '2025-06-01'"
     )
-    item = next(one for one in loaded.items(2) if one["id"] == 1)
+    item = next(deal for deal in loaded.items(2) if deal["id"] == 1)
     loaded.database.query("UPDATE {}.deals SET created_time = ? WHERE id = 1", item["createdTime"])
 
     assert date(2025, 6, 1) == row["created_date"]
     expected = sum(
-        day(instant(one["createdTime"])).strftime("%Y-%m") == "2025-06" for one in loaded.items(2) if one["id"] != 1
+        day(instant(deal["createdTime"])).strftime("%Y-%m") == "2025-06" for deal in loaded.items(2) if deal["id"] != 1
     )
     assert expected + 1 == month["created"]
 
@@ -268,7 +268,7 @@ def test_products(loaded, items):
 
     assert (row["n"], row["quantity"]) == (mart["n"], pytest.approx(mart["quantity"]))
     assert mart["items"] >= row["items"]
-    assert {(one["month"], one["entity_type_id"]) for one in months} <= {
+    assert {(found["month"], found["entity_type_id"]) for found in months} <= {
         (day(instant(item["createdTime"])).replace(day=1), type_) for (type_, _), item in items.items()
     }
 
@@ -322,7 +322,7 @@ def test_somebody_elses_comment_stays(loaded, engine):
     loaded.database.query(f"COMMENT ON VIEW {schema}.mart_items IS 'ours to keep'")
     loaded.database.query(f"COMMENT ON COLUMN {schema}.mart_items.title IS NULL")
     if engine == "duckdb":  # as after a change: made anew, a view loses its comments there
-        loaded.database.query(f"CREATE OR REPLACE TABLE {schema}.unrelated AS SELECT 1 AS one")
+        loaded.database.query(f"CREATE OR REPLACE TABLE {schema}.unrelated AS SELECT 1 AS id")
     pipeline = loaded.pipeline()
     assert [] == create_views(pipeline)
 

@@ -55,7 +55,7 @@ def test_charts_name_columns_and_metrics_that_there_are():
         assert {*params.get("metrics", ()), *filter(None, [params.get("metric"), limit])} <= metrics, chart[
             "slice_name"
         ]
-        assert {one["subject"] for one in params["adhoc_filters"]} <= columns, chart["slice_name"]
+        assert {wanted["subject"] for wanted in params["adhoc_filters"]} <= columns, chart["slice_name"]
     for chosen in dashboard["metadata"]["native_filter_configuration"]:
         for target in filter(None, chosen["targets"]):
             columns = {column["column_name"] for column in datasets[target["datasetUuid"]]["columns"]}
