@@ -1,7 +1,4 @@
-"""Memory settings of the process: returns freed memory to the system early, and collects garbage rarely.
-
-Only the command line calls `limit_malloc_retention` and `collect_garbage_seldom`, because they affect the whole process.
-"""
+"""Memory settings of the whole process, for the command line alone: returns freed memory early, and collects garbage rarely."""
 
 from __future__ import annotations
 
@@ -10,8 +7,6 @@ import gc
 import os
 import sys
 from functools import cache
-
-import pyarrow as pa
 
 KEPT_BYTES = 4 << 20
 """free memory that a thread may keep for later use"""
@@ -44,8 +39,3 @@ def collect_garbage_seldom() -> None:
     """
     if 0 < gc.get_threshold()[0] < SELDOM[0]:
         gc.set_threshold(*SELDOM)
-
-
-def release_arrow_memory() -> None:
-    """Returns memory of unused tables that Arrow keeps to the operating system."""
-    pa.default_memory_pool().release_unused()
