@@ -51,6 +51,7 @@ _GC_THRESHOLDS = gc.get_threshold()
 Connect = Callable[..., Client]
 
 pytest_plugins = [
+    "fixtures.copies",
     "fixtures.item_warehouse",
     "fixtures.jobs",
     "fixtures.catalog_warehouse",

@@ -11,9 +11,9 @@ CATALOG = (
 
 
 @pytest.fixture
-def crm(loaded_catalog, catalog_copy):
+def crm(loaded_catalog, portal, copy_of):
     """The catalogue after one run."""
-    return catalog_copy(loaded_catalog)
+    return copy_of(loaded_catalog, portal)
 
 
 @pytest.mark.all_databases

@@ -49,9 +49,9 @@ def loaded(load_catalog_once):
     return load_catalog_once(Portal(scenario="demo", items=200, clock=clock), *CHOSEN)
 
 
-def test_a_limit_empties_no_table(loaded, catalog_copy):
+def test_a_limit_empties_no_table(loaded, portal, copy_of):
     """`add_limit(1)` after a whole load: every table, also those that are replaced, holds what it held."""
-    crm = catalog_copy(loaded)
+    crm = copy_of(loaded, portal)
     crm.pipeline.run(crm.source().with_resources(*CHOSEN).add_limit(1))
 
     assert counts(loaded) == counts(crm)
@@ -67,13 +67,13 @@ def test_what_a_limit_left_out_comes_with_the_next_load(crm, loaded):
     assert whole == counts(crm)
 
 
-def test_refreshes_end_with_the_same_rows(loaded, catalog_copy):
+def test_refreshes_end_with_the_same_rows(loaded, portal, copy_of):
     """Each `refresh` drops and loads all again; the run after it changes nothing.
 
     Neither does `parallelize()`, though several threads ask one sync for rows, nor a schema contract on a portal whose fields are
     the same.
     """
-    crm, whole = catalog_copy(loaded), counts(loaded)
+    crm, whole = copy_of(loaded, portal), counts(loaded)
     crm.pipeline.run(crm.source().with_resources(*CHOSEN).parallelize(), refresh="drop_sources")
     assert whole == counts(crm)
     crm.pipeline.run(crm.source().with_resources(*THE_TWO))
@@ -87,9 +87,9 @@ def test_refreshes_end_with_the_same_rows(loaded, catalog_copy):
 
 
 @pytest.mark.slow  # one of the parts of "freeze"
-def test_a_contract_for_columns(loaded, catalog_copy):
+def test_a_contract_for_columns(loaded, portal, copy_of):
     """A schema contract for columns alone on a portal whose fields are the same changes nothing."""
-    crm = catalog_copy(loaded)
+    crm = copy_of(loaded, portal)
     crm.pipeline.run(crm.source().with_resources(*THE_TWO), schema_contract={"columns": "freeze"})
 
     assert counts(loaded) == counts(crm)

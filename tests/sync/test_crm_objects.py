@@ -124,10 +124,10 @@ def test_people_and_dictionaries(whole):
     assert statuses == {(row["ENTITY_ID"], row["STATUS_ID"]): row["NAME"] for row in whole.portal.world.statuses}
 
 
-def test_personal_data_is_off_unless_asked_for(whole, portal, job_copy):
+def test_personal_data_is_off_unless_asked_for(whole, portal, copy_of):
     """Telephone numbers and birthdays of users, and the texts of activities, are columns only with personal_data."""
     plain = {table: set(whole.rows(table)[0]) for table in ("users", "activities")}
-    asked_for = job_copy(whole, portal)
+    asked_for = copy_of(whole, portal)
     asked_for.run("users", "activities", personal_data=True)
     columns = {table: set(asked_for.rows(table)[0]) for table in ("users", "activities")}
 

@@ -36,29 +36,18 @@ def watching():
     return Watching()
 
 
-def test_rows_of_each_table(portal_with, warehouse, watching):
-    """Each item table counts up to the rows that it has in the end."""
-    crm = warehouse(portal_with({177: 2600, 1030: 70, 1032: 0}), progress=watching)
-    crm.run()
+def test_rows_requests_and_what_is_left(portal_with, warehouse, watching):
+    """Each item table counts up to the rows that it has in the end, and a long one says about how many are still to come.
 
-    assert {"spa_items_177": 2600, "spa_items_1030": 70}.items() <= watching.counts.items()
-    assert 0 == watching.counts["spa_items_1032"]
-
-
-def test_requests_are_counted(portal_with, warehouse, watching):
-    """So that somebody who waits sees that something happens, also while the portal is slow."""
-    crm = warehouse(portal_with({177: 2600}), progress=watching)
-    crm.run()
-
-    assert len(crm.portal.requests) == watching.counts["Bitrix24 requests"]
-
-
-def test_what_is_left(clock, portal_with, warehouse, watching):
-    """A long table says about how many rows are still to come, fewer each time."""
-    crm = warehouse(portal_with({177: 12_000}), progress=watching)
+    Requests are counted, so that somebody who waits sees that something happens, also while the portal is slow.
+    """
+    crm = warehouse(portal_with({177: 12_000, 1030: 70, 1032: 0}), progress=watching)
     crm.run(connections=1)
     left = [int(re.sub(r"\D", "", message)) for name, message in watching.messages if name == "spa_items_177"]
 
+    assert {"spa_items_177": 12_000, "spa_items_1030": 70}.items() <= watching.counts.items()
+    assert 0 == watching.counts["spa_items_1032"]
+    assert len(crm.portal.requests) == watching.counts["Bitrix24 requests"]
     assert len(left) >= 2
     assert sorted(left, reverse=True) == left
     assert 6000 < left[0] <= 12_000
@@ -81,11 +70,3 @@ def test_the_time_that_is_left(clock, portal_with, warehouse, watching):
     assert len(minutes) >= 2
     # Before, the reader's requests ahead count for much: their time has passed, and their rows have not come.
     assert all(abs(expected - real) <= 1 + real / 3 for expected, real in minutes[len(minutes) // 2 :]), minutes
-
-
-def test_no_collector_is_no_problem(portal_with, warehouse):
-    """`--progress none`: the same load without anybody watching."""
-    crm = warehouse(portal_with({177: 120}))
-    crm.run()
-
-    assert 120 == len(crm.ids())

@@ -35,9 +35,9 @@ def loaded(job_once):
 
 
 @pytest.fixture
-def crm(loaded, job_copy, clock):
+def crm(loaded, copy_of, clock):
     """The small portal after one run."""
-    return job_copy(loaded, small_portal(clock))
+    return copy_of(loaded, small_portal(clock))
 
 
 def test_another_portal_is_refused_before_anything_is_written(portal_with, crm):

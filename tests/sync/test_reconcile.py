@@ -71,10 +71,14 @@ def mark_and_unmark(crm, clock, type_, ids):
 def test_a_mark_changes_nothing_else(clock, job):
     """Of rows with every type of field, odd values and lists: all columns and child rows stay as they were, through being
     deleted and coming back."""
-    crm = job(Portal("hostile", items=100, clock=clock))
+    portal = Portal("hostile", items=450, clock=clock)
+    for number in portal.world.types.keys() - {177}:
+        portal.world.forget_type(number)
+    crm = job(portal)
     ids = crm.portal.items(177).ids()[:6]
     (before, gone, back), (marked, unmarked) = mark_and_unmark(crm, clock, 177, ids)
 
+    assert 6 == len(ids)
     assert len(before) > 3, "child tables belong to it"
     assert before == gone == back
     assert set(ids) == set(marked)

@@ -43,9 +43,9 @@ def loaded(job_once):
 
 
 @pytest.fixture
-def crm(clock, loaded, job_copy):
+def crm(clock, loaded, copy_of):
     """A job that has loaded both, an hour ago."""
-    copied = job_copy(loaded, odd_portal(clock))
+    copied = copy_of(loaded, odd_portal(clock))
     clock.advance(HOUR)
     return copied
 
