@@ -7,7 +7,8 @@ Fixtures to ask for:
     session    a requests session in which that portal and its token server are mounted, without a socket
     connect    makes a Client of that portal: connect(), connect("oauth2"), connect("api_key", settings=..., store=...)
     client     connect() by webhook
-    database   makes empty databases: database(). A test marked `all_databases` runs twice, with DuckDB and with PostgreSQL
+    database   makes empty databases: database(). A test marked `all_databases` runs twice, with DuckDB and with PostgreSQL;
+               one marked `all_databases(slow=True)`, whose SQL is dlt's alone, with PostgreSQL where slow tests run
     postgres   an empty dataset in PostgreSQL; skips, or in CI fails, where there is no server, as tests marked `all_databases` do
     threads_left  names of this package's threads that the test has left behind: threads_left()
     engine     which of the two this test runs with, "duckdb" or "postgres"; made `database` and everything loaded with it
