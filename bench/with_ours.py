@@ -8,8 +8,8 @@ import dlt
 import duckdb  # noqa: F401 - imported before the clock starts
 from contender import Job
 
+from bitrix24_source.app.process_memory import collect_garbage_seldom, limit_malloc_retention
 from bitrix24_source.app.run import run_load
-from bitrix24_source.reader import collect_garbage_seldom, limit_malloc_retention
 from bitrix24_source.source.source import bitrix24, configured_slices
 
 TABLE = "crm.spa_items_177"

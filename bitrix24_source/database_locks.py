@@ -1,7 +1,7 @@
-"""How long PostgreSQL may wait for the readers of a table or view, and who they are.
+"""Bounds how long PostgreSQL waits for the readers of a table or view, and finds their sessions.
 
-Merged rows need no lock that a reader holds. A new column, a changed view and a dropped table do: they wait for transactions
-that have read the table, also for those that are idle since, and every later reader waits behind them. So each wait is bounded.
+Merged rows need no lock that conflicts with readers. A new column, a changed view and a dropped table do: they wait for
+transactions that have read the table, even idle ones, and every later reader waits behind them. So each wait is bounded.
 https://www.postgresql.org/docs/current/explicit-locking.html
 """
 
@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 LOCK_SECONDS: float = 5
-"""for one lock; who wants to read meanwhile waits no longer than that"""
+"""maximum wait for one lock; readers that queue behind it wait no longer than that"""
 LOCK_BUDGET_SECONDS: float = 20
-"""for all locks of one step together; once it is used up, each further lock is tried for `LEAST_SECONDS`"""
+"""maximum wait for all locks of one step; once it is used up, each further lock is tried for `LEAST_SECONDS`"""
 LEAST_SECONDS: float = 0.1
 LOCK_NOT_AVAILABLE = "55P03"
-"""PostgreSQL's code for a lock that was not to be had within `lock_timeout`"""
+"""PostgreSQL's code for a lock that was not acquired within `lock_timeout`"""
 _SESSIONS = """
 SELECT a.pid, a.usename, a.application_name, a.state, to_char(a.xact_start, 'YYYY-MM-DD HH24:MI:SS TZ')
 FROM pg_stat_activity a
@@ -35,21 +35,21 @@ class LockBudget:
         self._left = seconds
 
     def next_wait(self, most: float) -> float:
-        """Seconds for the next lock."""
+        """Returns the seconds to wait for the next lock."""
         return max(LEAST_SECONDS, min(most, self._left))
 
     def spend(self, seconds: float) -> None:
-        """Counts a lock that was waited for in vain."""
+        """Counts the seconds of an unsuccessful wait."""
         self._left -= seconds
 
 
 def is_lock_timeout(errors: Iterable[BaseException]) -> bool:
-    """Whether an error, or one of those behind it, is a lock that somebody else holds."""
+    """Returns whether an error or one of its causes is a lock held by another session."""
     return any(getattr(error, "pgcode", None) == LOCK_NOT_AVAILABLE for error in errors)
 
 
 def blocking_sessions(execute: Callable[..., Sequence[Sequence[Any]] | None], dataset: str) -> str:
-    """The sessions that hold locks in a schema, the oldest transaction first, in words for a person.
+    """Returns the sessions that hold locks in a schema, the oldest transaction first, in words.
 
     Args:
         execute: runs a statement with parameters on the same server and returns its rows.
@@ -63,6 +63,6 @@ def blocking_sessions(execute: Callable[..., Sequence[Sequence[Any]] | None], da
 
 
 def _describe(pid: int, user: str | None, application: str | None, state: str | None, since: str | None) -> str:
-    """One session; PostgreSQL shows state and time of other users' sessions to members of pg_read_all_stats only."""
+    """Describes one session; PostgreSQL shows state and time of other users' sessions only to pg_read_all_stats."""
     doing = f"{state or 'in a transaction'} since {since}" if since else state
     return f"pid {pid} ({', '.join(filter(None, (application, user and f'user {user}', doing)))})"

@@ -1,4 +1,4 @@
-"""Makes text safe to show: without credentials, and without characters that a terminal or a log would obey."""
+"""Makes text safe to show: removes credentials, and characters that control a terminal or a log."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _OBEYED = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\
 
 
 def redact(text: str) -> str:
-    """Text without webhook codes and tokens, wherever they stand in an address."""
+    """Returns text without webhook codes and tokens in addresses."""
     return _QUERY.sub(r"\1***", _REST_PATH.sub(r"\1***", text))
 
 
 def safe_line(text: str) -> str:
-    r"""Text as one line that says what it shows: titles and error texts of a portal can be anybody's.
+    r"""Returns text as one line without control characters: titles and error texts of a portal are untrusted.
 
     Line ends and tabs become a space. Control characters, escape sequences, bidirectional marks and lone surrogates are
-    spelled out as `\x1b` or `\u202e`: a reader sees that they were there, and no terminal obeys them.
+    written as `\x1b` or `\u202e`: a reader sees them, and no terminal executes them.
     """
     return _OBEYED.sub(_spell_out, _LINE_ENDS.sub(" ", text))
 
@@ -32,7 +32,7 @@ def _spell_out(found: re.Match[str]) -> str:
 
 
 class RedactingFilter(logging.Filter):
-    """Makes every record safe to show. For urllib3's loggers too, which write each request's path at DEBUG."""
+    """Makes every log record safe to show; also used for urllib3's loggers, which log each request's path at DEBUG."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg, record.args = safe_line(redact(record.getMessage())), ()

@@ -180,10 +180,12 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Tests that load run with DuckDB; those marked `all_databases` with PostgreSQL too."""
-    all_databases = metafunc.definition.get_closest_marker("all_databases")
+    """Tests that load run with DuckDB; those marked `all_databases` with PostgreSQL too, or do so where slow tests run."""
+    marker = metafunc.definition.get_closest_marker("all_databases")
     if "engine" in metafunc.fixturenames:
-        metafunc.parametrize("engine", ENGINES if all_databases else ENGINES[:1], indirect=True, scope="session")
+        marks = [pytest.mark.slow] if marker and marker.kwargs.get("slow") else []
+        others = [pytest.param(engine, marks=marks) for engine in ENGINES[1:]] if marker else []
+        metafunc.parametrize("engine", [*ENGINES[:1], *others], indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")

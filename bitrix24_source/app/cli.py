@@ -214,8 +214,8 @@ def load(
 
     Example: bitrix24 load --destination postgres --dataset crm
     """
-    from ..reader import collect_garbage_seldom, limit_malloc_retention  # noqa: PLC0415
     from ..source import bitrix24, configured_slices, connect, require_known_settings  # noqa: PLC0415
+    from .process_memory import collect_garbage_seldom, limit_malloc_retention  # noqa: PLC0415
     from .run import run_load  # noqa: PLC0415
     from .summary import json_line, summary_lines  # noqa: PLC0415
 
@@ -349,7 +349,7 @@ def sandbox(port: int, items: int | None, seed: int, scenario: str, latency_ms: 
     Example: bitrix24 sandbox --port 8024 --scenario hostile
     """
     from ..errors import ConfigError  # noqa: PLC0415
-    from ..sandbox.http.serve import serve_forever  # noqa: PLC0415
+    from ..sandbox import serve_forever  # noqa: PLC0415
 
     reason = ""
     try:

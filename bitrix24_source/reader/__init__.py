@@ -13,7 +13,6 @@ from .list_queries import (
     Row,
     bindings_in,
 )
-from .memory import collect_garbage_seldom, limit_malloc_retention, release_arrow_memory
 from .page_reader import PageReader, new_batch_sizer
 from .unusable_rows import UnusableRows
 
@@ -35,8 +34,5 @@ __all__ = [
     "StoredRange",
     "UnusableRows",
     "bindings_in",
-    "collect_garbage_seldom",
-    "limit_malloc_retention",
     "new_batch_sizer",
-    "release_arrow_memory",
 ]

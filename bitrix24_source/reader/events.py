@@ -1,4 +1,4 @@
-"""What the reader reports: a batch of rows of one task, and the end of a task."""
+"""Events of the reader: a batch of rows of one task, and the end of a task."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .unusable_rows import NO_ROWS, UnusableRows
 
 
 class ReadTask(Protocol):
-    """Anything that names a range of ids to read; it comes back with each of its events."""
+    """Any object with a range of ids to read; its events refer to it."""
 
     @property
     def range(self) -> IdRange:
-        """The list and the ids. The reader moves it on as rows come."""
+        """The list and the ids; the reader advances it as rows arrive."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class PageBatch:
 
     Attributes:
         task: the object that was passed in.
-        rows: as the portal wrote them; none where all that came is `unusable`.
-        rows_left: an estimate of what is still to come of the task.
-        remaining: what is left of its range after these rows; empty when they are the last.
-        unusable: rows that were passed over, none of which is among `rows`.
+        rows: rows as the portal wrote them; empty if all are `unusable`.
+        rows_left: estimated number of rows left of the task.
+        remaining: what is left of its range after these rows; empty if they are the last.
+        unusable: rows without a usable id, which are not in `rows`.
     """
 
     task: Any
@@ -46,7 +46,7 @@ class PageBatch:
 
 @dataclass(frozen=True)
 class ListEnd:
-    """A task was read to its end, or as far as `error` let us. Nothing comes after it."""
+    """The last event of a task: it was read to its end, or failed with `error`."""
 
     task: Any
     error: Bitrix24Error | None = None

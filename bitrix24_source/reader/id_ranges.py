@@ -1,7 +1,7 @@
-"""Ranges of ids, the page chains that read them, and what a page says about the rest of its range.
+"""Ranges of ids, the chains of pages that read them, and the evaluation of pages.
 
-Pages of a range form a chain: each asks for the ids after the last id of the page before it, a reference that the portal
-resolves while it works through a batch. Ranges are independent of each other and can be read at once. Sends nothing.
+Pages of a range form a chain: each asks for the ids after the last id of the previous page, a reference that the portal
+resolves while it executes a batch. Ranges are independent of each other and can be read concurrently. Sends nothing.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from .unusable_rows import NO_ROWS, UnusableRows
 StoredRange = list[Any]
 """A stored range: after, upper, known_max_id, id_stride, has_uniform_stride."""
 _GUESSED = 3
-"""pages that a vast range begins with while none of it came: ids may lie in clusters, far apart, and all pages but the first be empty"""
+"""number of first pages of a very large range: ids may be clustered far apart, so all pages but the first may be empty"""
 _VAST = 1_000_000
-"""rows, by the estimate, from which on it is not believed at once"""
+"""estimated rows from which the estimate is not trusted at first"""
 _SAFETY = 0.95
-"""of the pages that an estimate promises are asked for at once; the pages of even ids are known exactly"""
+"""share of the estimated pages that is asked for at once; for evenly spaced ids the number is exact"""
 
 
 CUSTOMISED = "report it to the portal's administrator: a customised REST method may be in the way"
@@ -36,14 +36,14 @@ class IdRange:
     """A range of ids that is still to be read.
 
     Attributes:
-        query: the list that it is a part of.
+        query: the list.
         after: the last id that was read, or the bound before the first.
-        upper: the last id of the range; None for what reaches to the end, wherever that will be.
-        known_max_id: the highest id that is known to be there; estimates go by it.
-        id_stride: how far apart ids lie, by the latest pages; 0 while nothing is known.
-        has_uniform_stride: they lie equally far apart, so that estimates are exact.
-        suspect_end: where a page ended that was short although later ids are known to be there.
-        is_unverified: nothing of it came yet; estimates are those of its neighbour.
+        upper: the last id of the range; None for an open end.
+        known_max_id: the highest known id, on which estimates are based.
+        id_stride: average distance of ids on the latest pages; 0 while unknown.
+        has_uniform_stride: ids are evenly spaced, so estimates are exact.
+        suspect_end: the end of a short page although later ids are known.
+        is_unverified: no page of it was read yet; estimates are those of its neighbour.
         checkpoint_max_id: an id that an earlier run has seen, so that an end before it is suspect; 0 for none.
     """
 
@@ -59,11 +59,11 @@ class IdRange:
 
     @property
     def range(self) -> IdRange:
-        """Itself, so that a range is a task of its own."""
+        """The range itself, so that a range can serve as a task."""
         return self
 
     def to_stored(self) -> StoredRange:
-        """As a list that can be stored."""
+        """Returns the range as a list that can be stored."""
         return [self.after, self.upper, self.known_max_id, self.id_stride, self.has_uniform_stride]
 
     @classmethod
@@ -71,25 +71,25 @@ class IdRange:
         return cls(query, *part)
 
     def rows_left(self) -> float:
-        """An estimate; 0 when nothing is known or nothing is left."""
+        """Estimated number of rows left; 0 if unknown or nothing is left."""
         if self.known_max_id is None or not self.id_stride or self.suspect_end == self.after:
             return 0.0
         return max(0.0, (self.known_max_id - self.after) / self.id_stride)
 
     def pages_wanted(self, most: int) -> int:
-        """Pages of the next chain: pages after the end would cost the portal time for nothing."""
+        """Returns the number of pages of the next chain; pages after the end would waste the portal's time."""
         pages = self.rows_left() / PAGE_SIZE
         exact = math.ceil(pages) if self.has_uniform_stride else math.floor(pages * _SAFETY)
         return max(1, min(most, exact, _GUESSED if self.is_unverified and self.rows_left() > _VAST else exact))
 
     def chain(self, links: int, first_command: int) -> list[Call]:
-        """The next pages as commands of a batch, of which the first is command number `first_command`."""
+        """Returns the next pages as commands of a batch, starting at command number `first_command`."""
         bounds: list[int | str] = [self.after]
         bounds += [self.query.last_id_reference(first_command + link) for link in range(links - 1)]
         return [self.query.page_call(bound, self.upper) for bound in bounds]
 
     def split(self, parts: int) -> list[IdRange]:
-        """The same range in equal parts; the last one keeps the open end."""
+        """Splits the range into equal parts; the last one keeps the open end."""
         if self.known_max_id is None or parts < 2 or self.known_max_id - self.after < parts * PAGE_SIZE:
             return [self]
         step = (self.known_max_id - self.after) / parts
@@ -106,15 +106,15 @@ class IdRange:
 
 @dataclass
 class ChainResult:
-    """What a chain brought.
+    """The result of a chain.
 
     Attributes:
-        rows: new rows, ids growing.
-        unusable: rows without a usable id, which are passed over.
-        pages: answers that were used.
-        finished: the range has no more.
-        reference_not_resolved: a full page was not followed by the next one: this portal does not fill in our references.
-        error: why the range could not go on from where it is now.
+        rows: new rows, in ascending order of ids.
+        unusable: rows without a usable id, which are skipped.
+        pages: number of answers used.
+        finished: the range has been read to its end.
+        reference_not_resolved: a full page was not followed by the next one: the portal does not resolve references.
+        error: why the range could not be read further.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -128,22 +128,22 @@ class ChainResult:
 def consume_pages(
     id_range: IdRange, outcomes: Sequence[CallResult], redact: Callable[[str], str] = redact
 ) -> ChainResult:
-    """Moves a range over the pages of a chain. A page is a page only if its ids follow those before it.
+    """Advances a range over the pages of a chain. A page is accepted only if its ids follow those before it.
 
-    Rows that are not usable are passed over and counted. Those without an id at the end of a full page come again with the next
-    one, which is asked for from the last id that there is; they count there.
+    Unusable rows are skipped and counted. Those at the end of a full page are returned again with the next page, which starts
+    after the last id; they are counted there.
 
     Args:
-        id_range: is moved.
-        outcomes: the chain's results, in order.
-        redact: takes credentials out of text that the portal sent.
+        id_range: the range to advance.
+        outcomes: results of the chain, in order.
+        redact: removes credentials from text that the portal sent.
     """
     progress = ChainResult()
     spans: list[float] = []
     for link, outcome in enumerate(outcomes):
         page = _page_in(id_range.query, outcome)
         if isinstance(page, Bitrix24Error):
-            progress.error = page if link == 0 else None  # else the next chain begins with this page
+            progress.error = page if link == 0 else None  # otherwise the next chain starts with this page
             break
         if id_range.query.is_unpaged:
             return ChainResult(page.usable, UnusableRows.of(id_range.query, page.unusable, redact), 1, finished=True)
@@ -176,9 +176,9 @@ class _Page:
     Attributes:
         rows: all of them.
         ids: the usable ids, in order.
-        usable: rows for the destination.
-        unusable: the others.
-        trailing: how many rows without an id come after the last one that has one.
+        usable: rows with a usable id.
+        unusable: the other rows.
+        trailing: number of rows without an id after the last one with an id.
     """
 
     rows: list[Row]
@@ -211,9 +211,9 @@ def _page_in(query: ListQuery, outcome: CallResult) -> _Page | Bitrix24Error:
 
 
 def max_id_in(query: ListQuery, outcome: CallResult) -> int | Bitrix24Error:
-    """The highest id by the answer to `query.max_id_call()`, 0 where there are no items; or why it cannot be known.
+    """Returns the highest id in the answer to `query.max_id_call()`, 0 without items; or an error.
 
-    Rows without a usable id before the highest one have higher ids still: it is at least higher by their number.
+    Rows without a usable id before the highest one have higher ids, so the result is increased by their number.
     """
     page = _page_in(query, outcome)
     if isinstance(page, Bitrix24Error):
@@ -233,9 +233,9 @@ def _follows(id_range: IdRange, ids: Sequence[int]) -> bool:
 
 
 def _is_end(id_range: IdRange, *, is_empty: bool) -> bool:
-    """A short page is the end. Where it stops before an id that is known to exist, another look from there makes sure.
+    """Returns whether a short page is the end; if it ends before a known id, it is confirmed by another page.
 
-    So it does where rows are chosen by a condition, under which pages may be short: there only an empty one is the end.
+    With a user's filter pages may be short, so only an empty page is the end.
     """
     reaches = id_range.after >= max(id_range.known_max_id or 0, id_range.checkpoint_max_id)
     if id_range.suspect_end == id_range.after or (reaches and (is_empty or not id_range.query.has_own_filter)):
@@ -261,7 +261,7 @@ def _disorder(query: ListQuery) -> Bitrix24Error:
 
 
 def _no_id(items: ListQuery) -> Bitrix24Error:
-    """Nothing says where the page after this one begins."""
+    """Returns the error for a page without ids, after which the next page cannot be asked for."""
     return PortalError(
         "the portal shows a whole page of items without a usable id, after which nothing can be asked for",
         items.where,

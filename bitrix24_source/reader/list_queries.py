@@ -1,7 +1,7 @@
-"""The lists that are read by id, and the call for a page of each. Sends nothing.
+"""The lists that are read by id, and the calls for their pages. Sends nothing.
 
-Counting and offsets are never used (`start` is -1): rows that others add or delete meanwhile move offsets, and counting costs
-the portal dearly. Facts: https://apidocs.bitrix24.com/settings/performance/huge-data.html
+Rows are neither counted nor read by offset (`start` is -1): concurrent changes shift offsets, and counting is expensive for
+the portal. Facts: https://apidocs.bitrix24.com/settings/performance/huge-data.html
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ..rest import PAGE_SIZE, Call, as_id, as_mapping, as_rows
 
 Row = Mapping[str, Any]
 CostKey = tuple[str, int, bool]
-"""what takes the portal much the same time for each page: rows of one type by one method, whole or ids alone"""
+"""pages with the same key take the portal about the same time: entity type, method, and whether only ids are read"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,19 +22,19 @@ class ListQuery:
     """The list of the items of one entity type, or of some of them.
 
     Attributes:
-        entity_type_id: which type.
-        filter: passed on as it is; our own bounds on the id come on top.
+        entity_type_id: the entity type.
+        filter: the user's filter; bounds on the id are added.
         select: field names; empty for all of them.
-        extra_select: more of them, for what belongs to the rows. A list that is read with them and without is the same one.
+        extra_select: further fields, for dependents. The list is the same with and without them.
 
-    Of each kind of list:
-        method: lists it.
-        rows_key: key of the rows below `result`; "" where `result` is the list itself.
-        id_field: the field that grows and that pages are bound by.
-        updated_field: the field that says when a row was changed; "" where rows never change.
-        has_shifted_filter: the portal moves bounds on `updated_field` by the owner's zone minus the server's.
-        is_unpaged: everything comes at once, and there is nothing to page.
-        reference_fields: besides the id, fields that hold ids without which a row means nothing.
+    Class attributes of each kind of list:
+        method: the REST method.
+        rows_key: key of the rows below `result`; "" if `result` is the list itself.
+        id_field: the ascending field by which pages are bounded.
+        updated_field: the field with the time of change; "" if rows never change.
+        has_shifted_filter: the portal shifts bounds on `updated_field` by the owner's zone minus the server's.
+        is_unpaged: all rows are answered at once.
+        reference_fields: fields besides the id whose ids every usable row has.
     """
 
     entity_type_id: int
@@ -52,57 +52,57 @@ class ListQuery:
 
     @property
     def where(self) -> str:
-        """How errors name it."""
+        """The name used in errors."""
         return f"{self.method}, entityTypeId {self.entity_type_id}"
 
     @property
     def has_own_filter(self) -> bool:
-        """Rows are chosen by somebody's conditions, under which a short page need not be the last one.
+        """The list has a user's filter, with which a short page need not be the last one.
 
-        The portal reads fifty ids and then their rows; a condition on a field of several values finds an id several times.
+        The portal reads fifty ids and then their rows; a condition on a field with several values finds an id several times.
         """
         return not {f">={self.updated_field}", f"@{self.id_field}"}.issuperset(self.filter)
 
     @property
     def cost_key(self) -> CostKey:
-        """What its pages cost is learned under this key: reading ids and times alone costs the portal less."""
+        """The key for the duration of its pages; reading only ids and times is faster."""
         return self.method, self.entity_type_id, self.select in ((self.id_field,), (self.id_field, self.updated_field))
 
     @property
     def probe_cost_key(self) -> CostKey:
-        """The same for the look for the newest id."""
+        """The same for calls that look for the highest id."""
         return self.method, self.entity_type_id, True
 
     def page_call(self, after: int | str, upper: int | None = None) -> Call:
-        """The fifty rows after an id (or a reference to one), up to an id where one is given."""
+        """Returns the call for the fifty rows after an id (or a reference to one), up to `upper` if given."""
         bounds = {f">{self.id_field}": after, **({} if upper is None else {f"<={self.id_field}": upper})}
         return self.matching({**self.filter, **bounds}, (*self.select, *self.extra_select))
 
     def max_id_call(self) -> Call:
-        """The rows with the highest ids, ids only."""
+        """Returns the call for the rows with the highest ids, ids only."""
         return self.newest_call((self.id_field,))
 
     def newest_call(self, select: Sequence[str]) -> Call:
-        """The rows with the highest ids, with some fields."""
+        """Returns the call for the rows with the highest ids, with some fields."""
         return self.matching(self.filter, select, "DESC")
 
     def count_call(self) -> Call:
-        """A page of ids with the number of all rows in `total`."""
+        """Returns the call for a page of ids with the number of all rows in `total`."""
         call = self.matching(self.filter, (self.id_field,))
         return replace(call, params={**call.params, "start": 0})
 
     def by_ids(self, ids: Sequence[int]) -> list[ListQuery]:
-        """Some of the rows by their ids, in lists of a page each."""
+        """Returns queries for rows by their ids, of a page each."""
         pages = [list(ids[start : start + PAGE_SIZE]) for start in range(0, len(ids), PAGE_SIZE)]
         return [replace(self, filter={f"@{self.id_field}": page, **self.filter}) for page in pages]
 
     def last_id_reference(self, command: int) -> str:
-        """A reference to the last id of the full page that command number `command` of the same batch answers."""
+        """Returns a reference to the last id of a full page, the result of command number `command` of the batch."""
         rows = f"[{self.rows_key}]" if self.rows_key else ""
         return f"$result[c{command}]{rows}[{PAGE_SIZE - 1}][{self.id_field}]"
 
     def matching(self, filter_: Mapping[str, Any], select: Sequence[str], direction: str = "ASC") -> Call:
-        """A page of what a filter lets through, by id."""
+        """Returns the call for a page of rows that match a filter, in order of ids."""
         params: dict[str, Any] = {**self._about(), "order": {self.id_field: direction}, "start": -1}
         if filter_:
             params["filter"] = filter_
@@ -111,9 +111,9 @@ class ListQuery:
         return Call(self.method, params)
 
     def rows_in(self, result: Any) -> list[Row] | None:
-        """The rows of an answer; None for what is no page: taken for an empty one, it would end the list in silence.
+        """Returns the rows of an answer; None if it is not a page: as an empty page it would silently end the list.
 
-        What is no object among others that are counts as a row without fields.
+        An entry that is not an object counts as a row without fields.
         """
         found = as_rows(as_mapping(result).get(self.rows_key) if self.rows_key else result)
         if found is None:
@@ -122,11 +122,11 @@ class ListQuery:
         return rows if not found or any(isinstance(row, Mapping) for row in found) else None
 
     def id_of(self, row: Row) -> int:
-        """0 where the row has no usable id."""
+        """Returns the id of a row, 0 without a usable one."""
         return as_id(row.get(self.id_field)) or 0
 
     def unusable_field(self, row: Row) -> str:
-        """The field for whose value a row can be told from no other, or belongs to nothing; "" for a usable row."""
+        """Returns the field whose value makes a row unusable; "" for a usable row."""
         fields = (*self.reference_fields, *(() if self.is_unpaged else (self.id_field,)))
         return next((name for name in fields if as_id(row.get(name)) is None), "")
 
@@ -151,7 +151,7 @@ class ActivityQuery(ListQuery):
 
     https://apidocs.bitrix24.com/api-reference/crm/timeline/activities/activity-base/crm-activity-list.html
 
-    bindings_field: a field of activities that the list is not said to answer, and not said to leave out.
+    bindings_field: a field of activities for which it is not documented whether the list answers it.
     """
 
     bindings_field: ClassVar[str] = "BINDINGS"
@@ -172,7 +172,7 @@ class ActivityQuery(ListQuery):
 
 @dataclass(frozen=True, eq=False)
 class ChildQuery(ListQuery):
-    """Rows that belong to some owners.
+    """The list of the rows of some owners.
 
     Attributes:
         owners: ids of items or activities; at most `max_owners`.
@@ -194,24 +194,25 @@ class ProductRowQuery(ChildQuery):
     owner_type: str = ""
 
     max_counted_owners: ClassVar[int] = 500
-    """whose rows are counted by one call; PHP takes 1,000 values of a command (`max_input_vars`) and passes over what is more"""
+    """maximum number of owners whose rows one call counts; PHP ignores more than 1,000 values in a command (`max_input_vars`)"""
 
     method = "crm.item.productrow.list"
     rows_key = "productRows"
     reference_fields = ("ownerId",)
-    max_owners = 20  # of which a page holds the rows, as a rule
+    max_owners = 20  # their rows usually fit on a page
 
     def matching(self, filter_: Mapping[str, Any], _select: Sequence[str], direction: str = "ASC") -> Call:
-        """There is no `select` here, and directions are written in lower case.
+        """Returns the call; the method has no `select`, and directions are written in lower case.
 
-        Of who is no administrator, the portal judges a list of owners by the right to item 1; a single owner by its own.
+        For users without administrator rights, the portal checks a list of owners by the right to item 1, a single owner by
+        its own.
         """
         owners = self.owners[0] if len(self.owners) == 1 else list(self.owners)
         owned = {"=ownerType": self.owner_type, "=ownerId": owners, **filter_}
         return Call(self.method, {"filter": owned, "order": {"id": direction.lower()}, "start": -1})
 
     def count_call(self) -> Call:
-        """The rows with the highest ids, with the number of all rows in `total`."""
+        """Returns the call for the rows with the highest ids, with the number of all rows in `total`."""
         call = self.matching(self.filter, (), "DESC")
         return replace(call, params={**call.params, "start": 0})
 
@@ -228,11 +229,11 @@ class BindingQuery(ChildQuery):
     reference_fields = ("entityTypeId", "entityId")
 
     def page_call(self, after: int | str, upper: int | None = None) -> Call:  # noqa: ARG002 - there is only one page
-        """All of them."""
+        """Returns the call for all bindings."""
         return Call(self.method, {"activityId": self.owners[0]})
 
     def rows_in(self, result: Any) -> list[Row] | None:
-        """Each with the activity, which the portal does not repeat."""
+        """Returns the bindings with the id of the activity, which the portal does not repeat."""
         rows = super().rows_in(result)
         return None if rows is None else [{**row, "activityId": self.owners[0]} for row in rows]
 

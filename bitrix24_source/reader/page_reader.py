@@ -1,6 +1,6 @@
 """Reads lists by id over a few connections, each in a thread of its own.
 
-The threads pull their next request from a `ReadScheduler` and append what came to a bounded queue, both under one `Condition`.
+The threads take their next request from a `ReadScheduler` and append results to a bounded queue, both under one `Condition`.
 Only requests and pauses happen outside of it.
 """
 
@@ -23,18 +23,18 @@ from .scheduler import Event, ReadScheduler
 from .unusable_rows import UnusableRows
 
 GRACE_SECONDS = 2.0
-"""that requests under way have to end when nobody wants their answers any more"""
+"""time that requests in flight have to finish when their answers are no longer needed"""
 MAX_COALESCED = 2
-"""batches that are handed over together when they are there already: a table costs much the same for few rows as for many"""
+"""number of available batches that are yielded as one: a table costs about the same for few rows as for many"""
 
 
 def new_batch_sizer(client: Client) -> BatchSizer:
-    """A batch sizer for a portal of which nothing is known yet."""
+    """Returns a batch sizer for a portal whose speed is unknown."""
     return BatchSizer(client.budget, client.clock, ("batch", *METHODS))
 
 
 class PageReader:
-    """Reads lists by id over `connections` threads, which live as long as the reader.
+    """Reads lists by id over `connections` threads, which run until the reader is closed.
 
     Example:
         with PageReader(client) as reader:
@@ -42,16 +42,16 @@ class PageReader:
                 ...
 
     Attributes:
-        lost: why the portal cannot be asked any further, once that is so.
+        lost: why the portal can no longer be called; None as long as it can.
     """
 
     def __init__(self, client: Client, connections: int = 4, sizer: BatchSizer | None = None) -> None:
-        """Starts nothing yet.
+        """Creates a reader without starting threads.
 
         Args:
             client: sends the requests.
-            connections: requests under way at once.
-            sizer: knows the portal's speed from an earlier reader.
+            connections: number of concurrent requests.
+            sizer: a sizer that has learned the portal's speed from an earlier reader.
         """
         self._client = client
         self._connections = max(1, connections)
@@ -76,7 +76,7 @@ class PageReader:
         self.close()
 
     def close(self) -> None:
-        """Ends the threads; one whose request hangs is left behind, and does not hold the process back."""
+        """Ends the threads; one whose request hangs is abandoned, and does not keep the process alive."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
@@ -89,20 +89,20 @@ class PageReader:
     def read(
         self, tasks: Sequence[ReadTask], *, stop: threading.Event | None = None, max_rows: int = 0
     ) -> Iterator[PageBatch | ListEnd]:
-        """Every row of some tasks; one `ListEnd` for each task, after its last rows.
+        """Yields the rows of some tasks, and one `ListEnd` for each task after its last rows.
 
-        Requests go on in the background while the caller works on what came, a few batches ahead of it. A portal that does not
-        answer any more ends all open tasks with that error, and those of later calls.
+        Requests continue in the background, a few batches ahead of the caller. If the portal stops answering, all open tasks
+        end with that error, and so do those of later calls.
 
         Args:
-            tasks: what to read. Tasks whose ranges share one `ListQuery` object are one list: when it fails, all of them end.
-            stop: once it is set, nothing more is asked for. What is under way still comes; tasks that are not finished have no
+            tasks: what to read. Tasks whose ranges share one `ListQuery` object are one list: if it fails, all of them end.
+            stop: once it is set, no more requests are sent. Requests in flight are still processed; unfinished tasks have no
                 `ListEnd`.
-            max_rows: after so many rows nothing more is asked for either; 0 is no limit.
+            max_rows: number of rows after which no more requests are sent either; 0 is no limit.
 
         Raises:
-            Bitrix24Error: the credential is refused.
-            RuntimeError: another read is under way.
+            Bitrix24Error: the credential is rejected.
+            RuntimeError: another read is in progress.
         """
         if self.lost is not None:
             yield from (ListEnd(task, self.lost) for task in tasks)
@@ -121,7 +121,7 @@ class PageReader:
         try:
             while events := self._next_events(scheduler):
                 yield from _joined(events)
-                events.clear()  # their rows are not kept while those after them are waited for
+                events.clear()  # releases the rows while waiting for the next ones
             if self._error is not None:
                 yield from self._ends_of_lost_portal(scheduler, self._error)
         finally:
@@ -142,7 +142,7 @@ class PageReader:
             worker.start()
 
     def _next_events(self, scheduler: ReadScheduler) -> list[Event]:
-        """The next few events; none when the read is over."""
+        """Returns the next few events; none at the end of the read."""
         with self._changed:
             while not self._results:
                 self._stop_if_wanted(scheduler)
@@ -162,7 +162,7 @@ class PageReader:
         yield from (ListEnd(task, error) for task in scheduler.open_tasks)
 
     def _end(self, scheduler: ReadScheduler) -> None:
-        """Lets requests under way come to their end, which nobody waits for any longer than need be."""
+        """Waits a limited time for requests in flight to finish."""
         with self._changed:
             scheduler.stop()
             self._results.clear()
@@ -178,7 +178,7 @@ class PageReader:
             del step
 
     def _next_step(self) -> _Request | _Pause | None:
-        """What a thread does next; waits until there is something, and returns None at the end."""
+        """Returns what a thread does next; waits until there is something to do, and returns None at the end."""
         with self._changed:
             while not self._is_closed:
                 try:
@@ -196,7 +196,7 @@ class PageReader:
             return None
         if (request := scheduler.next_request()) is not None:
             return _Request(scheduler, request)
-        # Who finds nothing to do wakes nobody: threads that wake each other would go round until the caller is ready.
+        # A thread without work notifies none: threads that wake each other would spin until the caller is ready.
         if not scheduler.is_finished and not scheduler.is_awaiting_response and not self._is_pausing:
             self._is_pausing = True
             return _Pause(*scheduler.pause())
@@ -207,7 +207,7 @@ class PageReader:
             scheduler.stop()
 
     def send(self, scheduler: ReadScheduler, request: BatchRequest) -> None:
-        """Sends a request, and hands over what came of it."""
+        """Sends a request and passes its result on."""
         try:
             response = self._response(request)
         except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
@@ -243,7 +243,7 @@ class PageReader:
         self._changed.notify_all()
 
     def _response(self, request: BatchRequest) -> tuple[list[CallResult], float] | None:
-        """Results of the calls and seconds that the response took; None where there were too many for the portal's time."""
+        """Returns the results and the duration of a request; None if it timed out and can be split."""
         token = self._client.auth.token()
         try:
             results, seconds = send_batch(self._client, request.calls)
@@ -274,7 +274,7 @@ class _Pause:
 
 
 def _joined(events: Sequence[Event]) -> Iterator[Event]:
-    """The same, with neighbouring batches of one task as one."""
+    """Yields the events with adjacent batches of one task merged."""
     for task_id, neighbours in groupby(events, lambda event: id(event.task) if isinstance(event, PageBatch) else None):
         if task_id is None:
             yield from neighbours

@@ -16,12 +16,12 @@ class BatchRequest:
 
     Attributes:
         sizer: knows how long pages take.
-        capacity: commands that still fit.
-        seconds: that what fits may still take.
-        calls: its commands, those of `probes` before those of `chains`.
-        cost_keys: of the commands.
+        capacity: number of commands that still fit.
+        seconds: duration that still fits.
+        calls: the commands, those of `probes` before those of `chains`.
+        cost_keys: cost keys of the commands.
         probes: ranges whose highest id is looked for.
-        chains: ranges that are read, each with so many pages.
+        chains: ranges that are read, each with its number of pages.
     """
 
     sizer: BatchSizer
@@ -34,12 +34,12 @@ class BatchRequest:
 
     @property
     def pages(self) -> int:
-        """Pages of rows that it asks for."""
+        """Number of pages of rows in the request."""
         return sum(pages for _, pages in self.chains)
 
     @property
     def ranges(self) -> list[IdRange]:
-        """Those that it asks anything of."""
+        """All ranges in the request."""
         return [*self.probes, *(id_range for id_range, _ in self.chains)]
 
     def add_probe(self, id_range: IdRange) -> bool:
@@ -61,7 +61,7 @@ class BatchRequest:
         return True
 
     def _fitting(self, cost_key: CostKey) -> int:
-        """Pages that fit; the first one does, whatever it takes."""
+        """Returns the number of pages that fit; the first one always does."""
         seconds = self.sizer.seconds_of(cost_key)
         fitting = int(self.seconds / seconds) if seconds else self.capacity
         return min(self.capacity, max(fitting, 0 if self.calls else 1))

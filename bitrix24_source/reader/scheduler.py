@@ -1,7 +1,7 @@
-"""Decides what to ask for next, and what a response means for what is left to read.
+"""Decides what to ask for next, and evaluates responses.
 
-Pure: sends nothing, waits for nothing and knows no threads; `PageReader` guards it. A list that cannot be read to its end ends with the
-reason, never silently.
+Sends nothing, does not wait, and is not thread-safe; `PageReader` guards it. A list that cannot be read to its end ends with
+an error, never silently.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ log = logging.getLogger("bitrix24_source")
 
 Event = PageBatch | ListEnd
 Decide = Callable[[Bitrix24Error, RetryState, Sequence[str]], Retry | None]
-"""when calls of some methods are sent again"""
+"""decides when calls of some methods are sent again"""
 
 MIN_ROWS_TO_SPLIT = BATCH_SIZE * PAGE_SIZE
-"""that a range must have left to be worth a connection of its own"""
+"""number of rows left from which a range is worth a connection of its own"""
 MAX_SILENT_LISTS = 3
-"""of which single pages time out, one list after the other: then it is the portal that is silent"""
+"""number of lists, one after the other, whose single pages time out until the portal counts as unresponsive"""
 
 
 class ReadScheduler:
-    """What is still to be read of some tasks, and what is under way.
+    """Schedules the reads of some tasks.
 
-    Tasks whose ranges share one `ListQuery` object are one list: when it fails, all of them end.
+    Tasks whose ranges share one `ListQuery` object are one list: if it fails, all of them end.
     """
 
     def __init__(
@@ -51,17 +51,17 @@ class ReadScheduler:
         redact: Callable[[str], str] = redact,
         log_wait: Callable[[float, Bitrix24Error], None] = lambda _seconds, _error: None,
     ) -> None:
-        """Takes up the tasks.
+        """Creates a scheduler.
 
         Args:
             tasks: what to read; each range once.
-            sizer: says how many pages a request may ask for.
-            now: seconds of a monotonic clock.
-            decide: says when a failed call is sent again.
-            connections: requests that may be under way at once.
-            max_rows: rows after which no more are asked for; 0 is no limit.
-            redact: takes credentials out of text that the portal sent.
-            log_wait: is told of pauses, and why they are made.
+            sizer: decides how many pages a request may ask for.
+            now: returns seconds of a monotonic clock.
+            decide: decides when a failed call is sent again.
+            connections: maximum number of concurrent requests.
+            max_rows: number of rows after which no more are asked for; 0 is no limit.
+            redact: removes credentials from text that the portal sent.
+            log_wait: called with the length of pauses and their reason.
         """
         self._sizer = sizer
         self._now = now
@@ -72,14 +72,14 @@ class ReadScheduler:
         self._log_wait = log_wait
         self._pending = deque(task.range for task in tasks)
         self._awaiting_probe: deque[IdRange] = deque()
-        """ranges behind a full first page, whose highest id is not known yet"""
+        """ranges after a full first page, whose highest id is not known yet"""
         self._open: dict[ListQuery, dict[IdRange, ReadTask]] = {}
-        """what is left of each list, in order"""
+        """the remaining ranges of each list, in order"""
         for task in tasks:
             self._open.setdefault(task.range.query, {})[task.range] = task
         self._retries: dict[IdRange, RetryState] = {}
         self._silent: set[ListQuery] = set()
-        """lists of which single pages timed out since anything came"""
+        """lists whose single pages timed out since the last rows"""
         self._longest_chain = BATCH_SIZE
         self._quiet_until = -math.inf
         self._under_way: dict[BatchRequest, None] = {}
@@ -87,7 +87,7 @@ class ReadScheduler:
 
     @property
     def is_finished(self) -> bool:
-        """Nothing is under way, and nothing more will be asked for."""
+        """Nothing is in flight, and nothing more will be sent."""
         return not self._under_way and (self._is_stopped or not (self._pending or self._awaiting_probe))
 
     @property
@@ -96,17 +96,17 @@ class ReadScheduler:
 
     @property
     def open_tasks(self) -> list[ReadTask]:
-        """Tasks that have not ended, in order."""
+        """Returns tasks that have not ended, in order."""
         return _unique(task for ranges in self._open.values() for task in ranges.values())
 
     def stop(self) -> None:
-        """Asks for nothing more; tasks that are not finished get no `ListEnd`."""
+        """Sends nothing more; unfinished tasks get no `ListEnd`."""
         self._is_stopped = True
 
     # --- requests -----------------------------------------------------------------------------------------------------
 
     def next_request(self) -> BatchRequest | None:
-        """What to send now; None where nothing may or need be sent before something comes or a pause is over."""
+        """Returns the next request; None if nothing can be sent before a response arrives or a pause ends."""
         if self._is_stopped or self._now() < self._quiet_until or len(self._under_way) >= self._connections:
             return None
         if not (self._pending or self._awaiting_probe):
@@ -122,7 +122,7 @@ class ReadScheduler:
         return request
 
     def pause(self) -> tuple[float, Bitrix24Error | None]:
-        """Seconds to wait if nothing is under way and nothing may be sent, and the reason if it has not been logged."""
+        """Returns the seconds to wait if nothing is in flight and nothing may be sent, and the reason if not yet logged."""
         seconds = self._quiet_until - self._now()
         if seconds > 0:
             return seconds, None
@@ -130,13 +130,13 @@ class ReadScheduler:
         return self._sizer.seconds_to_wait(), reason
 
     def _pages_wanted(self) -> int:
-        """Pages until there are enough rows, besides those under way."""
+        """Returns the number of pages until `max_rows`, besides those in flight."""
         if self._rows_wanted == math.inf:
             return BATCH_SIZE
         return math.ceil(self._rows_wanted / PAGE_SIZE) - sum(request.pages for request in self._under_way)
 
     def _share(self) -> int:
-        """Pages for one of the idle connections: few that take long are not asked for in one request while others are idle."""
+        """Returns the pages for one connection: slow pages are distributed over idle connections."""
         wanted = len(self._awaiting_probe)
         wanted += sum(id_range.pages_wanted(self._longest_chain) for id_range in self._pending)
         share = math.ceil(wanted / (self._connections - len(self._under_way)))
@@ -152,27 +152,27 @@ class ReadScheduler:
     # --- responses ----------------------------------------------------------------------------------------------------
 
     def on_timeout(self, request: BatchRequest) -> None:
-        """A request of several commands was not answered in time: smaller ones ask for the same."""
+        """Registers a time-out of a request with several commands; smaller ones will ask for the same."""
         del self._under_way[request]
         self._sizer.on_timeout(request.cost_keys)
         self._awaiting_probe.extend(request.probes)
         self._pending.extend(id_range for id_range, _ in request.chains)
 
     def on_failure(self, request: BatchRequest) -> None:
-        """Nothing came of a request, for a reason that ends the read."""
+        """Registers a failed request whose error ends the read."""
         del self._under_way[request]
 
     def on_response(self, request: BatchRequest, results: Sequence[CallResult], seconds: float) -> list[Event]:
-        """What came of a request: its rows, and the ends of tasks.
+        """Evaluates a response; returns its rows and the ends of tasks.
 
         Args:
-            request: as `next_request` made it.
-            results: of its calls, in order.
-            seconds: that the response took.
+            request: the request from `next_request`.
+            results: results of its calls, in order.
+            seconds: duration of the response.
 
         Raises:
             PortalTimeoutError: pages of several lists timed out, one after the other.
-            CredentialError: the token expired again and again.
+            CredentialError: the token expired repeatedly.
         """
         del self._under_way[request]
         if not isinstance(results[0], PortalTimeoutError):
@@ -197,13 +197,13 @@ class ReadScheduler:
             raise first
 
     def _on_probe(self, id_range: IdRange, result: CallResult) -> Iterator[Event]:
-        """The highest id bounds the estimate, and lets a long list be read in several places at once."""
+        """Evaluates the highest id, which bounds the estimate and allows a long list to be read in several places at once."""
         if id_range not in self._open[id_range.query]:
             return  # its list has failed meanwhile
         max_id = max_id_in(id_range.query, result)
         if isinstance(max_id, Bitrix24Error):
             yield from self._retry_or_give_up(id_range, max_id, self._awaiting_probe)
-        elif max_id < id_range.after:  # not to be believed where more has come already
+        elif max_id < id_range.after:  # not credible: higher ids were read already
             self._pending.append(id_range)
         else:
             id_range.known_max_id = max_id if id_range.upper is None else min(max_id, id_range.upper)
@@ -241,14 +241,14 @@ class ReadScheduler:
             self._requeue(id_range)
 
     def _close(self, id_range: IdRange) -> Iterator[Event]:
-        """A range is read to its end, and perhaps its task with it."""
+        """Ends a range, and its task if it was the last one."""
         ranges = self._open[id_range.query]
         task = ranges.pop(id_range)
         if not any(owner is task for owner in ranges.values()):
             yield ListEnd(task)
 
     def _requeue(self, id_range: IdRange) -> None:
-        """Puts a range back into the queue, in parts where connections are free and the range is long."""
+        """Puts a range back into the queue; splits a long one if connections are free."""
         min_rows = MIN_ROWS_TO_SPLIT if self._longest_chain > 1 else PAGE_SIZE
         most = self._connections if self._longest_chain > 1 else BATCH_SIZE
         free = most - len(self._under_way) - len(self._pending) - len(self._awaiting_probe)
@@ -258,9 +258,9 @@ class ReadScheduler:
         self._pending.extend(parts)
 
     def _retry_or_give_up(self, id_range: IdRange, error: Bitrix24Error, queue: deque[IdRange]) -> Iterator[Event]:
-        """Asks again after a pause where that may help; otherwise the list is given up as a whole.
+        """Retries a range after a pause if that may help; otherwise the whole list fails.
 
-        Only attempts count, not time: a range waits for its turn among others, which is no sign of trouble.
+        Only attempts count, not time: a range may have waited for its turn among others.
         """
         state = replace(self._retries.get(id_range, RetryState()), started=self._now())
         retry = self._decide(error, state, ("batch", id_range.query.method))
@@ -279,7 +279,7 @@ class ReadScheduler:
         yield from (ListEnd(task, error) for task in tasks)
 
     def _back_off(self, seconds: float, error: Bitrix24Error) -> None:
-        """Nothing is asked for some time. What fails for the same reason meanwhile is no news."""
+        """Pauses all requests; failures for the same reason meanwhile are not logged again."""
         until = self._now() + seconds
         if until > self._quiet_until + 1:
             self._log_wait(seconds, error)
@@ -287,5 +287,5 @@ class ReadScheduler:
 
 
 def _unique(tasks: Iterable[ReadTask]) -> list[ReadTask]:
-    """By identity: tasks need not be hashable."""
+    """Removes duplicates by identity: tasks need not be hashable."""
     return list({id(task): task for task in tasks}.values())

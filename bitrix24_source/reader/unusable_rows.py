@@ -1,4 +1,4 @@
-"""Counts the rows of a list that can be told from no other, or belong to nothing, and keeps an example."""
+"""Counts the rows of a list without a usable id or owner, and keeps an example."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .list_queries import ListQuery, Row
 
 @dataclass(frozen=True)
 class UnusableRows:
-    """Rows that were passed over.
+    """Rows that were skipped.
 
     Attributes:
-        count: how many.
-        example: what is wrong with the first of them, without secrets; "" where there is none.
+        count: their number.
+        example: what is wrong with the first of them, without secrets; "" if there is none.
     """
 
     count: int = 0
@@ -24,7 +24,7 @@ class UnusableRows:
 
     @classmethod
     def of(cls, query: ListQuery, rows: Sequence[Row], redact: Callable[[str], str] = redact) -> UnusableRows:
-        """All of some rows, none of which is usable."""
+        """Counts rows, none of which is usable."""
         return cls(len(rows), _example(query, rows[0], redact)) if rows else cls()
 
     def __add__(self, more: UnusableRows) -> UnusableRows:

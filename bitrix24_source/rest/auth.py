@@ -1,6 +1,6 @@
-"""Signs calls, and refreshes OAuth tokens that the portal has refused.
+"""Authenticates calls, and refreshes OAuth tokens that the portal has rejected.
 
-Opens no socket: a refresh is a request that the client sends on its behalf. No `repr` shows a secret.
+Opens no socket: the client sends the request for a refresh. No `repr` shows a secret.
 Facts: https://apidocs.bitrix24.com/settings/oauth/auto-renewal.html, https://apidocs.bitrix24.com/local-integrations/local-webhooks.html
 """
 
@@ -119,7 +119,7 @@ class OAuth2:
     def refresh(self, refused: str | None, request_token: TokenRequest) -> bool:
         with self._lock:
             if self._pair and self._pair.access_token != refused:
-                return True  # another thread was faster
+                return True  # another thread has renewed it
             self._adopt(run_uninterrupted(lambda: self._refresh_locked(refused, request_token)))
         return True
 

@@ -16,7 +16,7 @@ from .protocol import BATCH_SIZE, Call, Redact, Response, _duration_in, error_fr
 
 
 def encode_batch(calls: Sequence[Call]) -> Call:
-    """Up to fifty calls as one. Command ids are never numeric: PHP would answer with lists instead of maps."""
+    """Encodes up to fifty calls as one. Command ids are never numeric, since PHP would answer lists instead of maps."""
     if not 0 < len(calls) <= BATCH_SIZE:
         raise ValueError(f"a batch takes 1 to {BATCH_SIZE} calls, not {len(calls)}")
     return Call("batch", {"halt": 0, "cmd": {f"c{i}": encode_command(call) for i, call in enumerate(calls)}})
@@ -25,7 +25,7 @@ def encode_batch(calls: Sequence[Call]) -> Call:
 def decode_batch(
     calls: Sequence[Call], answer: Response, where: Callable[[str], str] = str, redact: Redact = str
 ) -> list[Response | Bitrix24Error | None]:
-    """One outcome for every call of a batch, in their order; None for a command that the portal left unanswered."""
+    """Returns the outcome of every call of a batch, in order; None for a command that the portal left unanswered."""
     if not isinstance(answer.result, Mapping):
         return [None] * len(calls)
     parts = {key: answer.result.get(f"result{suffix}") for key, suffix in _BATCH_PARTS.items()}
@@ -58,10 +58,10 @@ def _decode_command(
 
 
 def encode_command(call: Call) -> str:
-    """A call as a batch command: `method?query`, PHP's way of nesting parameters.
+    """Encodes a call as a batch command: `method?query`, with parameters nested as in PHP.
 
-    Names are encoded as well as values. PHP splits at the first "=", so that a bare `filter[>=updatedTime]=x` would
-    become the key `filter[>` and the filter would silently vanish.
+    Names are percent-encoded like values: PHP splits at the first "=", so an unencoded `filter[>=updatedTime]=x` would become
+    the key `filter[>`, and the filter would be lost silently.
     """
     query = "&".join(f"{quote(name, safe='[]')}={_quote(value)}" for name, value in _flatten(call.params))
     return f"{call.method}?{query}" if query else call.method
@@ -89,5 +89,5 @@ _REFERENCE = re.compile(r"\$result(?:\[\w+\])+", re.ASCII)
 
 
 def _quote(value: str) -> str:
-    """References stay bare, as in the vendor's examples: whether they may be encoded is not documented."""
+    """Percent-encodes text except references: whether these may be encoded is not documented."""
     return value if _REFERENCE.fullmatch(value) else quote(value, safe="")

@@ -24,7 +24,7 @@ CallGenerator = Generator[Sequence[Call], Sequence[CallResult], T]
 
 
 def gather(client: Client, readers: Sequence[CallGenerator[T]]) -> list[T]:
-    """Runs generators side by side: the next calls of all of them travel in the same batches."""
+    """Runs generators concurrently: the next calls of all of them are sent in the same batches."""
     conversation = merge_generators(readers)
     outcomes: Any = None
     while True:
@@ -36,7 +36,7 @@ def gather(client: Client, readers: Sequence[CallGenerator[T]]) -> list[T]:
 
 
 def merge_generators(readers: Sequence[CallGenerator[T]]) -> CallGenerator[list[T]]:
-    """Many readers as one."""
+    """Merges several generators into one."""
     results: dict[int, T] = {}
     asked = _advance({i: (reader, None) for i, reader in enumerate(readers)}, results)
     while asked:
@@ -57,10 +57,10 @@ def _advance(readers: dict[int, tuple[CallGenerator[T], Any]], results: dict[int
 
 
 def call_many(client: Client, calls: Sequence[Call]) -> list[CallResult]:
-    """One outcome for each call, in order: its answer, or the error that it failed with.
+    """Returns one outcome for each call, in order: its answer, or the error with which it failed.
 
-    Fifty travel in one request. Raises only what concerns all calls alike: the credential, the network, a limit that
-    does not end.
+    Up to fifty calls are sent in one request. Raises only errors that concern all calls: the credential, the network, a
+    limit that does not end.
     """
     outcomes: list[CallResult] = []
     for start in range(0, len(calls), BATCH_SIZE):
@@ -69,7 +69,7 @@ def call_many(client: Client, calls: Sequence[Call]) -> list[CallResult]:
 
 
 def _send_until_resolved(client: Client, calls: Sequence[Call]) -> list[CallResult]:
-    """Sends until every call has its result; only those that failed for a passing reason are sent again."""
+    """Sends until every call has its result; only calls with temporary errors are sent again."""
     results: dict[int, CallResult] = {}
     states = dict.fromkeys(range(len(calls)), RetryState(client.clock.monotonic()))
     while states:
@@ -92,10 +92,10 @@ def _send_until_resolved(client: Client, calls: Sequence[Call]) -> list[CallResu
 def _refresh_once_for_all(
     client: Client, failures: dict[int, Bitrix24Error], retries: dict[int, Retry], token: str | None
 ) -> None:
-    """A token that expired between two commands is refreshed; `token` is what they were signed with.
+    """Refreshes a token that expired between two commands; `token` is the one that they were sent with.
 
     Raises:
-        CredentialError: the credential is refused otherwise, or there is no other token.
+        CredentialError: the credential is rejected for another reason, or there is no other token.
     """
     expired = [i for i, error in failures.items() if error.action is Action.REFRESH_TOKEN]
     is_refreshed = bool(expired) and all(i in retries for i in expired) and client.refresh_auth(token)
@@ -105,7 +105,7 @@ def _refresh_once_for_all(
 
 
 def _wait_for_the_slowest(client: Client, failures: dict[int, Bitrix24Error], retries: dict[int, Retry]) -> float:
-    """Waits until all calls may be sent again, and says for how long."""
+    """Waits until all calls may be sent again; returns the seconds waited."""
     slowest = max(retries, key=lambda i: retries[i].after, default=None)
     if slowest is None or not retries[slowest].after:
         return 0.0
@@ -114,7 +114,7 @@ def _wait_for_the_slowest(client: Client, failures: dict[int, Bitrix24Error], re
 
 
 def _send_or_split(client: Client, calls: Sequence[Call]) -> list[CallResult]:
-    """One request, or two halves of it where the portal cannot finish it in its 60 seconds."""
+    """Sends one request, or two halves of it if the portal cannot finish it in its 60 seconds."""
     if len(calls) == 1:
         return [_send_single(client, calls[0])]
     try:
@@ -126,9 +126,9 @@ def _send_or_split(client: Client, calls: Sequence[Call]) -> list[CallResult]:
 
 
 def send_batch(client: Client, calls: Sequence[Call]) -> tuple[list[CallResult], float]:
-    """One request of at most fifty calls: what came of each, and the seconds that the answer took.
+    """Sends one request of at most fifty calls; returns their outcomes, and the seconds that the answer took.
 
-    None is sent again, so that calls may refer to others: the call at position n is `$result[cn]` to those after it.
+    Calls are not sent again, so they may refer to others: `$result[cn]` is the result of the call at position n.
 
     Raises:
         PortalTimeoutError: the portal did not finish in time; fewer calls might.
@@ -151,7 +151,7 @@ def _send_single(client: Client, call: Call) -> CallResult:
         is_network = isinstance(error, UnavailableError) and not error.is_reply
         if is_network and not isinstance(error, OversizedResponseError):  # and not this call
             raise
-        return exhausted(error)  # the client has tried whatever could help
+        return exhausted(error)  # the client has already retried
 
 
 def _unanswered(client: Client, call: Call) -> Bitrix24Error:

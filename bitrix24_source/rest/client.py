@@ -1,6 +1,6 @@
-"""One call to one portal: retries around authentication around rate limits around redirects around one POST.
+"""Calls one portal, in layers: retries, authentication, rate limits, redirects, one POST.
 
-Decides by Bitrix24's error code. Errors and logs carry the method's name and the portal's host, never an address.
+Decisions follow Bitrix24's error code. Errors and logs contain the method's name and the portal's host, never an address.
 """
 
 from __future__ import annotations
@@ -44,24 +44,24 @@ log = logging.getLogger("bitrix24_source")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 4
 _GATEWAY_SECONDS = 30.0
-"""from which on a 504 means that the portal had too much to do"""
+"""duration from which a 504 means that the request was too large for the portal"""
 _UNKNOWN_APPLICATION = frozenset({"INVALID_CLIENT", "INVALID_GRANT"})
-"""how a token server of another region refuses: it has taken nothing"""
+"""codes of a token server of another region, which has not used the token"""
 _LARGE = 1 << 17
-"""bytes of an answer from which on it matters where its rows are made"""
+"""size from which answers are decoded in a thread of their own"""
 
 
 @dataclass
 class ClientSettings:
-    """How we behave towards a portal.
+    """Limits, retries and time-outs of a client.
 
     Attributes:
-        burst: requests that the portal takes at once; 250 on the Enterprise plan.
-        requests_per_second: what leaks out of its bucket; 5 on the Enterprise plan.
-        allowed_hosts: where a renamed portal may send us, besides Bitrix24's domains and its own.
-        retry_policy: how long to go on trying.
+        burst: capacity of the portal's request bucket; 250 on the Enterprise plan.
+        requests_per_second: rate at which the bucket leaks; 5 on the Enterprise plan.
+        allowed_hosts: hosts to which a renamed portal may redirect, besides Bitrix24's domains and its own.
+        retry_policy: how long to retry.
         timeouts: how long one request may take.
-        max_response_bytes: how large one answer may be, unpacked. Memory for more is never taken.
+        max_response_bytes: maximum size of one response, decompressed; no memory is allocated for more.
     """
 
     burst: float = 50
@@ -107,15 +107,15 @@ class Client:
 
     @property
     def portal(self) -> str:
-        """The portal's host, and port where it has one."""
+        """The portal's host, with its port if there is one."""
         return urlsplit(self._rest_url).netloc
 
     def where(self, method: str) -> str:
-        """How errors name a call."""
+        """Returns the name of a call for errors."""
         return f"{method} at {self.portal}"
 
     def redact(self, text: str) -> str:
-        """Takes this client's secrets out of text that the portal sent."""
+        """Removes this client's secrets from text that the portal sent."""
         for secret in self.auth.secrets():
             text = text.replace(secret, "***")
         return redact(text)
@@ -125,25 +125,25 @@ class Client:
         self.stop_decoder()
 
     def stop_decoder(self) -> None:
-        """Leaves no thread behind; the next large answer starts one again."""
+        """Stops the decoding thread; the next large answer starts a new one."""
         with self._decoding:
             decoder, self._decoder = self._decoder, None
         if decoder is not None:
             decoder.shutdown()
 
     def call(self, method: str, params: Mapping[str, Any] | None = None) -> Response:
-        """One method's answer; raises the Bitrix24Error that it or the network deserves, after trying again if that helps."""
+        """Calls one method, with retries; raises a `Bitrix24Error` if that does not help."""
         return self.send(Call(method, params or {}))
 
     # --- retries ------------------------------------------------------------------------------------------------------
 
     def send(self, call: Call, *, commands: Iterable[str] = (), raise_on_timeout: bool = False) -> Response:
-        """Sends a call until it is answered, refused, or retry_policy ends.
+        """Sends a call until it is answered or rejected, or the retry policy ends.
 
         Args:
-            call: what to send.
-            commands: methods inside, when it is a batch; their time budgets count too.
-            raise_on_timeout: a time-out is raised at once, because the caller can make the call smaller.
+            call: the call.
+            commands: methods in a batch, whose time budgets are used, too.
+            raise_on_timeout: raise a time-out at once, because the caller can make the call smaller.
         """
         methods, state = (call.method, *commands), RetryState(self.clock.monotonic())
         while True:
@@ -159,7 +159,7 @@ class Client:
             state = retry.state
 
     def decide_retry(self, error: Bitrix24Error, state: RetryState, methods: Sequence[str] = ()) -> Retry | None:
-        """When a call of some methods that met `error` is sent again, by the policy and by what the portal has said."""
+        """Decides when a call that failed with `error` is sent again, by the policy and the portal's time budgets."""
         policy = self.settings.retry_policy
         if error.code == "QUERY_LIMIT_EXCEEDED":
             self._bucket.fill()
@@ -172,12 +172,12 @@ class Client:
         )
 
     def wait(self, seconds: float, error: Bitrix24Error) -> None:
-        """Sleeps; a long wait is announced."""
+        """Sleeps; logs a long wait."""
         self.log_wait(seconds, error)
         self.clock.sleep(seconds)
 
     def log_wait(self, seconds: float, error: Bitrix24Error) -> None:
-        """Says until when nothing will be asked, and why; a person wants to hear only of long waits."""
+        """Logs until when nothing will be sent, and why; short waits only at a lower level."""
         until = self.clock.now() + timedelta(seconds=seconds)
         level = logging.WARNING if seconds >= 5 else logging.DEBUG
         log.log(level, "Waiting until %s (%.0f s): %s", until.strftime("%H:%M:%S %Z"), seconds, error.what)
@@ -185,14 +185,14 @@ class Client:
     # --- authentication -----------------------------------------------------------------------------------------------
 
     def refresh_auth(self, refused: str | None) -> bool:
-        """Whether there is another token to try after `refused` was refused; asks the token server where needed."""
+        """Renews the rejected token if needed. Returns whether there is another one to try."""
         outcome = _catch(lambda: self.auth.refresh(refused, self._request_tokens))
         if isinstance(outcome, Bitrix24Error):
-            raise exhausted(outcome)  # the exchange has had its own retries
+            raise exhausted(outcome)  # the exchange has its own retries
         return outcome
 
     def _send_authenticated(self, call: Call) -> Response:
-        """Signs and sends; a token that has expired is renewed and the call repeated, one that is refused otherwise once."""
+        """Sends with authentication; repeats the call after renewing an expired token, or once after another rejection."""
         state = RetryState(self.clock.monotonic())
         while True:
             token = self.auth.token()
@@ -211,15 +211,15 @@ class Client:
             state = retry.state
 
     def with_credential_hint(self, error: Bitrix24Error) -> Bitrix24Error:
-        """The error, where it refuses the credential, with advice for the method of authentication that is in use."""
+        """Returns the error; if it rejects the credential, with advice for the method of authentication in use."""
         if error.action is Action.REFRESH_TOKEN or (error.code == "NO_AUTH_FOUND" and self.auth.token() is not None):
             return exhausted(error, self.auth.hint)
         return error
 
     def _request_tokens(self, urls: Sequence[str], query: Mapping[str, str]) -> tuple[str, Mapping[str, Any]]:
-        """The token server's JSON, whatever its status, and its address.
+        """Returns the token server's address and JSON, whatever its status.
 
-        A server that is down or answers nonsense is asked again. Another is asked only as long as none can have accepted the
+        A server that is down or answers garbage is asked again. Another server is asked only if none can have accepted the
         request: nothing was sent, or the server does not know the application.
         """
         state, candidates = RetryState(self.clock.monotonic()), tuple(urls)
@@ -267,7 +267,7 @@ class Client:
         started = self.clock.monotonic()
         response = self._send_following_redirects(call, token, where)
         seconds = self.clock.monotonic() - started
-        # The cloud's gateway gives up after 60 seconds, with a page of its own; one that comes at once is a bad day like others.
+        # The cloud's gateway gives up after 60 seconds, with a page of its own; an immediate 504 is an ordinary server error.
         if response.status == 504 and seconds >= _GATEWAY_SECONDS:
             raise PortalTimeoutError("the portal did not answer in time (HTTP 504)", where, "try again later")
         outcome = _catch(lambda: self._parse(response, where))
@@ -280,9 +280,9 @@ class Client:
         return answer
 
     def _parse(self, response: HttpResponse, where: str) -> Response:
-        """Large answers are decoded in one thread, which none waits for longer: Python decodes no two of them at once.
+        """Parses a response; large ones in a single thread, which costs no time: the GIL allows one decoding at once.
 
-        A thread keeps the memory in which it made its rows for itself; four of them would keep four times as much.
+        Each thread keeps the memory in which it created rows; four of them would keep four times as much.
         """
         if exceeds_values(response.body, self.settings.max_response_bytes // BYTES_PER_VALUE):
             raise OversizedResponseError(self.settings.max_response_bytes, where)
@@ -295,7 +295,7 @@ class Client:
         return decoded.result()
 
     def _send_following_redirects(self, call: Call, token: str | None, where: str) -> HttpResponse:
-        """POSTs, and POSTs again where a renamed portal points to: method and body are kept.
+        """Sends a POST request, and repeats it at the new address of a renamed portal, with the same body.
 
         https://apidocs.bitrix24.com/settings/how-to-call-rest-api/change-domen.html
         """
@@ -335,7 +335,7 @@ class Client:
         return new.geturl()
 
     def _adopt_new_address(self, url: str, method: str) -> None:
-        """Later calls go straight to the new address; a person hears of it once."""
+        """Sends later calls to the new address; logs it once."""
         base = url.split("?", 1)[0]
         if not base.endswith(f"/{method}"):
             return
@@ -346,7 +346,7 @@ class Client:
 
 
 def _catch(send: Callable[[], T]) -> T | Bitrix24Error:
-    """The answer, or the error as a value: raised outside this handler it drags no context along."""
+    """Returns the answer, or the error as a value, so that it is raised outside this handler, without context."""
     try:
         return send()
     except Bitrix24Error as error:

@@ -1,4 +1,4 @@
-"""The clock that everything measures time by; tests pass in one of their own."""
+"""The clock used everywhere; tests pass in one of their own."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Time as the limits see it; tests pass one that they can move."""
+    """The interface of clocks; tests pass one that they can advance."""
 
     def monotonic(self) -> float:
-        """Seconds that only grow."""
+        """Returns monotonic seconds."""
 
     def now(self) -> datetime:
-        """The wall clock, aware."""
+        """Returns the wall-clock time, with a zone."""
 
     def sleep(self, seconds: float) -> None:
-        """Returns when the seconds are over."""
+        """Sleeps for a number of seconds."""
 
 
 class SystemClock:

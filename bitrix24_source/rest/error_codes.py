@@ -136,7 +136,7 @@ ERROR_CODES: Mapping[str, _ErrorCode] = {
     "ERROR_BATCH_METHOD_NOT_ALLOWED": _ErrorCode(PortalError, "the method may not run in a batch", ""),
     "ERROR_BATCH_LENGTH_EXCEEDED": _ErrorCode(PortalError, "a batch with more than 50 commands was refused", ""),
 }
-# Codes that are sentences, and descriptions behind codes that say nothing ("", 0): the only places where text is read.
+# Codes that are sentences, and descriptions behind codes without meaning ("", 0): only here texts are compared.
 _WORDINGS: tuple[tuple[str, str], ...] = (
     ("requires higher privileges", "INSUFFICIENT_SCOPE"),
     ("required more scopes", "INSUFFICIENT_SCOPE"),
@@ -149,7 +149,7 @@ _WORDINGS: tuple[tuple[str, str], ...] = (
 
 
 def normalize_code(code: Any, description: str = "") -> str:
-    """Bitrix24's code in one spelling: codes may be 0, "", lower case, padded, or a whole sentence."""
+    """Normalises Bitrix24's code, which may be 0, "", in lower case, padded, or a whole sentence."""
     text = "" if code is None else str(code).strip()
     upper = text.upper()
     if upper in ERROR_CODES:
@@ -162,10 +162,10 @@ def normalize_code(code: Any, description: str = "") -> str:
 
 
 def error_from_code(code: Any, description: Any, where: str, status: int = 200) -> Bitrix24Error:
-    """The error that a Bitrix24 answer stands for.
+    """Returns the exception for an error answered by Bitrix24.
 
-    The code decides, not the HTTP status: 503 has two opposite meanings, 400 and 403 are both used for a denial. Only a
-    code that nobody documented is judged by its status.
+    The code decides, not the HTTP status: 503 has two opposite meanings, 400 and 403 are both used for a denial. The status
+    decides only for undocumented codes.
     """
     text = _one_line(description)
     known = normalize_code(code, text)
@@ -191,7 +191,7 @@ def _known_error(code: str, text: str, where: str) -> Bitrix24Error | None:
 
 
 def _other_error(code: str, text: str, where: str, status: int) -> Bitrix24Error:
-    """What nobody documented. Controllers often say no more than a sentence in the user's language, with the code 0 or ""."""
+    """Returns the exception for an undocumented code; controllers often answer a sentence in the user's language only."""
     if code:
         what = _with_description(f"the portal answered with error {code}", text)
     else:
@@ -203,7 +203,7 @@ def _other_error(code: str, text: str, where: str, status: int) -> Bitrix24Error
     return PortalError(what, where, "see https://apidocs.bitrix24.com/error-codes.html" if code else "", code)
 
 
-# What a webhook and what an application hears; both in English, whatever the user's language.
+# Messages to a webhook and to an application; both are in English, whatever the user's language.
 _NO_REST_IN_PLAN = ("commercial plan", "only by subscription")
 
 

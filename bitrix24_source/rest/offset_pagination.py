@@ -1,6 +1,6 @@
 """Reads short lists by offset, each row once.
 
-Dictionaries (types, stages, user fields) are short; all pages after the first are read side by side.
+Dictionaries (types, stages, user fields) are short; all pages after the first are read in one batch.
 Facts: https://apidocs.bitrix24.com/settings/how-to-call-rest-api/list-methods-pecularities.html
 """
 
@@ -17,7 +17,7 @@ from .php_values import as_id, as_mapping, as_rows, as_text
 from .protocol import PAGE_SIZE, Call, Response
 
 Row = Mapping[str, Any]
-_MOST_PAGES = 2000  # of a dictionary; more is a portal that never ends its list
+_MOST_PAGES = 2000  # more pages mean that the portal's list never ends
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,13 @@ class OffsetList:
     """A list method.
 
     Attributes:
-        method: its name.
-        rows_key: where the rows lie below `result`; "" where `result` is the list itself.
-        key: the keys that tell a row from the others.
-        params: of every call.
-        whole: known to come all at once: a full page alone is no sign that there is another, only `next` or `total` is.
-        has_text_keys: the key is of texts; of numbers otherwise.
-        tie_breaker: a key that tells rows apart which share their `key`.
+        method: name of the method.
+        rows_key: key of the rows below `result`; "" if `result` is the list itself.
+        key: fields that identify a row.
+        params: parameters of every call.
+        whole: usually answered at once: only `next` or `total` announce another page, not a full page.
+        has_text_keys: the key consists of texts, not of numbers.
+        tie_breaker: a field that distinguishes rows with the same `key`.
     """
 
     method: str
@@ -43,17 +43,17 @@ class OffsetList:
     tie_breaker: str = ""
 
     def page(self, start: int) -> Call:
-        """The call for the page at an offset; the first page is asked for without one, which every list method takes."""
+        """Returns the call for the page at an offset; for the first page without one, which every list method accepts."""
         return Call(self.method, {**self.params, "start": start} if start else self.params)
 
     def entries_in(self, answer: Response) -> Sequence[Any] | None:
-        """The entries of a page, rows or not; None for what is no page: taken for an empty one, it would end the list."""
+        """Returns the entries of a page; None if the answer is not a page: as an empty one it would end the list."""
         if self.rows_key and answer.result != []:
             return as_rows(as_mapping(answer.result).get(self.rows_key))
         return as_rows(answer.result)
 
     def key_of(self, row: Row) -> tuple[Hashable, ...] | None:
-        """The values of the row's key; None where it has none that a table could hold."""
+        """Returns the values of the row's key; None if it has no usable key."""
         written = (row.get(name) for name in self.key)
         values = tuple(as_text(value) if self.has_text_keys else as_id(value, least=0) for value in written)
         return None if None in values else (*values, str(row.get(self.tie_breaker)))
@@ -61,12 +61,12 @@ class OffsetList:
 
 @dataclass(frozen=True)
 class ListResult:
-    """What a list held.
+    """The result of reading a list.
 
     Attributes:
-        rows: each once; of two with one key the last one.
-        error: why rows may be missing; None says that none is.
-        unusable: for each entry that is no row of any table, what stands in place of its key, as `shown_value` has it.
+        rows: the rows, each once; of two with the same key the last one.
+        error: why rows may be missing; None if the list is complete.
+        unusable: for each entry without a usable key, the value in its place, as returned by `shown_value`.
     """
 
     rows: Sequence[Row] = ()
@@ -75,7 +75,7 @@ class ListResult:
 
 
 def read_all(listed: OffsetList, first: CallResult | None = None) -> CallGenerator[ListResult]:
-    """Every row of a list, without those that two pages share; `first` is its first page where that was asked before."""
+    """Reads every row of a list, without duplicates on two pages; `first` is its first page if it was read before."""
     seen: dict[Hashable, Any] = {}
     starts: Sequence[int] = [0]
     for _ in range(_MOST_PAGES):
@@ -103,7 +103,7 @@ def _shown_key(listed: OffsetList, entry: Any) -> str:
 
 
 def shown_value(value: Any) -> str:
-    """A value as an example for everybody: what could be about a person, or has no end, is named by its kind."""
+    """Returns a value as an example for messages; personal or long values are replaced by their kind."""
     if isinstance(value, str) and not re.fullmatch(r"[A-Za-z]{0,20}|[0-9.,+-]{1,8}", value):
         return f"a text of {len(value)} characters"
     if isinstance(value, str):
@@ -132,7 +132,7 @@ def _collect(
 
 
 def _by_identity(listed: OffsetList, entries: Sequence[Any]) -> dict[Hashable, Any]:
-    """The entries of one page. Of two that differ and have one key, the last one has it."""
+    """Returns the entries of one page by their key; of two with the same key, the last one."""
     rows: dict[Hashable, Any] = {}
     for entry in entries:
         key = _identity(listed, entry)
@@ -143,7 +143,7 @@ def _by_identity(listed: OffsetList, entries: Sequence[Any]) -> dict[Hashable, A
 
 
 def _identity(listed: OffsetList, entry: Any) -> Hashable:
-    """The key of a row, as a tuple; of anything else the whole of it as text, so that pages that repeat it do not count it twice."""
+    """Returns the key of a row; for any other entry its whole text, so that repeated pages do not count it twice."""
     key = listed.key_of(entry) if isinstance(entry, Mapping) else None
     return repr(entry) if key is None else key
 
@@ -157,16 +157,16 @@ def _no_page(listed: OffsetList) -> Bitrix24Error:
 
 
 def _starts_after(listed: OffsetList, start: int, last: CallResult, held: int) -> Sequence[int]:
-    """The offsets still to ask: all that `total` promises at once, else one page at a time while pages are full.
+    """Returns the offsets still to read: all up to `total`, else one page at a time while pages are full.
 
-    `next` is a signal by its presence, and a list that came whole has none. `total` is 0 or missing for some lists.
+    The presence of `next` announces another page; a complete list has none. `total` is 0 or missing for some lists.
     """
     if not isinstance(last, Response) or (last.next is None and last.total and held >= last.total):
         return []
     if listed.whole and last.next is None and not last.total:
         return []
     reached = start + PAGE_SIZE
-    full = len(listed.entries_in(last) or ()) == PAGE_SIZE  # more than a page holds is a list that came whole
+    full = len(listed.entries_in(last) or ()) == PAGE_SIZE  # more entries than a page has are a complete list
     if last.total and last.total > reached and (full or last.next is not None):
         return range(reached, last.total, PAGE_SIZE)
     if last.next is not None and last.next > start:

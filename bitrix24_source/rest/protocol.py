@@ -1,6 +1,6 @@
 """Calls, responses, and the envelope in which Bitrix24 wraps a result or an error.
 
-Pure: opens no socket, keeps no time, retries nothing. Facts: https://apidocs.bitrix24.com/error-codes.html.
+Pure functions: no sockets, no clock, no retries. Facts: https://apidocs.bitrix24.com/error-codes.html.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Redact = Callable[[str], str]
 
 @dataclass(frozen=True)
 class Call:
-    """One method with its parameters, before it is signed."""
+    """One method with its parameters, without authentication."""
 
     method: str
     params: Mapping[str, Any] = field(default_factory=dict)
@@ -41,17 +41,17 @@ class TimeUsage:
 
 @dataclass(frozen=True)
 class Response:
-    """What a method returned.
+    """The answer of a method.
 
     Attributes:
-        result: as the method's page describes it; PHP's empty map arrives as [].
-        total: rows of the whole list, where the method counts them. Unusable after start=-1.
-        next: offset of the next page; None on the last one. 0 is a legal offset.
-        operating: the method's time budget; None where the portal does not report it.
-        server_time: the portal's clock when it began to answer, ISO 8601 with offset; empty when not given.
-        finished: the same clock when the answer was made, Unix seconds; None when not given.
-        duration: seconds that it took the portal, as it says; 0 when not given or not known to a fraction of a second.
-        seconds: that it took to come, by our clock, without waiting for our turn or for a limit; 0 for a command of a batch.
+        result: as the method's page describes it; an empty map of PHP is [].
+        total: number of rows of the whole list, if the method counts them. Unusable after start=-1.
+        next: offset of the next page; None on the last one. 0 is a valid offset.
+        operating: the method's time budget; None if the portal does not report it.
+        server_time: the portal's clock when it began to answer, ISO 8601 with offset; empty if missing.
+        finished: the same clock at the end of the answer, Unix seconds; None if missing.
+        duration: seconds as reported by the portal; 0 if missing or rounded to whole seconds.
+        seconds: duration by our clock, without waiting for rate limits; 0 for a command in a batch.
     """
 
     result: Any
@@ -65,21 +65,21 @@ class Response:
 
 
 def parse_response(status: int, body: bytes, where: str, redact: Redact = str) -> Response:
-    """The answer in a body, or the error that it stands for.
+    """Parses the answer in a response body.
 
     Args:
-        status: HTTP status; it decides only where the body has no code.
-        body: as received, decompressed.
-        where: method and portal, for the reader of an error.
-        redact: takes credentials out of text that the portal sent.
+        status: HTTP status; it matters only if the body has no error code.
+        body: the body, decompressed.
+        where: method and portal, for errors.
+        redact: removes credentials from text that the portal sent.
 
     Raises:
-        Bitrix24Error: of the kind that says who acts.
+        Bitrix24Error: the body contains an error, or cannot be parsed.
     """
     envelope = parse_json_object(body)
     if envelope is None:
         raise unparsable_response(status, body, where)
-    if "error" in envelope:  # the key, never its truth: codes may be 0 or ""
+    if "error" in envelope:  # the presence of the key counts: codes may be 0 or ""
         error = error_from_envelope(envelope, where, status, redact)
         usage = time_usage_in(envelope.get("time"))
         error.reset_at = usage.reset_at if usage else None
@@ -102,7 +102,7 @@ def parse_response(status: int, body: bytes, where: str, redact: Redact = str) -
 def error_from_envelope(
     envelope: Mapping[str, Any], where: str, status: int = 200, redact: Redact = str
 ) -> Bitrix24Error:
-    """The error in an envelope: flat strings in REST v2, a nested object in v3."""
+    """Returns the error in an envelope: flat strings in REST v2, a nested object in v3."""
     code: Any = envelope["error"]
     description = envelope.get("error_description")
     if isinstance(code, Mapping):
@@ -111,7 +111,7 @@ def error_from_envelope(
 
 
 def unparsable_response(status: int, body: bytes, where: str) -> Bitrix24Error:
-    """The error for a body that is no Bitrix24 envelope: a web page, a cut answer, nothing at all."""
+    """Returns the error for a body without Bitrix24's envelope: a web page, a truncated answer, nothing at all."""
     start = body[:200].lstrip().lower()
     if start.startswith((b"<!doctype", b"<html", b"<head", b"<")):
         what = f"the answer is a web page and not Bitrix24's REST (HTTP {status})"
@@ -125,13 +125,13 @@ def unparsable_response(status: int, body: bytes, where: str) -> Bitrix24Error:
         hint = "check the portal's address"
     if status in (400, 401, 403, 404, 405, 410):
         return PortalError(what, where, hint)
-    if status == 429:  # a limit may be said by a web page, which brings no code
+    if status == 429:  # the limit may be reported by a web page, without a code
         return error_from_code("OPERATION_TIME_LIMIT", "HTTP 429", where)
     return UnavailableError(what, where, hint)
 
 
 def time_usage_in(time: Any) -> TimeUsage | None:
-    """The budget in a `time` object; both keys are optional on the wire."""
+    """Returns the time budget in a `time` object, in which both keys are optional."""
     if not isinstance(time, Mapping) or "operating" not in time:
         return None
     try:
@@ -142,9 +142,9 @@ def time_usage_in(time: Any) -> TimeUsage | None:
 
 
 def _duration_in(time: Any) -> float:
-    """Seconds that a command took, 0 where nobody knows.
+    """Returns the seconds that a command took, 0 if unknown.
 
-    Portals of today tell the moment of the start in whole seconds, and their `duration` is then wrong by up to one.
+    Current portals round the start to whole seconds, so their `duration` is wrong by up to a second.
     """
     if not isinstance(time, Mapping) or not _has_fraction(time.get("start")):
         return 0.0

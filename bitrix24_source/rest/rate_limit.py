@@ -11,10 +11,10 @@ from .clock import Clock, SystemClock
 
 
 class LeakyBucket:
-    """The portal's request counter, kept on our side a little stricter than the portal does.
+    """A copy of the portal's request counter, slightly stricter than the original.
 
-    `capacity` requests fit at once, `leak_per_second` drip out. The portal sees requests later and more bunched than they
-    were sent, so a tenth of the capacity stays unused.
+    `capacity` requests fit at once, `leak_per_second` leak out. Requests arrive later and closer together than they were
+    sent, so a tenth of the capacity stays unused.
     """
 
     headroom = 0.1
@@ -30,23 +30,23 @@ class LeakyBucket:
         self._lock = threading.Lock()
 
     def acquire(self) -> float:
-        """Waits until one more request fits, and counts it. Returns the seconds waited."""
+        """Waits until another request fits, and counts it. Returns the seconds waited."""
         with self._lock:
             self._leak()
-            self._level += 1  # a place in the queue: whoever comes later waits longer
+            self._level += 1  # reserves a place in the queue: later callers wait longer
             wait = max(0.0, (self._level - self._usable) / self._leak_per_second)
         if wait:
             self._clock.sleep(wait)
         return wait
 
     def tighten(self, capacity: float, leak_per_second: float) -> None:
-        """Two clients of one portal share a bucket: the stricter setting counts."""
+        """Applies the stricter of two settings, for clients that share a bucket."""
         with self._lock:
             self._usable = min(self._usable, max(1.0, capacity * (1 - self.headroom)))
             self._leak_per_second = min(self._leak_per_second, leak_per_second)
 
     def fill(self) -> None:
-        """The portal says that it is full: others share its bucket, so ours is full as well."""
+        """Fills the bucket because the portal reports that its own is full: others use it, too."""
         with self._lock:
             self._leak()
             self._level = max(self._level, self._usable)
@@ -58,7 +58,7 @@ class LeakyBucket:
 
 
 class _Buckets:
-    """One bucket for each portal in this process, whoever asks: the portal counts by portal and IP address."""
+    """One bucket for each portal in this process: the portal counts requests by portal and IP address."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -78,5 +78,5 @@ _SHARED = _Buckets()
 
 
 def shared_bucket(portal: str, capacity: float, leak_per_second: float, clock: Clock | None = None) -> LeakyBucket:
-    """The bucket that all clients of one portal share in this process; one of its own for a clock that is passed in."""
+    """Returns the bucket that all clients of a portal share in this process; a new one if a clock is passed in."""
     return _SHARED.of(portal, capacity, leak_per_second, clock)

@@ -1,4 +1,4 @@
-"""Decides whether a call that failed is sent again, and when. Pure: keeps no time, waits for nothing, sends nothing."""
+"""Decides whether and when a failed call is sent again. Pure functions: no clock, no waiting, no requests."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from ..errors import Action, Bitrix24Error
 
 @dataclass(frozen=True)
 class RetryState:
-    """What a call has been through.
+    """The history of a call.
 
     Attributes:
-        started: when it was sent first, in seconds of the caller's monotonic clock.
-        attempts: failures that a pause may cure.
-        pauses: how many pauses there were; each is longer than the one before it.
+        started: when it was first sent, in seconds of the caller's monotonic clock.
+        attempts: number of temporary failures.
+        pauses: number of pauses, each longer than the one before it.
         refreshes: how often its token was refreshed.
-        waited: seconds that it was told to wait for a time budget, which are no sign of a bad network.
+        waited: seconds of waiting for a time budget, which do not count as network problems.
     """
 
     started: float = 0.0
@@ -37,17 +37,17 @@ class Retry:
 
 @dataclass
 class RetryPolicy:
-    """How long to go on trying before a person hears of it.
+    """How long to retry before an error is raised.
 
     Attributes:
-        seconds: in all, for what may pass soon (network, 5xx, request limit).
-        attempts: at most, whatever time they took.
+        seconds: total time for temporary errors (network, 5xx, request limit).
+        attempts: maximum number of attempts, whatever time they took.
         attempts_before_first_answer: attempts while the portal has never answered: a wrong address should not cost minutes.
-        token_refreshes: of one call, in all: a token that expires as soon as it is issued will not get better.
-        operating_seconds: in all, for a method's used-up time budget.
-        shortest: the first pause, seconds; each is twice the one before it.
-        longest: no pause is longer, seconds.
-        rng: draws where in its upper half a pause ends, so that clients do not return at once.
+        token_refreshes: maximum refreshes for one call: a token that expires as soon as it is issued will not get better.
+        operating_seconds: total time of waiting for a method's time budget.
+        shortest: the first pause in seconds; each is twice the one before it.
+        longest: maximum length of a pause in seconds.
+        rng: draws the end of a pause in its upper half, so that clients do not all return at the same time.
     """
 
     seconds: float = 120.0
@@ -69,15 +69,15 @@ class RetryPolicy:
         reset_in: float = 0.0,
         jitter: float = 1.0,
     ) -> Retry | None:
-        """When a call that failed is sent again; None where it is not.
+        """Returns when a failed call is sent again; None if it is not.
 
         Args:
-            error: what it failed with; its action says what may help.
-            state: what it has been through before.
-            now: seconds, by the clock of `state.started`.
-            answered: the portal has answered before, or with this error. An address that never did may just be wrong.
+            error: the error; its action says what may help.
+            state: the history of the call.
+            now: the present time, by the clock of `state.started`.
+            answered: the portal has ever answered; otherwise its address may be wrong.
             reset_in: seconds until the time budget is free again.
-            jitter: from 0 to 1: where in its upper half the pause ends.
+            jitter: from 0 to 1: the end of the pause in its upper half.
         """
         step = min(self.longest, self.shortest * 2.0 ** min(state.pauses, 60))
         pause = step * (0.5 + jitter / 2)

@@ -13,7 +13,7 @@ from .protocol import TimeUsage
 
 
 class TimeBudget:
-    """What the portal last said of each method's time budget."""
+    """The time budget of each method, as last reported by the portal."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
@@ -22,7 +22,7 @@ class TimeBudget:
         self._lock = threading.Lock()
 
     def update_clock(self, portal_now: float | None) -> None:
-        """What the portal's clock says now, Unix seconds: moments that it names are to be read by this clock, not by ours."""
+        """Sets the portal's present time in Unix seconds, with which times given by the portal are compared."""
         if portal_now is not None:
             self._ahead = portal_now - self._clock.now().timestamp()
 
@@ -32,19 +32,19 @@ class TimeBudget:
                 self._latest[method] = operating
 
     def level(self, method: str) -> float:
-        """Seconds used up of the method's budget, by its last answer."""
+        """Returns the seconds used of the method's budget, as of its last answer."""
         with self._lock:
             return self._latest.get(method, TimeUsage()).seconds
 
     def seconds_until_reset(
         self, methods: Sequence[str], reset_at: int | None = None, otherwise: float = 60.0
     ) -> float:
-        """Seconds until the oldest minute leaves the fullest budget among `methods`.
+        """Returns the seconds until the oldest minute leaves the fullest budget among `methods`.
 
         Args:
-            methods: those that may be blocked: a batch's own name and its commands'.
-            reset_at: the moment that the refusal itself named, Unix seconds.
-            otherwise: where nobody named a moment, or one that is past.
+            methods: methods that may be blocked: `batch` and its commands.
+            reset_at: the Unix time given by the rejection itself.
+            otherwise: the result if no time is known, or it is past.
         """
         with self._lock:
             known = [self._latest[method] for method in methods if method in self._latest]

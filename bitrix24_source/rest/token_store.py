@@ -1,7 +1,7 @@
-"""Keeps the latest OAuth token pair, so that neither a crash nor another process loses it.
+"""Stores the latest OAuth token pair, so that neither a crash nor another process loses it.
 
-A refresh token is good for one use: a pair that was issued and not stored is a lost connection. The file is therefore
-written whole or not at all, is readable by its owner only, and is guarded by a lock that other processes respect.
+A refresh token can be used once: if a new pair is issued and not stored, the connection is lost. The file is therefore
+written atomically, is readable by its owner only, and is guarded by a lock between processes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ EXIT_SECONDS = 90.0
 
 @dataclass(frozen=True)
 class TokenPair:
-    """An access token, the refresh token that replaces it, and the configured token that it all began with."""
+    """An access token, the refresh token that replaces it, and a fingerprint of the configured one."""
 
     access_token: str = field(repr=False)
     refresh_token: str = field(repr=False)
@@ -181,7 +181,7 @@ class FileTokenStore:
             raise self._unwritable(reason)
 
     def _write(self, content: bytes, *, keep: bool) -> None:
-        """Writes beside the file and renames over it: a reader sees the old pair or the new one, never half of one."""
+        """Writes a temporary file and renames it: a reader sees the old pair or the new one, never a part of one."""
         reason, target = "", self._target
         try:
             handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")  # mkstemp: mode 0600

@@ -1,6 +1,6 @@
-"""One HTTP exchange: bytes out, bytes or an error in. The only module that opens a socket.
+"""One HTTP exchange: sends bytes, returns bytes or an error. The only module that opens a socket.
 
-`requests` names the URL in its exceptions, and urllib3 in its log. A webhook's URL is a password, so neither leaves this
+`requests` puts the URL into its exceptions, and urllib3 into its log. A webhook's URL is a password, so neither leaves this
 module unredacted.
 """
 
@@ -28,7 +28,7 @@ except PackageNotFoundError:  # copied into a project instead of installed
 
 @dataclass(frozen=True)
 class HttpResponse:
-    """What came back, whatever its status."""
+    """A response, whatever its status."""
 
     status: int
     body: bytes = field(repr=False)
@@ -45,15 +45,15 @@ class Timeouts:
 
 
 class PortalTimeoutError(UnavailableError):
-    """The portal was reached and did not finish in time: a smaller request might."""
+    """The portal was reached but did not finish in time; a smaller request might succeed."""
 
 
 MAX_RESPONSE_BYTES = 64 << 20
-"""of an answer, unpacked: a batch of fifty full pages of rows with a hundred fields has some 15 MB"""
+"""maximum size of a response, decompressed; a batch of fifty full pages of rows with a hundred fields has about 15 MB"""
 
 
 class OversizedResponseError(PortalTimeoutError):
-    """An answer beyond the limit was not read to its end. As with a time-out, a smaller request might get through."""
+    """A response exceeded the size limit and was not read to its end; a smaller request might succeed."""
 
     action = Action.FAIL
 
@@ -74,17 +74,17 @@ class Transport:
         timeouts: Timeouts | None = None,
         max_bytes: int = MAX_RESPONSE_BYTES,
     ) -> None:
-        """`max_bytes` bounds an answer, unpacked; memory for more is never taken."""
+        """`max_bytes` limits the decompressed size of a response; no memory is allocated for more."""
         self._session = _hardened_session(session or requests.Session())
         self._timeouts = timeouts or Timeouts()
         self._max_bytes = max_bytes
 
     def post(self, url: str, body: bytes, where: str) -> HttpResponse:
-        """Raises UnavailableError or ConfigError when no answer came back, OversizedResponseError when one would not end."""
+        """Sends a POST request; raises UnavailableError or ConfigError without a response, OversizedResponseError for a long one."""
         return self._exchange("POST", url, where, body=body)
 
     def get(self, url: str, query: Mapping[str, str], where: str) -> HttpResponse:
-        """As `post`; only token servers are asked this way."""
+        """Sends a GET request, like `post`; used for token servers only."""
         return self._exchange("GET", url, where, query=query)
 
     def close(self) -> None:
@@ -116,13 +116,13 @@ class Transport:
                 where,
                 "check the address, the proxy settings and the file that REQUESTS_CA_BUNDLE names",
             )
-        raise failure  # outside the handlers: an exception's context is printed too
+        raise failure  # outside the handlers, because the context of an exception is printed, too
 
 
 def _read_body(response: requests.Response, seconds: float, max_bytes: int, where: str) -> bytes:
-    """The whole answer; a time limit for a read only bounds the silence between two bytes.
+    """Reads the whole body within a time limit; a socket's time-out only limits the pause between two bytes.
 
-    `read1` returns with what has arrived. `iter_content` waits for a full chunk, and a portal that drips would keep us there.
+    `read1` returns what has arrived. `iter_content` waits for a full chunk, so a slow portal could exceed the limit.
     """
     ends_at = time.monotonic() + seconds
     chunks, size = [], 0
@@ -141,9 +141,9 @@ _UNPACKED_CHUNK = 1 << 20
 
 
 def _unpacked(raw: urllib3.HTTPResponse, encoding: str, where: str) -> Iterator[bytes]:
-    """The body as it arrives, unpacked in pieces of bounded size: gzip makes a thousand bytes of one.
+    """Yields the body as it arrives, decompressed in pieces of bounded size: one byte of gzip can become a thousand.
 
-    urllib3 unpacks whatever has arrived at once, and whatever a server says that it has packed, several times over.
+    urllib3 would decompress everything that has arrived at once, and apply every encoding that the server names.
     """
     encoding = encoding.strip().lower()
     if encoding in ("", "identity"):
@@ -169,10 +169,10 @@ def _network_error(error: Exception, where: str) -> Bitrix24Error:
 
 
 def _connection_error(error: Exception, where: str) -> Bitrix24Error | None:
-    """The error where no connection came about, and nothing was sent; None where one did."""
+    """Returns an error if there was no connection, so nothing was sent; None if there was one."""
     text = f"{type(error).__name__} {error}"
     failure: Bitrix24Error
-    if isinstance(error, requests.exceptions.SSLError) and "EOF occurred" not in text:  # that is a reset, and passes
+    if isinstance(error, requests.exceptions.SSLError) and "EOF occurred" not in text:  # a reset is temporary
         failure = ConfigError(
             "the TLS connection could not be verified",
             where,
@@ -207,7 +207,7 @@ def _exchange_error(error: Exception, where: str) -> Bitrix24Error:
 
 
 def _hardened_session(session: requests.Session) -> requests.Session:
-    """Every call stands alone: no cookies, and no password from ~/.netrc beside the configured credential."""
+    """Makes calls independent: no cookies, and no password from ~/.netrc."""
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.auth = _unchanged
     session.headers.update(

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .http.adapter import SandboxAdapter
     from .http.http_response import Reply, Seen
     from .http.php import query_to_params
+    from .http.serve import serve_forever
     from .http.server import SandboxServer
     from .model.clock import Clock, WallClock
     from .portal.faults import Fault
@@ -47,6 +48,7 @@ __all__ = [
     "Seen",
     "WallClock",
     "query_to_params",
+    "serve_forever",
 ]
 
 _HOMES = {
@@ -61,6 +63,7 @@ _HOMES = {
     "Seen": "http.http_response",
     "WallClock": "model.clock",
     "query_to_params": "http.php",
+    "serve_forever": "http.serve",
 }
 
 

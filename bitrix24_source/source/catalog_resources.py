@@ -61,7 +61,7 @@ _OWN_TABLES = (
     ISSUES.name,
     REJECTED_TABLE,
 )
-"""tables that every load with a resource of the catalogue writes"""
+"""tables that are recreated if they were dropped in the destination"""
 
 
 class CatalogReader:
@@ -126,7 +126,7 @@ class CatalogReader:
     def _catalog(self, name: str) -> Catalog:
         """Reads the catalogue; later slices of a long load reuse that of the first."""
         slices = self._slices
-        if slices.unfinished and isinstance(slices.catalog, Catalog):
+        if slices.unfinished and slices.catalog is not None:
             return replace(slices.catalog, issues=())
         catalog = read_catalog(self._client, needed_tables(extracted_resources(name)))
         catalog.find_all(self._options.types or ())

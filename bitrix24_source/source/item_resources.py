@@ -12,12 +12,12 @@ from dataclasses import replace
 from typing import Any
 
 import dlt
+import pyarrow as pa
 import pyarrow.compute as pc
 from dlt.extract import DltResource
 
 from ..catalog import Catalog, IssueLog, issue_rows
 from ..errors import ConfigError
-from ..reader import release_arrow_memory
 from ..rest import Client
 from ..schema import DELETED_AT
 from ..sync import (
@@ -114,7 +114,7 @@ class _SharedSync:
         issues = IssueLog(self._client.clock.now)
         for batch in self._batches(names, catalog, context, issues):
             yield batch.resource, writer.to_dlt(batch)
-        release_arrow_memory()
+        pa.default_memory_pool().release_unused()  # Arrow keeps what the tables took, and the load step needs it
         consumer = next((name for name in names if context.has_consumer(name)), names[0])
         nothing = rejections([], self._client.clock.now(), context.capabilities)
         yield consumer, writer.to_dlt(TableBatch(consumer, REJECTED, nothing))

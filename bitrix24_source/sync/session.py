@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..catalog import Catalog
+from ..reader import BatchSizer
 from .comparison import SeenKeys
 from .slice_limits import SliceLimits
 from .streams import StreamKey
@@ -32,8 +34,8 @@ class RunSession:
     limits: SliceLimits = field(default_factory=SliceLimits)
     unfinished: bool = False
     slices: int = 0
-    batch_sizer: Any = field(default=None, repr=False)
-    catalog: Any = field(default=None, repr=False)
+    batch_sizer: BatchSizer | None = field(default=None, repr=False)
+    catalog: Catalog | None = field(default=None, repr=False)
     seen: dict[StreamKey, SeenKeys] = field(default_factory=dict, repr=False)
     finished: set[StreamKey] = field(default_factory=set)
     resources: frozenset[str] = frozenset()

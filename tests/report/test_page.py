@@ -13,6 +13,7 @@ import pytest
 from bitrix24_source.errors import ConfigError
 from bitrix24_source.report import render_page, write_report
 from bitrix24_source.report.queries import MartReader, collect
+from bitrix24_source.sandbox import Portal, SandboxServer
 
 WORDS = {"P": "open", "S": "won", "F": "lost"}
 needs_browser = pytest.mark.skipif(
@@ -268,20 +269,15 @@ def test_three_hundred_types_and_five_years_stay_usable(data, tmp_path):
     assert all(found.marks)
 
 
-def test_the_command_makes_the_page_of_the_last_load(server, bitrix24, tmp_path):
+def test_the_command_makes_the_page_of_the_last_load(bitrix24, tmp_path):
     """`bitrix24 load`, then `bitrix24 report`, says where the file is; before a load it says what to do."""
     before = bitrix24("report")
     assert not list(Path().glob("*.duckdb")), "to look at nothing makes nothing"
-    loaded = bitrix24(
-        "load",
-        "--resource",
-        "deals",
-        "--resource",
-        "stages",
-        "--progress",
-        "none",
-        credentials=server.credentials()["webhook"],
-    )
+    with SandboxServer(Portal(scenario="demo", items=20)) as server:
+        loaded = bitrix24(
+            *("load", "--resource", "deals", "--resource", "stages", "--progress", "none"),
+            credentials=server.credentials()["webhook"],
+        )
     done = bitrix24("report", "--out", str(tmp_path / "deals.html"), "--type", "2")
     sandbox = bitrix24("report", "--sandbox")
 

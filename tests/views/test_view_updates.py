@@ -239,11 +239,14 @@ def test_other_sources_of_the_pipeline_are_none_of_ours(copy_in, kind):
 
 def test_hostile_portals_have_views_for_their_tables(warehouse_in, clock):
     """A portal in which everything is odd: each item table has a view in which all of its values can be read."""
-    warehouse = warehouse_in("postgres", Portal(scenario="hostile", items=100, clock=clock))
+    portal = Portal(scenario="hostile", items=100, clock=clock)
+    for number in range(1078, 1156, 2):  # which are there to be many
+        portal.delete_type(number)
+    warehouse = warehouse_in("postgres", portal)
     warehouse.load_rows(
         currencies=[{"currency": code, "amount_cnt": 1, "amount": 90} for code in ("RUB", "EUR", "USD")]
     )
-    warehouse.load(spa_types=[177, 1030, 1032])  # which have all of the items; all types take a minute, and say no more
+    warehouse.load(spa_types=[177, 1030, 1032])  # which have all of the items
     tables = [
         name for name in warehouse.pipeline.default_schema.tables if name.startswith("spa_items_") and "__" not in name
     ]

@@ -1,7 +1,4 @@
-"""Memory of a process that does nothing else: what was freed goes back to the system, and garbage is looked for seldom.
-
-The command calls `limit_malloc_retention` and `collect_garbage_seldom`, the library does not: they are settings of a process.
-"""
+"""Memory settings of the whole process, for the command line alone: returns freed memory early, and collects garbage rarely."""
 
 from __future__ import annotations
 
@@ -11,14 +8,12 @@ import os
 import sys
 from functools import cache
 
-import pyarrow as pa
-
 KEPT_BYTES = 4 << 20
-"""that a thread may keep for what it needs next"""
+"""free memory that a thread may keep for later use"""
 OWN_MAPPING_BYTES = 16 << 20
-"""from which on a piece is mapped by itself, and goes back as soon as it is free"""
+"""size from which an allocation is mapped separately, and returned as soon as it is freed"""
 SELDOM = (200_000, 20, 100)
-"""thresholds of `gc`: more new objects than the rows that are under way at once"""
+"""thresholds of `gc`: more new objects than the rows in memory have"""
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
 
 
@@ -38,14 +33,9 @@ def limit_malloc_retention() -> None:
 
 
 def collect_garbage_seldom() -> None:
-    """Rows make millions of objects and no cycles: looking through them every few hundred takes longer than decoding them.
+    """Has Python collect garbage rarely: rows are millions of objects without cycles, and frequent collections are slow.
 
-    Does nothing where somebody has chosen to collect as seldom, or never.
+    Does nothing if collections are already as rare, or disabled.
     """
     if 0 < gc.get_threshold()[0] < SELDOM[0]:
         gc.set_threshold(*SELDOM)
-
-
-def release_arrow_memory() -> None:
-    """Returns what Arrow keeps of tables that are no longer in use."""
-    pa.default_memory_pool().release_unused()

@@ -10,13 +10,13 @@ import sys
 
 import pytest
 
-from bitrix24_source.reader.memory import SELDOM, collect_garbage_seldom
+from bitrix24_source.app.process_memory import SELDOM, collect_garbage_seldom
 
 only_glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="others do not keep it")
 
 FOUR_THREADS = """
 import threading
-from bitrix24_source.reader.memory import limit_malloc_retention
+from bitrix24_source.app.process_memory import limit_malloc_retention
 
 def resident_megabytes():
     with open("/proc/self/statm") as figures:
