@@ -15,7 +15,7 @@ def main() -> None:
         import signal  # noqa: PLC0415
         import sys  # noqa: PLC0415
 
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever presses it twice means it no more than once
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not interrupt the exit
         os.write(2, b"bitrix24: stopped\n")
         sys.exit(130)
 

@@ -18,10 +18,10 @@ def redact(text: str) -> str:
 
 
 def safe_line(text: str) -> str:
-    r"""Text as one line that says what it shows: titles and error texts of a portal can be anybody's.
+    r"""Returns text as one line without control characters: titles and error texts of a portal are untrusted.
 
     Line ends and tabs become a space. Control characters, escape sequences, bidirectional marks and lone surrogates are
-    spelled out as `\x1b` or `\u202e`: a reader sees that they were there, and no terminal obeys them.
+    written as `\x1b` or `\u202e`: a reader sees them, and no terminal executes them.
     """
     return _OBEYED.sub(_spell_out, _LINE_ENDS.sub(" ", text))
 

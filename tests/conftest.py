@@ -7,7 +7,8 @@ Fixtures to ask for:
     session    a requests session in which that portal and its token server are mounted, without a socket
     connect    makes a Client of that portal: connect(), connect("oauth2"), connect("api_key", settings=..., store=...)
     client     connect() by webhook
-    database   makes empty databases: database(). A test marked `all_databases` runs twice, with DuckDB and with PostgreSQL
+    database   makes empty databases: database(). A test marked `all_databases` runs twice, with DuckDB and with PostgreSQL;
+               one marked `all_databases(slow=True)`, whose SQL is dlt's alone, with PostgreSQL where slow tests run
     postgres   an empty dataset in PostgreSQL; skips, or in CI fails, where there is no server, as tests marked `all_databases` do
     threads_left  names of this package's threads that the test has left behind: threads_left()
     engine     which of the two this test runs with, "duckdb" or "postgres"; made `database` and everything loaded with it
@@ -180,10 +181,12 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Tests that load run with DuckDB; those marked `all_databases` with PostgreSQL too."""
-    all_databases = metafunc.definition.get_closest_marker("all_databases")
+    """Tests that load run with DuckDB; those marked `all_databases` with PostgreSQL too, or do so where slow tests run."""
+    marker = metafunc.definition.get_closest_marker("all_databases")
     if "engine" in metafunc.fixturenames:
-        metafunc.parametrize("engine", ENGINES if all_databases else ENGINES[:1], indirect=True, scope="session")
+        marks = [pytest.mark.slow] if marker and marker.kwargs.get("slow") else []
+        others = [pytest.param(engine, marks=marks) for engine in ENGINES[1:]] if marker else []
+        metafunc.parametrize("engine", [*ENGINES[:1], *others], indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")

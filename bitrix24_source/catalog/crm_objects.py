@@ -16,13 +16,13 @@ class CrmObject:
     """One built-in object.
 
     Attributes:
-        table: of its items; also how people name it.
+        table: the table of its items, by which users refer to it, too.
         entity_type_id: its number in `crm.item.*`.
         user_fields: the entityId of its user fields.
-        short_code: the ownerType of its product rows, "" for an object that has none.
-        directory: of its stages, with the category's number in braces; "" for an object without stages.
-        has_categories: crm.category.list answers for it.
-        has_history: crm.stagehistory.list answers for it.
+        short_code: the ownerType of its product rows, "" for an object without product rows.
+        directory: the directory of its stages, with the category's number in braces; "" for an object without stages.
+        has_categories: crm.category.list supports it.
+        has_history: crm.stagehistory.list supports it.
         has_contacts: its items have phones and e-mails, in `fm`.
     """
 
@@ -36,7 +36,7 @@ class CrmObject:
     has_contacts: bool = False
 
     def directory_of(self, category_id: int) -> str:
-        """The directory of the stages of one category. That of a deal's general pipeline has no number."""
+        """Returns the stage directory of one category. That of the general pipeline of deals has no number."""
         return self.directory.format(category_id).removesuffix("_0" if self.table == "deals" else "")
 
 
@@ -56,7 +56,7 @@ LEADS = CRM_OBJECTS["leads"].entity_type_id
 
 
 def items_table(entity_type_id: int) -> str:
-    """Named by identifier, never by title: titles change and are not unique."""
+    """Returns the table of a type's items; its name contains no title, because titles change and are not unique."""
     built_in = CRM_OBJECTS_BY_ID.get(entity_type_id)
     return built_in.table if built_in else f"spa_items_{entity_type_id}"
 
@@ -65,9 +65,9 @@ _SPA_DIRECTORY = re.compile(r"DYNAMIC_(\d+)_STAGE_(\d+)")
 
 
 def parse_stage_directory(directory: str) -> tuple[int, int | None] | None:
-    """The entityTypeId and the category whose stages a directory holds; None for one of anything else.
+    """Returns the entityTypeId and the category of a stage directory; None for any other directory.
 
-    The category is None for an object that has none. The portal's databases tell no capital from a small letter.
+    The category is None for an object without categories. The portal's databases are case-insensitive.
     """
     directory = directory.upper()
     if match := _SPA_DIRECTORY.fullmatch(directory):

@@ -40,7 +40,7 @@ def _statuses(catalog: Catalog) -> Rows:
 
 
 def _currencies(catalog: Catalog) -> Rows:
-    """`amount` of the base currency is what `amount_cnt` of this one cost. What stands there twice is the base currency.
+    """Returns the currencies: `amount_cnt` units cost `amount` of the base currency. The base currency may be listed twice.
 
     https://apidocs.bitrix24.com/api-reference/crm/currency/crm-currency-list.html
     """
@@ -69,7 +69,7 @@ def _departments(catalog: Catalog) -> Rows:
 
 
 def _reference(value: Any) -> Any:
-    """An id as it came; 0 refers to nothing."""
+    """Returns an id unchanged, None for 0."""
     return None if as_id(value, least=0) == 0 else value
 
 
@@ -93,10 +93,10 @@ _PERSONAL_TEXTS = (
 
 
 def users_table(*, personal: bool) -> CatalogTable:
-    """The people of the portal. Bots, system users and integrators are never among them: join from the left.
+    """Returns the table of users. It lacks bots, system users and integrators, so use left joins.
 
     Args:
-        personal: also telephone numbers, birthdays and the like.
+        personal: also load phone numbers, birthdays and the like.
     """
     texts = (*_USER_TEXTS, *(_PERSONAL_TEXTS if personal else ()))
 
@@ -137,7 +137,7 @@ _USER_DEPARTMENTS = CatalogTable(
 
 
 def crm_catalog_tables(*, personal: bool = False) -> tuple[CatalogTable, ...]:
-    """All of them; `personal` as in `users_table`."""
+    """Returns all tables of this module; `personal` as in `users_table`."""
     return (*_TABLES, users_table(personal=personal))
 
 

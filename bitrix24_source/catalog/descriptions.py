@@ -1,4 +1,4 @@
-"""What tables, views and their columns are, in a sentence each: title, Bitrix24's type and code, unit, zone, currency."""
+"""Descriptions of tables, views and columns, a sentence each: title, Bitrix24's type and code, unit, zone, currency."""
 
 from __future__ import annotations
 

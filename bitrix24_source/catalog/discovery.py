@@ -1,7 +1,7 @@
-"""Reads the whole catalogue of a portal in a dozen requests, whatever the credential may see.
+"""Reads the catalogue of a portal in a dozen requests, as far as the credential allows.
 
-First the lists of the portal are read, then everything about each type; independent calls share batches. A part that may not
-be read becomes an `Issue`; only what makes the catalogue impossible is raised.
+First the lists of the portal are read, then the details of each type; independent calls share batches. A part that cannot
+be read becomes an `Issue`; an error is raised only if there can be no catalogue at all.
 Facts: https://apidocs.bitrix24.com/api-reference/crm/universal/user-defined-object-types/index.html
 """
 
@@ -51,19 +51,19 @@ DICTIONARIES = frozenset({"statuses", "currencies", "users", "departments", "por
 _OPTION_TABLES = frozenset({"spa_field_options", "crm_field_options"})
 _STATUS_TABLES = frozenset({"spa_stages", "stages", "statuses"})
 SHORT_CODES = "short_codes"
-"""no table: how product rows name the types of their owners"""
+"""part without a table: the codes of owner types in product rows"""
 LEADS_MODE = "mode"
-"""no table: whether the portal works with leads"""
+"""part without a table: whether the portal works with leads"""
 WITHOUT_LEADS = 2
 """the answer of crm.settings.mode.get; https://apidocs.bitrix24.com/api-reference/crm/crm-settings-mode-get.html"""
 
 
 def read_catalog(client: Client, wanted: Iterable[str] = SPA_TABLE_NAMES) -> Catalog:
-    """Reads what the wanted tables need, and nothing else; a CRM object's own table stands for its fields.
+    """Reads what the wanted tables need, and nothing else; the table of a CRM object stands for its fields.
 
     Raises:
         ScopeError: the credential lacks `crm`, without which there is no catalogue.
-        Bitrix24Error: credential, network or a limit ended the reading.
+        Bitrix24Error: the credential, the network or a limit ended the read.
     """
     parts = frozenset(wanted)
     issues, unread = IssueLog(client.clock.now), UnreadParts()
@@ -128,8 +128,8 @@ _SOLUTIONS = OffsetList("crm.automatedsolution.list", "automatedSolutions", ("id
 _TEMPLATE_COLUMNS = [
     "ID", "NAME", "MODULE_ID", "ENTITY", "DOCUMENT_TYPE", "AUTO_EXECUTE", "MODIFIED", "IS_MODIFIED", "USER_ID", "SYSTEM_CODE",
 ]  # fmt: skip
-# Without a selection only ids come. The method's page writes the parameter in capitals in its table and small in its
-# examples; a portal that knows one of them passes over the other.
+# Without a selection only ids are returned. The method's page writes the parameter in capitals in its table and in lower
+# case in its examples; a portal that supports only one of them ignores the other.
 _TEMPLATES = OffsetList(
     "bizproc.workflow.template.list",
     "",
@@ -141,13 +141,13 @@ _TEMPLATES = OffsetList(
         "order": {"ID": "ASC"},
     },
 )
-# Of all CRM objects: a filter on entityId is not documented, and one list is cheaper than one for each type.
+# For all CRM objects: a filter on entityId is not documented, and one list is cheaper than one for each type.
 _USER_FIELDS = OffsetList("userfieldconfig.list", "fields", ("id",), {"moduleId": "crm", "order": {"id": "ASC"}})
-# Without ADMIN_MODE people of no department are left out; who is no administrator of the portal is refused nothing by it.
+# Without ADMIN_MODE people without a department are missing; users without administrator rights get no error for it.
 _USERS = OffsetList("user.get", "", ("ID",), {"sort": "ID", "order": "ASC", "ADMIN_MODE": True})
-# The page calls the offset START; the portal heeds `start` alone, and answers the first page again to anything else.
+# The page calls the offset START; the portal supports only `start`, and answers the first page to anything else.
 _DEPARTMENTS = OffsetList("department.get", "", ("ID",), {"sort": "ID", "order": "ASC"})
-# The vendor's example has a currency twice, once as the base of all rates: both come, `currencies` keeps that one.
+# The vendor's example has a currency twice, once as the base of all rates; `currencies` keeps that one.
 _CURRENCIES = OffsetList(
     "crm.currency.list", "", ("CURRENCY",), {"order": {"sort": "asc"}}, has_text_keys=True, tie_breaker="BASE"
 )
@@ -180,14 +180,14 @@ def _nothing() -> CallGenerator[ListResult]:
 
 
 def _scopes() -> CallGenerator[frozenset[str] | None]:
-    """The scopes of the credential; None where the portal does not list them."""
+    """Reads the scopes of the credential; None if the portal does not list them."""
     (outcome,) = yield [Call("scope")]
     scopes = numbered_values(outcome.result) if isinstance(outcome, Response) else None
     return None if scopes is None else frozenset(map(str, scopes))
 
 
 def _leads_exist(parts: frozenset[str]) -> CallGenerator[bool]:
-    """Returns False for a portal that says it works without leads."""
+    """Returns False if the portal reports that it works without leads."""
     if not parts & {*OBJECT_TABLES, "leads", LEADS_MODE}:
         return True
     (outcome,) = yield [Call("crm.settings.mode.get")]
@@ -195,7 +195,7 @@ def _leads_exist(parts: frozenset[str]) -> CallGenerator[bool]:
 
 
 def _listed_types() -> CallGenerator[ListResult]:
-    """Rows of crm.type.list; without administrative rights in CRM, numbers and names from crm.enum.ownertype."""
+    """Reads crm.type.list; without administrator rights in CRM, numbers and names from crm.enum.ownertype."""
     listing = yield from read_all(_TYPES)
     if not isinstance(listing.error, DeniedError):
         return listing
@@ -209,7 +209,7 @@ def _listed_types() -> CallGenerator[ListResult]:
 
 
 def _types(inventory: _Inventory, issues: IssueLog, unread: UnreadParts) -> list[EntityType]:
-    """The smart processes that are listed, by their numbers; CRM objects among them are read as such."""
+    """Returns the listed smart processes in order of their numbers, without CRM objects among them."""
     error = inventory.types.error
     if error is not None:
         if isinstance(error, ScopeError) or (inventory.scopes is not None and "crm" not in inventory.scopes):
@@ -236,7 +236,7 @@ def _types(inventory: _Inventory, issues: IssueLog, unread: UnreadParts) -> list
 
 
 def _objects(inventory: _Inventory, parts: frozenset[str]) -> list[EntityType]:
-    """The built-in objects that tables are wanted of; leads are none where the portal works without them."""
+    """Returns the built-in objects whose tables are wanted, without leads if the portal works without them."""
     wanted = {
         crm_object.entity_type_id: crm_object
         for crm_object in CRM_OBJECTS.values()
@@ -250,14 +250,14 @@ def _objects(inventory: _Inventory, parts: frozenset[str]) -> list[EntityType]:
 
 @dataclass(frozen=True)
 class _Part:
-    """A list of the inventory: which tables it fills, under which scopes (any of them), and what its absence costs."""
+    """A list of the inventory: the tables that it fills, its scopes (one is enough), and the effect of its absence."""
 
     name: str
     resource: str
     scopes: tuple[str, ...]
     cost: str
     tables: frozenset[str] = frozenset()
-    """whose rows are unknown where the list fails; those that only lack details are not among them"""
+    """tables whose rows are unknown if the list fails, without those that only lack details"""
 
     @property
     def method(self) -> str:
@@ -298,7 +298,7 @@ _LISTS = {
 
 
 def _note_unusable_values(inventory: _Inventory, issues: IssueLog) -> None:
-    """Records unusable values inside of rows that are used, and inside of answers that are no list."""
+    """Records unusable values in rows that are used, and in answers that are not lists."""
     type_ids = (id_ for row in inventory.solutions.rows for id_ in as_list(row.get("typeIds")))
     unusable = [f"typeIds {shown_value(id_)}" for id_ in type_ids if as_id(id_) is None]
     issues.record_unusable("automated_solution_types", _SOLUTIONS.method, unusable)
@@ -307,14 +307,14 @@ def _note_unusable_values(inventory: _Inventory, issues: IssueLog) -> None:
 
 
 def _field_owners(parts: frozenset[str]) -> re.Pattern[str]:
-    """Matches the entityIds whose options are wanted; that of a smart process has its `id`, which may not be known yet."""
+    """Returns a pattern for the entityIds whose options are wanted; those of smart processes have an `id` unknown so far."""
     spas = [r"CRM_\d+"] if "spa_field_options" in parts else []
     objects = [crm_object.user_fields for crm_object in CRM_OBJECTS.values()] if "crm_field_options" in parts else []
     return re.compile("|".join([*spas, *objects]) or r"(?!)")
 
 
 def _note_missing_parts(inventory: _Inventory, wanted: frozenset[str], issues: IssueLog, unread: UnreadParts) -> None:
-    """One issue for each list that failed, at the first of its tables that is wanted."""
+    """Records one issue for each list that failed, for the first of its tables that is wanted."""
     for part in _PARTS:
         listing: ListResult = getattr(inventory, part.name)
         if part.name == "currencies" and "currencies" not in wanted:
@@ -328,7 +328,7 @@ def _note_missing_parts(inventory: _Inventory, wanted: frozenset[str], issues: I
         if error is None:
             continue
         if part.name == "user_fields" and not isinstance(error, AccessError):
-            unread.add(_OPTION_TABLES)  # a bad moment takes nothing from options that had their details
+            unread.add(_OPTION_TABLES)  # stored details of options are kept after a temporary failure
         lacking = inventory.scopes is not None and not inventory.scopes.intersection(part.scopes)
         if isinstance(error, ScopeError) or lacking:
             hint = f"add the scope {part.scopes[0]} to the webhook or application in Bitrix24"

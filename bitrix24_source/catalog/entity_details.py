@@ -1,4 +1,4 @@
-"""Reads what one entity type is made of: flags, relations, fields, categories, stages, options.
+"""Reads the parts of one entity type: flags, relations, fields, categories, stages, options.
 
 Facts: https://apidocs.bitrix24.com/api-reference/crm/universal/index.html
 """
@@ -54,7 +54,7 @@ def read_entity(
     issues: IssueLog,
     unread: UnreadParts,
 ) -> CallGenerator[EntityType | None]:
-    """One type with all its parts; None when it is gone or may not be read."""
+    """Reads one type with all its parts; returns None if it was deleted or may not be read."""
     calls = _calls_for(entity, parts)
     outcomes = yield list(calls.values())
     responses: dict[str, CallResult] = dict(zip(calls, outcomes, strict=True))
@@ -89,9 +89,9 @@ def _calls_for(entity: EntityType, parts: frozenset[str]) -> dict[str, Call]:
 
 
 def _is_deleted(entity: EntityType) -> CallGenerator[bool]:
-    """Checks whether the type is deleted: crm.item.fields has a code for it, crm.type.* only words in the user's language.
+    """Checks whether the type is deleted: crm.item.fields answers a code for it, crm.type.* only a translated text.
 
-    It looks for the type before it looks at rights, so that a type that may not be read is not taken for a deleted one.
+    The method checks existence before rights, so a type that may not be read is not mistaken for a deleted one.
     """
     (outcome,) = yield [Call("crm.item.fields", {"entityTypeId": entity.entity_type_id})]
     return isinstance(outcome, Bitrix24Error) and outcome.code == "NOT_FOUND"
@@ -152,7 +152,7 @@ _DETAIL_MAPS = ("relations", "linkedUserFields")
 
 
 def _usable_rows(value: Any, key: str, unusable: list[str]) -> list[Row]:
-    """The rows of a list below an answer; what stands in place of the ids of others is added to `unusable`."""
+    """Returns the usable rows of a list in an answer; adds examples of the ids of other rows to `unusable`."""
     rows = []
     for row in as_rows(value) or ():
         if as_id(as_mapping(row).get(key)) is None:
@@ -188,7 +188,7 @@ def _with_fields(
 
 
 def _usable_fields(entity: EntityType, fields: Sequence[Field], resource: str, issues: IssueLog) -> tuple[Field, ...]:
-    """Fields that have a name, with the options that have an id."""
+    """Returns the fields that have a name, with the options that have an id."""
     unusable = [f"name {shown_value(field.name)}" for field in fields if not field.upper_name]
     issues.record_unusable(resource, "crm.item.fields", unusable, entity.entity_type_id)
     unusable = [
@@ -267,11 +267,11 @@ STATUSES = OffsetList(
     whole=True,
     has_text_keys=True,
 )
-"""every row of every directory, those included that crm.status.entity.types does not name; older portals answer pages"""
+"""all rows of all directories, including those that crm.status.entity.types does not list; older portals answer pages"""
 
 
 def stages_by_type(statuses: Sequence[Row]) -> Mapping[int, list[Row]]:
-    """The statuses that are stages, by the entityTypeId of the items that go through them."""
+    """Returns the statuses that are stages, by the entityTypeId of their items."""
     stages: dict[int, list[Row]] = {}
     for row in statuses:
         stages.setdefault(_owner_of(row.get("ENTITY_ID")), []).append(row)
@@ -279,14 +279,14 @@ def stages_by_type(statuses: Sequence[Row]) -> Mapping[int, list[Row]]:
 
 
 def _owner_of(directory: Any) -> int:
-    """The entityTypeId whose stages a directory holds; 0 for a directory of anything else."""
+    """Returns the entityTypeId of a stage directory; 0 for any other directory."""
     return (parse_stage_directory(as_text(directory) or "") or (0, None))[0]
 
 
 def read_options(
     user_fields: Sequence[Row], owners: re.Pattern[str], issues: IssueLog, unread: UnreadParts
 ) -> CallGenerator[Mapping[tuple[str, str], Mapping[str, Row]]]:
-    """Option details by field. Whether the list holds them is not documented; where it does not, each field is asked."""
+    """Reads option details by field. Whether the list contains them is not documented; if not, each field is read."""
     enumerations = {
         (owner, as_text(row.get("fieldName")) or ""): row
         for row in user_fields

@@ -15,7 +15,7 @@ log = logging.getLogger("bitrix24_source")
 
 @dataclass(frozen=True)
 class Issue:
-    """Something that could not be read in a run that went on without it; one row of `load_issues`."""
+    """A part that could not be read in a run that went on without it; one row of `load_issues`."""
 
     resource: str
     error: str
@@ -45,13 +45,13 @@ class IssueLog:
     def record_unusable(
         self, resource: str, method: str, unusable: Sequence[str], entity_type_id: int | None = None
     ) -> None:
-        """Adds one issue for all entries of a list that are rows of no table; nothing where there are none.
+        """Adds one issue for all entries of a list without a usable key, if there are any.
 
         Args:
-            resource: that lacks them.
-            method: that answered them.
-            unusable: what stands in place of each entry's key.
-            entity_type_id: of the type that they belong to.
+            resource: the resource that lacks them.
+            method: the method that answered them.
+            unusable: the value in place of each entry's key.
+            entity_type_id: the type to which they belong.
         """
         if unusable:
             problem = f"rows left out, because their ids are unusable or not theirs alone: {len(unusable)}, such as {unusable[0]}"
@@ -60,7 +60,7 @@ class IssueLog:
     def record_unreadable(
         self, resource: str, method: str, unreadable: Sequence[str], entity_type_id: int | None = None
     ) -> None:
-        """The same for values that say nothing, and without which everything else was loaded; `unreadable` names them."""
+        """Adds one issue for unusable values without which everything else was loaded; `unreadable` names them."""
         if unreadable:
             problem = f"values that cannot be read: {len(unreadable)}, such as {unreadable[0]}"
             self._record_answer(resource, method, problem, entity_type_id)

@@ -24,14 +24,14 @@ class EntityType:
     """One smart process or CRM object.
 
     Attributes:
-        entity_type_id: its number in `crm.item.*`; not `id`, which user fields and automated solutions go by.
-        row: the portal's own description of a smart process, with its Y/N flags; empty for a CRM object.
-        relations: `parent` and `child` types, as crm.type.get has them.
-        linked_fields: fields of tasks and calendar that may point here, Y or N.
-        fields: as crm.item.fields has them; None where they may not be read or were not asked for.
+        entity_type_id: its number in `crm.item.*`; not `id`, which user fields and automated solutions use.
+        row: the portal's description of a smart process, with its Y/N flags; empty for a CRM object.
+        relations: `parent` and `child` types, as in crm.type.get.
+        linked_fields: fields of tasks and calendar that may refer to it, Y or N.
+        fields: fields as in crm.item.fields; None if they may not be read or were not requested.
         categories: rows of crm.category.list.
         stages: rows of crm.status.list, of all its directories.
-        short_code: ownerType of its product rows; "" where it has none.
+        short_code: ownerType of its product rows; "" if it has none.
     """
 
     entity_type_id: int
@@ -61,17 +61,17 @@ class EntityType:
 
     @property
     def is_built_in(self) -> bool:
-        """A CRM object that every portal has."""
+        """Whether it is a CRM object that every portal has."""
         return self.entity_type_id in CRM_OBJECTS_BY_ID
 
     @property
     def has_system_columns(self) -> bool:
-        """Its items have the system columns of smart processes: invoices are one by nature."""
+        """Whether its items have the system columns of smart processes, as invoices do."""
         return not self.is_built_in or self.entity_type_id == CRM_OBJECTS["invoices"].entity_type_id
 
     @property
     def user_fields(self) -> str:
-        """The entityId of its user fields; a smart process has it from `id`, not from its entityTypeId."""
+        """The entityId of its user fields, which for a smart process is derived from `id`, not from its entityTypeId."""
         return CRM_OBJECTS_BY_ID[self.entity_type_id].user_fields if self.is_built_in else f"CRM_{self.id}"
 
 
@@ -81,17 +81,17 @@ class Catalog:
 
     Attributes:
         types: readable smart processes.
-        objects: built-in CRM objects that were asked for.
-        unreadable: titles, by entityTypeId, of those that exist and whose fields and items may not be read.
+        objects: built-in CRM objects that were requested.
+        unreadable: titles, by entityTypeId, of existing types whose fields and items may not be read.
         solutions: rows of crm.automatedsolution.list.
         templates: rows of bizproc.workflow.template.list.
         options: details of enumeration options by (entityId, UF name) and option id; empty without `userfieldconfig`.
         statuses: rows of crm.status.list, of all directories that were read.
-        users, departments, currencies: rows of the methods of these names.
-        has_leads: False where the portal runs without them.
+        users, departments, currencies: rows of the corresponding methods.
+        has_leads: False if the portal works without leads.
         stored: columns of the destination, on which the columns of fields depend.
-        portal: facts of the portal itself; None where they were not requested.
-        unread: tables whose list could not be read to its end in this run: rows that did not come may still exist.
+        portal: facts about the portal itself; None if they were not requested.
+        unread: tables whose list could not be read to its end in this run: missing rows may still exist.
         unread_types: by table name, the entityTypeIds whose rows could not be read in this run.
         issues: what could not be read, in words.
     """
@@ -130,16 +130,16 @@ class Catalog:
         return replace(self, types=tuple(map(flagged, self.types)), objects=tuple(map(flagged, self.objects)))
 
     def find(self, name: int | str) -> EntityType:
-        """The type that somebody named: a CRM object by its table's name or number, a smart process as in `select`."""
+        """Returns the named type: a CRM object by its table or number, a smart process as in `select`."""
         number = CRM_OBJECTS[name].entity_type_id if isinstance(name, str) and name in CRM_OBJECTS else name
         built_in = next((entity for entity in self.objects if str(entity.entity_type_id) == str(number)), None)
         return built_in or self._find_smart_process(name)
 
     def find_all(self, wanted: Sequence[int | str]) -> tuple[EntityType, ...]:
-        """The types that somebody named by entityTypeId, title or code, each once.
+        """Returns the types named by entityTypeId, title or code, each once.
 
         Raises:
-            ConfigError: a name fits none, or several; the message says which there are.
+            ConfigError: a name matches no type, or several; the message lists them.
         """
         return tuple({spa.entity_type_id: spa for spa in map(self._find_smart_process, wanted)}.values())
 
@@ -171,7 +171,7 @@ class Catalog:
         )
 
     def _missing(self, text: str) -> ConfigError:
-        """The error for a name that fits no type; of a type that may not be read, sometimes only number and title are known."""
+        """Returns the error for a name that matches no type; of unreadable types, only number and title may be known."""
         for type_id, title in self.unreadable.items():
             if text.casefold() in (str(type_id), title.strip().casefold()):
                 return self._hidden(text, type_id)

@@ -1,4 +1,4 @@
-"""Facts of the portal itself: its clock, its time zone as far as it can be known, its languages."""
+"""Facts about the portal itself: its clock, its time zone as far as it can be determined, its languages."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ..rest import Call, CallGenerator, Response, as_local_time, as_mapping, as_
 
 @dataclass(frozen=True)
 class PortalAnswers:
-    """Answers of the portal; "" for those it did not give.
+    """Answers of the portal; "" for missing ones.
 
     Attributes:
-        server_time: of `server.time`, ISO 8601 with the server's present offset.
+        server_time: the result of `server.time`, ISO 8601 with the server's present offset.
         user_zone: TIME_ZONE of `profile`: the IANA name that the credential's owner has chosen.
-        is_unreadable: `server.time` was answered, and by no time.
+        is_unreadable: the result of `server.time` was not a time.
     """
 
     server_time: str = ""
@@ -31,12 +31,12 @@ class PortalFacts:
     """One portal.
 
     Attributes:
-        host: as in the addresses of its items.
-        zone: IANA name of the time zone in which the portal writes its days, else its present offset as ±HH:MM; None where
-            the portal does not tell its time.
+        host: host name, as in the addresses of its items.
+        zone: IANA name of the time zone in which the portal writes its days, else its present offset as ±HH:MM; None if
+            unknown.
         utc_offset_minutes: the present offset, east of UTC.
         languages: codes of languages that the portal is known to use.
-        loaded_at: the portal's time when it was asked; this machine's where the portal does not tell.
+        loaded_at: the portal's time of the load; this machine's if the portal's is unknown.
     """
 
     host: str
@@ -47,7 +47,7 @@ class PortalFacts:
 
 
 def read_portal(*, wanted: bool) -> CallGenerator[PortalAnswers | None]:
-    """Asks for the portal's clock and its user's zone, where they are wanted.
+    """Reads the portal's clock and its user's zone, if `wanted`.
 
     https://apidocs.bitrix24.com/api-reference/common/system/server-time.html
     https://apidocs.bitrix24.com/api-reference/common/users/profile.html
@@ -69,15 +69,15 @@ def portal_facts(
     types: Sequence[Mapping[str, Any]],
     currencies: Sequence[Mapping[str, Any]],
 ) -> PortalFacts | None:
-    """Settles the zone: a user's may differ from the portal's, and an offset alone does not tell when clocks change.
+    """Determines the portal's zone: a user's may differ from it, and an offset does not say when clocks change.
 
-    The name of the user's zone is taken where every time that the portal has written agrees with it.
+    The user's zone is used if every time written by the portal agrees with it.
 
     Args:
-        host: of the portal.
-        now: by this machine's clock.
-        answers: of the portal; None where it was not asked, and so nothing is known.
-        types: rows of crm.type.list, whose times bear the offset of their day.
+        host: the portal's host.
+        now: the time of this machine.
+        answers: answers of the portal; None if it was not asked.
+        types: rows of crm.type.list, whose times have the offset of their day.
         currencies: rows of crm.currency.list.
     """
     if answers is None:
@@ -96,7 +96,7 @@ def portal_facts(
 def _agrees(zone: str, written: Iterable[datetime]) -> bool:
     try:
         known = ZoneInfo(zone) if zone else None
-    except (ValueError, OSError, KeyError):  # no name of a zone, or none that this machine knows
+    except (ValueError, OSError, KeyError):  # not a zone, or unknown to this machine
         return False
     return known is not None and all(time.astimezone(known).utcoffset() == time.utcoffset() for time in written)
 
@@ -107,7 +107,7 @@ def _instants(rows: Sequence[Mapping[str, Any]], *names: str) -> Iterator[dateti
 
 
 def _instant(value: Any) -> datetime | None:
-    """A time with its offset, in years in which zones have rules; None for anything else."""
+    """Parses a time with offset, of years for which zones have rules; None for anything else."""
     time = as_local_time(value)
     return time if time and time.year in _ZONED_YEARS else None
 

@@ -1,4 +1,4 @@
-"""Which columns hold keys of other tables. A table names each other table at most once: dlt keeps no more."""
+"""The columns that hold keys of other tables. A table refers to each other table at most once, as dlt stores no more."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ _PARENT = re.compile(r"parent_id_(\d{1,18})")
 
 
 def references_of(table: str, columns: AbstractSet[str]) -> Iterator[Reference]:
-    """The references of a table that has all their columns, whether or not the other tables are loaded."""
+    """Yields the references of a table for which it has all columns, whether or not the other tables are loaded."""
     owner, is_list, _ = table.partition("__")
     is_items = owner in CRM_OBJECTS or owner.startswith("spa_items_")
     found = _FIXED.get(table, ())
     if is_items:
         found = (_by_id("item_id", owner),) if is_list else _OF_ITEMS + tuple(_parents(columns))
-    seen = {table}  # a table that refers to itself cannot be joined by dlt
+    seen = {table}  # dlt cannot join a table with itself
     for reference in found:
         if reference.table not in seen and columns >= set(reference.columns):
             seen.add(reference.table)

@@ -1,4 +1,4 @@
-"""Converts the cells of catalogue rows; what a column cannot take is NULL there, and kept with the reason."""
+"""Converts the cells of catalogue rows; a value that its column cannot hold becomes NULL, and is kept with the reason."""
 
 from __future__ import annotations
 
@@ -50,15 +50,15 @@ def convert_rows(
     rows: Iterable[Row],
     limits: Mapping[ColumnType, range] = MappingProxyType({}),
 ) -> tuple[list[Row], list[RejectedValue]]:
-    """The rows with the values of their columns, one for each key, and the values that did not fit.
+    """Returns rows with converted values, one for each key, and the values that did not fit.
 
     Args:
-        table: of the rows.
-        key: its primary key, which every row has. The item's id is the first whole number of it; 0 where there is none, and
-            then the reason names the key.
-        columns: of the table. A cell of none of them is a flag that the portal has and the table does not know yet.
+        table: name of the table.
+        key: its primary key, which every row has. The item's id is the first integer of it; 0 if there is none, and then
+            the reason contains the key.
+        columns: columns of the table. A cell without a column is a flag of a newer portal.
         rows: cells as the portal writes them, or as they are to be stored.
-        limits: of the destination, as in `StoredColumns`.
+        limits: limits of the destination, as in `StoredColumns`.
     """
     types = {column.name: column.type for column in columns}
     converted: dict[tuple[Any, ...] | int, Row] = {}
@@ -96,7 +96,7 @@ def _convert(type_: ColumnType, value: Any) -> Any:
 
 
 def _within(bounds: range | None, value: Any) -> Any:
-    """The day or the instant, if the destination can hold it."""
+    """Returns the day or the instant, if the destination can hold it."""
     if bounds is None or value is None:
         return value
     if isinstance(value, datetime):

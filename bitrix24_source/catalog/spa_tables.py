@@ -1,4 +1,4 @@
-"""The catalogue tables of the smart processes, as columns and rows. Pure, and without dlt."""
+"""The catalogue tables of smart processes, as columns and rows. Pure functions, without dlt."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _snake(name: str) -> str:
 
 
 def _flags(row: Row) -> dict[str, Any]:
-    """All documented flags, and those that a newer portal adds."""
+    """Returns all documented flags, and those that a newer portal adds."""
     more = (name for name in row if re.fullmatch(r"is[A-Z][A-Za-z]*", name) and as_bool(row[name]) is not None)
     return {_snake(name): row.get(name) for name in dict.fromkeys((*_TYPE_FLAGS, *more))}
 
@@ -78,7 +78,7 @@ def _linked_fields(catalog: Catalog) -> Rows:
 
 
 def _automations(catalog: Catalog) -> Rows:
-    """Templates of smart processes, and those whose object the portal does not name. AUTO_EXECUTE: 1 create, 2 edit, 3 both."""
+    """Returns templates of smart processes or of unknown objects. AUTO_EXECUTE: 1 create, 2 edit, 3 both."""
     for row in catalog.templates:
         type_id, is_spa = _document_type(row.get("DOCUMENT_TYPE"))
         if not is_spa:
@@ -99,9 +99,9 @@ def _automations(catalog: Catalog) -> Rows:
 
 
 def _document_type(value: Any) -> tuple[Any, bool]:
-    """The entityTypeId of a template, and whether it belongs to a smart process as far as the portal says.
+    """Returns the entityTypeId of a template, and whether it belongs, or may belong, to a smart process.
 
-    The pages disagree: `DYNAMIC_156`, or a list whose last part is that. What names no object is given back as it came.
+    The pages disagree: `DYNAMIC_156`, or a list whose last part is that. Any other value is returned unchanged.
     """
     last = listed[-1] if (listed := as_list(value)) else None
     if is_blank(last):

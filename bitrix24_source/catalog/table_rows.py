@@ -1,6 +1,6 @@
 """Columns and rows that the catalogue tables of smart processes and of CRM objects share.
 
-Pure, and without dlt; column types are dlt's data types as plain strings.
+Pure functions, without dlt; column types are dlt's data types as plain strings.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ class CatalogTable:
     """One table of the catalogue.
 
     Attributes:
-        name: of the table.
-        key: columns that tell a row from the others, all of which every row has.
-        columns: all of them.
-        cells: the rows, with cells as the portal writes them or as they are to be stored.
-        child: filled beside it, with a row for each value of a list.
+        name: name of the table.
+        key: columns of the primary key, which every row has.
+        columns: all columns.
+        cells: returns the rows, with cells as the portal writes them or as they are to be stored.
+        child: child table with a row for each value of a list.
     """
 
     name: str
@@ -38,16 +38,16 @@ class CatalogTable:
     child: CatalogTable | None = None
 
     def convert(self, catalog: Catalog) -> tuple[list[dict[str, Any]], list[RejectedValue]]:
-        """The rows, and the values that fit no column of theirs."""
+        """Returns the rows, and the values that did not fit their columns."""
         return convert_rows(self.name, self.key, self.columns, self.cells(catalog), catalog.stored.limits)
 
     def rows(self, catalog: Catalog) -> Rows:
-        """The rows alone."""
+        """Returns the rows only."""
         return iter(self.convert(catalog)[0])
 
 
 def columns(**types: ColumnType) -> tuple[Column, ...]:
-    """Columns by their names."""
+    """Returns columns by name and type."""
     return tuple(Column(name, type_) for name, type_ in types.items())
 
 
@@ -108,7 +108,7 @@ def option_rows(catalog: Catalog, types: Sequence[EntityType]) -> Rows:
 def _fields_with_columns(
     catalog: Catalog, types: Sequence[EntityType]
 ) -> Iterator[tuple[EntityType, Field, ColumnMapping | None]]:
-    """Every field with its place, in the portal's order."""
+    """Yields every field with its columns, in the portal's order."""
     for entity in types:
         fields = _listed_fields(entity)
         typed = with_system_types(fields) if entity.has_system_columns else fields
@@ -118,7 +118,7 @@ def _fields_with_columns(
 
 
 def _listed_fields(entity: EntityType) -> list[Field]:
-    """One for each name that a table could hold."""
+    """Returns the fields with a usable name, one for each name."""
     return list({field.upper_name: field for field in entity.fields or ()}.values())
 
 
@@ -181,5 +181,5 @@ ISSUES = CatalogTable(
 
 
 def issue_rows(issues: Iterable[Issue], load_id: str) -> list[dict[str, Any]]:
-    """Rows of `load_issues`, of the load package that the issues belong to."""
+    """Returns rows of `load_issues` for the load package of the issues."""
     return [{**vars(issue), "load_id": load_id} for issue in issues]

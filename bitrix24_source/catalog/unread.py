@@ -1,4 +1,4 @@
-"""Records which parts of the catalogue could not be read in this run, so that their rows in the destination stay as they are."""
+"""Records which parts of the catalogue could not be read in this run, so that their rows in the destination are kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Renders the page: template, style, script, charts and data in one file, closed to the network by its own policy."""
+"""Renders the page: template, style, script, charts and data in one file, whose policy forbids network requests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LANGUAGES = ("en", "ru")
 
 
 def render_page(data: Mapping[str, Any], language: str = "") -> str:
-    """The page as HTML.
+    """Returns the page as HTML.
 
     Args:
         data: what `queries.collect` returns.
@@ -47,7 +47,7 @@ def _hash(script: str) -> str:
 
 
 def _escaped_json(value: Any) -> str:
-    """JSON that no HTML parser takes for markup, whatever is in it."""
+    """Returns JSON that HTML parsers never take for markup."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     for char in "<>&\u2028\u2029":
         text = text.replace(char, f"\\u{ord(char):04x}")

@@ -1,7 +1,7 @@
-"""Asks the marts what the page shows. The SQL is what DuckDB and PostgreSQL have in common.
+"""Queries the marts for the page, in SQL that DuckDB and PostgreSQL share.
 
-Items and stays in stages are added up by what the page counts by, into temporary tables of the connection; most questions are
-asked of these. Names of companies, which are as many as items, are looked up for the rows that are shown.
+Items and stays in stages are aggregated into temporary tables of the connection, which most queries use. Names of companies,
+which may be as many as items, are looked up only for the rows shown.
 """
 
 # ruff: noqa: S608 - names of our own, numbers and dates
@@ -18,15 +18,15 @@ from typing import Any, Protocol
 from ..errors import ConfigError
 
 TOP = 15
-"""people, companies, sources and products that a chart shows"""
+"""maximum number of people, companies, sources and products in a chart"""
 OVERDUE = 50
-"""overdue items that a table lists, for each type"""
+"""maximum number of overdue items listed for each type"""
 ISSUES = 50
-"""messages of loads that are shown"""
+"""maximum number of load issues shown"""
 LONGEST = 400
-"""characters of a message"""
+"""maximum length of a message"""
 POINTS = 104
-"""days that a chart of stages by day has at most: two years of weeks"""
+"""maximum number of days in a chart of stages by day: two years of weeks"""
 
 Row = dict[str, Any]
 
@@ -36,7 +36,7 @@ it expects as many groups as rows"""
 
 
 class SqlClient(Protocol):
-    """What is needed of dlt's client."""
+    """The part of dlt's client that is used."""
 
     capabilities: Any
 
@@ -53,13 +53,13 @@ class MartReader:
             client.execute_sql(setting)
 
     def rows(self, sql: str) -> list[Row]:
-        """Rows as dictionaries."""
+        """Returns rows as dictionaries."""
         with self._client.execute_query(sql) as cursor:
             names = [column[0] for column in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
     def keep(self, name: str, sql: str) -> None:
-        """Keeps an answer for further questions."""
+        """Stores a result in a temporary table for further queries."""
         self._client.execute_sql(f"DROP TABLE IF EXISTS {name}")
         self._client.execute_sql(f"CREATE TEMPORARY TABLE {name} AS {sql}")
 
@@ -72,14 +72,14 @@ def collect(
     since: date | None = None,
     beside: MartReader | None = None,
 ) -> Row:
-    """Everything that the page shows, as JSON has it.
+    """Returns everything that the page shows, as JSON values.
 
     Args:
-        reader: asks one question after the other.
+        reader: runs queries.
         types: entityTypeIds or titles; empty for all types.
         people: whether people are shown.
-        since: only items created, and moves made, from this day on.
-        beside: has a connection of its own, for questions that are asked at the same time.
+        since: only items created, and moves made, since this day.
+        beside: a second reader with a connection of its own, for concurrent queries.
 
     Raises:
         ConfigError: there are no marts, or none of the types.
@@ -194,7 +194,7 @@ _GROUPS = """
     FROM {}
     GROUP BY entity_type_id, category_id, stage_id, semantics, source_id, 12, 13
 """
-"""items by what has few values: a question on them adds up thousands of rows instead of all items"""
+"""items grouped by columns with few values: queries aggregate thousands of rows instead of all items"""
 _OWNERS = """
     SELECT
         entity_type_id, responsible_id, semantics, MIN(responsible) AS responsible, MIN(department) AS department,
@@ -213,12 +213,12 @@ _STAYS = """
     WHERE semantics = 'process' AND {}
     GROUP BY entity_type_id, category_id, stage_id, next_stage_id, next_semantics, 8
 """
-"""stays in open stages by hundredths of a day, ten times finer than the page shows: no sort of all of them"""
+"""stays in open stages, counted by hundredths of a day, ten times finer than shown, which avoids sorting all of them"""
 _PERCENTILES = {"median": 0.5, "p90": 0.9}
 
 
 def _outcomes(items: str = "items", amount: str = "amount_base") -> str:
-    """Columns that add up what became of items; by default of groups of them."""
+    """Returns columns that aggregate the outcomes of items; by default of groups of them."""
     return (
         f"SUM({items}) AS items, "
         f"SUM(CASE WHEN semantics = 'process' THEN {items} ELSE 0 END) AS open, "
@@ -242,7 +242,7 @@ def _summaries(reader: MartReader) -> list[Row]:
 
 
 def _months(reader: MartReader) -> list[Row]:
-    """Created, with what became of it, and closed, by month and type."""
+    """Returns items created, with their outcomes, and closed, by month and type."""
     created = reader.rows(
         f"SELECT entity_type_id AS type, CAST(created_month AS TEXT) AS month, {_outcomes()} "
         "FROM report_groups WHERE created_month IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2"
@@ -261,7 +261,7 @@ def _months(reader: MartReader) -> list[Row]:
 
 
 def _stages(reader: MartReader, only: str) -> list[Row]:
-    """Stages with items, and those that items have only been through."""
+    """Returns stages with items, and stages that items have only passed."""
     return _plain(
         reader.rows(
             "SELECT s.type, s.category_id, MIN(s.category) AS category, s.stage_id, MIN(s.stage) AS stage, "
@@ -277,7 +277,7 @@ def _stages(reader: MartReader, only: str) -> list[Row]:
 
 
 def _moves(reader: MartReader) -> list[Row]:
-    """What became of the stays in a stage: on, back, lost, still there; and how long those took that have ended."""
+    """Returns the outcomes of stays in a stage (forward, back, lost, still there), and the duration of finished ones."""
     rows = reader.rows(
         "SELECT entity_type_id AS type, category_id, stage_id, SUM(stays) AS entered, SUM(still) AS still, "
         "SUM(CASE WHEN next_semantics = 'failure' THEN stays ELSE 0 END) AS lost, "
@@ -290,7 +290,7 @@ def _moves(reader: MartReader) -> list[Row]:
 
 
 def _lasted(reader: MartReader) -> dict[tuple[Any, Any, Any], dict[str, float]]:
-    """Percentiles of the days in each stage, between two stays if need be: what PERCENTILE_CONT gives of single ones."""
+    """Returns percentiles of the days in each stage, interpolated like PERCENTILE_CONT."""
     bounds = ", ".join(
         f"MIN(CASE WHEN r.upto > {share} * (r.ended - 1) THEN r.hundredths END) AS {name}_low, "
         f"MIN(CASE WHEN r.upto >= {share} * (r.ended - 1) + 1 THEN r.hundredths END) AS {name}_high"
@@ -313,7 +313,7 @@ def _lasted(reader: MartReader) -> dict[tuple[Any, Any, Any], dict[str, float]]:
 
 
 def _daily(reader: MartReader, only: str, today: str, since: date | None) -> list[Row]:
-    """Items that stood in each open stage at the end of evenly spaced days, the last of them the day of the load."""
+    """Returns the items in each open stage at the end of evenly spaced days, the last of which is the day of the load."""
     condition = f"semantics = 'process' AND {only}"
     (begin,) = reader.rows(f"SELECT MIN(day) AS day FROM mart_stage_daily WHERE {condition}")
     last = date.fromisoformat(today)
@@ -340,7 +340,7 @@ def _daily(reader: MartReader, only: str, today: str, since: date | None) -> lis
 def _top(
     reader: MartReader, table: str, key: str, rank: str, name: str = "NULL", *, outcomes: str = "", only: str = "TRUE"
 ) -> list[Row]:
-    """The first of each type by rank, what has no key apart."""
+    """Returns the top rows of each type, and separately those without a key."""
     return _plain(
         reader.rows(
             "SELECT * FROM (SELECT g.*, ROW_NUMBER() OVER (PARTITION BY g.type ORDER BY g.worth DESC, g.key) AS place FROM ("
@@ -352,7 +352,7 @@ def _top(
 
 
 def _companies(reader: MartReader, only: str) -> list[Row]:
-    """The first of each type by what was won."""
+    """Returns the top companies of each type by the amount won."""
     won = "COALESCE(SUM(CASE WHEN semantics = 'success' THEN amount_base END), 0)"
     rows = _top(reader, "mart_items", "company_id", won, outcomes=_outcomes("1"), only=only)
     if not rows:
@@ -388,7 +388,7 @@ def _products(reader: MartReader, only: str, since: date | None) -> list[Row]:
 
 
 def _overdue(reader: MartReader, items: str, *, people: bool) -> list[Row]:
-    """Those that are overdue for longest, of each type."""
+    """Returns the items of each type that have been overdue longest."""
     rows = reader.rows(
         "SELECT o.* FROM (SELECT entity_type_id AS type, id, title, responsible, stage, CAST(due_date AS TEXT) AS due, "
         f"ROW_NUMBER() OVER (PARTITION BY entity_type_id ORDER BY due_date, id) AS place FROM {items} AND is_overdue"
@@ -398,7 +398,7 @@ def _overdue(reader: MartReader, items: str, *, people: bool) -> list[Row]:
 
 
 def _filled(reader: MartReader) -> list[Row]:
-    """Items whose fields are filled, whether or not what they name was loaded."""
+    """Counts items whose fields have a value, whether or not the referenced row was loaded."""
     return _plain(
         reader.rows(
             "SELECT entity_type_id AS type, SUM(items) AS items, SUM(titles) AS title, "
@@ -425,7 +425,7 @@ _ISSUES = ("resource", "error", "message", "hint")
 
 
 def _issues(reader: MartReader, last_load: str) -> list[Row]:
-    """What loads reported last, the newest first, in texts of a bounded length."""
+    """Returns the latest load issues, newest first, with shortened texts."""
     known = {
         row["name"]
         for row in reader.rows(
@@ -433,7 +433,7 @@ def _issues(reader: MartReader, last_load: str) -> list[Row]:
             "AND table_schema = current_schema()"
         )
     }
-    if not {*_ISSUES, "occurred_at", "load_id"} <= known:  # there has never been any
+    if not {*_ISSUES, "occurred_at", "load_id"} <= known:  # there have never been issues
         return []
     rows = reader.rows(
         f"SELECT {', '.join(_ISSUES)}, occurred_at, load_id "
@@ -446,12 +446,12 @@ def _issues(reader: MartReader, last_load: str) -> list[Row]:
 
 
 def _cut(text: str | None) -> str:
-    """The beginning of a text that an error may have brought along."""
+    """Shortens a text, which may be long in an error."""
     return text if text and len(text) <= LONGEST else f"{text[: LONGEST - 1]}…" if text else ""
 
 
 def _plain(rows: Iterable[Row]) -> list[Row]:
-    """Rows as JSON has them: whole numbers where a database counts in decimals, amounts to the cent."""
+    """Returns rows as JSON values: integers where a database counts in decimals, amounts to the cent."""
     return [{name: _number(value) for name, value in row.items() if name != "place"} for row in rows]
 
 

@@ -1,4 +1,4 @@
-"""Questions upon the marts as SQL to copy, in files of the folder `sql`: what DuckDB and PostgreSQL have in common."""
+"""Example queries on the marts, to copy, in files of the folder `sql`, in SQL that DuckDB and PostgreSQL share."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _FOLDER = resources.files(__package__) / "sql"
 
 
 def questions() -> dict[str, str]:
-    """What each query answers, in a sentence, by its name."""
+    """Returns the question that each query answers, by the query's name."""
     return {name: sql_of(name).partition("?")[0].removeprefix("-- ") + "?" for name in _names()}
 
 
 def sql_of(name: str) -> str:
-    """The query of that name; tables in it are those of the default schema.
+    """Returns the query of a name; its tables are those of the default schema.
 
     Raises:
         ConfigError: there is none.

@@ -15,7 +15,7 @@ from .page import render_page
 from .queries import MartReader, collect
 
 DESTINATIONS = frozenset({"duckdb", "postgres"})
-"""those whose SQL the report's questions are written in, by dlt's names"""
+"""destinations, by dlt's names, that can run the report's queries"""
 
 
 def write_report(
@@ -27,11 +27,11 @@ def write_report(
     since: date | None = None,
     language: str = "",
 ) -> Path:
-    """Writes the report on what the pipeline has loaded.
+    """Writes the report of the data that the pipeline has loaded.
 
     Args:
-        pipeline: that has loaded a `bitrix24()` source, with its views.
-        file: to write; an existing one is replaced at one stroke.
+        pipeline: a pipeline that has loaded a `bitrix24()` source, with its views.
+        file: the file to write; an existing one is replaced atomically.
         types: entityTypeIds or titles; empty for all types.
         people: whether people are shown.
         since: only items created, and moves made, from this day on.

@@ -16,6 +16,6 @@ COLUMN_TYPES: Mapping[pa.DataType, ColumnType] = {arrow: name for name, arrow in
 INTEGER, TEXT, DATE, TIMESTAMP, DECIMAL = (
     ARROW_TYPES[name] for name in ("bigint", "text", "date", "timestamp", "decimal")
 )
-# From year 1 to year 9999, in days and in microseconds since 1970.
+# The years 1 to 9999, in days and in microseconds since 1970.
 VALID_DAYS = range(-719_162, 2_932_897)
 VALID_MICROSECONDS = range(-719_162 * 86_400_000_000, 2_932_897 * 86_400_000_000)

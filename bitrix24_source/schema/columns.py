@@ -1,4 +1,4 @@
-"""Maps fields to typed columns and child tables, with names that cannot collide."""
+"""Maps fields to typed columns and child tables, with unique names."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _EXTRA_COLUMNS: Mapping[FieldKind, tuple[tuple[str, ColumnType], ...]] = Mapping
 _MULTIFIELD_COLUMNS: tuple[tuple[str, ColumnType], ...] = (
     ("type_id", "text"), ("value_type", "text"), ("fm_id", "bigint"),
 )  # fmt: skip
-# Columns that an item table has of its own accord: no field may sit on them, but for the id itself.
+# Columns that every item table has; no field except the id may use their names.
 DELETED_AT = "deleted_at"
-"""column of item tables: when an item was found to be deleted in the portal; NULL until then"""
+"""column of item tables: when an item was found deleted in the portal; NULL otherwise"""
 RESERVED_COLUMNS = frozenset({"id", DELETED_AT, "_dlt_load_id", "_dlt_id"})
 
 
@@ -35,11 +35,11 @@ class ColumnMapping:
     """The columns of a field: in the item table, or in a child table with one row per value.
 
     Attributes:
-        column: the main one.
-        extra: those that are derived from it.
-        child_table: where they are, for a field that takes several values.
-        count: column of the item table with the number of its rows in the child table, for a field that no list of ids can show: by
-            it, rows that are missing there are found without the portal.
+        column: the main column.
+        extra: columns derived from it.
+        child_table: the table of these columns, for a field with several values.
+        count: column of the item table with the number of rows in the child table, for a field that cannot be selected by name:
+            missing rows are found by it without the portal.
     """
 
     column: Column
@@ -49,7 +49,7 @@ class ColumnMapping:
 
     @property
     def columns(self) -> tuple[Column, ...]:
-        """All the columns, the main one first."""
+        """All columns, the main one first."""
         return (self.column, *self.extra)
 
 
@@ -61,19 +61,19 @@ def map_columns(
 ) -> dict[str, ColumnMapping | None]:
     """Maps fields to columns, by wire name; None for a field that is not loaded.
 
-    Main columns are named first, then those that are derived from them give way: `UF_X_CURRENCY` beside the money field `UF_X` keeps
-    `uf_x_currency`; the money's currency is `uf_x_currency_2`. Keys that no field explains give way to fields. Names are given in
-    the order of `upper_name`, so that the order of the portal's answer changes nothing.
+    Main columns are named first, derived columns avoid their names: `UF_X_CURRENCY` beside the money field `UF_X` keeps
+    `uf_x_currency`; the currency of the money field is `uf_x_currency_2`. Keys without a field avoid the names of fields. Names
+    are assigned in the order of `upper_name`, so they do not depend on the order of the portal's answer.
 
-    A column never changes its type. A field whose stored column has another one (it was deleted in the portal and made anew
-    under its old code) goes to a variant, named as dlt names its own: `uf_x__v_text`, and a list to the child table
-    `<items_table>__uf_x__v_text`. The name follows from the field and from the type of the first column alone, so that a field which gets its
-    old type back is in its old column again.
+    A column never changes its type. A field whose stored column has another type (it was deleted in the portal and recreated
+    under the same code) is stored in a variant, named like dlt's own: `uf_x__v_text`, and a list in the child table
+    `<items_table>__uf_x__v_text`. The name depends only on the field and on the type of the first column, so a field that gets
+    its old type back is stored in its old column again.
 
     Args:
-        fields: of one type.
+        fields: fields of one type.
         items_table: the table of its items.
-        stored: what the destination has.
+        stored: tables of the destination.
     """
     order = sorted(
         (field for field in fields if field.is_loaded),
@@ -94,7 +94,7 @@ def map_columns(
 
 
 def _fit_stored(natural: ColumnMapping, items_table: str, stored: StoredColumns, taken: set[str]) -> ColumnMapping:
-    """The mapping with variants in place of what the destination has with another type."""
+    """Returns the mapping with variants for columns that the destination has with another type."""
     if natural.child_table is None:
         columns = [_fit_column(column, items_table, stored, taken) for column in natural.columns]
         return replace(natural, column=columns[0], extra=tuple(columns[1:]))
@@ -122,17 +122,17 @@ _STORED_KINDS: Mapping[ColumnType, str] = MappingProxyType({
 def unlisted_field(
     key: str, position: int, items_table: str, stored: StoredColumns = NOTHING_STORED, *, has_lists: bool = False
 ) -> Field:
-    """A field for a key of rows that the portal's field list does not explain.
+    """Returns a field for a key of rows that is not in the portal's field list.
 
-    It has the type of the column that is stored under its name, so that a field that left the list goes on in its column; text where
-    there is none. A wire name lacks some underscores of the field's code, so that the stored column may have more of them.
+    Its type is that of the stored column of its name, so that a field that is no longer listed keeps its column; text if there is
+    none. A wire name lacks some underscores of the field's code, so the stored column may have more of them.
 
     Args:
         key: the wire name.
-        position: among the fields of its type.
+        position: position among the fields of its type.
         items_table: the table of the items.
-        stored: what the destination has.
-        has_lists: rows hold several values under the key.
+        stored: tables of the destination.
+        has_lists: rows have several values under the key.
     """
     guess = Field.from_wire(key, {"type": "unlisted"}, position)
     system = next((field for field in SPA_FIELDS if field.upper_name == guess.upper_name), None)
@@ -159,7 +159,7 @@ def unlisted_field(
 
 
 def _stored_name(upper_name: str, names: Iterable[str], normalize: Callable[[str], str]) -> str | None:
-    """The stored column of a key, or the first of those that differ from it by underscores; a variant is none of its own."""
+    """Returns the stored column of a key, or the first one that differs only by underscores; variants do not count."""
     exact = _column_name(upper_name)
     if exact in RESERVED_COLUMNS:
         return None
@@ -193,7 +193,7 @@ def _unique_name(name: str, taken: set[str]) -> str:
 
 
 def _column_name(upper_name: str) -> str:
-    """The lower-case name, corrected where dlt would correct it, so that the catalogue and the table agree."""
+    """Returns the lower-case name with dlt's corrections, so that the catalogue and the table agree."""
     name = re.sub(r"[^a-z0-9_]", "_", upper_name.lower())
     name = re.sub(r"^_+|(?<=__)_+", lambda run: "_" if run.start() == 0 else "", name)
     name = re.sub(r"_+$", lambda tail: "x" * len(tail.group()), name)

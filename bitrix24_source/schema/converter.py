@@ -1,6 +1,6 @@
-"""Converts a page of rows to typed Arrow columns, and reports the values that fit none.
+"""Converts a page of rows to typed Arrow columns, and reports the values that do not fit.
 
-Each column is tried by `vectorized` first and by `row_wise` where that gives up.
+Each column is converted by `vectorized`, or by `row_wise` if that gives up.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from .vectorized import VECTORIZED
 _IGNORED = frozenset(
     {"entityTypeId", "searchContent"}
 )  # the first names the table; the second is scrambled personal data
-_ABSENT = object()  # a list that a row does not mention is unknown, so that its rows stay
+_ABSENT = object()  # a list that is missing in a row is unknown, so its stored rows are kept
 _FEW = 64
 _Page = Mapping[str, Sequence[Any]]
 
 
 class UnusableIdError(ValueError):
-    """A row that cannot be told from others: the page as a whole is not to be trusted."""
+    """A row has no usable id: the page as a whole is not trusted."""
 
 
 @dataclass(frozen=True)
 class RejectedValue:
-    """A value that its column could not take, or not all of it; kept whole here, without credentials."""
+    """A value that its column cannot hold, or only in part; kept completely here, without credentials."""
 
     table_name: str
     item_id: int
@@ -53,7 +53,7 @@ class RejectedValue:
 
 @dataclass(frozen=True)
 class ConvertedPage:
-    """One page as tables; `cleared_lists` has the items that a child table must forget."""
+    """One page as tables; `cleared_lists` has the items whose rows a child table must delete."""
 
     items: pa.Table
     children: dict[str, pa.Table]
@@ -62,7 +62,7 @@ class ConvertedPage:
 
 
 class Converter:
-    """Turns the pages of one item type into tables whose schemas are the same for every page."""
+    """Converts the pages of one entity type to tables with the same schema for every page."""
 
     def __init__(
         self, fields: Sequence[Field], items_table: str, *, required: Sequence[str] = (), is_swept: bool = True,
@@ -72,12 +72,12 @@ class Converter:
         """Decides the columns.
 
         Args:
-            fields: what rows hold, listed or not; of two with one wire name the last one counts.
-            items_table: the table of what is no list.
+            fields: fields of the rows, listed or not; of two with the same wire name the last one counts.
+            items_table: the item table.
             required: columns besides the id that always have a value.
             is_swept: the table has a column `deleted_at`.
-            stored: what the destination has; a column never changes its type.
-            ignores: whether a key of rows that is no field's name is to be passed over.
+            stored: tables of the destination; a column never changes its type.
+            ignores: returns whether a key without a field is ignored.
             excluded: names of counts (`ColumnMapping.count`) that are left out.
         """
         self._is_swept = is_swept
@@ -109,7 +109,7 @@ class Converter:
 
     @property
     def counts(self) -> Mapping[str, str]:
-        """Columns with the number of an item's rows in a child table, and this table."""
+        """Count columns and their child tables."""
         return self._counts
 
     @property
@@ -118,7 +118,7 @@ class Converter:
         return tuple(converter.field.name for converter in self._lists)
 
     def list_sizes(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, pa.Array]:
-        """By child table, how many rows it should hold of each item; null where an item's row does not mention the field."""
+        """Returns, by child table, the number of rows that each item should have; null if its row lacks the field."""
         sizes: dict[str, pa.Array] = {}
         for converter in self._lists:
             listed = [row.get(converter.field.name, _ABSENT) for row in rows]
@@ -129,12 +129,12 @@ class Converter:
         return sizes
 
     def unknown_keys(self, rows: Sequence[Mapping[str, Any]]) -> frozenset[str]:
-        """The keys of no field that hold anything: rows also carry names of what is switched off, always empty."""
+        """Returns the keys without a field that have a value: rows also have keys of disabled features, always empty."""
         unknown = [key for key in set().union(*rows) - self._known if not self._ignores(key)]
         return frozenset(key for key in unknown if not all(is_empty(row.get(key)) for row in rows))
 
     def convert(self, rows: Sequence[Mapping[str, Any]]) -> ConvertedPage:
-        """The page as tables. No value can make it fail; a row without an id does."""
+        """Converts a page to tables. Fails only if a row has no id, never because of a value."""
         page = _to_columns(rows, frozenset(converter.field.name for converter in self._lists))
         ids = _ids(page.get("id", [None] * len(rows)))
         rejected: list[RejectedValue] = []
@@ -151,7 +151,7 @@ class Converter:
         )
 
     def _items(self, ids: list[int], page: _Page, rejected: list[RejectedValue]) -> list[pa.Array]:
-        """The columns that fields fill, ids first."""
+        """Returns the columns that fields fill, ids first."""
         arrays = [pa.array(ids, INTEGER)]
         nothing = [None] * len(ids)
         for converter in self._singles:
@@ -163,7 +163,7 @@ class Converter:
     def _child(
         self, converter: _FieldConverter, ids: list[int], page: _Page, rejected: list[RejectedValue]
     ) -> tuple[pa.Table, list[int]]:
-        """One row per value that is not empty, and the items which said that they have none."""
+        """Returns a row per value that is not empty, and the items whose list is empty."""
         listed = page.get(converter.field.name, [_ABSENT] * len(ids))
         lists = [value if type(value) is list else _said_values(value) for value in listed]
         lengths = list(map(len, lists))
@@ -193,7 +193,7 @@ class _FieldConverter(NamedTuple):
         return self.mapping.child_table or self.items_table
 
     def read(self, values: Sequence[Any]) -> tuple[list[pa.Array], dict[int, str]]:
-        """An array for each column, and for each value that did not fit, by its index, the reason."""
+        """Returns an array for each column, and the reason for each value that did not fit, by its index."""
         arrays, reasons = self._read(values)
         for place, column in enumerate(self.mapping.columns):
             if bounds := self.limits.get(column.type):
@@ -201,7 +201,7 @@ class _FieldConverter(NamedTuple):
         return arrays, reasons
 
     def _read(self, values: Sequence[Any]) -> tuple[list[pa.Array], dict[int, str]]:
-        """As `read`, whatever the destination holds."""
+        """Like `read`, without the limits of the destination."""
         types = set(map(type, values))
         if types <= {type(None)}:
             return [pa.nulls(len(values), ARROW_TYPES[column.type]) for column in self.mapping.columns], {}
@@ -213,7 +213,7 @@ class _FieldConverter(NamedTuple):
         return convert_each(self.field, self.mapping.columns, values)
 
     def _read_in_halves(self, values: Sequence[Any]) -> tuple[list[pa.Array], dict[int, str]]:
-        """Halves the column, since few values are odd as a rule: most of it is still converted in one pass."""
+        """Splits the column in halves: usually few values are odd, so most of it is still converted in one pass."""
         middle = len(values) // 2
         (before, reasons), (after, more) = self._read(values[:middle]), self._read(values[middle:])
         arrays = [pa.concat_arrays(halves) for halves in zip(before, after, strict=True)]
@@ -230,7 +230,7 @@ class _FieldConverter(NamedTuple):
 
 
 def _within(bounds: range, array: pa.Array, reasons: dict[int, str]) -> pa.Array:
-    """The days or instants that the destination can hold; for others there is a reason."""
+    """Returns the days or instants that the destination can hold; adds a reason for the others."""
     numbers = array.view(pa.int32() if array.type == DATE else pa.int64())
     fits = pc.and_(pc.greater_equal(numbers, bounds.start), pc.less(numbers, bounds.stop))
     if pc.all(fits).as_py() is not False:
@@ -251,7 +251,7 @@ def _schema(keys: Iterable[str], columns: Iterable[Column], required: Sequence[s
 
 
 def _to_columns(rows: Sequence[Mapping[str, Any]], lists: frozenset[str]) -> _Page:
-    """The values of each key. The rows of a page mostly have the same keys, and then turn at one stroke."""
+    """Returns the values of each key. Rows of a page usually have the same keys, and are transposed in one step."""
     if set(map(type, rows)) != {dict} and not all(isinstance(row, Mapping) for row in rows):
         raise UnusableIdError("A row of the page is no object.")
     names = tuple(rows[0]) if rows else ()
@@ -279,7 +279,7 @@ def _said_values(value: Any) -> Sequence[Any]:
 
 
 def _counted(ids: Sequence[int], child: pa.Table, cleared: Sequence[int]) -> pa.Array:
-    """How many rows the child table holds of each item; null where the item's row did not mention the list."""
+    """Returns how many rows the child table has for each item; null if the item's row lacks the list."""
     rows = set(zip(child.column("item_id").to_pylist(), child.column("position").to_pylist(), strict=True))
     counts = Counter(item for item, _ in rows)
     counts.update(dict.fromkeys(cleared, 0))
@@ -287,7 +287,7 @@ def _counted(ids: Sequence[int], child: pa.Table, cleared: Sequence[int]) -> pa.
 
 
 def _without_empty(child: pa.Table, reasons: Mapping[int, str]) -> pa.Table:
-    """A row for each value: an empty one among others is none, a rejected one is."""
+    """Removes rows of empty values, but not of rejected ones."""
     if not child.column("value").null_count:
         return child
     filled = functools.reduce(pc.or_, (column.is_valid() for column in child.columns[2:])).to_pylist()

@@ -32,26 +32,26 @@ _KINDS: Mapping[str, FieldKind] = MappingProxyType({
     "money": "money", "address": "address", "file": "file", "crm": "crm", "crm_multifield": "multifield",
     "unlisted": "unlisted",
 })  # fmt: skip
-# searchContent is a blob of scrambled personal data; `contacts` says in objects what contactIds says in numbers.
+# searchContent is a blob of scrambled personal data; `contacts` repeats contactIds as objects.
 _NEVER_LOADED = frozenset({"SEARCH_CONTENT", "CONTACTS"})
 
 
 @dataclass(frozen=True)
 class Column:
-    """One typed column, in dlt's words."""
+    """One typed column, with dlt's data type."""
 
     name: str
     type: ColumnType
 
     @property
     def sql_type(self) -> str:
-        """The type as the tables' readers write it."""
+        """The SQL type shown in the catalogue."""
         return _SQL_TYPES[self.type]
 
 
 @dataclass(frozen=True)
 class Option:
-    """One choice of an enumeration; its id is a string on the wire and a number in the rows."""
+    """One option of an enumeration; its id is a string in the field list and a number in rows."""
 
     id: str
     value: str
@@ -59,7 +59,7 @@ class Option:
 
 @dataclass(frozen=True)
 class Field:
-    """One entry of `crm.item.fields`; `name` is the key of the rows, `upper_name` the name that stays."""
+    """One entry of `crm.item.fields`; `name` is the key in rows, `upper_name` the permanent name."""
 
     name: str
     upper_name: str
@@ -77,15 +77,15 @@ class Field:
     options: tuple[Option, ...] = ()
     position: int = 0
     is_excluded: bool = False
-    """Somebody does not want it in a table."""
+    """The user has excluded it from tables."""
     is_unlisted: bool = False
-    """Rows have the key, and the portal's field list does not name it."""
+    """Rows have the key, but the portal's field list does not."""
     unreadable: tuple[str, ...] = ()
-    """Keys of the description whose values say nothing that a field could have."""
+    """Keys of the description with unusable values."""
 
     @classmethod
     def from_wire(cls, name: str, described: Any, position: int) -> Field:
-        """Reads a field's description; keys that it lacks or spells oddly are no reason to fail."""
+        """Reads a field's description; missing or malformed keys do not make it fail."""
         description = as_mapping(described)
         title = as_text(description.get("title"))
         return cls(
@@ -109,10 +109,10 @@ class Field:
 
     @property
     def kind(self) -> FieldKind:
-        """The family of types whose values are read alike; what nobody documented is `unknown`, and no error."""
+        """The kind of values of the field's type; `unknown` for an undocumented type."""
         if self.name == "id":
             return "integer"
-        if self.upper_name == "WEBFORM_ID":  # declared an integer, but 0 says that no form made the item
+        if self.upper_name == "WEBFORM_ID":  # declared as an integer, but 0 means that no form created the item
             return "link"
         if self.type.startswith("rest_"):
             return "text"
@@ -122,12 +122,12 @@ class Field:
 
     @property
     def is_loaded(self) -> bool:
-        """False for the fields that no table has."""
+        """False for the fields that are never loaded."""
         return not self.is_excluded and (self.is_dynamic or self.upper_name not in _NEVER_LOADED)
 
 
 def fields_from_response(result: Any) -> tuple[Field, ...]:
-    """The fields of a `crm.item.fields` result, in the portal's order."""
+    """Returns the fields of a `crm.item.fields` result, in the portal's order."""
     described = as_mapping(as_mapping(result).get("fields"))
     return tuple(
         Field.from_wire(name, description, position) for position, (name, description) in enumerate(described.items())
@@ -158,6 +158,6 @@ def _unreadable_keys(description: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _options(items: Any) -> tuple[Option, ...]:
-    """Every entry of the list; what has no id is an option with an empty one."""
+    """Returns an option for each entry of the list; without an id, it is empty."""
     rows = map(as_mapping, as_rows(items) or ())
     return tuple(Option(as_text(row.get("ID")) or "", as_text(row.get("VALUE")) or "") for row in rows)

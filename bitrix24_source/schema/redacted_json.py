@@ -1,4 +1,4 @@
-"""Keeps a rejected value as JSON text, without anything that would open the portal."""
+"""Converts a rejected value to JSON text without credentials."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _RAW_LENGTH = 10_000
 
 
 def rejected_json(value: Any, kind: FieldKind = "unknown") -> str:
-    """A rejected value as JSON, at most 10,000 characters of it."""
+    """Returns a rejected value as JSON, cut to 10,000 characters."""
     text = json_text(value)
     return '"(not writable)"' if text is None else redact_json(text, is_file=kind == "file")[:_RAW_LENGTH]
 
@@ -29,7 +29,7 @@ def json_text(value: Any) -> str | None:
 
 
 def redact_json(text: str, *, is_file: bool = False) -> str:
-    """JSON text without what opens the portal; of a file not even an address stays, for any may carry the token."""
+    """Returns JSON text without credentials; for a file also without addresses, which may contain the token."""
     is_secret = False
 
     def shown(match: re.Match[str]) -> str:

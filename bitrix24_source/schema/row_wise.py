@@ -1,4 +1,4 @@
-"""Converts the values of a column one by one, in every spelling that a portal may use."""
+"""Converts the values of a column one by one, in every notation that a portal may use."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _Converter = tuple[_Cells, "str | None"]  # why the cells are not all of the val
 def convert_each(
     field: Field, columns: Sequence[Column], values: Sequence[Any]
 ) -> tuple[list[pa.Array], dict[int, str]]:
-    """An array for each column, and for each value that did not fit, by its index, the reason."""
+    """Returns an array for each column, and the reason for each value that did not fit, by its index."""
     nothing: _Converter = (None,) * len(columns), None
     read = functools.partial(_converter_for, field, CONVERTERS[field.kind], nothing)
     conversions = [nothing if value is None or value == "" else read(value) for value in values]
@@ -51,7 +51,7 @@ def _converter_for(field: Field, read: Callable[[Any, Field], _Cells], nothing: 
 
 
 def _storable(cells: Sequence[Any], reasons: dict[int, str]) -> Sequence[Any]:
-    """The cells without NUL, which PostgreSQL refuses, and without half surrogate pairs, which UTF-8 has not."""
+    """Returns the cells without NUL, which PostgreSQL rejects, and without lone surrogates, which UTF-8 cannot encode."""
     with suppress(UnicodeEncodeError):
         if b"\0" not in "".join(filter(None, cells)).encode():
             return cells
@@ -82,7 +82,7 @@ _LOCATED = re.compile(rf"(.*)\|{_DEGREES};{_DEGREES}(?:\|([^|]*))?", re.DOTALL)
 
 
 def _file(value: Any, _field: Field) -> _Cells:
-    """The id alone: an address of the file can carry the token."""
+    """Returns the id only: addresses of the file can contain the token."""
     if not isinstance(value, dict):
         return (scalars.to_reference(value),)
     if not (id_ := scalars.to_reference(value.get("id") or value.get("ID") or 0)):
@@ -98,7 +98,7 @@ _OWNER_TYPES = {
 
 
 def _crm_link(value: Any, field: Field) -> _Cells:
-    """Splits a binding: `T9c_6` is item 6 of type 0x9c; a bare number is of the one type that the field allows."""
+    """Splits a binding: `T9c_6` is item 6 of type 0x9c; a bare number has the only type that the field allows."""
     text = scalars.to_text(value) or ""
     if not text.strip(" 0"):
         return None, None, None
@@ -142,7 +142,7 @@ def _json(value: Any, _field: Field) -> _Cells:
 
 
 def _unlisted(value: Any, field: Field) -> _Cells:
-    """Text as it is, anything else as JSON."""
+    """Returns text unchanged, anything else as JSON."""
     (text,) = _json(value, field)
     return (json.loads(text) if isinstance(value, str) else text,)
 

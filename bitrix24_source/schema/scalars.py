@@ -1,6 +1,6 @@
-"""Converts one value to a number, text, boolean, date or timestamp, or says why it cannot.
+"""Converts one value to a number, text, boolean, date or timestamp, or gives the reason why it cannot.
 
-Knows every spelling that a portal may use, and nothing of fields, columns or pages.
+Accepts every notation that a portal may use; independent of fields, columns and pages.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ BOOLEANS: Mapping[Any, bool | None] = {
 
 
 def single_value(value: Any) -> Any:
-    """The one value of a list of one, however deep it lies."""
+    """Returns the value of a list with one element, also of nested ones."""
     while (items := numbered_values(value)) is not None and len(items) == 1:
         value = items[0]
     if items:
@@ -65,7 +65,7 @@ def to_bool(value: Any) -> bool | None:
 
 
 def to_timestamp_microseconds(value: Any) -> int:
-    """Microseconds since 1970 of an instant that databases can hold."""
+    """Returns the microseconds since 1970 of an instant that databases can hold."""
     microseconds = to_microseconds(value)
     if microseconds not in VALID_MICROSECONDS:
         raise ConversionError("beyond the years 1 to 9999")

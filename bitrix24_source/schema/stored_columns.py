@@ -1,4 +1,4 @@
-"""The columns that the destination has already, whose types are settled."""
+"""The columns that already exist in the destination, whose types are fixed."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ def _unchanged(name: str) -> str:
 
 @dataclass(frozen=True)
 class StoredColumns:
-    """Tables of the destination with their columns, as the pipeline's schema knows them; empty before the first load.
+    """Tables of the destination with their columns, from the pipeline's schema; empty before the first load.
 
     Attributes:
-        tables: types by column, by table; names as the destination spells them.
-        normalize_table: a table's name as the destination spells it.
-        normalize_column: the same of a column.
-        limits: of types that hold less there than elsewhere: dates in days and timestamps in microseconds since 1970.
+        tables: types by column, by table, with the destination's names.
+        normalize_table: returns a table's name in the destination.
+        normalize_column: returns a column's name in the destination.
+        limits: smaller ranges of this destination: dates in days and timestamps in microseconds since 1970.
     """
 
     tables: Mapping[str, Mapping[str, ColumnType]] = field(default_factory=dict)
@@ -31,7 +31,7 @@ class StoredColumns:
 
     @classmethod
     def from_schema(cls, schema: Any, limits: Mapping[ColumnType, range] | None = None) -> StoredColumns:
-        """Reads a dlt schema. Columns that never had a value have no type and are left out."""
+        """Reads a dlt schema. Columns that never had a value have no type and are ignored."""
         tables = {
             name: {
                 column: cast(ColumnType, described["data_type"])
@@ -43,13 +43,13 @@ class StoredColumns:
         return cls(tables, schema.naming.normalize_tables_path, schema.naming.normalize_path, limits or {})
 
     def type_of(self, table: str, column: str) -> ColumnType | None:
-        """The type of a column, None where the destination has none of this name."""
+        """Returns the type of a column, None if the destination does not have it."""
         return self.columns_of(table).get(self.normalize_column(column))
 
     def columns_of(self, table: str) -> Mapping[str, ColumnType]:
-        """The types of a table's columns."""
+        """Returns the types of a table's columns."""
         return self.tables.get(self.normalize_table(table), {})
 
     def has(self, table: str, column: str, type_: ColumnType) -> bool:
-        """Returns whether a column of this type can be written: it exists with it, or not at all."""
+        """Returns whether a column of this type can be written: it has this type, or does not exist."""
         return self.type_of(table, column) in (None, type_)

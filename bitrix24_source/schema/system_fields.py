@@ -1,4 +1,4 @@
-"""Fields that rows carry whether or not the portal's field list names them."""
+"""Fields that rows have whether or not the portal's field list contains them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Collection, Sequence
 
 from .fields import Field
 
-# Rows carry these without the field list naming them (crm.item.get, "utm*").
+# Rows have these although the field list does not contain them (crm.item.get, "utm*").
 UTM_FIELDS = tuple(
     Field(name=f"utm{part}", upper_name=f"UTM_{part.upper()}", type="string")
     for part in ("Source", "Medium", "Campaign", "Content", "Term")
 )
-# Phones and e-mails of leads, contacts and companies; the pages disagree whether the field list has it.
+# Phones and e-mails of leads, contacts and companies; the pages disagree on whether the field list contains it.
 MULTIFIELD = Field(name="fm", upper_name="FM", type="crm_multifield", title="FM", is_multiple=True)
 
 
@@ -23,8 +23,8 @@ def _system_fields(**types: str) -> tuple[Field, ...]:
     )
 
 
-# The single-valued columns that the table of every smart process has. `crm.item.fields` lists those of features that are on, and
-# never the amounts in the account's currency; rows carry all of them, but for the stage and the category of types without.
+# The single-valued columns of every smart process. `crm.item.fields` lists those of features that are on, and never the amounts
+# in the account's currency; rows have all of them, except the stage and the category of types without stages or categories.
 # https://apidocs.bitrix24.com/api-reference/crm/universal/object-fields.html
 SPA_FIELDS = _system_fields(
     id="integer", title="string", xmlId="string", createdTime="datetime", updatedTime="datetime", createdBy="user",
@@ -39,9 +39,9 @@ _SPA_TYPES = {field.upper_name: field.type for field in SPA_FIELDS}
 
 
 def with_hidden(fields: Sequence[Field], *, is_spa: bool) -> tuple[Field, ...]:
-    """The listed fields, then those that rows carry besides.
+    """Returns the listed fields, followed by further ones that rows have.
 
-    A system column of a smart process has its own type, whatever the list says of it.
+    A system column of a smart process has its own type, whatever the field list says.
     """
     hidden = (*SPA_FIELDS, *UTM_FIELDS) if is_spa else UTM_FIELDS
     listed = {field.upper_name for field in fields}
@@ -50,7 +50,7 @@ def with_hidden(fields: Sequence[Field], *, is_spa: bool) -> tuple[Field, ...]:
 
 
 def with_system_types(fields: Sequence[Field]) -> tuple[Field, ...]:
-    """Listed fields of a smart process, the system ones with the type that their column has."""
+    """Returns the listed fields of a smart process; system fields have the type of their column."""
     return tuple(
         field
         if field.is_dynamic or (type_ := _SPA_TYPES.get(field.upper_name, field.type)) == field.type
@@ -60,7 +60,7 @@ def with_system_types(fields: Sequence[Field]) -> tuple[Field, ...]:
 
 
 def with_multifield(fields: Sequence[Field]) -> tuple[Field, ...]:
-    """The fields of an object that has phones and e-mails, these among them."""
+    """Returns the fields of an object that has phones and e-mails, including these."""
     if any(field.upper_name == MULTIFIELD.upper_name for field in fields):
         return tuple(fields)
     return (*fields, dataclasses.replace(MULTIFIELD, position=len(fields)))
@@ -72,7 +72,7 @@ _CONTACT_ALIAS = re.compile(r"(?:PHONE|EMAIL|IMOL|WEB|SKYPE|ICQ)(?:_[A-Z]+)?")
 def is_excluded(upper_name: str, excluded: Collection[str]) -> bool:
     """Returns whether the column of a field is left out, `excluded` being names of columns.
 
-    Who leaves out phones and e-mails (`fm`) leaves out the keys that repeat the first of them (`phone`, `emailWork`) too.
+    Excluding phones and e-mails (`fm`) also excludes the keys that repeat the first of them (`phone`, `emailWork`).
     https://apidocs.bitrix24.com/api-reference/crm/universal/crm-item-get.html
     """
     if upper_name.lower() in excluded:
@@ -81,11 +81,11 @@ def is_excluded(upper_name: str, excluded: Collection[str]) -> bool:
 
 
 def is_excluded_key(key: str, excluded: Collection[str]) -> bool:
-    """The same of a key of rows that no field explains; its column may have more underscores than the key tells."""
+    """Returns the same for a key without a field, whose column may have more underscores than the key."""
     upper_name = Field.from_wire(key, {}, 0).upper_name
     return is_excluded(upper_name, excluded) or squash(key) in map(squash, excluded)
 
 
 def squash(name: str) -> str:
-    """A name as wire names and column names have it alike: in small letters, without underscores."""
+    """Returns a form of a name that is the same for wire and column names: in lower case, without underscores."""
     return name.lower().replace("_", "")

@@ -1,6 +1,6 @@
 """Converts a column of ordinary values in one pass, and gives up at the first unusual one.
 
-What it accepts, `row_wise` converts alike; a test compares the two.
+Values that it accepts are converted as by `row_wise`; a test compares the two.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _boolean(values: Sequence[Any], types: set[type]) -> list[pa.Array]:
 
 
 def _date(values: Sequence[Any], types: set[type]) -> list[pa.Array]:
-    """Bare dates, or instants, of which each stands for the nearest midnight in UTC; `php_values.to_date` says why."""
+    """Converts bare dates, or instants to the nearest midnight in UTC; see `php_values.to_date`."""
     (text,) = _text(values, types)
     if pc.max(pc.utf8_length(text)).as_py() == _BARE_DATE:
         days = text.cast(DATE)
@@ -74,7 +74,7 @@ _INSTANT = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(Z|[+-][0-
 
 def _money(values: Sequence[Any], types: set[type]) -> list[pa.Array]:
     (text,) = _text(values, types)
-    # Arrow would read exponents and long numbers modulo 2**128, without a word.
+    # Arrow would silently read exponents and long numbers modulo 2**128.
     letters = _require_match(r"^-?[0-9]{1,20}(\.[0-9]{1,9})?\|[A-Z]{3}$", text).cast(pa.binary())
     amounts, currencies = pc.binary_slice(letters, 0, -4), pc.binary_slice(letters, -3, None)
     return [amounts.cast(TEXT).cast(DECIMAL), currencies.cast(TEXT)]
@@ -98,7 +98,7 @@ def _require_match(pattern: str, text: pa.Array) -> pa.Array:
 
 
 def _require_range(array: pa.Array, integer: pa.DataType, bounds: range) -> pa.Array:
-    """Arrow counts beyond the calendar of Python and of the databases: from year 1 to year 9999."""
+    """Checks the range: Arrow goes beyond the years 1 to 9999 of Python and the databases."""
     ends = pc.min_max(array.view(integer)).as_py()
     return array if ends["min"] is None or (ends["min"] in bounds and ends["max"] in bounds) else _fall_back()
 

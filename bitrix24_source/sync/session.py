@@ -28,7 +28,7 @@ class RunSession:
         finished: streams that an earlier slice of this run has read to the end, or that failed and are left to the next run.
         resources: those that are selected in the source, once a slice began.
         new_tables: tables that the destination did not have when this run began.
-        options: `SyncOptions` of the source that was made with it, for whoever asks what that source would read.
+        options: `SyncOptions` of the source that was made with it, for planning a load.
     """
 
     limits: SliceLimits = field(default_factory=SliceLimits)

@@ -1,8 +1,8 @@
-"""Views in ClickHouse: what its SQL says otherwise, and how views are kept there.
+"""Views in ClickHouse: adapts queries to its dialect, and creates and describes views there.
 
-The queries are those of all databases. ClickHouse takes some of their words otherwise - a join that finds nothing gives 0 and
-'', an aggregate over nothing is no NULL, days end in 2149, a decimal is cut and not rounded - and has words of its own for
-zones, windows and lists.
+The queries are the same for all databases, but ClickHouse interprets some of them differently - a join without a match gives 0
+and '', an aggregate of no rows is not NULL, days end in 2149, decimals are truncated, not rounded - and has functions of its
+own for zones, windows and lists.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ CLICKHOUSE = "clickhouse"
 """sqlglot's name of the dialect"""
 _SETTINGS: Mapping[str, int] = MappingProxyType({
     "join_use_nulls": 1,  # a label that is not found is NULL
-    "prefer_column_name_to_alias": 1,  # a field may be titled like a column
+    "prefer_column_name_to_alias": 1,  # a field may have the title of a column
 })  # fmt: skip
 LIMITS: Mapping[str, int] = MappingProxyType({
     "max_query_size": 64 << 20, "max_ast_elements": 10_000_000, "max_expanded_ast_elements": 10_000_000,
 })  # fmt: skip
-"""of a statement that makes a view: those by default are too narrow for hundreds of types or columns"""
+"""settings of statements that create views: the defaults are too small for hundreds of types or columns"""
 _SPECIAL = str.maketrans({";": "\\x3B", "%": "\\x25"})
-"""dlt cuts statements at semicolons, and its driver takes per cent signs for parameters, in quotes as well"""
+"""dlt splits statements at semicolons, and its driver takes per cent signs for parameters, even in quotes"""
 _DAY = exp.DataType.build("Nullable(Date32)", dialect=CLICKHOUSE)
 _INSTANT = exp.DataType.build("Nullable(DateTime64(6, 'UTC'))", dialect=CLICKHOUSE)
 _LIST = exp.condition(
@@ -38,14 +38,14 @@ _LIST = exp.condition(
 
 
 class ClickHouseViews(ViewDatabase):
-    """A ClickHouse database, in which a dataset is what the names of its tables begin with."""
+    """A ClickHouse database, in which a dataset is a prefix of table names."""
 
     def create_or_replace(self, name: str, build: Callable[[], exp.Query], *inputs: Any) -> None:
-        """The view, in place and at one stroke, without waiting for anybody. Arguments as everywhere."""
+        """Creates or replaces the view atomically, without waiting for readers. Arguments as in `ViewDatabase`."""
         super().create_or_replace(name, lambda: for_clickhouse(build()), *inputs)
 
     def comments(self) -> Descriptions:
-        """What is written on tables, views and columns of the dataset, by whomever."""
+        """Returns all comments on tables, views and columns of the dataset."""
         found = self._client.execute_sql(
             f"SELECT name, '', comment FROM system.tables WHERE {self._is_ours('name')} AND comment <> '' "  # noqa: S608 - our own names
             f"UNION ALL SELECT table, name, comment FROM system.columns WHERE {self._is_ours('table')} AND comment <> ''"
@@ -60,7 +60,7 @@ class ClickHouseViews(ViewDatabase):
             yield table[len(self._prefix) :], Relation("TABLE", frozenset(names))
 
     def _commenting(self, texts: Descriptions, relations: Mapping[str, Relation]) -> Iterable[str]:  # noqa: ARG002 - tables and views are altered alike
-        """One statement a relation: each writes the relation's definition anew."""
+        """Yields one statement per relation, because each one rewrites the relation's definition."""
         changes: dict[str, list[str]] = {}
         for (relation, name), text in texts.items():
             written = _literal(" ".join(text.split()))
@@ -82,7 +82,7 @@ class ClickHouseViews(ViewDatabase):
 
     @property
     def _prefix(self) -> str:
-        """What precedes the name of each table of the dataset."""
+        """The prefix of the dataset's tables."""
         return self.stored.table("portal").name.removesuffix("portal")
 
     def _is_ours(self, table: str) -> str:
@@ -91,7 +91,7 @@ class ClickHouseViews(ViewDatabase):
 
 
 def for_clickhouse(query: exp.Query) -> exp.Query:
-    """The query in what ClickHouse means by it; the given one is left as it is."""
+    """Returns the query adapted to ClickHouse; the argument is not changed."""
     query = query.copy()
     for select in query.find_all(exp.Select):
         select.set("expressions", [_named(part) for part in select.expressions])
@@ -115,17 +115,17 @@ def for_clickhouse(query: exp.Query) -> exp.Query:
 
 
 def _call(name: str, *arguments: exp.Expression) -> exp.Anonymous:
-    """A function by ClickHouse's own name, which is case-sensitive."""
+    """Returns a call of a function by its case-sensitive name in ClickHouse."""
     return exp.Anonymous(this=name, expressions=list(arguments))
 
 
 def _named(part: exp.Expr) -> exp.Expr:
-    """With the name that others give a column: ClickHouse calls `a.id` so where two tables have an id."""
+    """Gives a column its usual name: ClickHouse names it `a.id` if two tables have an id."""
     return exp.alias_(part, part.name, quoted=True) if isinstance(part, exp.Column) else part
 
 
 def _keep_nulls(part: exp.Expression) -> None:
-    """The largest of no rows is NULL."""
+    """Makes the maximum of no rows NULL."""
     for kind, function in ((exp.Min, "minOrNull"), (exp.Max, "maxOrNull")):
         for node in list(part.find_all(kind)):
             if not isinstance(node.parent, exp.Window):
@@ -133,14 +133,14 @@ def _keep_nulls(part: exp.Expression) -> None:
 
 
 def _type(node: exp.Expression) -> exp.Expression:
-    """Types that hold what the others' hold."""
+    """Returns the type with the same range as in other databases."""
     if node.this == exp.DataType.Type.DATE:
         return _DAY.copy()
     return _INSTANT.copy() if node.this == exp.DataType.Type.TIMESTAMPTZ else node
 
 
 def _cast(node: exp.Expression) -> exp.Expression:
-    """Numbers become decimals by their digits: of doubles ClickHouse cuts what they are short of, 0.29 would be 0.28."""
+    """Converts doubles to decimals by their digits: ClickHouse truncates them, so that 0.29 would become 0.28."""
     to = node.args["to"]
     if not to.is_type("decimal") or isinstance(node.this, (exp.Null, exp.Literal, exp.Cast)):
         return node
@@ -160,7 +160,7 @@ def _now(_: exp.Expression) -> exp.Expression:
 
 
 def _difference(node: exp.Expression) -> exp.Expression:
-    """Seconds have a fraction; days are whole."""
+    """Returns a difference of times: seconds with a fraction, whole days."""
     if node.args["unit"].name != "SECOND":
         return node
     microseconds = _call("dateDiff", exp.Literal.string("microsecond"), node.expression, node.this)
@@ -168,13 +168,13 @@ def _difference(node: exp.Expression) -> exp.Expression:
 
 
 def _first_of_month(node: exp.Expression) -> exp.Expression:
-    """In the type of the day; ClickHouse's own function ends in 2149."""
+    """Returns the first of the month in the type of the day; ClickHouse's own function ends in 2149."""
     back = exp.Sub(this=exp.Literal.number(1), expression=_call("toDayOfMonth", node.this.copy()))
     return _call("addDays", node.this, back)
 
 
 def _window(node: exp.Expression) -> exp.Expression:
-    """The row after the last one is NULL; `lead` itself is only in late releases."""
+    """Returns a replacement for LEAD, which only recent releases have; it is NULL for the last row."""
     if isinstance(node.this, exp.Lead):
         node.set("this", _call("leadInFrame", _call("toNullable", node.this.this)))
         bounds = {"start": "UNBOUNDED", "start_side": "PRECEDING", "end": "UNBOUNDED", "end_side": "FOLLOWING"}
@@ -183,7 +183,7 @@ def _window(node: exp.Expression) -> exp.Expression:
 
 
 def _list(node: exp.Expression) -> exp.Expr:
-    """The texts of a group in their order; NULL where there is none."""
+    """Returns the texts of a group in order; NULL if there are none."""
     ordered = node.this
     parts = {"text": ordered.this, "place": ordered.expressions[0].this, "mark": node.args["separator"]}
     text = _LIST.copy()

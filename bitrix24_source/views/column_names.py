@@ -3,12 +3,12 @@
 Pure. The rules, which dashboards rely on:
 
 - A name is the field's title on one line, as far as the destination allows; derived columns have a word after it.
-- If two titles are equal under case folding and width normalisation, both columns get their field identifier appended. Nobody
-  silently inherits another's name when a field comes or goes.
-- Bitrix24's own fields keep their title when a custom field has the same.
+- If two titles are equal under case folding and width normalisation, both columns get their field identifier appended. So no
+  column silently takes over another's name when a field is added or removed.
+- Bitrix24's own fields keep their title if a custom field has the same one.
 - A name that is too long is cut between characters. What follows the title is never cut.
 
-All this depends on titles and identifiers alone, and not on the order in which they arrive.
+Names depend only on titles and identifiers, not on the order of fields.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 ROOM_FOR_TITLE = 16
-"""bytes that an identifier leaves to the title; one that would not becomes a digest"""
-# What a destination does not take in the name of a column, however it is quoted.
+"""minimum bytes left for the title; an identifier that leaves fewer is replaced by a digest"""
+# Characters that a destination does not allow in column names, even quoted.
 _REFUSED: Mapping[str, re.Pattern[str]] = MappingProxyType({
     # https://cloud.google.com/bigquery/docs/schemas#flexible-column-names
     "bigquery": re.compile(r"[^\w &%=+:'<>#|-]"),
@@ -36,13 +36,13 @@ _REFUSED: Mapping[str, re.Pattern[str]] = MappingProxyType({
 
 @dataclass(frozen=True)
 class NamedField:
-    """A field that wants names.
+    """A field whose columns are to be named.
 
     Attributes:
-        identifier: in lower case; no other field of the view has it.
-        titles: the first that is not blank counts.
-        words: what each of its columns has after the title; "" for the one that is called like the field.
-        rank: 0 for Bitrix24's own fields, 1 for custom ones, 2 for columns that no field explains.
+        identifier: unique identifier in lower case.
+        titles: candidates, of which the first one that is not blank is used.
+        words: suffix of each of its columns; "" for the column that has the field's title only.
+        rank: 0 for Bitrix24's own fields, 1 for custom ones, 2 for columns without a field.
     """
 
     identifier: str
@@ -53,13 +53,13 @@ class NamedField:
 
 @dataclass(frozen=True)
 class NameRules:
-    """What a destination takes for a column's name: so many bytes, and not every character."""
+    """The destination's rules for column names: maximum number of bytes, and forbidden characters."""
 
     max_bytes: int
     dialect: str = ""
 
     def clean(self, title: str | None) -> str:
-        """The title on one line, composed, without what the destination refuses."""
+        """Returns the title on one line, normalised, without forbidden characters."""
         text = unicodedata.normalize("NFC", title or "")
         text = "".join(map(_printable, text))
         if refused := _REFUSED.get(self.dialect):
@@ -68,7 +68,7 @@ class NameRules:
         return " ".join(text.split())
 
     def fit(self, title: str, tails: Sequence[str]) -> list[str]:
-        """The title with each of the tails; all have one stem, cut between two characters where the longest is too long."""
+        """Returns the title with each of the tails; the title is cut, in all of them, so that the longest fits."""
         spaced = [" " + tail if tail else "" for tail in tails]
         if self.dialect == "athena":
             spaced = [tail.replace(" ", "_") for tail in spaced]
@@ -78,7 +78,7 @@ class NameRules:
 
 
 def view_names(fields: Iterable[NamedField], spelling: NameRules) -> dict[tuple[str, str], str]:
-    """The name of each column, by the field's identifier and the word."""
+    """Returns the name of each column, by the field's identifier and the word."""
     names: dict[tuple[str, str], str] = {}
     taken: set[str] = set()
     ranked = sorted(fields, key=lambda field: (field.rank, field.identifier))
@@ -100,13 +100,13 @@ def view_names(fields: Iterable[NamedField], spelling: NameRules) -> dict[tuple[
 
 
 def collation_key(name: str) -> str:
-    """What two names share that a database or a reader may take for one."""
+    """Returns a key that is equal for names that a database or a reader may confuse."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
     return " ".join("".join(char for char in folded if unicodedata.category(char) != "Cf").split())
 
 
 def _look(field: NamedField, spelling: NameRules) -> str:
-    """The title as far as there is room: fields that share it look alike, however short what follows makes their stems."""
+    """Returns the title cut to the available length, by which colliding fields are found, whatever their suffixes."""
     return collation_key(spelling.fit(_title(field, spelling), ("",))[0])
 
 
@@ -116,7 +116,7 @@ def _plain_names(field: NamedField, spelling: NameRules) -> list[str]:
 
 
 def _qualified_names(field: NamedField, spelling: NameRules, taken: set[str]) -> list[str]:
-    """With the identifier behind the title; with a digest of it where it is too long, or somebody has foreseen the name."""
+    """Returns names with the identifier after the title, or a digest of it if it is too long or the name is taken."""
     title = _title(field, spelling)
     longest = max(len(word.encode()) for word in field.words)
     attempt = 0
@@ -140,7 +140,7 @@ def _named(field: NamedField, wish: Sequence[str]) -> dict[tuple[str, str], str]
 
 
 def _printable(char: str) -> str:
-    """A space for what moves the cursor, nothing for halves of characters."""
+    """Returns a space for control characters, and nothing for lone surrogates."""
     category = unicodedata.category(char)
     if category in {"Cc", "Zl", "Zp", "Zs"}:
         return " "

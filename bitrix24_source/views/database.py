@@ -1,4 +1,4 @@
-"""Creates, replaces and drops views in the destination, without harm to those who read them."""
+"""Creates, replaces and drops views in the destination, without disturbing their readers."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from .query import StoredTables
 from .revision import digest_of
 
 INVALID_TABLE_DEFINITION = "42P16"
-"""PostgreSQL's code for a view that would lose, rename or retype a column if it were replaced in place"""
+"""PostgreSQL's code for a view that cannot be replaced, because a column would be dropped, renamed or retyped"""
 LOADS = "_dlt_loads"
 """dlt's own table of load packages, the only one of its tables that views read"""
 COMMENTED = frozenset({"duckdb", "postgres", "clickhouse"})
-"""dialects whose databases take descriptions and tell what is written"""
+"""dialects of databases in which comments can be written and read"""
 _COMMENTS_AT_ONCE = 500
 _SETTINGS = ("SET LOCAL work_mem = '64MB'", "SET LOCAL jit = off")
-"""for queries over much: PostgreSQL sorts on disk from four megabytes on by itself, and compiles for ten seconds what takes five"""
+"""settings for large queries: by default PostgreSQL sorts on disk from four megabytes, and compiles for ten seconds what takes five"""
 MARK = re.compile(r"bitrix24 (?:[0-9a-f]{16}(?: [0-9a-f]{16})?|emptied)")
 _MARK_TO_COME = "bitrix24 ---------------- ----------------"
 EMPTIED = "bitrix24 emptied"
-"""written on a view that had to let go of its table and could not be dropped"""
+"""comment on a view that had to release its table and could not be dropped"""
 
 
 @dataclass(frozen=True)
 class Relation:
-    """A table or a view, as the database lists it.
+    """A table or a view of the database.
 
     Attributes:
         kind: TABLE or VIEW.
@@ -53,11 +53,11 @@ class Relation:
 
 
 class ViewDatabase:
-    """A destination that has views.
+    """A destination with views.
 
     Attributes:
-        stored: the tables that dlt's schema knows and that exist, and their columns.
-        dialect: sqlglot's name for its SQL.
+        stored: existing tables of dlt's schema, with their columns.
+        dialect: sqlglot's name of its dialect.
     """
 
     def __init__(self, client: SqlJobClientBase) -> None:
@@ -73,17 +73,17 @@ class ViewDatabase:
         )
 
     def read(self, table: str, columns: Sequence[str]) -> list[dict[str, Any]]:
-        """All rows of a table."""
+        """Returns all rows of a table."""
         query = exp.select(*(column(self.stored.folded(name)) for name in columns)).from_(self.stored.table(table))
         rows = self._client.execute_sql(query.sql(self.dialect))
         return [dict(zip(columns, row, strict=True)) for row in rows or ()]
 
     def has(self, name: str) -> bool:
-        """Whether there is a view, or anything else, of this name."""
+        """Returns whether a relation of this name exists."""
         return any(columns for _, columns in self._job_client.get_storage_tables([name]))
 
     def rows(self, query: exp.Query) -> list[tuple[Any, ...]]:
-        """The rows of a query over much."""
+        """Returns the rows of a large query."""
         with self._client.begin_transaction() if self.dialect == "postgres" else nullcontext():
             if self.dialect == "postgres":
                 for setting in _SETTINGS:
@@ -91,10 +91,10 @@ class ViewDatabase:
             return [tuple(row) for row in self._client.execute_sql(query.sql(self.dialect)) or ()]
 
     def has_tables(self, tables: Mapping[str, Mapping[str, str]]) -> set[str]:
-        """Those of these tables of ours that are as they should be.
+        """Returns which of our own tables exist with the right columns.
 
         Args:
-            tables: their columns by name, and these with dlt's data types.
+            tables: dlt's data types by column, by table.
         """
         found = dict(self._job_client.get_storage_tables(tables))
         return {
@@ -104,11 +104,11 @@ class ViewDatabase:
         }
 
     def create_table(self, name: str, columns: Mapping[str, str]) -> None:
-        """An empty table of ours, in the place of one that a former release made.
+        """Creates an empty table of our own; replaces one of a former release.
 
         Args:
-            name: the table's.
-            columns: dlt's data types by name.
+            name: name of the table.
+            columns: dlt's data types by column.
         """
         table = self.stored.table(name)
         typed = ", ".join(
@@ -117,21 +117,21 @@ class ViewDatabase:
             for column, type_ in columns.items()
         )
         statements = [f"DROP TABLE IF EXISTS {self._sql(table)}", f"CREATE TABLE {self._sql(table)} ({typed})"]
-        if self.dialect == "postgres":  # which takes columns for independent, and would sort instead of counting groups
+        if self.dialect == "postgres":  # assumes independent columns, and would sort instead of hash
             groups, counts = ", ".join(filter(GROUPED.__contains__, columns)), self.stored.table(f"{name}_groups")
             statements.append(f"CREATE STATISTICS {self._sql(counts)} ON {groups} FROM {self._sql(table)}")
         self._execute(*statements)
 
     def rewrite(self, rows: Mapping[str, tuple[exp.Condition, exp.Query]]) -> None:
-        """Exchanges rows of tables of ours at one stroke; who reads them meanwhile sees them as they were.
+        """Replaces rows of our own tables in one transaction; concurrent readers see the old ones.
 
         Args:
-            rows: by table, in this order: which rows go, and a query for those that come.
+            rows: by table, in this order: a condition for the old rows, and a query for the new ones.
         """
         statements = [*_SETTINGS] if self.dialect == "postgres" else []
         for name, (goes, comes) in rows.items():
             table = self._sql(self.stored.table(name))
-            if self.dialect == "postgres":  # two who do this at the same time wait for each other, readers for nobody
+            if self.dialect == "postgres":  # concurrent writers wait for each other, readers do not wait
                 statements.append(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE")
             statements.append(f"DELETE FROM {table} WHERE {goes.sql(self.dialect)}")  # noqa: S608 - our own table
             statements.append(f"INSERT INTO {table} {comes.sql(self.dialect)}")
@@ -140,9 +140,9 @@ class ViewDatabase:
         self._execute(*statements)
 
     def analyze(self) -> None:
-        """Lets PostgreSQL count what the load has brought, if it has not by itself: it plans by these counts.
+        """Updates PostgreSQL's statistics of tables with new rows, if autovacuum has not: plans depend on them.
 
-        That locks out neither readers nor writers.
+        Blocks neither readers nor writers.
         """
         if self.dialect != "postgres":
             return
@@ -158,14 +158,14 @@ class ViewDatabase:
                 self._execute(f"ANALYZE {self._sql(self.stored.table(known[name]))}")
 
     def create_or_replace(self, name: str, build: Callable[[], exp.Query], *inputs: Any) -> None:
-        """The view, in place where the database can: that keeps rights, and what stands on it. Else anew, at one stroke.
+        """Creates or replaces a view: in place if possible, which keeps grants and dependent views, else in one transaction.
 
-        A view that is only being read is left as it is: made anew it would lose its rights for no reason.
+        A view that cannot be replaced because of a reader is not changed: recreated, it would lose its grants.
 
         Args:
-            name: the view's.
-            build: makes its query, which takes long; not called where the same code built the view from the same inputs.
-            inputs: what the query depends on beside `stored`.
+            name: name of the view.
+            build: makes its query, which is slow; not called if the same code built the view from the same inputs.
+            inputs: what the query depends on besides `stored`.
         """
         view = self.stored.table(name)
         present = self._marks.get(view.name, "").split()
@@ -175,7 +175,7 @@ class ViewDatabase:
         text = self._written(build())
         digest = hashlib.sha256(f"{text} {self._tables}".encode("utf-8", "backslashreplace")).hexdigest()[:16]
         if digest in present:
-            return  # nobody who reads the view need wait
+            return  # unchanged, so readers need not wait
         mark = f"bitrix24 {inputs_digest} {digest}"
         text = text.replace(_MARK_TO_COME, mark)
         refused = False
@@ -185,21 +185,21 @@ class ViewDatabase:
             if not self._should_recreate(error):
                 raise
             refused = True
-        if refused:  # outside of the handler: what is in the way now is the cause, and not the refusal before
+        if refused:  # outside of the handler, so that an error has its own cause, not the first one
             self._execute(f"DROP VIEW IF EXISTS {self._sql(view)}", f"CREATE VIEW {self._sql(view)} AS {text}")
         self._marks[view.name] = mark
 
     def _written(self, query: exp.Query) -> str:
-        """The query as SQL, with a place for its mark."""
+        """Returns the query as SQL, with a place for its mark."""
         if self.dialect in COMMENTED:
             mark = exp.Literal.string(_MARK_TO_COME)
             query.where(exp.EQ(this=mark, expression=mark.copy()), copy=False)
         return query.sql(self.dialect, copy=False)
 
     def drop(self, name: str) -> None:
-        """Takes the view away, so that its tables can be dropped.
+        """Drops the view, so that its tables can be dropped.
 
-        Where somebody's own view stands on it PostgreSQL refuses; then it stays, without rows and without tables under it.
+        If a user's view depends on it, PostgreSQL cannot drop it; then it stays, without rows and without tables.
         """
         view = self.stored.table(name)
         self.__dict__.pop("_marks", None)
@@ -213,7 +213,7 @@ class ViewDatabase:
         self._execute(self._emptied(view))
 
     def comments(self) -> Descriptions:
-        """What is written on tables, views and columns of the dataset, by whomever."""
+        """Returns all comments on tables, views and columns of the dataset."""
         schema = _literal(self.stored.table("portal").db)
         if self.dialect == "postgres":
             found = self._client.execute_sql(
@@ -238,11 +238,11 @@ class ViewDatabase:
         return {(relation, name or ""): text for relation, name, text in found or ()}
 
     def describe(self, descriptions: Descriptions, before: Descriptions) -> None:
-        """Writes descriptions on what exists, and back what somebody else had written before a view was made anew.
+        """Writes descriptions of existing relations, and restores comments of others on recreated views.
 
         Args:
-            descriptions: by relation and column.
-            before: `comments` before the views were made.
+            descriptions: texts by relation and column.
+            before: result of `comments` before the views were created.
         """
         if self.dialect not in COMMENTED:
             return
@@ -261,7 +261,7 @@ class ViewDatabase:
             self._execute_at_once(statements[start : start + _COMMENTS_AT_ONCE])
 
     def _relations(self) -> Iterator[tuple[str, Relation]]:
-        """Tables and views of the dataset."""
+        """Yields tables and views of the dataset."""
         schema = _literal(self.stored.table("portal").db)
         kinds = self._client.execute_sql(
             "SELECT table_name, table_type FROM information_schema.tables "  # noqa: S608 - our own schema
@@ -278,7 +278,7 @@ class ViewDatabase:
             yield table, Relation("VIEW" if kind == "VIEW" else "TABLE", frozenset(columns.get(table, ())))
 
     def _commenting(self, texts: Descriptions, relations: Mapping[str, Relation]) -> Iterable[str]:
-        """The statements that write descriptions."""
+        """Returns the statements that write descriptions."""
         paths = {relation: self._sql(self.stored.table(relation)) for relation in {relation for relation, _ in texts}}
         for (relation, name), text in texts.items():
             path = paths[relation]
@@ -286,27 +286,27 @@ class ViewDatabase:
             yield f"COMMENT ON {place} IS {_literal(' '.join(text.split()))}"
 
     def who_blocks(self, error: Exception) -> str:
-        """The sessions that a statement waited for in vain; empty where it failed for another reason."""
+        """Returns the sessions that blocked a failed statement; empty if it failed for another reason."""
         if not is_lock_timeout(causes(error)):
             return ""
         return blocking_sessions(self._client.execute_sql, self._client.fully_qualified_dataset_name(quote=False))
 
     def is_emptied(self, name: str) -> bool:
-        """Whether `drop` could only empty the view, and nobody filled it since."""
+        """Returns whether `drop` could only empty the view, and it was not recreated since."""
         if self.dialect != "postgres":
             return False
         self.__dict__.pop("_marks", None)  # as it is now
         return self._marks.get(self.stored.table(name).name) == EMPTIED
 
     def _should_recreate(self, error: Exception) -> bool:
-        """Whether it was refused because of what it says, and not because of who reads it; others give no such reason."""
+        """Returns whether a replacement failed because of the view's columns, not of a reader; other databases do not say."""
         if self.dialect != "postgres":
             return self._has_transactions
         cause = error.dbapi_exception if isinstance(error, DatabaseException) else error
         return getattr(cause, "pgcode", "") == INVALID_TABLE_DEFINITION
 
     def _execute(self, *statements: str) -> None:
-        """All of them or none, as far as the destination goes."""
+        """Executes statements, in one transaction if the destination has them."""
         wait = self._locks.next_wait(LOCK_SECONDS)
         try:
             with self._client.begin_transaction() if self._has_transactions else nullcontext():
@@ -320,19 +320,19 @@ class ViewDatabase:
             raise
 
     def _execute_at_once(self, statements: Sequence[str]) -> None:
-        """Many short statements, each of which costs more on its way than in the database."""
+        """Executes many short statements at once, because each round trip costs more than the statement."""
         self._execute("; ".join(statements))
 
     @cached_property
     def _marks(self) -> dict[str, str]:
-        """What views bear in their queries since they were made: queries cannot be compared, databases rewrite them."""
+        """The marks in the queries of views: queries themselves cannot be compared, because databases rewrite them."""
         if self.dialect not in COMMENTED:
             return {}
         found = self._client.execute_sql(self._definitions())
         return {name: match[0] for name, text in found or () if (match := MARK.search(str(text)))}
 
     def _definitions(self) -> str:
-        """A statement for the names and queries of all views."""
+        """Returns a query for the names and definitions of all views."""
         schema = _literal(self.stored.table("portal").db)
         if self.dialect == "postgres":
             return f"SELECT viewname, definition FROM pg_views WHERE schemaname = {schema}"  # noqa: S608 - our own name
@@ -342,7 +342,7 @@ class ViewDatabase:
         )
 
     def _emptied(self, view: exp.Table) -> str:
-        """The same columns over nothing."""
+        """Returns a query with the same columns and without tables."""
         found = self._client.execute_sql(
             "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute "  # noqa: S608 - our own name
             f"WHERE attrelid = {self._oid(view)} AND attnum > 0 ORDER BY attnum"
@@ -367,7 +367,7 @@ def _quoted(name: str) -> str:
 
 
 def _stored(client: SqlJobClientBase) -> StoredTables:
-    """What exists in truth: dlt's schema also has tables that were never made."""
+    """Returns the tables that really exist: dlt's schema also has tables that were never created."""
     caps = client.capabilities
     folded = caps.casefold_identifier
     known = {

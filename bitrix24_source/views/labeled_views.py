@@ -1,7 +1,7 @@
-"""Keeps the views of a dataset up to date: a labelled one for each item table, and the marts.
+"""Creates and updates the views of a dataset: a labelled one for each item table, and the marts.
 
-Reads the catalogue back from the destination. A problem with a view is reported, the view that was there stays, and the load
-that came before is not harmed.
+Reads the catalogue from the destination. If a view cannot be updated, this is reported, the existing view stays, and the load
+is not affected.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ _HINT_EMPTIED = "it has no rows until what stands on it is dropped and the next 
 
 
 def create_views(pipeline: dlt.Pipeline, schema: str = "", tables: Container[str] | None = None) -> list[Bitrix24Error]:
-    """Creates the marts and the view `<table>_labeled` of each item table, or brings them up to date.
+    """Creates or updates the marts and the view `<table>_labeled` of each item table.
 
-    Call it after `pipeline.run(bitrix24())`; `bitrix24 load` does. Words that change in the portal - an option, a stage, a
-    name - need no new view, but titles do, which are its columns' names.
+    Call it after `pipeline.run(bitrix24())`; `bitrix24 load` does. Labels that change in the portal - of an option, a stage, a
+    person - need no new view, but field titles do, because they are column names.
 
     Args:
-        pipeline: that has loaded a `bitrix24()` source.
-        schema: dlt's name of the source's schema, where the source was renamed.
-        tables: marts, and item tables whose views are meant; None for all.
+        pipeline: a pipeline that has loaded a `bitrix24()` source.
+        schema: dlt's name of the source's schema, if the source was renamed.
+        tables: marts, and item tables whose views are to be updated; None for all.
 
     Returns:
-        What could not be done, as one sentence each; the views concerned are as they were before. An `UnavailableError` is a
-        lock that a reader held for too long.
+        One error for each view that could not be updated; these views are unchanged. An `UnavailableError` is a lock that a
+        reader held for too long.
     """
 
     def create(database: ViewDatabase) -> list[Bitrix24Error]:
@@ -62,7 +62,7 @@ def create_views(pipeline: dlt.Pipeline, schema: str = "", tables: Container[str
             is_spa = table not in CRM_OBJECTS
             listed = fields[is_spa].get(entity_type_id, [])
             if not listed and _are_fields_loaded(database, is_spa) and database.has(table + SUFFIX):
-                return  # its columns' names are known to the view alone
+                return  # without the catalogue, only the existing view has the titles
             view = LabeledView(database.stored, table, entity_type_id, listed, is_spa=is_spa)
             database.create_or_replace(table + SUFFIX, view.select, listed)
 
@@ -87,10 +87,10 @@ def create_views(pipeline: dlt.Pipeline, schema: str = "", tables: Container[str
 
 
 def drop_views(pipeline: dlt.Pipeline, schema: str = "") -> list[Bitrix24Error]:
-    """Drops the marts and the labelled views: PostgreSQL drops no table that a view stands on, so they go before a full refresh.
+    """Drops the marts and the labelled views before a full refresh: PostgreSQL drops no table that a view depends on.
 
-    One that somebody's own view stands on is emptied instead, until `create_views` fills it again. Arguments and result as
-    in `create_views`.
+    A view on which a user's view depends is emptied instead, until `create_views` restores it. Arguments and result as in
+    `create_views`.
     """
 
     def drop(database: ViewDatabase) -> list[Bitrix24Error]:
@@ -101,7 +101,10 @@ def drop_views(pipeline: dlt.Pipeline, schema: str = "") -> list[Bitrix24Error]:
 
 
 def tables_with_views(pipeline: dlt.Pipeline, schema: str = "") -> set[str]:
-    """Item tables that have a labelled view, and marts that exist; none where the destination cannot be asked. Arguments as in `create_views`."""
+    """Returns item tables with a labelled view, and existing marts; none if the destination cannot be read.
+
+    Arguments as in `create_views`.
+    """
     found: set[str] = set()
 
     def look(database: ViewDatabase) -> list[Bitrix24Error]:
@@ -133,7 +136,7 @@ def _in_destination(
 
 
 def _for_each_table(database: ViewDatabase, act: Callable[[str, int], None]) -> list[Bitrix24Error]:
-    """The action for each item table; one that fails does not stop the others."""
+    """Runs the action for each item table; a failure does not stop the others."""
     attempts = (
         _attempt(database, table + SUFFIX, lambda: act(table, entity_type_id))  # noqa: B023 - called at once
         for table, entity_type_id in _item_tables(database.stored.tables)
@@ -142,13 +145,13 @@ def _for_each_table(database: ViewDatabase, act: Callable[[str, int], None]) -> 
 
 
 def _for_each_mart(database: ViewDatabase, marts: Iterable[str], act: Callable[[str], None]) -> list[Bitrix24Error]:
-    """The action for each mart; one that fails does not stop the others."""
+    """Runs the action for each mart; a failure does not stop the others."""
     attempts = (_attempt(database, mart, lambda: act(mart)) for mart in marts)  # noqa: B023 - called at once
     return [problem for problem in attempts if problem]
 
 
 def _refresh_facts(database: ViewDatabase, zone: Zone) -> list[Bitrix24Error]:
-    """What the marts on stages stand on; where it cannot be brought up to date they stay as of an earlier load."""
+    """Updates the tables of the stage marts; if that fails, these marts stay as of an earlier load."""
     try:
         database.analyze()
         refresh_facts(database, zone)
@@ -161,7 +164,7 @@ def _refresh_facts(database: ViewDatabase, zone: Zone) -> list[Bitrix24Error]:
 
 
 def _attempt(database: ViewDatabase, view: str, act: Callable[[], None]) -> Bitrix24Error | None:
-    """Acts on one view; what is in the way becomes a problem that names it."""
+    """Runs an action on one view; returns an error that names the view if it fails."""
     try:
         act()
     except Exception as error:  # noqa: BLE001 - each driver has errors of its own
@@ -174,7 +177,7 @@ def _attempt(database: ViewDatabase, view: str, act: Callable[[], None]) -> Bitr
 
 
 def _descriptions(database: ViewDatabase, fields: Mapping[bool, Mapping[int, Sequence[Field]]]) -> Descriptions:
-    """Of all tables and views that there are to describe, in the words of the catalogue."""
+    """Returns the descriptions of all tables and views, from the catalogue."""
     tables = database.stored.tables
     portal = (
         database.read("portal", ("zone", "base_currency"))
@@ -198,7 +201,7 @@ def _descriptions(database: ViewDatabase, fields: Mapping[bool, Mapping[int, Seq
 
 
 def _read_zone(database: ViewDatabase) -> Zone:
-    """The portal's zone, as the destination knows it."""
+    """Reads the portal's zone from the destination."""
     if not {"zone", "utc_offset_minutes"} <= database.stored.tables.get("portal", {}).keys():
         return Zone()
     rows = database.read("portal", ("zone", "utc_offset_minutes"))
@@ -223,12 +226,12 @@ _READ = (
 
 
 def _are_fields_loaded(database: ViewDatabase, is_spa: bool) -> bool:
-    """Whether fields are ever loaded here; who loads items alone has views by the names of columns."""
+    """Returns whether the fields table is loaded; if only items are loaded, views have the names of columns."""
     return CATALOG_TABLES[is_spa]["fields"] in database.stored.tables
 
 
 def _read_fields(database: ViewDatabase, is_spa: bool) -> dict[int, list[Field]]:
-    """The fields of each type as the catalogue in the destination has them, in the portal's order."""
+    """Reads the fields of each type from the catalogue in the destination, in the portal's order."""
     table = CATALOG_TABLES[is_spa]["fields"]
     known = [name for name in _READ if name in database.stored.tables.get(table, {})]
     if not {"entity_type_id", "upper_name", "type"} <= set(known):

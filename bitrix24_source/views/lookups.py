@@ -1,4 +1,4 @@
-"""Where the labels for the ids of a field are: table, key and column."""
+"""Finds where the labels for the ids of a field are: table, key and column."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _LINKS: Mapping[str, int] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Lookup:
-    """A table in which something is looked up by key.
+    """A table in which labels are looked up by key.
 
     Attributes:
-        table: dlt's name of it.
-        keys: the value's column, and columns that the item has too, under the same name.
+        table: dlt's name of the table.
+        keys: the column that matches the value, and columns that the item also has, under the same name.
         label: an expression over the table's columns.
-        only: which of its rows count, by column.
-        ignores_case: whether the value may be written in other letters than the key: stage codes may.
+        only: values of other columns by which its rows are restricted.
+        ignores_case: keys are compared regardless of case, as for stage codes.
     """
 
     table: str
@@ -44,18 +44,18 @@ class Lookup:
 
 
 def column(name: str, table: str = "") -> exp.Column:
-    """A column, quoted; of the only table around where none is named."""
+    """Returns a quoted column, optionally qualified by its table."""
     return exp.column(
         exp.to_identifier(name, quoted=True), table=exp.to_identifier(table, quoted=True) if table else None
     )
 
 
 def lookups(field: Field, entity_type_id: int, *, is_spa: bool) -> tuple[Lookup, ...]:
-    """Where a value's label is looked up: the first place that has it counts. None for what speaks for itself."""
+    """Returns where a value's label is looked up, first match first; empty if the value needs no label."""
     tables = CATALOG_TABLES[is_spa]
     of_type = {"entity_type_id": entity_type_id}
     if is_stage(field):
-        # Codes are the portal's own and mostly name their pipeline; where two pipelines share one, the item's own counts.
+        # Codes usually contain their pipeline; if two pipelines share one, the item's own pipeline counts.
         stage = column("name")
         return (
             Lookup(tables["stages"], ("status_id", "category_id"), stage, of_type, ignores_case=True),
@@ -78,9 +78,9 @@ def lookups(field: Field, entity_type_id: int, *, is_spa: bool) -> tuple[Lookup,
 
 
 def is_labelled(field: Field) -> bool:
-    """Whether the field holds ids, so that the view has a column for the words and one for the ids.
+    """Returns whether the field holds ids, so that the view has a column for labels and one for ids.
 
-    It does not depend on what was loaded: a name means the same in every view.
+    This does not depend on what was loaded: a name means the same in every view.
     """
     return bool(lookups(field, 0, is_spa=True))
 
@@ -90,7 +90,7 @@ def is_stage(field: Field) -> bool:
 
 
 def semantics(field: Field, entity_type_id: int, *, is_spa: bool) -> tuple[Lookup, ...]:
-    """Where a stage says whether it is the end; for the present stage, not for the one before."""
+    """Returns where the semantics of a stage are looked up; only for the present stage, not the previous one."""
     if not is_stage(field) or field.upper_name == "PREVIOUS_STAGE_ID" or field.name == "previousStageId":
         return ()
     stages = lookups(field, entity_type_id, is_spa=is_spa)
@@ -98,7 +98,7 @@ def semantics(field: Field, entity_type_id: int, *, is_spa: bool) -> tuple[Looku
 
 
 def order(field: Field, entity_type_id: int, *, is_spa: bool) -> tuple[Lookup, ...]:
-    """Where the place of a stage or a category among the others stands; for the present stage, not for the one before."""
+    """Returns where the order of a stage or a category is looked up; only for the present stage, not the previous one."""
     if field.type == "crm_category":
         found = lookups(field, entity_type_id, is_spa=is_spa)
     else:
@@ -107,12 +107,12 @@ def order(field: Field, entity_type_id: int, *, is_spa: bool) -> tuple[Lookup, .
 
 
 def is_amount(field: Field) -> bool:
-    """An amount in the item's own currency, unlike money fields, which have one of their own."""
+    """Returns whether a field is an amount in the item's currency; money fields have a currency of their own."""
     return field.upper_name in _AMOUNTS and not field.is_dynamic
 
 
 def exchange_rate() -> Lookup:
-    """What one unit of a currency is worth in the account's: the portal says it for so many units."""
+    """Returns the value of one unit of a currency in the account's; the portal gives it for a number of units."""
     units = exp.Nullif(this=exp.cast(column("amount_cnt"), "double"), expression=exp.Literal.number(0))
     quoted = exp.Div(this=exp.cast(column("amount"), "double"), expression=units)
     unit = exp.cast(exp.Literal.number(1), "double")
@@ -121,7 +121,7 @@ def exchange_rate() -> Lookup:
 
 
 def _directory(field: Field) -> tuple[Lookup, ...]:
-    """A custom field may hold the entry's code or its number: the vendor's pages do not say which."""
+    """Returns the lookups in a directory: a custom field may hold an entry's code or id, which is not documented."""
     directory = field.status_type or field.settings.get("ENTITY_TYPE")
     if not directory:
         return ()
@@ -143,7 +143,7 @@ def _item(entity_type_id: int) -> Lookup:
 
 
 def _person() -> exp.Expression:
-    """First and last name, of which either may be missing; NULL where both are."""
+    """Returns first and last name, of which either may be missing; NULL without both."""
     empty = exp.Literal.string("")
     first, last = (exp.Coalesce(this=column(name), expressions=[empty.copy()]) for name in ("name", "last_name"))
     spaced = exp.DPipe(

@@ -1,7 +1,7 @@
-"""The SQL of the labelled view of one item table, as an expression that each dialect is written from.
+"""Builds the labelled view of one item table, as an expression that can be written in each dialect.
 
-Labels are joined when the view is read. Each join is a left join against a table grouped by its key, so that it can
-neither hide an item nor show it twice; a database can leave out the joins that a query does not ask for.
+Labels are joined when the view is read. Each join is a left join with a table grouped by its key, so that it neither drops
+nor duplicates items, and a database can omit the joins that a query does not need.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from .lookups import Lookup, column, exchange_rate, is_amount, is_labelled, look
 from .text_casts import cast_to_text, with_currency
 
 Parts = dict[str, "exp.Expression | None"]
-"""the columns of a field by the word after its title; None for one that cannot be shown with what was loaded"""
+"""the columns of a field by the word after its title; None for one whose tables were not loaded"""
 ID, SEMANTICS, ORDER, CURRENCY, CONVERTED = "ID", "semantics", "order", "currency", "in account currency"
 CONTACTS_BY = {"PHONE": "Phone", "EMAIL": "E-mail"}
-"""kinds of phones and addresses that have a column, and its title"""
+"""types of contact data that have a column, with its title"""
 _ITEM = "item"
 _EXTRA_WORDS = {
     "address": ("latitude", "longitude"),
@@ -31,13 +31,13 @@ _LARGEST, _SMALLEST = exp.Literal.number("1E100"), exp.Literal.number("1E-100")
 
 @dataclass(frozen=True)
 class StoredTables:
-    """What the destination has, and how it spells it.
+    """Tables of the destination, and its rules for names.
 
     Attributes:
-        tables: dlt's data types by column, by table; those alone that exist in the destination.
-        path: the parts of a table's full name.
-        folded: an identifier as the destination keeps it.
-        spelling: what it takes for a view's column.
+        tables: dlt's data types by column, by table; only existing tables.
+        path: returns the parts of a table's full name.
+        folded: returns an identifier as the destination stores it.
+        spelling: rules for the names of a view's columns.
     """
 
     tables: Mapping[str, Mapping[str, str]]
@@ -50,7 +50,7 @@ class StoredTables:
         return exp.Table(this=parts[-1], **dict(zip(("db", "catalog"), reversed(parts[:-1]), strict=False)))
 
     def has(self, lookup: Lookup, beside: Mapping[str, str]) -> bool:
-        """Whether a label can be looked up: its table was loaded, and the item has what else it takes."""
+        """Returns whether a label can be looked up: its table was loaded, and the item has the other key columns."""
         known = self.tables.get(lookup.table, {})
         needed = {*lookup.keys, *lookup.only, *(found.name for found in lookup.label.find_all(exp.Column))}
         return needed <= known.keys() and set(lookup.keys[1:]) <= beside.keys()
@@ -68,11 +68,11 @@ class LabeledView:
     """The view of one item table.
 
     Args:
-        stored: what there is.
+        stored: the destination's tables.
         table: the item table.
-        entity_type_id: its type.
-        fields: what the catalogue says of the type; empty where it was not loaded.
-        is_spa: whether it is a smart process.
+        entity_type_id: its entity type.
+        fields: fields of the type in the catalogue; empty if they were not loaded.
+        is_spa: whether the type is a smart process.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class LabeledView:
         self._joins: list[tuple[exp.Subquery, exp.Condition]] = []
 
     def select(self) -> exp.Select:
-        """The whole query."""
+        """Returns the query of the view."""
         shown = list(self._view_fields())
         names = view_names((field.titled for field in shown), self._stored.spelling)
         listed = [
@@ -94,7 +94,7 @@ class LabeledView:
             if part is not None
         ]
         source = exp.alias_(self._stored.table(self._table), _ITEM, table=True, quoted=True)
-        # In place, here and below: in a wide table copies would cost more than all else.
+        # In place, here and below: in a wide table copies would cost more than everything else.
         query = exp.select(*listed, copy=False).from_(source, copy=False)
         for subquery, condition in self._joins:
             _left_join(query, subquery, condition)
@@ -103,7 +103,7 @@ class LabeledView:
         return self._fold_identifiers(query)
 
     def _fold_identifiers(self, query: exp.Select) -> exp.Select:
-        """Identifiers as the destination keeps them; the view's own names, and tables, are as they should be already."""
+        """Spells identifiers as the destination stores them; the view's own names and those of tables already are."""
         ours = {id(listed.args["alias"]) for listed in query.expressions}
         for identifier in list(query.find_all(exp.Identifier)):
             if id(identifier) not in ours and not isinstance(identifier.parent, exp.Table):
@@ -113,7 +113,7 @@ class LabeledView:
     # --- fields -----------------------------------------------------------------------------------------------------
 
     def _view_fields(self) -> Iterator[ViewField]:
-        """The id, Bitrix24's fields, the custom ones, then what no field explains: what is new mostly comes at the end."""
+        """Yields the id, Bitrix24's fields, custom ones, then columns without a field: new ones are mostly at the end."""
         upper_names = {field.upper_name for field in self._fields}
         utm = [field for field in UTM_FIELDS if self._fields and field.upper_name not in upper_names]
         shown = {field.name for field in (*self._fields, *utm) if not field.is_excluded}
@@ -121,7 +121,7 @@ class LabeledView:
         places = map_columns(fields, self._table, StoredColumns(self._stored.tables))  # type: ignore[arg-type]  # dlt's types
         explained = {DELETED_AT}
         for field in sorted(fields, key=lambda field: (field.name != "id", field.is_dynamic)):
-            if self._fields and (place := places[field.name]):  # without a list no field explains a column
+            if self._fields and (place := places[field.name]):  # without a field list no column has a field
                 explained |= {place.child_table} if place.child_table else {stored.name for stored in place.columns}
                 explained |= {place.count.name} if place.count else set()
                 if field.name in shown:
@@ -164,10 +164,10 @@ class LabeledView:
         return self._lookup(lookups(field, self._type, is_spa=self._is_spa), key)
 
     def _converted(self, amount: exp.Expression | None, currency: exp.Expression | None) -> exp.Expression | None:
-        """The amount in the account's currency, NULL where the rate is not known.
+        """Returns the amount in the account's currency, NULL if the rate is unknown.
 
-        As a double, like the portal's own amounts: decimals would overflow in some databases. Others refuse doubles that
-        overflow, which no real amount does, and vanish, which count as nothing here.
+        The result is a double, like the portal's own amounts: decimals would overflow in some databases. Others reject doubles
+        that overflow, which no real amount does, or underflow, which count as zero here.
         """
         worth = currency and amount and self._lookup((exchange_rate(),), currency)
         if worth is None or amount is None:
@@ -184,13 +184,13 @@ class LabeledView:
     # --- lists ------------------------------------------------------------------------------------------------------
 
     def _list(self, field: Field, child: str) -> exp.Expression | None:
-        """The values of a multiple field in one text: labels where there are any, else the values themselves."""
+        """Returns the values of a multiple field in one text: labels if there are any, else the values themselves."""
         if "value" not in self._stored.tables.get(child, {}):
             return None
         return self._aggregated_list(child, lookups(field, self._type, is_spa=self._is_spa))
 
     def _of_multifield(self, child: str) -> Iterator[ViewField]:
-        """Phones and e-mails; what else people can be reached by is in the table."""
+        """Yields phones and e-mails; other contact data is only in the child table."""
         for kind, title in CONTACTS_BY.items():
             has_kinds = {"value", "type_id"} <= self._stored.tables.get(child, {}).keys()
             only = column("type_id", "c").eq(exp.Literal.string(kind))
@@ -208,7 +208,7 @@ class LabeledView:
     def _aggregated_list(
         self, child: str, places: Sequence[Lookup], only: exp.Expression | None = None
     ) -> exp.Expression:
-        """One text for each item, its values in their order."""
+        """Returns one text for each item, with its values in order."""
         value = column("value", "c")
         texts: list[exp.Expression] = [
             cast_to_text(value, self._stored.tables[child]["value"], self._stored.spelling.dialect)
@@ -245,7 +245,7 @@ class LabeledView:
     # --- joins ------------------------------------------------------------------------------------------------------
 
     def _lookup(self, places: Sequence[Lookup], key: exp.Expression) -> exp.Expression | None:
-        """The label that the first of these places has; None where none was loaded."""
+        """Returns the label from the first of these places that has it; None if none was loaded."""
         found: list[exp.Expression] = []
         for place in places:
             if self._stored.has(place, self._columns):
@@ -257,7 +257,7 @@ class LabeledView:
     def _join(
         self, place: Lookup, alias: str, key: exp.Expression, key_type: str, beside: str
     ) -> tuple[exp.Subquery, exp.Condition]:
-        """A place as a table of one row for each key, and how it is joined."""
+        """Returns a place as a table with one row for each key, and the condition of the join."""
         known = self._stored.tables[place.table]
         keys: list[exp.Expression] = [column(name) for name in place.keys]
         if known[place.keys[0]] != key_type:

@@ -1,4 +1,4 @@
-"""Tells whether the code that writes views is the one that wrote a view."""
+"""Identifies the code that has written a view."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from typing import Any
 from .. import __version__
 
 _PACKAGES = ("catalog", "schema", "views")
-"""whose code the SQL of a view depends on"""
+"""packages on whose code the SQL of a view depends"""
 _SUFFIXES = (".py", ".sql", ".json")
 _ROOT = Path(__file__).parents[1]
 
 
 def digest_of(*inputs: Any) -> str:
-    """Sixteen hexadecimal digits that are the same as long as the inputs, told by `repr`, and the code are."""
+    """Returns sixteen hexadecimal digits that change with the inputs (by their `repr`) and with the code."""
     return hashlib.sha256(repr((code_revision(), inputs)).encode("utf-8", "backslashreplace")).hexdigest()[:16]
 
 
 @cache
 def code_revision() -> str:
-    """A hash of the code that writes views, sqlglot's release included; read once per process."""
+    """Returns a hash of the code that writes views, including sqlglot's version; computed once per process."""
     content = hashlib.sha256(f"{__version__} {version('sqlglot')}".encode())
     for package in _PACKAGES:
         for file in sorted((_ROOT / package).rglob("*.*")):

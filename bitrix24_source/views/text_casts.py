@@ -7,11 +7,11 @@ from sqlglot import exp
 from .lookups import column
 
 WHOLE = exp.Literal.number("1E15")
-"""below which a double without a fraction is written as an integer"""
+"""limit below which a double without a fraction is written as an integer"""
 
 
 def cast_to_text(value: exp.Expression, type_: str, dialect: str) -> exp.Expression:
-    """A value as a text that is the same in every database: times in UTC, no zeros that say nothing."""
+    """Returns a value as text that is the same in every database: times in UTC, no insignificant zeros."""
     if type_ == "text":
         return value
     if type_ == "timestamp" and dialect != "bigquery":  # where a time has no other zone
@@ -30,7 +30,7 @@ def cast_to_text(value: exp.Expression, type_: str, dialect: str) -> exp.Express
 
 
 def with_currency(amount: exp.Expression) -> exp.Expression:
-    """An amount and its currency in one text; the amount alone where it has none."""
+    """Returns an amount and its currency in one text; only the amount if it has no currency."""
     currency = exp.DPipe(this=exp.Literal.string(" "), expression=column("value_currency", "c"), safe=True)
     unit = exp.Coalesce(this=currency, expressions=[exp.Literal.string("")])
     return exp.DPipe(this=amount, expression=unit, safe=True)

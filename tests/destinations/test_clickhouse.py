@@ -80,11 +80,11 @@ class Pair:
 
 
 def rows_of(database, relation, names):
-    """How often each row is there; numbers to nine digits. Days, which are many, are added up by stage, but for the last hundred."""
+    """How often each row is there; numbers to nine digits. Of days, which are many, words are compared for the last hundred."""
     if relation == "mart_stage_daily":
         last = f"select {', '.join(names)} from {{}}.{relation} where day > '2025-03-23'"
-        stages = "select entity_type_id, category_id, stage_id, count(*), min(day), sum(items), sum(amount_base)"
-        rows = database.query(last) + database.query(f"{stages} from {{}}.{relation} group by 1, 2, 3")
+        figures = f"select entity_type_id, category_id, stage_id, day, items, amount_base from {{}}.{relation}"
+        rows = database.query(last) + database.query(figures)
     else:
         rows = [row.values() for row in database.rows(relation, *names)]
     return Counter(tuple(map(comparable, row)) for row in rows)

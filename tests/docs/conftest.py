@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import processes
 import pytest
 from fixtures.commands import command_here
 
@@ -50,4 +49,4 @@ def loaded(folder: Path, portal: dict[str, str]) -> None:
 @pytest.fixture(scope="session")
 def sandbox_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The DuckDB file that `bitrix24 load --sandbox` makes, in a folder of its own."""
-    return load_sandbox(tmp_path_factory.mktemp("sandbox"), processes.command)
+    return load_sandbox(tmp_path_factory.mktemp("sandbox"))

@@ -14,15 +14,22 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import dlt
 import duckdb
+import requests
+from dlt.common.runtime.run_context import RunContext, switched_run_context
 
-from bitrix24_source.sandbox import Portal, SandboxServer, WallClock
+from bitrix24_source import bitrix24
+from bitrix24_source.app.run import run_load
+from bitrix24_source.rest.client import Client
+from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter
+from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
 
 ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -33,8 +40,9 @@ FEW_LISTS = {
     "SOURCES__BITRIX24__SPA_TYPES": "[177]",
     "SOURCES__BITRIX24__LEAVE_OUT": json.dumps(
         [
-            "leads", "contacts", "quotes", "invoices", "stage_history", "product_rows", "activities", "departments",
-            "automated_solutions", "automated_solution_types", "spa_automations", "spa_type_relations", "spa_type_linked_fields",
+            "leads", "contacts", "quotes", "invoices", "stage_history", "product_rows", "activities", "departments", "crm_fields",
+            "crm_field_options", "statuses", "categories", "stages", "automated_solutions", "automated_solution_types",
+            "spa_automations", "spa_type_relations", "spa_type_linked_fields",
         ]
     ),
     "SOURCES__BITRIX24__SLICE_ROWS": "0",
@@ -101,32 +109,27 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
     return {**inherited, **own, **more}
 
 
-def command(*arguments: str, folder: Path, environment: dict[str, str]) -> None:
-    """`bitrix24` with these arguments."""
-    program = [sys.executable, "-m", "bitrix24_source.app.cli", *arguments]
-    subprocess.run(program, cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
-
-
-def load_sandbox(folder: Path, load: Callable[..., object] = command) -> Path:
+def load_sandbox(folder: Path) -> Path:
     """The file that `bitrix24 load --sandbox` would have made in the folder on that day, with what is loaded on demand only."""
-    clock = WallClock()
-    clock.set(DAY)
+    clock = Clock(DAY)
     portal = Portal(scenario="demo", seed=1, clock=clock)
-    portal.limits.leak_per_second = 1000
-    with SandboxServer(portal) as server:
-        variables = environment(
-            folder,
-            SOURCES__BITRIX24__CREDENTIALS__AUTH="webhook",
-            SOURCES__BITRIX24__CREDENTIALS__WEBHOOK_URL=server.webhook_url,
-            SOURCES__BITRIX24__ACTIVITY_BINDINGS="true",
-            SOURCES__BITRIX24__SLICE_ROWS="0",  # one package takes a third of the time that many take
-            DESTINATION__DUCKDB__CREDENTIALS=str(folder / DATABASE),
+    portal.limits.capacity = None
+    session = requests.Session()
+    session.mount("https://", SandboxAdapter(portal))
+    credentials = portal.credentials(portal.base_url)["webhook"]
+    client = Client(auth_from_credentials(Bitrix24Credentials(**credentials)), clock=clock, session=session)
+    with switched_run_context(RunContext(str(folder))):
+        run_load(
+            bitrix24(credentials=credentials, client=client, activity_bindings=True),
+            destination=dlt.destinations.duckdb(str(folder / DATABASE)),
+            dataset="bitrix24",
+            pipelines_dir=str(folder / "pipelines"),
         )
-        load("load", "--dataset", "bitrix24", "--progress", "none", folder=folder, environment=variables)
     return folder / DATABASE
 
 
 def main() -> None:
+    os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
     with (
         tempfile.TemporaryDirectory() as folder,
         duckdb.connect(str(load_sandbox(Path(folder))), read_only=True) as database,

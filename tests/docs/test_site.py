@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -13,34 +12,33 @@ import pytest
 from .pages import ROOT
 
 
-@pytest.mark.skipif(find_spec("material") is None, reason="MkDocs Material is not installed")
-def test_the_site_builds_strictly(tmp_path: Path) -> None:
-    """MkDocs builds every page without a warning: no broken link, no page that the navigation lacks."""
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with the pages, built without a warning."""
+    pytest.importorskip("material")
+    folder = tmp_path_factory.mktemp("site")
     done = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)],
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
-
     assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_the_site_builds_strictly(site: Path) -> None:
+    """MkDocs builds every page without a warning: no broken link, no page that the navigation lacks."""
     pages = {page.stem for page in (ROOT / "docs").glob("*.md")}
-    assert pages <= {page.stem for page in tmp_path.glob("*.html")}
+    assert pages <= {page.stem for page in site.glob("*.html")}
 
 
-def test_the_site_fetches_nothing_from_elsewhere(tmp_path: Path) -> None:
+def test_the_site_fetches_nothing_from_elsewhere(site: Path) -> None:
     """No page loads a font, a script or a style from another host."""
-    pytest.importorskip("material")
-    subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(tmp_path)],
-        cwd=ROOT,
-        capture_output=True,
-        check=True,
-    )
     loaded = {
         address
-        for page in tmp_path.glob("*.html")
+        for page in site.glob("*.html")
         for address in re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=\"?(https?://[^\"\s>]+)", page.read_text())
     }
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import click
@@ -12,6 +10,7 @@ import dlt
 import duckdb
 import pytest
 from click.testing import CliRunner
+from dlt.common.runtime.run_context import RunContext, switched_run_context
 
 from bitrix24_source import Bitrix24Credentials, bitrix24
 from bitrix24_source.app.cli import cli
@@ -61,18 +60,13 @@ def test_a_named_portal_has_its_own_section(server, emea, configure):
 
 
 def test_sections_are_found_in_toml(emea, configure, tmp_path):
-    """In `.dlt/secrets.toml` too, where dlt would let the default portal's environment variables win over it.
-
-    Read by a process of its own: dlt keeps the files of the first folder that it saw.
-    """
+    """In `.dlt/secrets.toml` too, where dlt would let the default portal's environment variables win over it."""
     configure("credentials", OAUTH)
     (tmp_path / ".dlt").mkdir(exist_ok=True)
     lines = [f'{key} = "{value}"' for key, value in emea.credentials()["webhook"].items()]
     (tmp_path / ".dlt" / "secrets.toml").write_text("\n".join(["[sources.bitrix24.emea.credentials]", *lines]))
-    code = "from bitrix24_source import bitrix24; print(len(list(bitrix24(portal='emea').resources['spa_types'])))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-
-    assert "1\n" == done.stdout, done.stderr
+    with switched_run_context(RunContext(str(tmp_path))):  # dlt keeps the files of the folder that it saw first
+        assert 1 == len(list(bitrix24(portal="emea").resources["spa_types"]))
 
 
 def test_the_default_portals_credentials_are_never_used_instead(configure):

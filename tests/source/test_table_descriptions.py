@@ -29,7 +29,7 @@ def loaded(engine, tmp_path_factory):
     portal = Portal("demo", items=20, clock=Clock(datetime(2025, 7, 1, 12, tzinfo=timezone.utc)))
     with switched_run_context(RunContext(str(folder))):
         made = make_warehouse(folder, portal, make(engine, folder))
-        made.run(*CHOSEN)
+        made.run(*CHOSEN, spa_types=[177])
     yield made
     made.database.drop()
 
@@ -125,7 +125,6 @@ def test_a_renamed_field_changes_its_description_alone(crm):
     """
     crm.query("comment on table {}.spa_items_177 is 'ours to keep'")
     crm.query("comment on column {}.spa_items_177.title is 'and this'")
-    crm.run(*CHOSEN, spa_types=[177])
     versions = crm.query("select count(*) from {}._dlt_version")
     quiet = asked_in_a_run(crm)
     commented, types, rows = comments(crm), crm.database.types(), crm.rows("spa_items_177")
@@ -146,6 +145,7 @@ def test_a_renamed_field_changes_its_description_alone(crm):
     assert "spa_items_177" not in run.last_normalize_info.row_counts
 
 
+@pytest.mark.all_databases(slow=True)
 def test_a_chosen_type_refers_to_loaded_tables_only(warehouse):
     """Parents of other types are columns, but no reference where their tables are not loaded."""
     crm = warehouse(Portal("demo", items=5, clock=Clock(datetime(2025, 7, 1, 12, tzinfo=timezone.utc))))
@@ -159,6 +159,7 @@ def test_a_chosen_type_refers_to_loaded_tables_only(warehouse):
     assert referenced <= tables.keys()
 
 
+@pytest.mark.all_databases(slow=True)
 def test_a_table_of_many_batches_keeps_its_hints(warehouse, clock):
     """dlt is given them with the first rows only: keys, order and descriptions stay when later ones come without."""
     portal = Portal("empty", clock=clock)

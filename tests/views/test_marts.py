@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from datetime import date, datetime, timedelta, timezone
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from statistics import mean
 
 import pytest
@@ -191,29 +191,30 @@ def test_stage_daily(loaded, items):
     for type_, owner, category, stage, _, at in loaded.moves():
         by_item[type_, owner].append((category if type_ != 1 else None, stage, day(at)))
     last = day(NOW)
-    counted, amounts, firsts = Counter(), Counter(), {}
+    changes, firsts = defaultdict(Counter), {}
     for (type_, owner), moves in by_item.items():
         amount = round(worth(loaded, items[type_, owner]) or 0, 6)
         ends = [at for _, _, at in moves[1:]] + [last + timedelta(days=1)]
         for (category, stage, entered), end in zip(moves, ends, strict=True):
             key = type_, category, stage
             firsts[key] = min(firsts.get(key, entered), entered)
-            for offset in range((end - entered).days):
-                counted[(*key, entered + timedelta(days=offset))] += 1
-                amounts[(*key, entered + timedelta(days=offset))] += amount
+            if entered < end:
+                changes[key, "items"].update({entered: 1, end: -1})
+                changes[key, "amount_base"].update({entered: amount, end: -amount})
 
-    rows = {
-        (row["entity_type_id"], row["category_id"], row["stage_id"], row["day"]): row
-        for row in loaded.ask("SELECT * FROM mart_stage_daily")
-    }
-    days = {
-        (*key, first + timedelta(days=offset))
-        for key, first in firsts.items()
-        for offset in range((last - first).days + 1)
-    }
-    assert days == set(rows)
-    assert {key: counted[key] for key in days} == {key: row["items"] for key, row in rows.items()}
-    assert all(amounts[key] == pytest.approx(row["amount_base"], abs=0.01) for key, row in rows.items())
+    rows = loaded.database.query(
+        "SELECT entity_type_id, category_id, stage_id, day, items, amount_base FROM {}.mart_stage_daily ORDER BY day"
+    )
+    by_stage = defaultdict(list)
+    for *key, date_, count, amount in rows:
+        by_stage[tuple(key)].append((date_, count, amount))
+    assert set(firsts) == set(by_stage)
+    for key, first in firsts.items():
+        days = [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
+        counts = accumulate(changes[key, "items"][at] for at in days)
+        amounts = accumulate(changes[key, "amount_base"][at] for at in days)
+        assert list(zip(days, counts, strict=True)) == [(date_, count) for date_, count, _ in by_stage[key]]
+        assert all(abs(amount - found) < 0.01 for amount, (*_, found) in zip(amounts, by_stage[key], strict=True))
 
 
 def test_owner_month(loaded, items):
@@ -308,7 +309,7 @@ def test_everything_says_what_it_is(loaded):
     """Tables, marts and their columns carry comments; none of them is book-keeping."""
     comments = dict(_comments(loaded))
 
-    assert comments["mart_items", ""].startswith("one row for each living item")
+    assert comments["mart_items", ""].startswith("one row for each item of smart processes")
     assert "+03:00" in comments["mart_items", "created_date"]
     assert "RUB" in comments["mart_items", "amount_base"]
     assert "OPPORTUNITY" in comments["deals", "opportunity"]

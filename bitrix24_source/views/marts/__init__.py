@@ -1,12 +1,12 @@
 """Marts: views with the same names and columns in every portal and language, made of the loaded tables.
 
-Each mart is a query in a `.sql` file beside this one, written once in PostgreSQL's words and transpiled by sqlglot. The files
-name three kinds of relations: tables of the destination, other files of this folder, and the relations that only exist at run
-time (`living_items`, `deleted_items`, `table_counts`). A table, or a column of it, that was not loaded reads as no rows, or
-NULL: a mart always stands, with the same columns.
+Each mart is a query in a `.sql` file beside this one, written in PostgreSQL's dialect and transpiled by sqlglot. The files
+refer to three kinds of relations: tables of the destination, other files of this folder, and relations that are made at run
+time (`living_items`: items that are not deleted, `deleted_items`, `table_counts`). A table that was not loaded is empty, and a
+missing column is NULL, so that every mart exists, with the same columns.
 
-What databases would take seconds to work out anew for each question, the stays in stages, is kept in two tables of ours where
-`facts` can do so: numbers, codes and times alone. All words are looked up when a mart is read.
+The stays of items in stages take databases seconds to compute. Where `facts` supports it, they are kept in two tables of our
+own, with numbers, codes and times only. Labels are looked up when a mart is read.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ _TABLES: Mapping[str, Mapping[str, str]] = MappingProxyType({
     "rejected_values": {"table_name": "text"},
     "_dlt_loads": {"load_id": "text", "inserted_at": "timestamp", "status": "bigint"},
 })  # fmt: skip
-"""what the marts read of each table, in dlt's data types"""
+"""columns that the marts read from each table, with dlt's data types"""
 
 _ITEM_COLUMNS: Mapping[str, str] = MappingProxyType({
     "id": "bigint", "title": "text", "category_id": "bigint", "stage_id": "text", "stage_semantic_id": "text",
@@ -79,10 +79,10 @@ _ITEM_COLUMNS: Mapping[str, str] = MappingProxyType({
     "closedate": "date", "opportunity": "double", "currency_id": "text", "opportunity_account": "double",
     "account_currency_id": "text",
 })  # fmt: skip
-"""what the marts read of each item table"""
+"""columns that the marts read from each item table"""
 
 FACTS: Mapping[str, str] = MappingProxyType({"stage_stays": "_mart_stage_moves", "stage_changes": "_mart_stage_daily"})
-"""relations that may be kept in tables, and the tables"""
+"""relations that may be kept in tables, with the names of these tables"""
 
 FACT_COLUMNS: Mapping[str, Mapping[str, str]] = MappingProxyType({
     "stage_stays": {
@@ -96,10 +96,10 @@ FACT_COLUMNS: Mapping[str, Mapping[str, str]] = MappingProxyType({
         "amount": "decimal",
     },
 })  # fmt: skip
-"""in dlt's data types, in the order of their queries"""
+"""columns of these tables with dlt's data types, in the order of their queries"""
 
 GROUPED = frozenset({"entity_type_id", "category_id", "stage_id", "next_stage_id"})
-"""columns of facts that depend on each other"""
+"""columns of these tables that depend on each other"""
 
 SQL_TYPES: Mapping[str, str] = MappingProxyType(
     {"bigint": "BIGINT", "text": "TEXT", "double": "DOUBLE", "bool": "BOOLEAN", "date": "DATE", "timestamp": "TIMESTAMPTZ",
@@ -109,23 +109,23 @@ SQL_TYPES: Mapping[str, str] = MappingProxyType(
 _MART_OBJECTS = ("leads", "deals", "quotes", "invoices")
 _COUNTED = {
     "duckdb": "SELECT UNNEST(RANGE(0, ?)) AS n",
-    # Of a series PostgreSQL expects a thousand rows, and compiles its plan for a second because of them; of an array it expects ten.
+    # PostgreSQL estimates a thousand rows for a series, and then compiles the plan for a second; for an array it estimates ten.
     "postgres": "SELECT u.n - 1 AS n FROM UNNEST(ARRAY_FILL(0, ARRAY[CAST(GREATEST(?, 0) AS INT)])) WITH ORDINALITY AS u(zero, n)",
     # It would compare every row with all numbers.
     "clickhouse": "range(toUInt64(greatest(ifNull(?, 0), 0)))",
 }
-"""instead of a join with `numbers`, a bound for each row"""
+"""replaces a join with `numbers` by a number of rows for each row"""
 _ADDS_DAYS_TO_DATES = frozenset({"duckdb", "postgres"})
 _NAMES_THE_UNIT_LAST = frozenset({"bigquery", "snowflake", "databricks"})
 
 
 @dataclass(frozen=True)
 class Zone:
-    """The portal's time zone, as far as the portal tells it.
+    """The portal's time zone, as far as it is known.
 
     Attributes:
-        name: of the IANA database; "" where only the offset is known.
-        offset_minutes: east of UTC; None where nothing is known, so that no instant has a day.
+        name: name in the IANA database; "" if only the offset is known.
+        offset_minutes: minutes east of UTC; None if nothing is known, and then days are NULL.
     """
 
     name: str = ""
@@ -133,7 +133,7 @@ class Zone:
 
     @staticmethod
     def of(zone: str | None, offset_minutes: int | None) -> Zone:
-        """The zone in the words of the table `portal`, where a name may be an offset."""
+        """Returns the zone from columns of the table `portal`, in which the name may be an offset."""
         return Zone("" if not zone or zone[0] in "+-" else zone, offset_minutes)
 
 
@@ -141,10 +141,10 @@ class MartBuilder:
     """Builds the marts of one dataset.
 
     Args:
-        stored: the tables that exist, and their columns.
-        zone: in which instants become days.
-        has_facts: whether the tables of `FACTS` are there, up to date.
-        only: conditions on relations, by their names.
+        stored: existing tables and their columns.
+        zone: the zone in which instants are converted to days.
+        has_facts: whether the tables of `FACTS` exist and are up to date.
+        only: conditions by which relations are restricted, by name.
     """
 
     def __init__(
@@ -155,7 +155,7 @@ class MartBuilder:
         has_facts: bool = False,
         only: Mapping[str, exp.Condition] = MappingProxyType({}),
     ) -> None:
-        """Reads nothing yet."""
+        """Creates a builder, without reading anything."""
         self._stored = stored
         self._zone = zone
         self.has_facts = has_facts
@@ -175,24 +175,27 @@ class MartBuilder:
         self._width = 1
 
     def query(self, mart: str) -> exp.Query:
-        """The query of one of `MARTS`, on tables of the destination alone: no mart stands on another one."""
+        """Returns the query of one of `MARTS`, which uses tables of the destination only, no other marts."""
         return self._folded(self._relation(mart))
 
     def changed_items(self, width: int = 1) -> exp.Query:
-        """The items, as type and id, whose kept facts differ from what the loaded tables say; the first of so many for each."""
+        """Returns a query for the items (type and id) whose kept rows differ from the loaded tables.
+
+        With `width`, ids are ranges, given by their first id.
+        """
         self._width = width
         return self._folded(self._file("changed_items"))
 
     def changed_types(self) -> exp.Query:
-        """The types whose kept days differ from what kept stays say, and whether (0 or 1) those have the days of another zone."""
+        """Returns a query for the types whose changes by day differ from the stays, and whether (0 or 1) days are of another zone."""
         return self._folded(self._file("changed_types"))
 
     def facts(self, relation: str) -> exp.Query:
-        """What belongs into the table of one of `FACTS`."""
+        """Returns the query for the rows of one of `FACTS`."""
         return self._folded(self._file(relation))
 
     def _relation(self, name: str) -> exp.Query:
-        """A relation of the files, restricted if it is to be."""
+        """Returns a relation of the files, with its restriction."""
         query = self._whole(name)
         if (condition := self._only.get(name)) is None:
             return query
@@ -233,7 +236,7 @@ class MartBuilder:
             return exp.select(*(self._null(name, type_) for name, type_ in columns.items())).where(exp.false())
         query = exp.select(*(self._read(known, name, type_) for name, type_ in columns.items()))
         query.from_(self._stored.table(name), copy=False)
-        if DELETED_AT in known and name not in {"companies", "contacts"}:  # a name outlives what bears it
+        if DELETED_AT in known and name not in {"companies", "contacts"}:  # names of deleted ones are shown
             query.where(column(DELETED_AT).is_(exp.null()), copy=False)
         if "is_removed" in known:
             query.where(exp.not_(exp.func("COALESCE", column("is_removed"), exp.false())), copy=False)
@@ -264,7 +267,7 @@ class MartBuilder:
         return _union(queries)
 
     def item_tables(self) -> list[tuple[str, int]]:
-        """Item tables that the marts show, and their entityTypeId."""
+        """Returns the item tables that the marts show, with their entityTypeId."""
         spas = ((name, match) for name in self._stored.tables if (match := re.fullmatch(r"spa_items_(\d+)", name)))
         objects = ((name, CRM_OBJECTS[name].entity_type_id) for name in _MART_OBJECTS if name in self._stored.tables)
         return [*objects, *sorted(((name, int(match[1])) for name, match in spas), key=lambda table: table[1])]
@@ -296,18 +299,18 @@ class MartBuilder:
         return exp.alias_(exp.cast(exp.null(), self._type(type_)), name, quoted=True, copy=False)
 
     def _type(self, type_: str) -> str:
-        """The type of dlt's columns: PostgreSQL reads tables one beside the other only where their columns are of one type."""
+        """Returns the SQL type of dlt's columns: PostgreSQL appends tables in parallel only if column types are equal."""
         return "VARCHAR" if (type_, self._dialect) == ("text", "postgres") else SQL_TYPES[type_]
 
     def _folded(self, query: exp.Query) -> exp.Query:
-        """Identifiers quoted, and spelled as the destination keeps them; names of its tables are so already."""
+        """Quotes identifiers, in the destination's spelling; names of its tables already are."""
         for identifier in query.find_all(exp.Identifier):
             if not isinstance(identifier.parent, exp.Table):
                 identifier.set("this", self._stored.folded(identifier.name))
                 identifier.set("quoted", True)
         return query
 
-    # --- what the SQL of the files calls ----------------------------------------------------------------------------
+    # --- functions in the SQL of the files --------------------------------------------------------------------------
 
     def _portal_day(self, instant: exp.Expression) -> exp.Expression:
         if self._zone.name:
@@ -319,7 +322,7 @@ class MartBuilder:
         return exp.cast(exp.Paren(this=exp.Add(this=utc, expression=offset)), "DATE")
 
     def _days_between(self, start: exp.Expression, end: exp.Expression) -> exp.Expression:
-        """Days from one instant to another, with their fraction."""
+        """Returns the days from one instant to another, with a fraction."""
         seconds: exp.Expression
         if self._dialect == "postgres":  # where EXTRACT gives decimals, at four times the cost
             lasted = exp.paren(exp.Sub(this=end, expression=start))
@@ -334,14 +337,14 @@ class MartBuilder:
         return exp.paren(exp.Div(this=seconds, expression=exp.Literal.number("86400.0")))
 
     def _seconds_since_1970(self, instant: exp.Expression) -> exp.Expression:
-        """Whole seconds; only where facts are kept."""
+        """Returns whole seconds since 1970; used only where the tables of `FACTS` are kept."""
         return exp.cast(exp.Anonymous(this="DATE_PART", expressions=[exp.Literal.string("epoch"), instant]), "BIGINT")
 
     def _first_id(self, id_: exp.Expression) -> exp.Expression:
         return first_id(id_, self._width)
 
     def _day_count(self, first: exp.Expression, last: exp.Expression) -> exp.Expression:
-        """Whole days from one day to another."""
+        """Returns the whole days from one day to another."""
         if self._dialect in _ADDS_DAYS_TO_DATES:
             return exp.cast(exp.paren(exp.Sub(this=last, expression=first)), "BIGINT")
         return exp.cast(exp.DateDiff(this=last, expression=first, unit=exp.Var(this="DAY")), "BIGINT")
@@ -353,7 +356,7 @@ class MartBuilder:
 
 
 def first_id(id_: exp.Expression, width: int) -> exp.Expression:
-    """The lowest id of those that are told by one."""
+    """Returns the first id of the range of `width` ids that contains an id."""
     if width == 1:
         return id_
     return exp.paren(
@@ -362,14 +365,14 @@ def first_id(id_: exp.Expression, width: int) -> exp.Expression:
 
 
 def _month_of(day: exp.Expression) -> exp.Expression:
-    """The first day of the month."""
+    """Returns the first day of the month."""
     return exp.cast(
         exp.func("DATE_TRUNC", exp.Literal.string("month"), exp.cast(day, "DATE"), dialect="duckdb"), "DATE"
     )
 
 
 def _bounded(number: exp.Expression) -> exp.Expression:
-    """A double that can be multiplied: databases refuse what overflows or vanishes, which no real amount does."""
+    """Returns a double that can be multiplied without overflow or underflow, which databases reject."""
     size = exp.func("ABS", number)
     is_nothing = exp.LT(this=size, expression=exp.Literal.number("1E-100"))
     is_fit = exp.LT(this=size.copy(), expression=exp.Literal.number("1E100"))
@@ -377,7 +380,7 @@ def _bounded(number: exp.Expression) -> exp.Expression:
 
 
 def _semantics(letter: exp.Expression) -> exp.Expression:
-    """The catalogue's word for Bitrix24's letter."""
+    """Returns the catalogue's word for Bitrix24's letter of a stage."""
     words = {"P": "process", "S": "success", "F": "failure"}
     case = exp.Case(this=letter)
     for key, word in words.items():
@@ -387,12 +390,12 @@ def _semantics(letter: exp.Expression) -> exp.Expression:
 
 @cache
 def _counted(dialect: str) -> exp.Expr:
-    """0 and as many numbers as a row asks for."""
+    """Returns the numbers from 0 up to a row's own bound."""
     return parse_one(_COUNTED[dialect], read=dialect)
 
 
 def _each_number(counted: exp.Expr, alias: str, query: exp.Query) -> exp.Join:
-    """Joins each row with its numbers: with a subquery of its own, or in ClickHouse with a list."""
+    """Joins each row with its numbers: by a lateral subquery, or in ClickHouse by an array."""
     if isinstance(counted, exp.Query):
         lateral = exp.Lateral(this=exp.Subquery(this=counted), alias=exp.TableAlias(this=exp.to_identifier(alias)))
         return exp.Join(this=lateral, kind="CROSS")
@@ -404,7 +407,7 @@ def _each_number(counted: exp.Expr, alias: str, query: exp.Query) -> exp.Join:
 
 @cache
 def _parsed(name: str) -> exp.Query:
-    """A file of this folder as an expression."""
+    """Returns a file of this folder as an expression."""
     text = (resources.files(__name__) / f"{name}.sql").read_text(encoding="utf-8")
     query = parse_one(text, read="postgres")
     for node in query.walk():
@@ -415,7 +418,7 @@ def _parsed(name: str) -> exp.Query:
 
 
 def _union(queries: Sequence[exp.Query]) -> exp.Query:
-    """UNION ALL as a balanced tree: a chain of hundreds would be too deep for parsers."""
+    """Returns UNION ALL as a balanced tree: a chain of hundreds would be too deep for parsers."""
     if len(queries) == 1:
         return queries[0]
     half = len(queries) // 2

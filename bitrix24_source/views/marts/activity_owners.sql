@@ -1,4 +1,4 @@
--- Titles of everything that an activity can belong to.
+-- Titles of all types to which an activity can belong.
 SELECT t.entity_type_id, t.title FROM entity_types AS t
 UNION ALL
 SELECT CAST(3 AS BIGINT), 'Contacts'

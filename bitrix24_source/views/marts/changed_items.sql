@@ -1,6 +1,7 @@
--- Items whose stays are not what the stage history says now, by the first id of so many: FIRST_ID says of how many.
--- Each side is summed up by what has few values, without a sort: ids, items and times of moves with a weight for each id, so that
--- what differs does not cancel out. What follows from them (place, left_at, next stage) is not compared; the amount is, of first stays.
+-- Items whose kept stays differ from the stage history, as first ids of ranges; FIRST_ID defines their width.
+-- Both sides are aggregated by columns with few values, without a sort: checksums of ids, items and times of moves have a weight for
+-- each id, so that differences do not cancel out. Derived columns (place, left_at, next stage) are not compared; of amounts, only
+-- those of first stays are.
 SELECT c.entity_type_id, c.first_id
 FROM (
     SELECT g.entity_type_id, g.first_id, g.category_id, COALESCE(v.code, a.code, UPPER(g.stage_id)) AS stage_id,

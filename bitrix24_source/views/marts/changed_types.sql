@@ -1,5 +1,5 @@
--- Types whose changes by day are not what the stays add up to, and whether it is the stays whose days are those of another zone.
--- The days of instants between two of the same day need not be worked out.
+-- Types whose changes by day differ from the sums of the stays, and whether the days of the stays are those of another zone.
+-- Days need not be computed for instants between two of the same day.
 SELECT c.entity_type_id, MAX(c.wrong_days) AS wrong_days
 FROM (
     SELECT

@@ -1,5 +1,5 @@
--- Titles of the types that mart_items knows, and what is switched off for a smart process: 0 where it is.
--- A switched-off feature leaves its columns in the rows, filled with defaults.
+-- Titles of the types in mart_items, and the features of smart processes: 0 if switched off.
+-- If a feature is switched off, rows keep its columns, filled with defaults.
 SELECT
     t.entity_type_id,
     MIN(t.title) AS title,

@@ -1,4 +1,4 @@
--- Titles of the living items, contacts and companies that an activity can belong to.
+-- Titles of items that are not deleted, of contacts and companies, to which an activity can belong.
 SELECT i.entity_type_id, i.id, i.title FROM living_items AS i
 UNION ALL
 SELECT

@@ -1,5 +1,5 @@
--- The stage history of items that live, with the portal's day of each move and the item's present amount. Stages are spelt in one
--- way: as the directory does, else in capitals. That is done here so that PostgreSQL knows how many stages there are.
+-- The stage history of items that are not deleted, with the portal's day of each move and the item's present amount. Stage codes
+-- are written as in the stage directory, else in upper case. This is done here so that PostgreSQL can estimate the number of stages.
 SELECT
     h.id, h.entity_type_id, h.owner_id, h.category_id, COALESCE(s.code, a.code, UPPER(h.stage_id)) AS stage_id,
     h.stage_semantic_id, h.created_time,

@@ -1,4 +1,4 @@
--- One row for each activity: what, whose, of which item, due when, done or late.
+-- One row for each activity, with its type, responsible person, item, deadline and state.
 SELECT
     a.id,
     CASE a.type_id

@@ -1,6 +1,6 @@
--- One row for each living item of smart processes, leads, deals, quotes and invoices.
--- Companies and contacts are found by their id, said twice: once, and PostgreSQL expects hundreds of them for each item.
--- The moment of the load is asked for in place, since a join with one row would keep PostgreSQL on one core.
+-- One row for each item of smart processes, leads, deals, quotes and invoices that is not deleted.
+-- Joins with companies and contacts repeat the condition on the id: with one, PostgreSQL estimates hundreds of them per item.
+-- The time of the load is a subquery in place, because a join with one row would keep PostgreSQL on one core.
 SELECT
     i.entity_type_id,
     i.entity_type,

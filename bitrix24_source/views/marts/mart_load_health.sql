@@ -1,4 +1,4 @@
--- How each table came out of the last run, and which earlier runs had issues with it. Rejected values are those not mended since.
+-- The result of the last run for each table, and earlier runs with issues. Rejected values are those not corrected since.
 SELECT
     f.resource,
     f.load_id,

@@ -1,4 +1,4 @@
--- What was sold of each product: rows of living items, by type and the month in which the item was created.
+-- Sales of each product: product rows of items that are not deleted, by type and month of the item's creation.
 SELECT
     MONTH_OF(s.created_date) AS month,
     s.entity_type_id,

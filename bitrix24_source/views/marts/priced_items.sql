@@ -1,4 +1,4 @@
--- Living items with their amounts; none for smart processes in which amounts are switched off.
+-- Items that are not deleted, with their amounts; NULL for smart processes in which amounts are switched off.
 SELECT
     b.entity_type_id, b.id, b.title, b.category_id, b.stage_id, b.stage_semantic_id, b.assigned_by_id, b.company_id,
     b.contact_id, b.source_id, b.created_time, b.updated_time, b.moved_time, b.date_closed, b.tells_moves,

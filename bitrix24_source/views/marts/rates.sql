@@ -1,4 +1,4 @@
--- What one unit of a currency is worth in the portal's base currency; the portal says it for so many units.
+-- The value of one unit of a currency in the portal's base currency; the portal gives it for a number of units.
 SELECT
     c.currency,
     MIN(CASE

@@ -1,5 +1,5 @@
--- The facts of mart_stage_daily, without words: by how much entering and leaving change a stage, by day.
--- Amounts are exact decimals, so that what leaves takes all of it along.
+-- The rows of mart_stage_daily without labels: by how much items entering and leaving change a stage, by day.
+-- Amounts are exact decimals, so that entering and leaving cancel out.
 SELECT
     e.entity_type_id, e.category_id, e.stage_id, e.day,
     CAST(SUM(e.items) AS BIGINT) AS items,

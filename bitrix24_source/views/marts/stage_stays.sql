@@ -1,4 +1,4 @@
--- The facts of mart_stage_moves, without words: a stay lasts from an item's entry into a stage to its next move.
+-- The rows of mart_stage_moves without labels: a stay lasts from an item's entry into a stage to its next move.
 SELECT
     h.entity_type_id,
     h.owner_id AS item_id,

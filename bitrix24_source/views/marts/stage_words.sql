@@ -1,4 +1,4 @@
--- What each stage that items have been in is called, by its code as stays spell it: looked up once a stage instead of once a move.
+-- The names of all stages in stays, by the code in stays: looked up once per stage instead of once per move.
 SELECT
     k.entity_type_id, k.category_key, COALESCE(s.code, a.code, k.stage_id) AS stage_id,
     MIN(t.title) AS entity_type,
