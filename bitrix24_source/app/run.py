@@ -166,7 +166,7 @@ def _load(
     if views or dropped:
         problems = create_views(pipeline, source.name, None if views else dropped)
         load_ids += _append_issues(pipeline, source, "views", problems, watch)
-    left = dict(slices.left) if slices and slices.unfinished else {}
+    left = dict(slices.rows_left) if slices and slices.unfinished else {}
     load_ids += _append_issues(pipeline, source, "", [_unfinished(*item) for item in left.items()], watch)
     tables = summarize(watch, before, _counted(pipeline, counter))
     return LoadSummary(watch.rows, pipeline.dataset_name, tables, tuple(load_ids), left)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
 
-from ..schema import NOTHING_STORED, Field, StoredColumns, map_columns, with_hidden
+from ..schema import NOTHING_STORED, Field, StoredColumns, map_columns, with_system_fields
 from .crm_objects import CRM_OBJECTS
 
 SIGN = " · Bitrix24"
@@ -47,7 +47,7 @@ def item_descriptions(
     code = CRM_OBJECTS[table].table if table in CRM_OBJECTS else "smart process"
     yield (table, ""), f"{title or table}: one row per item; deleted_at is set once the item is deleted{SIGN} {code}"
     yield (table, "deleted_at"), f"when the item was found deleted; NULL otherwise{SIGN}"
-    known = with_hidden(fields, is_spa=table not in CRM_OBJECTS or table == "invoices")
+    known = with_system_fields(fields, is_spa=table not in CRM_OBJECTS or table == "invoices")
     places = map_columns(known, table, stored)
     for field in known:
         place = places.get(field.name)

@@ -32,10 +32,10 @@ from ..rest import (
 )
 from .crm_objects import CRM_OBJECTS, CRM_OBJECTS_BY_ID, LEADS
 from .entity_details import SPA_ENTITY_TABLES, STATUSES, read_entity, read_options, stages_by_type
+from .incomplete import IncompleteParts
 from .issues import IssueLog
 from .model import Catalog, EntityType
 from .portal_facts import PortalAnswers, portal_facts, read_portal
-from .unread import UnreadParts
 
 log = logging.getLogger("bitrix24_source")
 
@@ -66,16 +66,16 @@ def read_catalog(client: Client, wanted: Iterable[str] = SPA_TABLE_NAMES) -> Cat
         Bitrix24Error: the credential, the network or a limit ended the read.
     """
     parts = frozenset(wanted)
-    issues, unread = IssueLog(client.clock.now), UnreadParts()
+    issues, incomplete = IssueLog(client.clock.now), IncompleteParts()
     inventory = _Inventory(*gather(client, _first_readers(parts)))
-    entities = [*_types(inventory, issues, unread), *_objects(inventory, parts)]
-    _note_missing_parts(inventory, parts, issues, unread)
+    entities = [*_types(inventory, issues, incomplete), *_objects(inventory, parts)]
+    _note_missing_parts(inventory, parts, issues, incomplete)
     _note_unusable_values(inventory, issues)
     unreadable: dict[int, str] = {}
     readers: list[CallGenerator[Any]] = [
-        read_entity(entity, parts, inventory.directories, unreadable, issues, unread) for entity in entities
+        read_entity(entity, parts, inventory.directories, unreadable, issues, incomplete) for entity in entities
     ]
-    readers.append(read_options(inventory.user_fields.rows, _field_owners(parts), issues, unread))
+    readers.append(read_options(inventory.user_fields.rows, _field_owners(parts), issues, incomplete))
     *described, options = gather(client, readers)
     stages = stages_by_type(inventory.statuses.rows)
     readable = [
@@ -93,8 +93,8 @@ def read_catalog(client: Client, wanted: Iterable[str] = SPA_TABLE_NAMES) -> Cat
         departments=inventory.departments.rows,
         currencies=inventory.currencies.rows,
         has_leads=inventory.has_leads,
-        unread=frozenset(unread.tables),
-        unread_types=unread.types,
+        incomplete=frozenset(incomplete.tables),
+        incomplete_types=incomplete.types,
         portal=portal_facts(
             client.portal, client.clock.now(), inventory.portal, inventory.types.rows, inventory.currencies.rows
         ),
@@ -208,7 +208,7 @@ def _listed_types() -> CallGenerator[ListResult]:
     return ListResult(rows, unusable=owners.unusable)
 
 
-def _types(inventory: _Inventory, issues: IssueLog, unread: UnreadParts) -> list[EntityType]:
+def _types(inventory: _Inventory, issues: IssueLog, incomplete: IncompleteParts) -> list[EntityType]:
     """Returns the listed smart processes in order of their numbers, without CRM objects among them."""
     error = inventory.types.error
     if error is not None:
@@ -222,11 +222,11 @@ def _types(inventory: _Inventory, issues: IssueLog, unread: UnreadParts) -> list
         if not inventory.types.rows:
             raise error
         issues.record("spa_types", error, f"smart processes may be missing: {error.what}")
-        unread.add(SPA_ENTITY_TABLES)
+        incomplete.add(SPA_ENTITY_TABLES)
     types = {type_id: row for row in inventory.types.rows if (type_id := as_id(row.get("entityTypeId")))}
     if inventory.types.unusable:
         issues.record_unusable("spa_types", _TYPES.method, inventory.types.unusable)
-        unread.add(SPA_ENTITY_TABLES)
+        incomplete.add(SPA_ENTITY_TABLES)
     codes = {as_id(row.get("ID")): as_text(row.get("SYMBOL_CODE_SHORT")) for row in inventory.owner_types.rows}
     return [
         EntityType(type_id, row, short_code=codes.get(type_id) or f"T{type_id:x}")
@@ -313,7 +313,9 @@ def _field_owners(parts: frozenset[str]) -> re.Pattern[str]:
     return re.compile("|".join([*spas, *objects]) or r"(?!)")
 
 
-def _note_missing_parts(inventory: _Inventory, wanted: frozenset[str], issues: IssueLog, unread: UnreadParts) -> None:
+def _note_missing_parts(
+    inventory: _Inventory, wanted: frozenset[str], issues: IssueLog, incomplete: IncompleteParts
+) -> None:
     """Records one issue for each list that failed, for the first of its tables that is wanted."""
     for part in _PARTS:
         listing: ListResult = getattr(inventory, part.name)
@@ -324,11 +326,11 @@ def _note_missing_parts(inventory: _Inventory, wanted: frozenset[str], issues: I
         issues.record_unusable(resource, part.method, listing.unusable)
         error = listing.error
         if error is not None or listing.unusable:
-            unread.add(part.tables)
+            incomplete.add(part.tables)
         if error is None:
             continue
         if part.name == "user_fields" and not isinstance(error, AccessError):
-            unread.add(_OPTION_TABLES)  # stored details of options are kept after a temporary failure
+            incomplete.add(_OPTION_TABLES)  # stored details of options are kept after a temporary failure
         lacking = inventory.scopes is not None and not inventory.scopes.intersection(part.scopes)
         if isinstance(error, ScopeError) or lacking:
             hint = f"add the scope {part.scopes[0]} to the webhook or application in Bitrix24"

@@ -29,9 +29,9 @@ from ..rest import (
 )
 from ..schema import Field, fields_from_response, with_multifield
 from .crm_objects import CRM_OBJECTS_BY_ID, parse_stage_directory
+from .incomplete import IncompleteParts
 from .issues import IssueLog
 from .model import EntityType, Row
-from .unread import UnreadParts
 
 log = logging.getLogger("bitrix24_source")
 
@@ -52,7 +52,7 @@ def read_entity(
     directories: ListResult,
     unreadable: dict[int, str],
     issues: IssueLog,
-    unread: UnreadParts,
+    incomplete: IncompleteParts,
 ) -> CallGenerator[EntityType | None]:
     """Reads one type with all its parts; returns None if it was deleted or may not be read."""
     calls = _calls_for(entity, parts)
@@ -61,14 +61,14 @@ def read_entity(
     details = responses.get("type")
     if isinstance(details, Bitrix24Error):
         is_deleted = details.code == "NOT_FOUND" or (yield from _is_deleted(entity))
-        if not _accept_without_details(entity, details, unreadable, issues, unread, is_deleted=is_deleted):
+        if not _accept_without_details(entity, details, unreadable, issues, incomplete, is_deleted=is_deleted):
             return None
     if isinstance(details, Response):
-        entity = _with_details(entity, as_mapping(details.result).get("type"), issues, unread)
+        entity = _with_details(entity, as_mapping(details.result).get("type"), issues, incomplete)
     if "fields" in responses:
-        entity = _with_fields(entity, responses["fields"], unreadable, issues, unread)
+        entity = _with_fields(entity, responses["fields"], unreadable, issues, incomplete)
     if "categories" in responses:
-        categories = yield from _categories(entity, responses["categories"], directories, issues, unread)
+        categories = yield from _categories(entity, responses["categories"], directories, issues, incomplete)
         entity = replace(entity, categories=categories)
     return entity
 
@@ -102,7 +102,7 @@ def _accept_without_details(
     error: Bitrix24Error,
     unreadable: dict[int, str],
     issues: IssueLog,
-    unread: UnreadParts,
+    incomplete: IncompleteParts,
     *,
     is_deleted: bool,
 ) -> bool:
@@ -111,7 +111,7 @@ def _accept_without_details(
         log.info("The smart process %s was deleted while the catalogue was read", entity.entity_type_id)
         return False
     if entity.id is not None:
-        unread.add(_SPA_RELATIONS, entity.entity_type_id)
+        incomplete.add(_SPA_RELATIONS, entity.entity_type_id)
         issues.record(
             "spa_type_relations",
             error,
@@ -120,7 +120,7 @@ def _accept_without_details(
         )
         return True
     unreadable[entity.entity_type_id] = entity.title
-    unread.add(SPA_ENTITY_TABLES, entity.entity_type_id)
+    incomplete.add(SPA_ENTITY_TABLES, entity.entity_type_id)
     issues.record(
         "spa_types",
         error,
@@ -130,7 +130,7 @@ def _accept_without_details(
     return False
 
 
-def _with_details(entity: EntityType, details: Any, issues: IssueLog, unread: UnreadParts) -> EntityType:
+def _with_details(entity: EntityType, details: Any, issues: IssueLog, incomplete: IncompleteParts) -> EntityType:
     row, unusable = as_mapping(details), list[str]()
     sides = as_mapping(row.get("relations"))
     relations = {side: _usable_rows(sides.get(side), "entityTypeId", unusable) for side in ("parent", "child")}
@@ -141,7 +141,7 @@ def _with_details(entity: EntityType, details: Any, issues: IssueLog, unread: Un
     lists = ((side, sides.get(side)) for side in relations)
     unreadable += [side for side, value in lists if as_rows(value) is None and not is_blank(value)]
     if unreadable:
-        unread.add(_SPA_RELATIONS, entity.entity_type_id)
+        incomplete.add(_SPA_RELATIONS, entity.entity_type_id)
         issues.record_unreadable("spa_type_relations", _TYPE_DETAILS, unreadable[:1], entity.entity_type_id)
     linked_fields = {name: value for name, value in as_mapping(row.get("linkedUserFields")).items() if as_text(name)}
     known = entity.row if entity.id is not None else {**row, **entity.row, "id": row.get("id")}
@@ -163,7 +163,7 @@ def _usable_rows(value: Any, key: str, unusable: list[str]) -> list[Row]:
 
 
 def _with_fields(
-    entity: EntityType, outcome: CallResult, unreadable: dict[int, str], issues: IssueLog, unread: UnreadParts
+    entity: EntityType, outcome: CallResult, unreadable: dict[int, str], issues: IssueLog, incomplete: IncompleteParts
 ) -> EntityType:
     resource = "crm_fields" if entity.is_built_in else "spa_fields"
     if isinstance(outcome, Response):
@@ -177,7 +177,7 @@ def _with_fields(
             "report it to the portal's administrator; what was loaded before stays",
         )
     unreadable[entity.entity_type_id] = entity.title
-    unread.add(_OBJECT_FIELDS if entity.is_built_in else _SPA_FIELDS - {"spa_types"}, entity.entity_type_id)
+    incomplete.add(_OBJECT_FIELDS if entity.is_built_in else _SPA_FIELDS - {"spa_types"}, entity.entity_type_id)
     issues.record(
         resource,
         outcome,
@@ -216,7 +216,7 @@ def _categories_of(entity: EntityType) -> OffsetList:
 
 
 def _categories(
-    entity: EntityType, first: CallResult, directories: ListResult, issues: IssueLog, unread: UnreadParts
+    entity: EntityType, first: CallResult, directories: ListResult, issues: IssueLog, incomplete: IncompleteParts
 ) -> CallGenerator[Sequence[Row]]:
     """Reads the categories of a type.
 
@@ -229,7 +229,7 @@ def _categories(
         listing = yield from read_all(_categories_of(entity), first)
         issues.record_unusable(resource, "crm.category.list", listing.unusable, entity.entity_type_id)
         if listing.error is not None or listing.unusable:
-            unread.add({resource}, entity.entity_type_id)
+            incomplete.add({resource}, entity.entity_type_id)
         if listing.error is not None:
             issues.record(
                 resource,
@@ -246,7 +246,7 @@ def _categories(
             entity_type_id=entity.entity_type_id,
         )
     if is_supported or directories.error is not None:
-        unread.add({resource}, entity.entity_type_id)
+        incomplete.add({resource}, entity.entity_type_id)
     return [
         {
             "id": (parse_stage_directory(str(row.get("ID"))) or (0, 0))[1],
@@ -284,7 +284,7 @@ def _owner_of(directory: Any) -> int:
 
 
 def read_options(
-    user_fields: Sequence[Row], owners: re.Pattern[str], issues: IssueLog, unread: UnreadParts
+    user_fields: Sequence[Row], owners: re.Pattern[str], issues: IssueLog, incomplete: IncompleteParts
 ) -> CallGenerator[Mapping[tuple[str, str], Mapping[str, Row]]]:
     """Reads option details by field. Whether the list contains them is not documented; if not, each field is read."""
     enumerations = {
@@ -299,7 +299,7 @@ def read_options(
     failed = [outcome for outcome in outcomes if isinstance(outcome, Bitrix24Error)]
     if failed:
         if not all(isinstance(error, AccessError) for error in failed):
-            unread.add({"spa_field_options", "crm_field_options"})
+            incomplete.add({"spa_field_options", "crm_field_options"})
         cost = f"sort, xml_id and is_default stay empty for the options of {len(failed)} fields"
         issues.record("spa_field_options", failed[0], f"{failed[0].what}: {cost}")
     for key, outcome in zip(lacking, outcomes, strict=True):

@@ -91,8 +91,8 @@ class Catalog:
         has_leads: False if the portal works without leads.
         stored: columns of the destination, on which the columns of fields depend.
         portal: facts about the portal itself; None if they were not requested.
-        unread: tables whose list could not be read to its end in this run: missing rows may still exist.
-        unread_types: by table name, the entityTypeIds whose rows could not be read in this run.
+        incomplete: tables whose list could not be read to its end in this run: missing rows may still exist.
+        incomplete_types: by table name, the entityTypeIds whose rows could not be read in this run.
         issues: what could not be read, in words.
     """
 
@@ -108,14 +108,14 @@ class Catalog:
     currencies: Sequence[Row] = ()
     has_leads: bool = True
     stored: StoredColumns = NOTHING_STORED
-    unread: frozenset[str] = frozenset()
-    unread_types: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    incomplete: frozenset[str] = frozenset()
+    incomplete_types: Mapping[str, frozenset[int]] = field(default_factory=dict)
     portal: PortalFacts | None = None
     issues: tuple[Issue, ...] = ()
 
-    def is_unread(self, table: str, entity_type_id: int | None = None) -> bool:
+    def is_incomplete(self, table: str, entity_type_id: int | None = None) -> bool:
         """Returns whether rows of a table, or those of one type in it, may be missing because a call failed in this run."""
-        return table in self.unread or entity_type_id in self.unread_types.get(table, ())
+        return table in self.incomplete or entity_type_id in self.incomplete_types.get(table, ())
 
     def with_excluded_fields(self, columns_of: Callable[[str], frozenset[str]]) -> Catalog:
         """Returns a copy in which excluded fields are flagged; `columns_of` maps a table to its excluded columns."""

@@ -14,7 +14,7 @@ from ..schema import Column, ColumnMapping, ColumnType, Field, RejectedValue, ma
 from .crm_objects import parse_stage_directory
 from .issues import Issue
 from .model import Catalog, EntityType
-from .rejected_cells import convert_rows
+from .row_conversion import convert_rows
 
 Rows = Iterator[dict[str, Any]]
 

@@ -1,12 +1,12 @@
 """Reads all rows of many lists by id, each once, over a few connections."""
 
 from .batch_sizing import REQUEST_SECONDS, BatchSizer
-from .events import ListEnd, PageBatch, ReadTask
+from .events import ListEnd, PageBatch, RangeTask
 from .id_ranges import IdRange, StoredRange
 from .list_queries import (
     ActivityQuery,
     BindingQuery,
-    ChildQuery,
+    DependentQuery,
     HistoryQuery,
     ListQuery,
     ProductRowQuery,
@@ -21,7 +21,7 @@ __all__ = [
     "ActivityQuery",
     "BatchSizer",
     "BindingQuery",
-    "ChildQuery",
+    "DependentQuery",
     "HistoryQuery",
     "IdRange",
     "ListEnd",
@@ -29,7 +29,7 @@ __all__ = [
     "PageBatch",
     "PageReader",
     "ProductRowQuery",
-    "ReadTask",
+    "RangeTask",
     "Row",
     "StoredRange",
     "UnusableRows",

@@ -12,7 +12,7 @@ from .list_queries import ListQuery, Row
 from .unusable_rows import NO_ROWS, UnusableRows
 
 
-class ReadTask(Protocol):
+class RangeTask(Protocol):
     """Any object with a range of ids to read; its events refer to it."""
 
     @property
@@ -39,7 +39,7 @@ class PageBatch:
     unusable: UnusableRows = NO_ROWS
 
     @property
-    def items(self) -> ListQuery:
+    def query(self) -> ListQuery:
         """The task's list."""
         return _query_of(self.task)
 
@@ -52,7 +52,7 @@ class ListEnd:
     error: Bitrix24Error | None = None
 
     @property
-    def items(self) -> ListQuery:
+    def query(self) -> ListQuery:
         """The task's list."""
         return _query_of(self.task)
 

@@ -171,7 +171,7 @@ class ActivityQuery(ListQuery):
 
 
 @dataclass(frozen=True, eq=False)
-class ChildQuery(ListQuery):
+class DependentQuery(ListQuery):
     """The list of the rows of some owners.
 
     Attributes:
@@ -185,7 +185,7 @@ class ChildQuery(ListQuery):
 
 
 @dataclass(frozen=True, eq=False)
-class ProductRowQuery(ChildQuery):
+class ProductRowQuery(DependentQuery):
     """The product rows of some items of one type; `owner_type` is the type's short code.
 
     https://apidocs.bitrix24.com/api-reference/crm/universal/product-rows/crm-item-productrow-list.html
@@ -217,7 +217,7 @@ class ProductRowQuery(ChildQuery):
         return replace(call, params={**call.params, "start": 0})
 
 
-class BindingQuery(ChildQuery):
+class BindingQuery(DependentQuery):
     """The bindings of one activity; they come in one answer.
 
     https://apidocs.bitrix24.com/api-reference/crm/timeline/activities/binding/crm-activity-binding-list.html

@@ -16,7 +16,7 @@ from types import TracebackType
 from ..errors import STOPS_READING, Action, Bitrix24Error, CredentialError, exhausted
 from ..rest import CallResult, Client, PortalTimeoutError, send_batch
 from .batch_sizing import BatchSizer
-from .events import ListEnd, PageBatch, ReadTask
+from .events import ListEnd, PageBatch, RangeTask
 from .list_queries import METHODS
 from .request_builder import BatchRequest
 from .scheduler import Event, ReadScheduler
@@ -87,7 +87,7 @@ class PageReader:
         self._client.stop_decoder()
 
     def read(
-        self, tasks: Sequence[ReadTask], *, stop: threading.Event | None = None, max_rows: int = 0
+        self, tasks: Sequence[RangeTask], *, stop: threading.Event | None = None, max_rows: int = 0
     ) -> Iterator[PageBatch | ListEnd]:
         """Yields the rows of some tasks, and one `ListEnd` for each task after its last rows.
 

@@ -16,7 +16,7 @@ from ..errors import Bitrix24Error, CredentialError, UnavailableError
 from ..redaction import redact
 from ..rest import BATCH_SIZE, PAGE_SIZE, CallResult, PortalTimeoutError, Response, Retry, RetryState
 from .batch_sizing import BatchSizer
-from .events import ListEnd, PageBatch, ReadTask
+from .events import ListEnd, PageBatch, RangeTask
 from .id_ranges import IdRange, consume_pages, max_id_in
 from .list_queries import ListQuery
 from .request_builder import BatchRequest
@@ -41,7 +41,7 @@ class ReadScheduler:
 
     def __init__(
         self,
-        tasks: Sequence[ReadTask],
+        tasks: Sequence[RangeTask],
         sizer: BatchSizer,
         *,
         now: Callable[[], float],
@@ -73,7 +73,7 @@ class ReadScheduler:
         self._pending = deque(task.range for task in tasks)
         self._awaiting_probe: deque[IdRange] = deque()
         """ranges after a full first page, whose highest id is not known yet"""
-        self._open: dict[ListQuery, dict[IdRange, ReadTask]] = {}
+        self._open: dict[ListQuery, dict[IdRange, RangeTask]] = {}
         """the remaining ranges of each list, in order"""
         for task in tasks:
             self._open.setdefault(task.range.query, {})[task.range] = task
@@ -95,7 +95,7 @@ class ReadScheduler:
         return bool(self._under_way)
 
     @property
-    def open_tasks(self) -> list[ReadTask]:
+    def open_tasks(self) -> list[RangeTask]:
         """Returns tasks that have not ended, in order."""
         return _unique(task for ranges in self._open.values() for task in ranges.values())
 
@@ -286,6 +286,6 @@ class ReadScheduler:
         self._quiet_until = max(self._quiet_until, until)
 
 
-def _unique(tasks: Iterable[ReadTask]) -> list[ReadTask]:
+def _unique(tasks: Iterable[RangeTask]) -> list[RangeTask]:
     """Removes duplicates by identity: tasks need not be hashable."""
     return list({id(task): task for task in tasks}.values())

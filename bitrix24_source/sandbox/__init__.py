@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .http.adapter import SandboxAdapter
-    from .http.http_response import Reply, Seen
+    from .http.http_response import HttpReply, RecordedRequest
     from .http.php import query_to_params
     from .http.serve import serve_forever
     from .http.server import SandboxServer
@@ -39,13 +39,13 @@ if TYPE_CHECKING:
 __all__ = [
     "Clock",
     "Fault",
+    "HttpReply",
     "Interpretations",
     "Limits",
     "Portal",
-    "Reply",
+    "RecordedRequest",
     "SandboxAdapter",
     "SandboxServer",
-    "Seen",
     "WallClock",
     "query_to_params",
     "serve_forever",
@@ -57,10 +57,10 @@ _HOMES = {
     "Interpretations": "portal.interpretations",
     "Limits": "portal.rate_limits",
     "Portal": "portal.portal",
-    "Reply": "http.http_response",
+    "HttpReply": "http.http_response",
     "SandboxAdapter": "http.adapter",
     "SandboxServer": "http.server",
-    "Seen": "http.http_response",
+    "RecordedRequest": "http.http_response",
     "WallClock": "model.clock",
     "query_to_params": "http.php",
     "serve_forever": "http.serve",

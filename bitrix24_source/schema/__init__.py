@@ -4,7 +4,14 @@ from .arrow_types import ARROW_TYPES, COLUMN_TYPES
 from .columns import DELETED_AT, NOTHING_STORED, ColumnMapping, map_columns, unlisted_field
 from .converter import ConvertedPage, Converter, RejectedValue
 from .fields import Column, ColumnType, Field, Option, fields_from_response
-from .fixed_fields import HISTORY_FIELDS, PRODUCT_ROW_FIELDS, activity_fields, activity_row, history_mapper, product_row
+from .fixed_fields import (
+    HISTORY_FIELDS,
+    PRODUCT_ROW_FIELDS,
+    activity_fields,
+    history_row_mapper,
+    map_activity_row,
+    product_row_mapper,
+)
 from .redacted_json import rejected_json
 from .stored_columns import StoredColumns
 from .system_fields import (
@@ -14,8 +21,8 @@ from .system_fields import (
     is_excluded,
     is_excluded_key,
     squash,
-    with_hidden,
     with_multifield,
+    with_system_fields,
     with_system_types,
 )
 
@@ -39,17 +46,17 @@ __all__ = [
     "RejectedValue",
     "StoredColumns",
     "activity_fields",
-    "activity_row",
     "fields_from_response",
-    "history_mapper",
+    "history_row_mapper",
     "is_excluded",
     "is_excluded_key",
+    "map_activity_row",
     "map_columns",
-    "product_row",
+    "product_row_mapper",
     "rejected_json",
     "squash",
     "unlisted_field",
-    "with_hidden",
     "with_multifield",
+    "with_system_fields",
     "with_system_types",
 ]

@@ -29,7 +29,7 @@ HISTORY_FIELDS = _fields(
 )  # fmt: skip
 
 
-def history_mapper(entity_type_id: int) -> Callable[[Row], Row]:
+def history_row_mapper(entity_type_id: int) -> Callable[[Row], Row]:
     """Returns a function that maps a stage-history row to column names; leads use STATUS_ID."""
     names = {field.upper_name: field.name for field in HISTORY_FIELDS if field.name != "entity_type_id"}
     statuses = {**names, "STATUS_SEMANTIC_ID": "stage_semantic_id", "STATUS_ID": "stage_id"}
@@ -64,7 +64,7 @@ def activity_fields(*, personal: bool) -> tuple[Field, ...]:
     return (*_ACTIVITY_FIELDS, *(_ACTIVITY_TEXTS if personal else ()))
 
 
-def activity_row(row: Row) -> Row:
+def map_activity_row(row: Row) -> Row:
     """Maps an activity to column names; the year 9999, Bitrix24's "no deadline", becomes NULL."""
     renamed = _renamed(row, _ACTIVITY_NAMES, {})
     if str(renamed["deadline"] or "").startswith(NO_DEADLINE):
@@ -90,6 +90,6 @@ def _camel(name: str) -> str:
 _PRODUCT_ROW_NAMES = {_camel(field.name): field.name for field in PRODUCT_ROW_FIELDS if field.name != "entity_type_id"}
 
 
-def product_row(entity_type_id: int) -> Callable[[Row], Row]:
+def product_row_mapper(entity_type_id: int) -> Callable[[Row], Row]:
     """Returns a function that maps a product row to column names and adds the entityTypeId of its owner."""
     return partial(_renamed, names=_PRODUCT_ROW_NAMES, more={"entity_type_id": entity_type_id})

@@ -23,15 +23,15 @@ _Cells = tuple[Any, ...]
 _ANYTHING: frozenset[FieldKind] = frozenset(
     {"unknown", "unlisted"}
 )  # kinds that take lists, maps and False as they are
-_Converter = tuple[_Cells, "str | None"]  # why the cells are not all of the value
+_Conversion = tuple[_Cells, "str | None"]  # why the cells are not all of the value
 
 
 def convert_each(
     field: Field, columns: Sequence[Column], values: Sequence[Any]
 ) -> tuple[list[pa.Array], dict[int, str]]:
     """Returns an array for each column, and the reason for each value that did not fit, by its index."""
-    nothing: _Converter = (None,) * len(columns), None
-    read = functools.partial(_converter_for, field, CONVERTERS[field.kind], nothing)
+    nothing: _Conversion = (None,) * len(columns), None
+    read = functools.partial(_convert, field, CONVERTERS[field.kind], nothing)
     conversions = [nothing if value is None or value == "" else read(value) for value in values]
     reasons = {index: reason for index, (_, reason) in enumerate(conversions) if reason}
     cells = zip(*(cells for cells, _ in conversions), strict=True) if conversions else repeat(())
@@ -39,7 +39,7 @@ def convert_each(
     return [pa.array(_storable(cells, reasons) if type_ is TEXT else cells, type_) for type_, cells in typed], reasons
 
 
-def _converter_for(field: Field, read: Callable[[Any, Field], _Cells], nothing: _Converter, value: Any) -> _Converter:
+def _convert(field: Field, read: Callable[[Any, Field], _Cells], nothing: _Conversion, value: Any) -> _Conversion:
     try:
         if isinstance(value, (list, dict)) and field.kind not in _ANYTHING:
             value = scalars.single_value(value)

@@ -38,7 +38,7 @@ SPA_FIELDS = _system_fields(
 _SPA_TYPES = {field.upper_name: field.type for field in SPA_FIELDS}
 
 
-def with_hidden(fields: Sequence[Field], *, is_spa: bool) -> tuple[Field, ...]:
+def with_system_fields(fields: Sequence[Field], *, is_spa: bool) -> tuple[Field, ...]:
     """Returns the listed fields, followed by further ones that rows have.
 
     A system column of a smart process has its own type, whatever the field list says.

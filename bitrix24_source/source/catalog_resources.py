@@ -39,20 +39,20 @@ from ..sync import (
     Exclusions,
     ResolvedRejections,
     SyncOptions,
-    record_fields,
+    fixed_table_fields,
 )
 from .capabilities import current_capabilities, is_stored, normalized_column, normalized_table, supports_merge
 from .current_load import current_collector, current_load_id, extracted_resources
 from .destination import check_destination_of_load
-from .destination_reader import Bookkeeping, DltDestinationReader, recreate_dropped_tables
+from .destination_reader import DestinationState, DltDestinationReader, recreate_missing_tables
 from .dlt_internals import active_pipeline
 from .hints import MERGE, column_hints
 from .load_context import DltLoadContext
 from .load_start import begin_load
 from .lock_waits import tables_in_use
 from .table_descriptions import TableDescriptions
+from .table_hints import TableHints
 from .table_owners import require_own_tables
-from .table_writer import TableWriter
 
 _CATALOGUE = (*SPA_TABLES, *crm_catalog_tables())
 _OWN_TABLES = (
@@ -78,7 +78,7 @@ class CatalogReader:
         self._resolved: tuple[str, ResolvedRejections] | None = None
         self.destination = DltDestinationReader()
         """reads back what the destination held before this load"""
-        self.bookkeeping = Bookkeeping()
+        self.destination_state = DestinationState()
         """state and tables of the destination as this load found them"""
         self.in_use: frozenset[str] = frozenset()
         """tables of the catalogue that a reader's transaction has locked, and that this run does not change"""
@@ -96,8 +96,8 @@ class CatalogReader:
                 self._client.on_request = _request_counter() if load_id else None
                 self._read = (load_id, self._catalog(name))
                 self.destination = DltDestinationReader()
-                self.bookkeeping = begin_load(self._client, self.destination, self._options.renamed_from)
-                recreate_dropped_tables(_OWN_TABLES, self.bookkeeping.tables)
+                self.destination_state = begin_load(self._client, self.destination, self._options.renamed_from)
+                recreate_missing_tables(_OWN_TABLES, self.destination_state.tables)
             return self._read[1]
 
     def descriptions(self, catalog: Catalog, name: str) -> TableDescriptions:
@@ -117,7 +117,7 @@ class CatalogReader:
         hidden = excluded.columns_of(table.name)
         rejected = [value for value in values if value.column_name not in hidden]
         now = self._client.clock.now()
-        writer = TableWriter(self.descriptions(catalog, table.name), supports_merge=supports_merge())
+        writer = TableHints(self.descriptions(catalog, table.name), supports_merge=supports_merge())
         batches = list(self._resolved[1].for_catalog_table(table.name, table.name, rejected, now))
         if batches:
             yield writer.without_columns(REJECTED)
@@ -130,7 +130,7 @@ class CatalogReader:
             return replace(slices.catalog, issues=())
         catalog = read_catalog(self._client, needed_tables(extracted_resources(name)))
         catalog.find_all(self._options.types or ())
-        left_out = self._options.left_out.columns_of
+        left_out = self._options.exclusions.columns_of
         catalog = replace(catalog.with_excluded_fields(left_out), stored=current_capabilities().stored)
         log = IssueLog(self._client.clock.now)
         self.waiting = waiting = self._tables_that_wait(catalog, log)
@@ -155,7 +155,7 @@ class CatalogReader:
             for table, entity in entities.items()
             if (table if entity.is_built_in else "spa_items") in selected
         }
-        for table, fields in record_fields(self._options).items():
+        for table, fields in fixed_table_fields(self._options).items():
             if table in selected:
                 new[table] = _fields_without_columns(table, fields, catalog.stored)
         parts = {
@@ -166,7 +166,7 @@ class CatalogReader:
             if part
         }
         for name, owner in parts.items():
-            new[name] = _columns_to_add(owner if owner.name == name else owner.child, self._options.left_out)
+            new[name] = _columns_to_add(owner if owner.name == name else owner.child, self._options.exclusions)
         wanted = [table for table, columns in new.items() if columns]
         schema = dlt.current.source_schema().name
         in_use = tables_in_use(active_pipeline(), schema, wanted) if wanted else {}
@@ -278,12 +278,16 @@ def _merged(
         excluded: columns that are left out.
         described: descriptions of tables and columns.
     """
-    if catalog.is_unread(resource) and (table.name in _WITH_DETAILS or not supports_merge()) and is_stored(table.name):
+    if (
+        catalog.is_incomplete(resource)
+        and (table.name in _WITH_DETAILS or not supports_merge())
+        and is_stored(table.name)
+    ):
         return  # the new rows are incomplete and must not replace the stored ones
     names = {column.name for column in _included(table, excluded)}
     hidden = {column.name for column in table.columns} - names
-    unread_types = catalog.unread_types.get(resource, frozenset())
-    found: Iterable[dict[str, Any]] = (row for row in converted if row.get("entity_type_id") not in unread_types)
+    incomplete_types = catalog.incomplete_types.get(resource, frozenset())
+    found: Iterable[dict[str, Any]] = (row for row in converted if row.get("entity_type_id") not in incomplete_types)
     if table.columns is FIELD_COLUMNS:
         capabilities = current_capabilities()
         found = (with_normalized_names(row, capabilities) for row in found)
@@ -311,11 +315,11 @@ def _write_disposition(table: CatalogTable, resource: str, catalog: Catalog) -> 
     """
     if not supports_merge():
         return "replace"
-    unread_types = catalog.unread_types.get(resource, frozenset())
-    if catalog.is_unread(resource):
+    incomplete_types = catalog.incomplete_types.get(resource, frozenset())
+    if catalog.is_incomplete(resource):
         scope = _rows_that_came(table)
-    elif unread_types and any(column.name == "entity_type_id" for column in table.columns):
-        scope = f"entity_type_id NOT IN ({', '.join(map(str, sorted(unread_types)))}) OR entity_type_id IS NULL"
+    elif incomplete_types and any(column.name == "entity_type_id" for column in table.columns):
+        scope = f"entity_type_id NOT IN ({', '.join(map(str, sorted(incomplete_types)))}) OR entity_type_id IS NULL"
     else:
         scope = "1 = 1"
     return {**MERGE, "destination_scope": scope}

@@ -53,6 +53,6 @@ def resources_of_transformers() -> frozenset[str]:
     return frozenset(name for name in parents if name is not None)
 
 
-def dropped_tables() -> list[str]:
+def tables_dropped_by_refresh() -> list[str]:
     """Returns the tables that a refresh drops before this load."""
     return dropped_tables_in(dlt.current.load_package_state()["state"]) if current_load_id() else []

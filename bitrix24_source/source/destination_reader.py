@@ -18,7 +18,15 @@ from dlt.common.versioned_state import decompress_state
 from dlt.destinations.exceptions import DatabaseUndefinedRelation
 
 from ..schema import ARROW_TYPES, DELETED_AT, ColumnType
-from ..sync import LIST_SIZES, PROVENANCE, REJECTED_KEYS_SCHEMA, REJECTED_TABLE, TIMESTAMP, ChildCounts, StoredKeys
+from ..sync import (
+    PROVENANCE,
+    REJECTED_KEYS_SCHEMA,
+    REJECTED_TABLE,
+    TIMESTAMP,
+    VALUE_COUNTS,
+    DependentCounts,
+    StoredKeys,
+)
 from .capabilities import normalized_column, normalized_table, supports_merge
 from .current_load import current_load_id
 from .dlt_internals import active_pipeline
@@ -33,7 +41,7 @@ ROWS_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True)
-class Bookkeeping:
+class DestinationState:
     """State and tables of the destination.
 
     Attributes:
@@ -130,9 +138,9 @@ class DltDestinationReader:
         def read(ask: _Table) -> pa.Table:
             item_id = ask.quote("item_id")
             query = f"SELECT {item_id}, COUNT(*) AS size FROM {ask.name} GROUP BY {item_id}"
-            return pa.table(ask.columns(query, LIST_SIZES.types), LIST_SIZES)
+            return pa.table(ask.columns(query, VALUE_COUNTS.types), VALUE_COUNTS)
 
-        return self._read(normalized_table(table), read, LIST_SIZES.empty_table())
+        return self._read(normalized_table(table), read, VALUE_COUNTS.empty_table())
 
     def recorded_sizes(self, table: str, column: str) -> pa.Table | None:
         column = normalized_column(column)
@@ -141,15 +149,15 @@ class DltDestinationReader:
             size = ask.quote(column)
             is_said = f"{ask.quote(DELETED_AT)} IS NULL AND {size} IS NOT NULL"
             query = f"SELECT {ask.quote('id')}, {size} FROM {ask.name} WHERE {is_said}"
-            return pa.table(ask.columns(query, LIST_SIZES.types), LIST_SIZES)
+            return pa.table(ask.columns(query, VALUE_COUNTS.types), VALUE_COUNTS)
 
-        return self._read(table, read, LIST_SIZES.empty_table(), needs=(column,))
+        return self._read(table, read, VALUE_COUNTS.empty_table(), needs=(column,))
 
     def counts(self, table: str, *, items_tables: Mapping[int, str]) -> Mapping[int, int] | None:
         def read(ask: _Table) -> dict[int, int]:
             type_, owner = ask.quote("entity_type_id"), ask.quote("owner_id")
             numbers = ask.columns(
-                f"SELECT {type_}, COUNT(*) AS size FROM {ask.name} GROUP BY {type_}", LIST_SIZES.types
+                f"SELECT {type_}, COUNT(*) AS size FROM {ask.name} GROUP BY {type_}", VALUE_COUNTS.types
             )
             counts = dict(zip(*(column.to_pylist() for column in numbers), strict=True))
             for entity_type_id, items in items_tables.items():
@@ -166,9 +174,9 @@ class DltDestinationReader:
 
         return self._read(table, read, dict[int, int]())
 
-    def child_counts(
+    def dependent_counts(
         self, table: str, *, group: str | None, owner: str, row_id: str
-    ) -> Mapping[int, ChildCounts] | None:
+    ) -> Mapping[int, DependentCounts] | None:
         def read(ask: _Table) -> dict[int, dict[int, tuple[int, int]]]:
             keys = [ask.quote(column) for column in (group, owner) if column]
             numbers = f"COUNT(*) AS size, MAX({ask.quote(row_id)}) AS highest"
@@ -193,17 +201,17 @@ class DltDestinationReader:
         nothing = REJECTED_KEYS_SCHEMA.empty_table()
         return self._read(REJECTED_TABLE, read, nothing) or nothing
 
-    def bookkeeping(self, load_id: str) -> Bookkeeping:
+    def destination_state(self, load_id: str) -> DestinationState:
         """Reads state and tables of the destination; empty if it cannot be read.
 
         Args:
             load_id: id of the load with which the pipeline's state was stored; "" if unknown.
         """
         if not current_load_id() or not supports_merge():
-            return Bookkeeping()
+            return DestinationState()
         with self._connection() as client:
             if client is None or not client.has_dataset():
-                return Bookkeeping(has_load=False if client is not None and load_id else None)
+                return DestinationState(has_load=False if client is not None and load_id else None)
             schema = dlt.current.source_schema()
             has_load = None
             states: dict[str, Mapping[str, Any]] = {}
@@ -219,7 +227,7 @@ class DltDestinationReader:
             if not has_load:
                 states = _latest_states(client, schema)
             own = states.get(active_pipeline().pipeline_name, {})
-            return Bookkeeping(
+            return DestinationState(
                 has_load, own, {name: _portal_in(state) for name, state in states.items()}, _tables(client)
             )
 
@@ -315,7 +323,7 @@ def _arrow_field(name: str, type_: pa.DataType) -> pa.Field:
     return pa.field(name, type_, nullable=name != "id")
 
 
-def recreate_dropped_tables(names: Iterable[str], existing: frozenset[str] | None) -> list[str]:
+def recreate_missing_tables(names: Iterable[str], existing: frozenset[str] | None) -> list[str]:
     """Has dlt recreate tables that its schema has and the destination lacks; returns their names.
 
     dlt itself creates tables only if the schema has changed.

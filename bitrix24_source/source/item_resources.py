@@ -36,10 +36,10 @@ from .current_load import current_load_id, resources_of_transformers, selected_r
 from .demultiplexer import Consumer, Demultiplexer, Rows
 from .hints import MERGE
 from .load_context import DltLoadContext
-from .table_writer import TableWriter
+from .table_hints import TableHints
 
 
-def list_resources(reader: CatalogReader, client: Client, options: SyncOptions) -> Iterator[DltResource]:
+def item_resources(reader: CatalogReader, client: Client, options: SyncOptions) -> Iterator[DltResource]:
     """Yields a resource for the items of all smart processes, one per CRM object, and one per related list."""
     shared = _SharedSync(reader, client, options)
     return (_resource(name, shared) for name in ITEM_RESOURCES)
@@ -93,7 +93,7 @@ class _SharedSync:
         """
         catalog = self._reader.catalog(name)
         issues = IssueLog(self._client.clock.now)
-        options = replace(self._options, restart=True, session=RunSession())
+        options = replace(self._options, full_refresh=True, session=RunSession())
         context = DltLoadContext(is_detached=True)
         streams = list(select_streams(catalog, self._client, options, frozenset({name}), context.capabilities))
         tables = {stream.table.name for stream in streams if stream.table is not None}
@@ -107,10 +107,10 @@ class _SharedSync:
         _require_own_hints(names)
         catalog = self._reader.catalog(names[0])
         reader = self._reader
-        context = DltLoadContext(reader.bookkeeping.tables, demultiplexer.has_consumer, reader.destination)
+        context = DltLoadContext(reader.destination_state.tables, demultiplexer.has_consumer, reader.destination)
         described = self._reader.descriptions(catalog, names[0])
         described.update_stored()
-        writer = TableWriter(described, supports_merge=context.capabilities.supports_merge)
+        writer = TableHints(described, supports_merge=context.capabilities.supports_merge)
         issues = IssueLog(self._client.clock.now)
         for batch in self._batches(names, catalog, context, issues):
             yield batch.resource, writer.to_dlt(batch)
@@ -131,7 +131,7 @@ class _SharedSync:
         if not context.capabilities.supports_merge:
             self._options.require_single_package()
         self._options.session.resources = frozenset(names)
-        options = replace(self._options, left_out=self._options.left_out.with_columns(self._reader.waiting))
+        options = replace(self._options, exclusions=self._options.exclusions.with_columns(self._reader.waiting))
         streams = list(select_streams(catalog, self._client, options, frozenset(names), context.capabilities))
         items_tables = [stream.table.name for stream in streams if stream.table is not None and stream.marks_deleted]
         resolved = ResolvedRejections(context, items_tables)

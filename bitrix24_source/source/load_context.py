@@ -9,8 +9,8 @@ import dlt
 
 from ..sync import DestinationReader, State
 from .capabilities import current_capabilities
-from .current_load import current_collector, current_load_id, dropped_tables
-from .destination_reader import DltDestinationReader, recreate_dropped_tables
+from .current_load import current_collector, current_load_id, tables_dropped_by_refresh
+from .destination_reader import DltDestinationReader, recreate_missing_tables
 
 
 class DltLoadContext:
@@ -40,7 +40,7 @@ class DltLoadContext:
         self.capabilities = current_capabilities()
         self.destination: DestinationReader = destination or DltDestinationReader()
         self._existing_tables = existing_tables
-        self.dropped_tables: Sequence[str] = dropped_tables()
+        self.tables_dropped_by_refresh: Sequence[str] = tables_dropped_by_refresh()
         self.source_state: State = dlt.current.source_state() if self._keeps_states else {}
         self._has_consumer = has_consumer
         self._states: dict[str, State] = {}
@@ -62,8 +62,8 @@ class DltLoadContext:
         stored = tables.get(name, {}).get("columns", {})
         return name in tables and all(self.capabilities.normalize_column(column) in stored for column in columns)
 
-    def recreate_dropped_tables(self, tables: Sequence[str]) -> list[str]:
-        return recreate_dropped_tables(tables, self._existing_tables)
+    def recreate_missing_tables(self, tables: Sequence[str]) -> list[str]:
+        return recreate_missing_tables(tables, self._existing_tables)
 
     def show_progress(self, table: str, message: str) -> None:
         if self._collector is not None:

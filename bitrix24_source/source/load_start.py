@@ -12,13 +12,13 @@ from ..errors import ConfigError
 from ..rest import Client, is_loopback
 from ..sync import Provenance
 from .current_load import current_load_id
-from .destination_reader import Bookkeeping, DltDestinationReader
+from .destination_reader import DestinationState, DltDestinationReader
 from .dlt_internals import active_pipeline, states_of_sources
 
 log = logging.getLogger("bitrix24_source")
 
 
-def begin_load(client: Client, destination: DltDestinationReader, renamed_from: str = "") -> Bookkeeping:
+def begin_load(client: Client, destination: DltDestinationReader, renamed_from: str = "") -> DestinationState:
     """Matches the pipeline's state with the destination, and rejects tables of another portal.
 
     If the destination lacks the load with which the state was stored (it was restored, or the pipeline loads into several
@@ -33,24 +33,24 @@ def begin_load(client: Client, destination: DltDestinationReader, renamed_from: 
         ConfigError: the pipeline or the dataset belongs to another portal.
     """
     if not current_load_id():
-        return Bookkeeping()
+        return DestinationState()
     state = dlt.current.source_state()
     stored = Provenance.from_state(state)
-    bookkeeping = destination.bookkeeping(stored.load_id)
+    destination_state = destination.destination_state(stored.load_id)
     hosts = {host_of(client.auth.rest_url), host_of(f"https://{client.portal}"), renamed_from}
-    for name, portal in {"": stored.portal, **bookkeeping.portals}.items():
+    for name, portal in {"": stored.portal, **destination_state.portals}.items():
         if portal and portal not in hosts:
             _refuse(portal, client, f"the pipeline {name!r}" if name else "this pipeline")
     for name, portal in _portals_of_other_sources():
         if portal not in hosts:
             _refuse(portal, client, f"the source {name!r}")
-    if bookkeeping.has_load is False:
+    if destination_state.has_load is False:
         log.info("the destination does not have the last load of this pipeline: its own state is gone on from")
         state.clear()
-        state.update(bookkeeping.state)
+        state.update(destination_state.state)
     user = Provenance.from_state(state).user
     Provenance(host_of(f"https://{client.portal}"), user, current_load_id()).to_state(state)
-    return bookkeeping
+    return destination_state
 
 
 def _portals_of_other_sources() -> Iterator[tuple[str, str]]:

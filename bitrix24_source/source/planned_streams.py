@@ -44,7 +44,7 @@ def planned_streams(
     options: SyncOptions = slices.options
     catalog = read_catalog(client, needed_tables(selected))
     catalog.find_all(options.types or ())
-    catalog = catalog.with_excluded_fields(options.left_out.columns_of)
+    catalog = catalog.with_excluded_fields(options.exclusions.columns_of)
     streams = list(select_streams(catalog, client, options, selected))
     issues = IssueLog(client.clock.now)
     plan = preview(client, streams, state, options, issues)

@@ -26,7 +26,7 @@ from .catalog_resources import CatalogReader, catalog_resource, issues_resource
 from .configuration_report import require_known_setting_names
 from .credentials import Bitrix24Credentials, auth_from_credentials
 from .dlt_internals import source_factory
-from .item_resources import list_resources
+from .item_resources import item_resources
 from .portals import for_named_portals, with_known_credentials
 
 PORTAL = "portal"
@@ -125,9 +125,9 @@ def bitrix24(
         max_deleted_share=max_deleted_share,
         overlap=timedelta(minutes=overlap_minutes),
         sweep=ReconcileSchedule(sweep_hours, sweep_runs, sweep),
-        restart=full_refresh,
-        personal=personal_data,
-        left_out=Exclusions([str(name) for name in as_names(leave_out, "leave_out") or ()]),
+        full_refresh=full_refresh,
+        personal_data=personal_data,
+        exclusions=Exclusions([str(name) for name in as_names(leave_out, "leave_out") or ()]),
         renamed_from=renamed_from,
         session=slices or RunSession(),
     )
@@ -135,10 +135,10 @@ def bitrix24(
     tables = (*SPA_TABLES, *crm_catalog_tables(personal=personal_data))
     reader = CatalogReader(client, options, tables)
     resources = [
-        *(catalog_resource(table, reader, options.left_out) for table in tables),
-        *list_resources(reader, client, options),
+        *(catalog_resource(table, reader, options.exclusions) for table in tables),
+        *item_resources(reader, client, options),
     ]
-    yield from _apply_exclusions(resources, options.left_out, frozenset() if activity_bindings else COSTLY_RESOURCES)
+    yield from _apply_exclusions(resources, options.exclusions, frozenset() if activity_bindings else COSTLY_RESOURCES)
     yield issues_resource(reader)
 
 
@@ -189,10 +189,10 @@ def require_known_settings(portal: str | None = None) -> None:
 
 
 def _apply_exclusions(
-    resources: list[DltResource], left_out: Exclusions, on_demand: frozenset[str]
+    resources: list[DltResource], exclusions: Exclusions, on_demand: frozenset[str]
 ) -> list[DltResource]:
     """Returns all resources, with those deselected that are excluded or loaded on demand only."""
-    unknown = sorted(left_out.resources - {resource.name for resource in resources})
+    unknown = sorted(exclusions.resources - {resource.name for resource in resources})
     if unknown:
         raise ConfigError(
             f"leave_out names what is no resource: {', '.join(unknown)}",
@@ -200,5 +200,5 @@ def _apply_exclusions(
             "name resources, or columns as table.column",
         )
     for resource in resources:
-        resource.selected = resource.name not in left_out.resources | on_demand
+        resource.selected = resource.name not in exclusions.resources | on_demand
     return resources

@@ -3,11 +3,20 @@
 from .engine import sync
 from .options import Exclusions, ReconcileSchedule, SyncOptions
 from .plan import StreamPlan, SyncPlan
-from .ports import LIST_SIZES, TIMESTAMP, Capabilities, ChildCounts, DestinationReader, LoadContext, State, StoredKeys
+from .ports import (
+    TIMESTAMP,
+    VALUE_COUNTS,
+    Capabilities,
+    DependentCounts,
+    DestinationReader,
+    LoadContext,
+    State,
+    StoredKeys,
+)
 from .preview import bounded_queries, preview
 from .provenance import PROVENANCE, Provenance
 from .rejected_values import REJECTED, REJECTED_KEYS_SCHEMA, REJECTED_TABLE, ResolvedRejections, rejections
-from .selection import ITEM_RESOURCES, SPA_ITEMS, record_fields, select_streams
+from .selection import ITEM_RESOURCES, SPA_ITEMS, fixed_table_fields, select_streams
 from .session import RunSession
 from .setting_ranges import validate_range
 from .slice_limits import SliceLimits
@@ -17,15 +26,15 @@ from .table_batches import HARD_DELETE, TableBatch, TableSpec
 __all__ = [
     "HARD_DELETE",
     "ITEM_RESOURCES",
-    "LIST_SIZES",
     "PROVENANCE",
     "REJECTED",
     "REJECTED_KEYS_SCHEMA",
     "REJECTED_TABLE",
     "SPA_ITEMS",
     "TIMESTAMP",
+    "VALUE_COUNTS",
     "Capabilities",
-    "ChildCounts",
+    "DependentCounts",
     "DependentStream",
     "DestinationReader",
     "Exclusions",
@@ -45,8 +54,8 @@ __all__ = [
     "TableBatch",
     "TableSpec",
     "bounded_queries",
+    "fixed_table_fields",
     "preview",
-    "record_fields",
     "rejections",
     "select_streams",
     "sync",

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from ..errors import PortalError
 from ..rest import as_local_time
 from ..schema import DELETED_AT
-from .ports import LIST_SIZES, TIMESTAMP, DestinationReader, StoredKeys
+from .ports import TIMESTAMP, VALUE_COUNTS, DestinationReader, StoredKeys
 
 ALWAYS_ALLOWED_DELETES = 10
 """up to this many rows are marked as deleted whatever their share of the table"""
@@ -55,7 +55,7 @@ class SeenKeys:
         """Adds a page of ids with the number of rows that each child table should have for them."""
         for table, numbers in sizes.items():
             if numbers.null_count < len(numbers):
-                self.lists.setdefault(table, []).append(pa.table([ids, numbers], LIST_SIZES))
+                self.lists.setdefault(table, []).append(pa.table([ids, numbers], VALUE_COUNTS))
 
 
 @dataclass(frozen=True)

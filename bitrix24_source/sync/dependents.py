@@ -14,15 +14,15 @@ from itertools import chain
 import pyarrow as pa
 
 from ..errors import Bitrix24Error, PortalError
-from ..reader import BindingQuery, ChildQuery, ProductRowQuery, Row
+from ..reader import BindingQuery, DependentQuery, ProductRowQuery, Row
 from ..rest import CallGenerator
 from .checkpoint import Checkpoint
-from .child_counts import owners_that_differ
+from .dependent_counts import differing_parents
+from .fixed_tables import BindingTableBuilder, DependentTableBuilder
 from .item_tables import TableRows
 from .plan import StreamPlan
-from .ports import ChildCounts
+from .ports import DependentCounts
 from .progress import StreamProgress
-from .record_tables import BindingTableBuilder, ChildTableBuilder
 from .streams import DependentStream, Stream
 
 MAX_BUFFERED_CHILDREN = 2_000
@@ -30,7 +30,7 @@ MAX_BUFFERED_CHILDREN = 2_000
 
 
 @dataclass
-class ChildBatch:
+class DependentBatch:
     """Some parents and all their dependents."""
 
     owners: list[int] = field(default_factory=list)
@@ -46,7 +46,7 @@ class ChildBatch:
         self.rows += rows
 
     def tables(
-        self, children: ChildTableBuilder | BindingTableBuilder, now: datetime, *, with_deletes: bool
+        self, children: DependentTableBuilder | BindingTableBuilder, now: datetime, *, with_deletes: bool
     ) -> Iterator[TableRows]:
         """Yields the rows and, with `with_deletes`, delete markers for parents that have no dependents any more.
 
@@ -117,13 +117,13 @@ class DependentProgress(StreamProgress):
         """Returns whether the rows of another stream are the parents of this one."""
         return self.parent is not None and self.parent.stream is stream
 
-    def observe_parents(self, ids: pa.Array, rows: Sequence[Row]) -> ChildBatch:
+    def observe_parents(self, ids: pa.Array, rows: Sequence[Row]) -> DependentBatch:
         """Registers parent rows.
 
         Returns:
             The dependents contained in the rows. The other parents are queued to be queried.
         """
-        found = ChildBatch()
+        found = DependentBatch()
         self._observed.append(ids)
         inline_children = self.stream.inline_children
         if inline_children is None:
@@ -138,14 +138,14 @@ class DependentProgress(StreamProgress):
         self._parents.append(pa.array(lacking, pa.int64()))
         return found
 
-    def observe_children(self, batch: ChildBatch) -> None:
+    def observe_children(self, batch: DependentBatch) -> None:
         """Remembers parents without dependents."""
         self._childless.update(set(batch.owners) - {self.stream.children.owner_of(row) for row in batch.rows})
 
     def ask_single_owners(self) -> None:
         self.asks_single_owners = True
 
-    def child_queries(self) -> Iterator[ChildQuery]:
+    def child_queries(self) -> Iterator[DependentQuery]:
         """Yields queries for the queued parents, each for a few of them."""
         ids = sorted(_ids(self._parents))
         start, max_owners = 0, self.stream.child_query(()).max_owners
@@ -161,12 +161,14 @@ class DependentProgress(StreamProgress):
             return []
         return sorted(_ids(source.seen.ids) - _ids(self._observed))
 
-    def differing_owners(self, owners: Sequence[int], stored: ChildCounts) -> CallGenerator[list[int] | Bitrix24Error]:
+    def differing_owners(
+        self, owners: Sequence[int], stored: DependentCounts
+    ) -> CallGenerator[list[int] | Bitrix24Error]:
         """Returns the parents whose dependents differ from those in the destination."""
         if isinstance(self.stream.children, BindingTableBuilder):
             lacking = [owner for owner in owners if owner not in stored]
             return lacking if len(lacking) > self._checkpoint.childless else []
-        result = yield from owners_that_differ(self.stream.child_query, owners, stored)
+        result = yield from differing_parents(self.stream.child_query, owners, stored)
         return result
 
     def recheck(self, owners: Sequence[int]) -> None:

@@ -13,11 +13,11 @@ from itertools import islice
 
 from ..catalog import Catalog, EntityType, IssueLog
 from ..errors import STOPS_READING, Bitrix24Error, ConfigError, DeniedError, PortalError, UnavailableError
-from ..reader import ChildQuery, ListQuery, PageBatch, Row
+from ..reader import DependentQuery, ListQuery, PageBatch, Row
 from ..rest import Client
 from .comparison import tombstones
 from .deleted_types import confirmed_deleted_types
-from .dependents import ChildBatch, DependentProgress
+from .dependents import DependentBatch, DependentProgress
 from .item_tables import ItemTableBuilder, item_spec
 from .options import SyncOptions
 from .plan import ReadTask, SyncPlan, make_plan
@@ -58,7 +58,7 @@ def sync(
     session = options.session
     session.begin_slice()
     unfinished = [stream for stream in streams if stream.key not in session.finished]
-    if not session.slices:
+    if not session.slice_count:
         session.new_tables.update(stream.name for stream in unfinished if not context.has_columns(stream.name))
     fitting = [stream for stream in unfinished if _fits_destination(stream, issues)]
     plan = make_plan(context, client, fitting, options, issues)
@@ -197,12 +197,12 @@ def _read_children(run: SyncRun, tasks: Sequence[ReadTask]) -> Generator[TableBa
     """
     rows: dict[ListQuery, list[Row]] = defaultdict(list)
     incomplete: set[ListQuery] = set()
-    buffered: dict[DependentProgress, ChildBatch] = defaultdict(ChildBatch)
+    buffered: dict[DependentProgress, DependentBatch] = defaultdict(DependentBatch)
     refused: list[ReadTask] = []
     for task, event in run.reader.read(tasks):
         progress, query = run.progress[task.stream], task.query
         assert isinstance(progress, DependentProgress)  # noqa: S101 - child queries are theirs
-        assert isinstance(query, ChildQuery)  # noqa: S101
+        assert isinstance(query, DependentQuery)  # noqa: S101
         if isinstance(event, PageBatch):
             rows[query] += event.rows
             progress.pass_over(event.unusable, of_ids=False)
@@ -245,7 +245,7 @@ def _mark_deleted_types(run: SyncRun, catalog: Catalog) -> Iterator[TableBatch]:
     remembered = run.context.resource_state(SPA_ITEMS).get("types", {})
     present = {entity.entity_type_id for entity in catalog.types} | set(catalog.unreadable)
     absent = [EntityType(type_id, {}) for type_id in map(int, remembered) if type_id not in present]
-    if not absent or run.options.session.slices or run.reader.lost is not None:
+    if not absent or run.options.session.slice_count or run.reader.lost is not None:
         return
     try:
         deleted = confirmed_deleted_types(run.client, absent)
@@ -309,7 +309,7 @@ def _report_keys_not_looked_up(run: SyncRun) -> None:
         message = f"{stream.name} was loaded without {keys}: the field list could not be read again"
         hint = "a field that gets listed is read for all items; for another key run once with --full-refresh"
         if not progress.plan.is_full:
-            progress.read_again()
+            progress.repeat_in_next_load()
             hint = "the next run reads the changed items again"
         run.record(stream, error, message, hint=hint)
 

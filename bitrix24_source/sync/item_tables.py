@@ -24,7 +24,7 @@ from ..schema import (
     map_columns,
     squash,
     unlisted_field,
-    with_hidden,
+    with_system_fields,
     with_system_types,
 )
 from .ports import Capabilities
@@ -125,7 +125,7 @@ class ItemTableBuilder:
         return sorted(name for name in self.excluded - known if squash(name) not in passed_over)
 
     def _known_fields(self) -> Sequence[Field]:
-        return with_hidden(self.fields, is_spa=self.is_spa)
+        return with_system_fields(self.fields, is_spa=self.is_spa)
 
     @property
     def table_names(self) -> tuple[str, ...]:

@@ -60,9 +60,9 @@ class SyncOptions:
     max_deleted_share: float = 0.2
     overlap: timedelta = timedelta(minutes=15)
     sweep: ReconcileSchedule = field(default_factory=ReconcileSchedule)
-    restart: bool = False
-    personal: bool = False
-    left_out: Exclusions = field(default_factory=Exclusions)
+    full_refresh: bool = False
+    personal_data: bool = False
+    exclusions: Exclusions = field(default_factory=Exclusions)
     renamed_from: str = ""
     single_package: bool = False
     session: RunSession = field(default_factory=RunSession)

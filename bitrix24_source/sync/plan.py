@@ -130,7 +130,7 @@ def make_plan(
     context: StateContext, client: Client, streams: Sequence[Stream], options: SyncOptions, issues: IssueLog
 ) -> SyncPlan:
     """Decides what a load reads; records issues, and in the state how the portal treats filters."""
-    plans = [recall_stream(stream, context, is_first_slice=not options.session.slices) for stream in streams]
+    plans = [recall_stream(stream, context, is_first_slice=not options.session.slice_count) for stream in streams]
     plans = _with_shared_reads(plans)
     if not plans:
         return SyncPlan(None, ())
@@ -158,7 +158,7 @@ def recall_stream(stream: Stream, context: StateContext, *, is_first_slice: bool
     last_user = Provenance.from_state(context.source_state).user
     checkpoint = Checkpoint.from_state(state, stream.query.entity_type_id, stream.query, last_user)
     if is_first_slice:
-        reason = checkpoint.reason_to_start_over(type_id, columns) or _lost_tables(stream, context)
+        reason = checkpoint.reason_to_start_over(type_id, columns) or _missing_tables(stream, context)
         if reason:
             log.info("%s: all items are read once more: %s", stream.name, reason)
         if reason or stream.full_refresh:
@@ -239,10 +239,10 @@ def _with_shared_reads(plans: Sequence[StreamPlan]) -> list[StreamPlan]:
     return shared
 
 
-def _lost_tables(stream: Stream, context: StateContext) -> str:
+def _missing_tables(stream: Stream, context: StateContext) -> str:
     """Recreates dropped tables of a stream. Returns why it is read anew; "" if all tables exist."""
     names = stream.table.table_names if stream.table is not None else (stream.name,)
-    lost = context.recreate_dropped_tables(names)
+    lost = context.recreate_missing_tables(names)
     return f"the destination lacks {', '.join(lost)}" if lost else ""
 
 

@@ -18,7 +18,7 @@ from ..schema import NOTHING_STORED, StoredColumns
 State = MutableMapping[str, Any]
 """State that is kept between runs and committed with the rows of the load."""
 TIMESTAMP = pa.timestamp("us", tz="UTC")
-ChildCounts = Mapping[int, tuple[int, int]]
+DependentCounts = Mapping[int, tuple[int, int]]
 """Number of rows and highest row id, by owner."""
 
 
@@ -26,7 +26,7 @@ def _unchanged(name: str) -> str:
     return name
 
 
-LIST_SIZES = pa.schema([pa.field("item_id", pa.int64()), pa.field("rows", pa.int64())])
+VALUE_COUNTS = pa.schema([pa.field("item_id", pa.int64()), pa.field("rows", pa.int64())])
 
 
 @dataclass(frozen=True)
@@ -98,9 +98,9 @@ class DestinationReader(Protocol):
     def counts(self, table: str, *, items_tables: Mapping[int, str]) -> Mapping[int, int] | None:
         """Returns the number of rows by `entity_type_id`, without those of deleted items."""
 
-    def child_counts(
+    def dependent_counts(
         self, table: str, *, group: str | None, owner: str, row_id: str
-    ) -> Mapping[int, ChildCounts] | None:
+    ) -> Mapping[int, DependentCounts] | None:
         """Returns number and highest id of each owner's rows, by the value of the column `group` (0 without one)."""
 
     def rejected_keys(self) -> pa.Table:
@@ -124,7 +124,7 @@ class StateContext(Protocol):
     def has_columns(self, table: str, columns: Sequence[str] = ()) -> bool:
         """Returns whether earlier loads have written a table with all these columns."""
 
-    def recreate_dropped_tables(self, tables: Sequence[str]) -> list[str]:
+    def recreate_missing_tables(self, tables: Sequence[str]) -> list[str]:
         """Has the load recreate tables that the destination has lost; returns their names."""
 
 
@@ -134,12 +134,12 @@ class LoadContext(StateContext, Protocol):
     Attributes:
         load_id: id of the package; "" outside a pipeline.
         destination: reads the destination.
-        dropped_tables: names of the tables that a refresh drops before this load.
+        tables_dropped_by_refresh: names of the tables that a refresh drops before this load.
     """
 
     load_id: str
     destination: DestinationReader
-    dropped_tables: Sequence[str]
+    tables_dropped_by_refresh: Sequence[str]
 
     def has_consumer(self, resource: str) -> bool:
         """Returns whether the rows of a resource are still consumed; otherwise no checkpoint is saved."""

@@ -31,7 +31,7 @@ class StoredState:
     def has_columns(self, table: str, columns: Sequence[str] = ()) -> bool:  # noqa: ARG002 - the destination is not asked
         return False
 
-    def recreate_dropped_tables(self, tables: Sequence[str]) -> list[str]:  # noqa: ARG002 - as above
+    def recreate_missing_tables(self, tables: Sequence[str]) -> list[str]:  # noqa: ARG002 - as above
         return []
 
 

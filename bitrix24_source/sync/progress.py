@@ -132,7 +132,7 @@ class StreamProgress:
         """Keeps the old checkpoint, so that the next load reads what is missing."""
         self.failed = True
 
-    def read_again(self) -> None:
+    def repeat_in_next_load(self) -> None:
         """Has the next load read the same again, because what was loaded lacks something."""
         self._checkpoint = self.plan.checkpoint
         self.fail()
@@ -140,7 +140,7 @@ class StreamProgress:
     def note_ignored_filter(self) -> None:
         self.filter_was_ignored = True
 
-    def reread(self, ids: Sequence[int]) -> None:
+    def schedule_reread(self, ids: Sequence[int]) -> None:
         """Queues items to be read by their ids."""
         self.ids_to_reread = ids
 

@@ -16,7 +16,7 @@ from ..rest import gather
 from .comparison import ALWAYS_ALLOWED_DELETES, Comparison, compare, items_with_other_lists, tombstones
 from .dependents import DependentProgress
 from .item_tables import ItemTableBuilder
-from .ports import ChildCounts
+from .ports import DependentCounts
 from .progress import StreamProgress
 from .sync_run import SyncRun
 from .table_batches import TableBatch
@@ -30,12 +30,12 @@ def reconcile(run: SyncRun) -> Iterator[TableBatch]:
         for progress in run.progress.values():
             table = progress.stream.table
             if progress.is_complete and progress.plan.reconciles and table is not None:
-                yield from _mark_deleted(run, progress, table)
+                yield from _reconcile_stream(run, progress, table)
         _compare_counts(run)
         _compare_children(run)
 
 
-def _mark_deleted(run: SyncRun, progress: StreamProgress, table: ItemTableBuilder) -> Iterator[TableBatch]:
+def _reconcile_stream(run: SyncRun, progress: StreamProgress, table: ItemTableBuilder) -> Iterator[TableBatch]:
     """Marks deleted items, and queues those to be read again."""
     plan, stream = progress.plan, progress.stream
     # A refresh drops the table with this load: its present rows are not kept.
@@ -77,7 +77,7 @@ def _mark_deleted(run: SyncRun, progress: StreamProgress, table: ItemTableBuilde
                 )
             ),
         )
-        progress.reread(comparison.to_read)
+        progress.schedule_reread(comparison.to_read)
     is_empty_again = not any(map(len, progress.seen.ids)) and bool(len(stored.ids))
     _close(run, progress, is_doubtful=is_unusual or is_empty_again)
 
@@ -172,8 +172,8 @@ def _compare_children(run: SyncRun) -> None:
 
     Dependents are counted for many parents at once, of all types in the same requests.
     """
-    comparing: list[tuple[DependentProgress, list[int], ChildCounts]] = []
-    counts: dict[str, Mapping[int, ChildCounts] | None] = {}
+    comparing: list[tuple[DependentProgress, list[int], DependentCounts]] = []
+    counts: dict[str, Mapping[int, DependentCounts] | None] = {}
     if run.reader.lost is not None or run.start is None:
         _miss_comparisons(run)
         return
@@ -184,7 +184,7 @@ def _compare_children(run: SyncRun) -> None:
         name = progress.stream.name
         if owners and name not in counts:
             group, owner, row_id = progress.stream.children.counted_by
-            counts[name] = run.context.destination.child_counts(name, group=group, owner=owner, row_id=row_id)
+            counts[name] = run.context.destination.dependent_counts(name, group=group, owner=owner, row_id=row_id)
         stored = counts.get(name)
         if owners and stored is not None:
             comparing.append((progress, owners, stored.get(progress.stream.query.entity_type_id, {})))

@@ -82,7 +82,7 @@ class ResolvedRejections:
 
     def for_dropped_tables(self, resource: str) -> Iterator[TableBatch]:
         """Yields markers for the tables that a refresh drops: values that are still rejected come with their items."""
-        dropped = list(self._context.dropped_tables)
+        dropped = list(self._context.tables_dropped_by_refresh)
         if dropped and len(self._stored):
             found = pc.is_in(self._stored.column("table_name"), value_set=pa.array(dropped, pa.string()))
             yield from _resolved(resource, self._stored.filter(found))

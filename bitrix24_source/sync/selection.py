@@ -16,13 +16,13 @@ from ..schema import (
     Field,
     activity_fields,
     fields_from_response,
-    with_hidden,
+    with_system_fields,
 )
 from .dependents import bindings_of, product_rows_of
+from .fixed_tables import BindingTableBuilder, activity_table, history_table, product_row_table
 from .item_tables import ItemTableBuilder, resolve_field_names
 from .options import SyncOptions
 from .ports import Capabilities
-from .record_tables import BindingTableBuilder, activity_table, history_table, product_row_table
 from .streams import DependentStream, Stream
 
 SPA_ITEMS, HISTORY, PRODUCT_ROWS = "spa_items", "stage_history", "product_rows"
@@ -75,15 +75,15 @@ def select_streams(
         yield factory.bindings(activities)
 
 
-def record_fields(options: SyncOptions) -> Mapping[str, Sequence[Field]]:
+def fixed_table_fields(options: SyncOptions) -> Mapping[str, Sequence[Field]]:
     """Returns the fields of tables whose columns are the same in every portal, without excluded ones."""
     fields = {
-        ACTIVITIES: activity_fields(personal=options.personal),
+        ACTIVITIES: activity_fields(personal=options.personal_data),
         HISTORY: HISTORY_FIELDS,
         PRODUCT_ROWS: PRODUCT_ROW_FIELDS,
     }
     return {
-        table: [field for field in listed if field.name not in options.left_out.columns_of(table)]
+        table: [field for field in listed if field.name not in options.exclusions.columns_of(table)]
         for table, listed in fields.items()
     }
 
@@ -129,7 +129,7 @@ class _StreamFactory:
         number = entity.entity_type_id
         listed = entity.fields or ()
         has_system_columns = entity.has_system_columns
-        known = with_hidden(listed, is_spa=has_system_columns)
+        known = with_system_fields(listed, is_spa=has_system_columns)
         names, unknown = resolve_field_names(known, self._selects.get(number, ()), entity.items_table)
         if unknown:
             raise ConfigError(
@@ -148,7 +148,7 @@ class _StreamFactory:
             listed,
             reread,
             names,
-            self._options.left_out.columns_of(entity.items_table),
+            self._options.exclusions.columns_of(entity.items_table),
             is_spa=has_system_columns,
             capabilities=self._capabilities,
         )
@@ -167,7 +167,7 @@ class _StreamFactory:
         return Stream(
             HISTORY,
             HistoryQuery(number),
-            history_table(number, self._capabilities, self._options.left_out.columns_of(HISTORY)),
+            history_table(number, self._capabilities, self._options.exclusions.columns_of(HISTORY)),
             entity,
             full_refresh=self._is_full_refresh(),
         )
@@ -181,7 +181,7 @@ class _StreamFactory:
             None,
             entity,
             full_refresh=self._is_full_refresh(),
-            children=product_row_table(number, self._capabilities, self._options.left_out.columns_of(PRODUCT_ROWS)),
+            children=product_row_table(number, self._capabilities, self._options.exclusions.columns_of(PRODUCT_ROWS)),
             child_query=product_rows_of(number, entity.short_code),
             parent=parent,
         )
@@ -189,7 +189,9 @@ class _StreamFactory:
     def activities(self, inline: tuple[str, ...]) -> Stream:
         """Returns the stream of activities; the fields `inline` are read for streams that depend on it."""
         table = activity_table(
-            self._capabilities, personal=self._options.personal, left_out=self._options.left_out.columns_of(ACTIVITIES)
+            self._capabilities,
+            personal=self._options.personal_data,
+            excluded=self._options.exclusions.columns_of(ACTIVITIES),
         )
         names = tuple(field.upper_name for field in table.fields if not field.is_excluded)
         return Stream(
@@ -211,7 +213,7 @@ class _StreamFactory:
 
     def _is_full_refresh(self) -> bool:
         """Returns whether everything is read from the start."""
-        return self._options.single_package or self._options.restart
+        return self._options.single_package or self._options.full_refresh
 
     def _by_type(self, chosen: Mapping[Any, Any]) -> dict[int, Any]:
         """Returns a choice by entityTypeId; CRM objects that this load does not read may be named."""

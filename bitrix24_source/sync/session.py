@@ -20,9 +20,9 @@ class RunSession:
     Attributes:
         limits: when a slice ends.
         seconds_left: of a run that must end; a slice ends with it. None is no limit.
-        left: by table, about how many rows of an unfinished read are left.
+        rows_left: by table, about how many rows of an unfinished read are left.
         unfinished: whether the last slice ended with something left.
-        slices: how many there were.
+        slice_count: how many there were.
         batch_sizer, catalog: what a slice has learned and the next need not find out again.
         seen: ids by stream, of those whose full read began in an earlier slice of this run.
         finished: streams that an earlier slice of this run has read to the end, or that failed and are left to the next run.
@@ -33,7 +33,7 @@ class RunSession:
 
     limits: SliceLimits = field(default_factory=SliceLimits)
     unfinished: bool = False
-    slices: int = 0
+    slice_count: int = 0
     batch_sizer: BatchSizer | None = field(default=None, repr=False)
     catalog: Catalog | None = field(default=None, repr=False)
     seen: dict[StreamKey, SeenKeys] = field(default_factory=dict, repr=False)
@@ -41,7 +41,7 @@ class RunSession:
     resources: frozenset[str] = frozenset()
     new_tables: set[str] = field(default_factory=set)
     seconds_left: float | None = None
-    left: dict[str, int] = field(default_factory=dict)
+    rows_left: dict[str, int] = field(default_factory=dict)
     options: Any = field(default=None, repr=False)
 
     def is_full(self, rows: int, seconds: float, rows_left: int) -> bool:
@@ -53,14 +53,14 @@ class RunSession:
             rows_left: estimate of the rows that are left of all full reads.
         """
         is_over = self.seconds_left is not None and seconds >= self.seconds_left
-        return is_over or self.limits.is_reached(self.slices, rows, seconds, rows_left)
+        return is_over or self.limits.is_reached(self.slice_count, rows, seconds, rows_left)
 
     def note_left(self, table: str, rows: int) -> None:
         """Stores how many rows a full read has left."""
         if rows:
-            self.left[table] = rows
+            self.rows_left[table] = rows
         else:
-            self.left.pop(table, None)
+            self.rows_left.pop(table, None)
 
     def seen_keys(self, stream: StreamKey) -> SeenKeys:
         """Returns the ids that the slices of this run have seen of a full read."""
@@ -79,15 +79,15 @@ class RunSession:
         for key in read:
             self.seen.pop(key, None)
         self.finished.update(finished)
-        self.slices += 1
+        self.slice_count += 1
         self.unfinished = bool(unfinished_tables)
-        self.left = {name: self.left.get(name, 0) for name in unfinished_tables}
+        self.rows_left = {name: self.rows_left.get(name, 0) for name in unfinished_tables}
 
     def begin_slice(self) -> None:
         """Prepares for a slice; the first one of a run discards what is left of the previous run."""
         if not self.unfinished:
-            self.slices = 0
+            self.slice_count = 0
             self.seen.clear()
             self.new_tables.clear()
             self.finished.clear()
-            self.left.clear()
+            self.rows_left.clear()

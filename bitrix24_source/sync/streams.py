@@ -8,9 +8,9 @@ from enum import Enum, auto
 from typing import ClassVar
 
 from ..catalog import EntityType
-from ..reader import ChildQuery, ListQuery, Row
+from ..reader import DependentQuery, ListQuery, Row
+from .fixed_tables import AppendOnlyTableBuilder, BindingTableBuilder, DependentTableBuilder
 from .item_tables import ItemTableBuilder, TableRows
-from .record_tables import AppendOnlyTable, BindingTableBuilder, ChildTableBuilder
 
 StreamKey = tuple[str, int]
 
@@ -81,7 +81,7 @@ class Stream:
     @property
     def is_counted(self) -> bool:
         """Whether rows are never deleted, so that their number shows if some are missing in the destination."""
-        return isinstance(self.table, AppendOnlyTable)
+        return isinstance(self.table, AppendOnlyTableBuilder)
 
     def empty_tables(self) -> Iterator[TableRows]:
         """Yields its tables without rows."""
@@ -99,8 +99,8 @@ class DependentStream(Stream):
         inline_children: returns the dependents contained in a parent's row; None if rows contain none.
     """
 
-    children: ChildTableBuilder | BindingTableBuilder
-    child_query: Callable[[Sequence[int]], ChildQuery]
+    children: DependentTableBuilder | BindingTableBuilder
+    child_query: Callable[[Sequence[int]], DependentQuery]
     parent: Stream | None = None
     inline_children: Callable[[Row], Sequence[Row]] | None = None
 
@@ -112,7 +112,7 @@ class DependentStream(Stream):
 
     @property
     def filled_columns(self) -> frozenset[str]:
-        return self.children.filled_columns() if isinstance(self.children, ChildTableBuilder) else frozenset()
+        return self.children.filled_columns() if isinstance(self.children, DependentTableBuilder) else frozenset()
 
     def empty_tables(self) -> Iterator[TableRows]:
         return self.children.empty_tables()

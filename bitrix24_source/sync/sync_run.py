@@ -15,7 +15,7 @@ from ..errors import STOPS_READING, Bitrix24Error, DeniedError, PortalError
 from ..reader import Row
 from ..rest import Client
 from .deleted_types import confirmed_deleted_types
-from .dependents import ChildBatch, DependentProgress
+from .dependents import DependentBatch, DependentProgress
 from .item_tables import TableRows
 from .options import SyncOptions
 from .plan import SyncStart
@@ -78,7 +78,7 @@ class SyncRun:
         if stream.table is not None:
             yield from self.batches(stream, stream.table.convert(rows, self.now()))
 
-    def write_children(self, progress: DependentProgress, batch: ChildBatch) -> Iterator[TableBatch]:
+    def write_children(self, progress: DependentProgress, batch: DependentBatch) -> Iterator[TableBatch]:
         """Yields the batches for dependents of some parents; a table created in this run needs no delete markers."""
         is_new = progress.stream.name in self.options.session.new_tables
         progress.observe_children(batch)

@@ -31,7 +31,7 @@ class SliceStop:
     @property
     def max_rows(self) -> int:
         """The rows that the slice may take; 0 is no limit."""
-        return self._session.limits.rows_of(self._session.slices)
+        return self._session.limits.rows_of(self._session.slice_count)
 
     def count(self, task: ReadTask, rows: int, rows_left: int) -> None:
         """Registers rows of a full read, and the estimated rest of it."""

@@ -48,7 +48,7 @@ def refresh_facts(database: ViewDatabase, zone: Zone) -> None:
         types = None if items is None else sorted({type_ for type_, _ in (*wrong, *items)})
     if types == []:
         return
-    stays = MartBuilder(database.stored, zone, has_facts=True, only={"living_history": _of_items(items, "owner_id")})
+    stays = MartBuilder(database.stored, zone, has_facts=True, only={"existing_history": _of_items(items, "owner_id")})
     changes = MartBuilder(database.stored, zone, has_facts=True, only={"stage_stays": _of_types(types)})
     database.rewrite({
         FACTS["stage_stays"]: (_of_items(items, "item_id"), stays.facts("stage_stays")),

@@ -77,7 +77,7 @@ def lookups(field: Field, entity_type_id: int, *, is_spa: bool) -> tuple[Lookup,
     return (_item(linked),) if linked else ()
 
 
-def is_labelled(field: Field) -> bool:
+def is_labeled(field: Field) -> bool:
     """Returns whether the field holds ids, so that the view has a column for labels and one for ids.
 
     This does not depend on what was loaded: a name means the same in every view.

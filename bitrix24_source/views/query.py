@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
-from ..schema import DELETED_AT, UTM_FIELDS, ColumnMapping, Field, StoredColumns, map_columns, with_hidden
+from ..schema import DELETED_AT, UTM_FIELDS, ColumnMapping, Field, StoredColumns, map_columns, with_system_fields
 from .column_names import NamedField, NameRules, view_names
-from .lookups import Lookup, column, exchange_rate, is_amount, is_labelled, lookups, order, semantics
+from .lookups import Lookup, column, exchange_rate, is_amount, is_labeled, lookups, order, semantics
 from .text_casts import cast_to_text, with_currency
 
 Parts = dict[str, "exp.Expression | None"]
@@ -117,7 +117,7 @@ class LabeledView:
         upper_names = {field.upper_name for field in self._fields}
         utm = [field for field in UTM_FIELDS if self._fields and field.upper_name not in upper_names]
         shown = {field.name for field in (*self._fields, *utm) if not field.is_excluded}
-        fields = [replace(field, is_excluded=False) for field in with_hidden(self._fields, is_spa=self._is_spa)]
+        fields = [replace(field, is_excluded=False) for field in with_system_fields(self._fields, is_spa=self._is_spa)]
         places = map_columns(fields, self._table, StoredColumns(self._stored.tables))  # type: ignore[arg-type]  # dlt's types
         explained = {DELETED_AT}
         for field in sorted(fields, key=lambda field: (field.name != "id", field.is_dynamic)):
@@ -144,7 +144,7 @@ class LabeledView:
 
     def _single(self, field: Field, place: ColumnMapping) -> Parts:
         main, *extra = (self._own(stored.name) for stored in place.columns)
-        if is_labelled(field):
+        if is_labeled(field):
             parts = {"": main and self._label(field, main), ID: main}
             if found := semantics(field, self._type, is_spa=self._is_spa):
                 parts[SEMANTICS] = main and self._lookup(found, main)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bitrix24_source.catalog import ISSUES, SPA_TABLES, crm_catalog_tables, fixed_descriptions
 from bitrix24_source.schema import HISTORY_FIELDS, PRODUCT_ROW_FIELDS, activity_fields
-from bitrix24_source.sync.record_tables import BINDING_SCHEMA
+from bitrix24_source.sync.fixed_tables import BINDING_SCHEMA
 from bitrix24_source.sync.rejected_values import REJECTED_SCHEMA
 
 

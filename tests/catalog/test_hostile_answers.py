@@ -107,7 +107,7 @@ def check(whole: Tables, found: Tables, rejected: int, catalog: Any, spoiled: Sp
             if unstorable(value, types.get(name, "bool"))
         ]
         assert odd == [], table.name
-    is_reported = bool(rejected or catalog.issues or catalog.unread or catalog.unread_types)
+    is_reported = bool(rejected or catalog.issues or catalog.incomplete or catalog.incomplete_types)
     lost = cells(whole) - cells(found)
     assert not lost or is_reported or spoiled.is_plain, (lost, spoiled)
 

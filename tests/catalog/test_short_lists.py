@@ -108,9 +108,9 @@ def test_a_list_that_failed_is_known_as_unread(portal, client, method, tables):
 
     catalog = read_catalog(client, EVERYTHING)
 
-    assert catalog.unread == tables
-    assert not catalog.unread_types
-    assert all(catalog.is_unread(table, 177) for table in tables)
+    assert catalog.incomplete == tables
+    assert not catalog.incomplete_types
+    assert all(catalog.is_incomplete(table, 177) for table in tables)
     assert catalog.issues
 
 
@@ -134,17 +134,17 @@ def test_a_part_of_one_type_that_failed_is_known_as_unread(portal, client, metho
 
     catalog = read_catalog(client, EVERYTHING)
 
-    assert catalog.unread == frozenset()
-    assert catalog.unread_types == {table: {entity_type_id} for table in tables}
-    assert all(catalog.is_unread(table, entity_type_id) for table in tables)
-    assert not any(catalog.is_unread(table, 1030) for table in tables)
+    assert catalog.incomplete == frozenset()
+    assert catalog.incomplete_types == {table: {entity_type_id} for table in tables}
+    assert all(catalog.is_incomplete(table, entity_type_id) for table in tables)
+    assert not any(catalog.is_incomplete(table, 1030) for table in tables)
 
 
 def test_a_whole_catalogue_lacks_nothing(client):
     """Where every call was answered, no table is unread."""
     catalog = read_catalog(client, EVERYTHING)
 
-    assert (catalog.unread, dict(catalog.unread_types), catalog.issues) == (frozenset(), {}, ())
+    assert (catalog.incomplete, dict(catalog.incomplete_types), catalog.issues) == (frozenset(), {}, ())
 
 
 @pytest.mark.parametrize("language", ["en", "ru", "de"])

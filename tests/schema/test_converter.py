@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bitrix24_source.rest import as_bool, as_date, as_int, as_list, as_mapping, as_timestamp
-from bitrix24_source.schema import converter, map_columns, with_hidden
+from bitrix24_source.schema import converter, map_columns, with_system_fields
 from bitrix24_source.schema.converter import Converter, UnusableIdError
 from bitrix24_source.schema.fields import Field, fields_from_response
 from bitrix24_source.schema.row_wise import convert_each
@@ -315,7 +315,7 @@ def test_multifield():
 
 def test_schema():
     """The id leads, deleted_at closes, utm marks are there unasked, and an empty page has the same schema."""
-    fields = with_hidden([x("money"), Field(name="utmTerm", upper_name="UTM_TERM", type="text")], is_spa=False)
+    fields = with_system_fields([x("money"), Field(name="utmTerm", upper_name="UTM_TERM", type="text")], is_spa=False)
     converter = Converter(fields, TABLE)
     converted = converter.convert([])
 
@@ -330,7 +330,7 @@ def test_schema():
 def test_unlisted_keys():
     """A key of no field is reported once it holds something, but for those that are known to be of none."""
     known = {"id": 1, "utmSource": "google", "entityTypeId": 177, "searchContent": "blob", "fm": []}
-    converter = Converter(with_hidden([x("string")], is_spa=False), TABLE)
+    converter = Converter(with_system_fields([x("string")], is_spa=False), TABLE)
 
     assert converter.unknown_keys([known]) == frozenset()
     assert converter.unknown_keys([known | {"ufNew": None}]) == frozenset()

@@ -9,7 +9,7 @@ from dlt.common.normalizers.naming.snake_case import NamingConvention
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bitrix24_source.schema import MULTIFIELD, StoredColumns, unlisted_field, with_hidden, with_system_types
+from bitrix24_source.schema import MULTIFIELD, StoredColumns, unlisted_field, with_system_fields, with_system_types
 from bitrix24_source.schema.columns import RESERVED_COLUMNS, map_columns
 from bitrix24_source.schema.fields import Column, Field, Option, fields_from_response
 
@@ -293,11 +293,11 @@ def test_a_key_of_no_field_takes_no_name_from_a_field():
 def test_system_columns_of_smart_processes_have_one_type():
     """Whether or not the portal lists them, and whatever it says of them; custom fields are as they are listed."""
     listed = [field("opportunity", "money"), field("begindate", "string"), field("ufX", "string")]
-    typed = {field.upper_name: field.type for field in with_hidden(listed, is_spa=True)}
+    typed = {field.upper_name: field.type for field in with_system_fields(listed, is_spa=True)}
 
     assert (typed["OPPORTUNITY"], typed["BEGINDATE"], typed["UF_X"]) == ("double", "date", "string")
     assert (typed["OPPORTUNITY_ACCOUNT"], typed["ACCOUNT_CURRENCY_ID"], typed["MOVED_TIME"]) == (
         "double", "crm_currency", "datetime",
     )  # fmt: skip
     assert [field.type for field in with_system_types(listed)] == ["double", "date", "string"]
-    assert "BEGINDATE" not in {field.upper_name for field in with_hidden([], is_spa=False)}
+    assert "BEGINDATE" not in {field.upper_name for field in with_system_fields([], is_spa=False)}

@@ -193,7 +193,7 @@ def test_slices_take_product_rows_along(crm, portal):
     slices = RunSession(SliceLimits(rows=150))
     crm.run("deals", "product_rows", slices=slices)
 
-    assert slices.slices > 2
+    assert slices.slice_count > 2
     assert {key for key in told_products(portal) if key[0] == 2} <= products(crm).keys()
     assert 400 == len(crm.rows("deals"))
 

@@ -167,7 +167,7 @@ def test_items_without_a_time(clock, portal_with, reader):
     clock.advance(HOUR)
     new = crm.items(177)[timeless]["title"]
     crm.portal.items(177).update(timeless, title="changed", updatedTime=None)
-    crm.run(restart=True)
+    crm.run(full_refresh=True)
 
     assert "timeless" == new
     assert [] == crm.differs(177)
@@ -242,7 +242,7 @@ def test_full_refresh_of_one_type(clock, portal_with, reader):
     crm = reader(portal_with({177: 130, 1030: 140}))
     crm.run()
     clock.advance(HOUR)
-    second = crm.run([177], restart=True)
+    second = crm.run([177], full_refresh=True)
     clock.advance(HOUR)
     third = crm.run()
 

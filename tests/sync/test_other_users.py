@@ -74,7 +74,7 @@ def test_a_list_that_another_user_reads_later(crm):
     assert (set(crm.marked(1030)), crm.issues()) == (set(), [SAID.format("spa_items_1030")])
 
 
-@pytest.mark.parametrize("choice", [{"filter": {177: {">=id": 1}}}, {"restart": True}])
+@pytest.mark.parametrize("choice", [{"filter": {177: {">=id": 1}}}, {"full_refresh": True}])
 def test_another_user_beside_another_reason_to_read_everything(crm, choice):
     """Nothing is marked in a full read by another user either; the next run marks."""
     run_as_another(crm, max_deleted_share=1.0, **choice)

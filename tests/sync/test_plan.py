@@ -10,10 +10,10 @@ from fixtures.plans import FILTER, NOW, READ, START, items
 
 from bitrix24_source.reader import HistoryQuery
 from bitrix24_source.sync.checkpoint import Checkpoint
+from bitrix24_source.sync.fixed_tables import history_table
 from bitrix24_source.sync.options import ReconcileSchedule, SyncOptions
 from bitrix24_source.sync.plan import StreamPlan, plan_stream
 from bitrix24_source.sync.ports import Capabilities
-from bitrix24_source.sync.record_tables import history_table
 from bitrix24_source.sync.session import RunSession
 from bitrix24_source.sync.streams import ReadMode, Stream
 

@@ -1,72 +1,102 @@
-"""What a person sees while items are loaded: rows of each table as they come, requests, and what is left."""
+"""How far a stream has got decides what is stored: nothing of a read that failed, ranges of one that was cut, else a cursor."""
 
 from __future__ import annotations
 
-import re
-from collections import Counter
+from dataclasses import FrozenInstanceError
 
 import pytest
-from dlt.common.runtime.collector import Collector
+from fixtures.plans import FILTER, NOW, READ, START, items
+
+from bitrix24_source.reader import PageBatch
+from bitrix24_source.sync.checkpoint import Checkpoint
+from bitrix24_source.sync.options import ReconcileSchedule, SyncOptions
+from bitrix24_source.sync.plan import StreamPlan, plan_stream
+from bitrix24_source.sync.progress import StreamProgress
+from bitrix24_source.sync.streams import ReadMode
 
 
-class Watching(Collector):
-    """Writes down what dlt and we tell it."""
-
-    def __init__(self):
-        self.counts = Counter()
-        self.messages = []
-        self.on_message = lambda _message: None
-
-    def update(self, name, inc=1, total=None, inc_total=None, message=None, label=""):  # dlt's own signature
-        if self.step.startswith("Extract"):
-            self.counts[name] += inc
-            if message:
-                self.messages.append((name, message))
-                self.on_message(message)
-
-    def _start(self, step):
-        self.step = step
-
-    def _stop(self):
-        pass
+def opened(checkpoint, **options):
+    plan = plan_stream(StreamPlan(items(), checkpoint), FILTER, START, SyncOptions(**options))
+    progress = StreamProgress(plan)
+    return progress, {task.mode: task for task in plan.tasks}
 
 
-@pytest.fixture
-def watching():
-    return Watching()
+def rows_of(*ids):
+    return [{"id": id_, "updatedTime": "2025-07-01T12:00:00+03:00"} for id_ in ids]
 
 
-def test_rows_requests_and_what_is_left(portal_with, warehouse, watching):
-    """Each item table counts up to the rows that it has in the end, and a long one says about how many are still to come.
-
-    Requests are counted, so that somebody who waits sees that something happens, also while the portal is slow.
-    """
-    crm = warehouse(portal_with({177: 12_000, 1030: 70, 1032: 0}), progress=watching)
-    crm.run(connections=1)
-    left = [int(re.sub(r"\D", "", message)) for name, message in watching.messages if name == "spa_items_177"]
-
-    assert {"spa_items_177": 12_000, "spa_items_1030": 70}.items() <= watching.counts.items()
-    assert 0 == watching.counts["spa_items_1032"]
-    assert len(crm.portal.requests) == watching.counts["Bitrix24 requests"]
-    assert len(left) >= 2
-    assert sorted(left, reverse=True) == left
-    assert 6000 < left[0] <= 12_000
-    assert all(re.fullmatch(r"(about [\d,]+ left)?", message) for _, message in watching.messages)
+def page(task, *ids, left=()):
+    return PageBatch(task.query, rows_of(*ids), remaining=list(left))
 
 
-def test_the_time_that_is_left(clock, portal_with, warehouse, watching):
-    """A slow portal's long table says in minutes, too, how long it will still take; within a third, once half of it has come."""
-    portal = portal_with({177: 12_000})
-    portal.costs.latency = (1.0, 0.0)
-    crm = warehouse(portal, progress=watching)
-    said = []
-    watching.on_message = lambda text: said.append((text, clock.monotonic()))
-    crm.run(connections=1)
-    ended = clock.monotonic()
-    minutes = [
-        (int(found[1]), (ended - at) / 60) for text, at in said if (found := re.search(r"left, ([\d,]+) min", text))
-    ]
+def test_the_cursor_is_when_the_read_began():
+    """After every task was read to its end, however long that took."""
+    progress, tasks = opened(READ)
+    for task in tasks.values():
+        assert progress.checkpoint == progress.plan.checkpoint
+        progress.observe(task, page(task, 119 if task.mode is ReadMode.UPDATED else 125))
+        progress.close(task, START)
 
-    assert len(minutes) >= 2
-    # Before, the reader's requests ahead count for much: their time has passed, and their rows have not come.
-    assert all(abs(expected - real) <= 1 + real / 3 for expected, real in minutes[len(minutes) // 2 :]), minutes
+    assert progress.checkpoint.cursor == NOW.isoformat()
+    assert progress.checkpoint.high_water_id == 125
+    assert progress.checkpoint.runs_since == READ.runs_since + 1
+    assert not progress.needs_another_slice
+
+
+def test_a_failure_stores_nothing_new():
+    """The next load asks for the same again."""
+    progress, tasks = opened(READ)
+    progress.observe(tasks[ReadMode.CREATED], page(tasks[ReadMode.CREATED], 125))
+    progress.close(tasks[ReadMode.CREATED], START)
+    progress.fail()
+    progress.close(tasks[ReadMode.UPDATED], START)
+
+    assert progress.checkpoint == progress.plan.checkpoint
+    assert not progress.is_complete
+
+
+def test_a_full_read_that_is_cut_keeps_its_ranges():
+    """With the time when it began; the next slice goes on with it."""
+    progress, tasks = opened(Checkpoint())
+    task = tasks[ReadMode.FULL]
+    left = [[2, None, 500, 1.0, True]]
+    progress.observe(task, page(task, 1, 2, left=left))
+
+    assert progress.checkpoint.remaining_ranges == tuple(left)
+    assert progress.checkpoint.has_unfinished_full_read
+    assert progress.checkpoint.high_water_id == 2
+    assert progress.checkpoint.cursor == ""
+    assert progress.needs_another_slice
+
+
+def test_ids_are_collected_with_their_times():
+    """Rows that were read whole are on their way, and need not be read again."""
+    progress, tasks = opened(READ, sweep=ReconcileSchedule(now=True))
+    progress.observe(tasks[ReadMode.IDS], page(tasks[ReadMode.IDS], 1, 2, 3))
+    progress.observe(tasks[ReadMode.UPDATED], page(tasks[ReadMode.UPDATED], 2))
+
+    assert [ids.to_pylist() for ids in progress.seen.ids] == [[1, 2, 3]]
+    assert [len(times) for times in progress.seen.times] == [3]
+    assert [ids.to_pylist() for ids in progress.seen.fetched] == [[2]]
+    assert progress.rows == 1
+
+
+def test_starting_over_empties_the_cursor():
+    """Everything is read by the next slice."""
+    progress, tasks = opened(READ)
+    for task in tasks.values():
+        progress.close(task, START)
+    progress.start_over("rows are missing")
+
+    assert progress.checkpoint.cursor == ""
+    assert progress.needs_another_slice
+
+
+def test_plans_and_checkpoints_do_not_change():
+    """Only the progress does, by its methods."""
+    progress, _ = opened(READ)
+
+    with pytest.raises(FrozenInstanceError):
+        progress.plan.checkpoint.cursor = ""
+    with pytest.raises(FrozenInstanceError):
+        progress.plan.tasks = ()

@@ -16,7 +16,7 @@ from requests.structures import CaseInsensitiveDict
 from urllib3.response import HTTPResponse
 
 from ..portal.portal import Portal
-from .http_response import Reply
+from .http_response import HttpReply
 
 
 class SandboxAdapter(BaseAdapter):
@@ -46,7 +46,7 @@ class SandboxAdapter(BaseAdapter):
     def close(self) -> None:
         """There is nothing to close."""
 
-    def _act_out(self, reply: Reply, request: requests.PreparedRequest, timeout: Any) -> None:
+    def _act_out(self, reply: HttpReply, request: requests.PreparedRequest, timeout: Any) -> None:
         patience = timeout[1] if isinstance(timeout, tuple) else timeout
         wait = reply.waits_seconds
         if reply.hangs or (patience is not None and wait > float(patience)):
@@ -58,7 +58,7 @@ class SandboxAdapter(BaseAdapter):
         if reply.reset_at == "body":
             raise requests.exceptions.ChunkedEncodingError("Connection broken: incomplete read", request=request)
 
-    def _response(self, reply: Reply, request: requests.PreparedRequest, *, stream: bool) -> requests.Response:
+    def _response(self, reply: HttpReply, request: requests.PreparedRequest, *, stream: bool) -> requests.Response:
         response = requests.Response()
         response.status_code = reply.status
         response.headers = CaseInsensitiveDict({**reply.headers, "Content-Length": str(len(reply.body))})

@@ -10,7 +10,7 @@ import orjson
 
 
 @dataclass
-class Reply:
+class HttpReply:
     status: int
     headers: dict[str, str]
     body: bytes
@@ -21,7 +21,7 @@ class Reply:
 
 
 @dataclass(frozen=True)
-class Seen:
+class RecordedRequest:
     """One HTTP request as the portal saw it, without the webhook code and the parameters."""
 
     http_method: str
@@ -33,8 +33,8 @@ class Seen:
     status: int = 200
 
 
-def json_reply(status: int, document: Any) -> Reply:
-    return Reply(status, {"Content-Type": "application/json; charset=utf-8"}, _dump(document))
+def json_reply(status: int, document: Any) -> HttpReply:
+    return HttpReply(status, {"Content-Type": "application/json; charset=utf-8"}, _dump(document))
 
 
 def _dump(document: Any) -> bytes:
@@ -44,6 +44,6 @@ def _dump(document: Any) -> bytes:
         return json.dumps(document, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
-def page_reply(status: int, text: str) -> Reply:
+def page_reply(status: int, text: str) -> HttpReply:
     page = f"<!DOCTYPE html><html><body>{text}</body></html>"
-    return Reply(status, {"Content-Type": "text/html; charset=UTF-8"}, page.encode())
+    return HttpReply(status, {"Content-Type": "text/html; charset=UTF-8"}, page.encode())

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ..portal.portal import Portal
-from .http_response import Reply, json_reply
+from .http_response import HttpReply, json_reply
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -133,7 +133,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.rfile.readline()
         self.rfile.readline()
 
-    def _send(self, reply: Reply) -> None:
+    def _send(self, reply: HttpReply) -> None:
         if reply.hangs:
             self.server.closing.wait()
         if reply.waits_seconds:
@@ -153,7 +153,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self._send_body(reply)
 
-    def _send_body(self, reply: Reply) -> None:
+    def _send_body(self, reply: HttpReply) -> None:
         if reply.reset_at == "body":
             self.wfile.write(reply.body[: len(reply.body) // 2])
             self._reset()

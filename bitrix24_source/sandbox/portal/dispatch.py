@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..http.http_response import Reply, json_reply, page_reply
+from ..http.http_response import HttpReply, json_reply, page_reply
 from ..http.urls import Address
 from ..methods import all_methods  # noqa: F401 - importing the methods enters them into the registry
 from ..model.world import World
@@ -31,7 +31,7 @@ class Dispatch:
     faults: Faults
     unknown_parameters: Counter[str]
 
-    def answer(self, address: Address, params: Mapping[str, Any], headers: Mapping[str, str], base: str) -> Reply:
+    def answer(self, address: Address, params: Mapping[str, Any], headers: Mapping[str, str], base: str) -> HttpReply:
         self.limits.pour()
         caller = self._caller(address, params, headers)
         if address.version != 2:
@@ -51,7 +51,7 @@ class Dispatch:
             raise no_auth()
         return self.access.token_caller(str(token))
 
-    def _batch(self, params: Mapping[str, Any], caller: Caller, base: str) -> Reply:
+    def _batch(self, params: Mapping[str, Any], caller: Caller, base: str) -> HttpReply:
         if self.interpretations.batch_billing != "nested":
             self.limits.check(caller.key, "batch")
         watch, before, processing = (

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, Literal, get_args
 
-from ..http.http_response import Reply, json_reply
+from ..http.http_response import HttpReply, json_reply
 from . import api_errors
 from .api_errors import Refused
 
@@ -88,20 +88,20 @@ class Fault:
         code = self.error if self.kind == "limit" else self.kind
         return CODES[code]() if code in CODES else None
 
-    def instead(self) -> Reply | None:
+    def instead(self) -> HttpReply | None:
         """Returns the reply that replaces the method's, None if the method runs."""
         if (refused := self.refusal()) is not None:
             return json_reply(refused.status, refused.body())
         if self.kind == "http":
             body = self.body.encode() if isinstance(self.body, str) else self.body
-            return Reply(self.status or 200, {"Content-Type": self.content_type}, body)
+            return HttpReply(self.status or 200, {"Content-Type": self.content_type}, body)
         if self.kind == "redirect":
-            return Reply(self.status or 302, {"Location": self.location}, b"")
+            return HttpReply(self.status or 302, {"Location": self.location}, b"")
         if self.kind == "hang":
-            return Reply(200, {}, b"", hangs=True)
-        return Reply(200, {}, b"", reset_at="before") if self.kind == "reset" and self.at == "before" else None
+            return HttpReply(200, {}, b"", hangs=True)
+        return HttpReply(200, {}, b"", reset_at="before") if self.kind == "reset" and self.at == "before" else None
 
-    def spoil(self, reply: Reply) -> Reply:
+    def spoil(self, reply: HttpReply) -> HttpReply:
         """Damages the reply of a method."""
         if self.kind == "reset":
             reply.reset_at = self.at

@@ -10,7 +10,7 @@ from threading import RLock
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..http.http_response import Reply, Seen, json_reply, page_reply
+from ..http.http_response import HttpReply, RecordedRequest, json_reply, page_reply
 from ..http.php import request_to_params
 from ..http.urls import Address, read_path
 from ..model import admin
@@ -57,7 +57,7 @@ class Portal:
         self.costs = Costs(self.clock, (latency, 0.0) if isinstance(latency, (int, float)) else latency)
         self.interpretations = Interpretations(one_category_types="refused" if scenario == "hostile" else "answered")
         self.faults = Faults()
-        self.requests: list[Seen] = []
+        self.requests: list[RecordedRequest] = []
         # Parameters and filter names that a method did not understand, by "method: name": otherwise a typing error in a
         # client looks like an empty list.
         self.unknown_parameters: Counter[str] = Counter()
@@ -192,7 +192,7 @@ class Portal:
     def handle(
         self, http_method: str, path: str, query: str = "", headers: Mapping[str, str] | None = None,
         body: bytes = b"", *, base_url: str = "",
-    ) -> Reply:  # fmt: skip
+    ) -> HttpReply:  # fmt: skip
         """Answers one request. `base_url` is the address at which the portal was reached, for links and redirects."""
         address, dispatch = read_path(path), self._dispatch()
         address = replace(address, method=dispatch.spelled(address.method))
@@ -201,12 +201,14 @@ class Portal:
         base = base_url or self.base_url
         reply = self._redirected(address, path, query, base) or self._faulted(address, params, headers, base)
         commands = tuple(map(dispatch.spelled, method_names(params))) if address.method == "batch" else ()
-        seen = Seen(http_method, address.safe_path, address.method, commands, len(body), len(reply.body), reply.status)
+        seen = RecordedRequest(
+            http_method, address.safe_path, address.method, commands, len(body), len(reply.body), reply.status
+        )
         with self._lock:
             self.requests.append(seen)
         return reply
 
-    def _redirected(self, address: Address, path: str, query: str, base: str) -> Reply | None:
+    def _redirected(self, address: Address, path: str, query: str, base: str) -> HttpReply | None:
         if self._moved is None or address.kind == "token":
             return None
         target, status = self._moved
@@ -214,13 +216,13 @@ class Portal:
         if urlsplit(target).netloc == urlsplit(base).netloc:
             return None
         location = target + path + (f"?{query}" if query else "")
-        return Reply(status, {"Location": location, "Content-Type": "text/html"}, b"")
+        return HttpReply(status, {"Location": location, "Content-Type": "text/html"}, b"")
 
     @staticmethod
     def _address_of(target: str, base: str) -> str:
         return target if "://" in target else f"{urlsplit(base).scheme}://{target}"
 
-    def _faulted(self, address: Address, params: Mapping[str, Any], headers: Mapping[str, str], base: str) -> Reply:
+    def _faulted(self, address: Address, params: Mapping[str, Any], headers: Mapping[str, str], base: str) -> HttpReply:
         fault = self.faults.strike(address.method, "outer", params)
         instead = fault.instead() if fault else None
         if instead is not None:
@@ -228,7 +230,9 @@ class Portal:
         reply = self._answered(address, params, headers, base)
         return fault.spoil(reply) if fault else reply
 
-    def _answered(self, address: Address, params: Mapping[str, Any], headers: Mapping[str, str], base: str) -> Reply:
+    def _answered(
+        self, address: Address, params: Mapping[str, Any], headers: Mapping[str, str], base: str
+    ) -> HttpReply:
         try:
             if address.kind == "token":
                 return json_reply(200, self._token(params, base))

@@ -2,7 +2,7 @@
 
 Each mart is a query in a `.sql` file beside this one, written in PostgreSQL's dialect and transpiled by sqlglot. The files
 refer to three kinds of relations: tables of the destination, other files of this folder, and relations that are made at run
-time (`living_items`: items that are not deleted, `deleted_items`, `table_counts`). A table that was not loaded is empty, and a
+time (`existing_items`: items that are not deleted, `deleted_items`, `table_counts`). A table that was not loaded is empty, and a
 missing column is NULL, so that every mart exists, with the same columns.
 
 The stays of items in stages take databases seconds to compute. Where `facts` supports it, they are kept in two tables of our
@@ -202,7 +202,7 @@ class MartBuilder:
         return exp.select("*").from_(_subquery(query, name), copy=False).where(condition)
 
     def _whole(self, name: str) -> exp.Query:
-        if name == "living_items":
+        if name == "existing_items":
             return self._items(deleted=False)
         if name == "deleted_items":
             return self._items(deleted=True)

@@ -13,6 +13,6 @@ SELECT
         WHEN b.opportunity = 0 THEN 0
         ELSE BOUNDED(b.opportunity) * r.rate
     END AS amount_base
-FROM living_items AS b
+FROM existing_items AS b
 LEFT JOIN entity_types AS t ON t.entity_type_id = b.entity_type_id
 LEFT JOIN rates AS r ON r.currency = b.currency_id

@@ -16,4 +16,4 @@ SELECT
         AS next_semantic_id,
     ROW_NUMBER() OVER (PARTITION BY h.entity_type_id, h.owner_id ORDER BY h.created_time, h.id) AS place,
     h.amount
-FROM living_history AS h
+FROM existing_history AS h

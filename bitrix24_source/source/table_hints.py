@@ -13,7 +13,7 @@ from .hints import write_disposition
 from .table_descriptions import TableDescriptions
 
 
-class TableWriter:
+class TableHints:
     """Marks the tables of one load package with their names and hints for dlt.
 
     Hints are attached to the first rows of a table: yielded alone they would count towards `add_limit`. The second batch
@@ -28,19 +28,19 @@ class TableWriter:
     def __init__(self, described: TableDescriptions, *, supports_merge: bool) -> None:
         self._described = described
         self._supports_merge = supports_merge
-        self._announced: defaultdict[str, set[TableSpec]] = defaultdict(set)
-        self._relieved: defaultdict[str, set[TableSpec]] = defaultdict(set)
+        self._hinted: defaultdict[str, set[TableSpec]] = defaultdict(set)
+        self._without_column_hints: defaultdict[str, set[TableSpec]] = defaultdict(set)
 
     def to_dlt(self, batch: TableBatch) -> Any:
         """Returns rows for dlt, marked with their table."""
         table = batch.table
-        if table in self._relieved[batch.resource]:
+        if table in self._without_column_hints[batch.resource]:
             return dlt.mark.with_table_name(batch.data, table.name)
-        if table in self._announced[batch.resource]:
-            self._relieved[batch.resource].add(table)
+        if table in self._hinted[batch.resource]:
+            self._without_column_hints[batch.resource].add(table)
             nothing: Any = dlt.mark.make_hints(table_name=table.name, columns={}, additional_table_hints={})
             return dlt.mark.with_hints(batch.data, nothing, create_table_variant=True)
-        self._announced[batch.resource].add(table)
+        self._hinted[batch.resource].add(table)
         return dlt.mark.with_hints(batch.data, self.hints(table, batch.data.schema.names), create_table_variant=True)
 
     def without_columns(self, table: TableSpec) -> Any:

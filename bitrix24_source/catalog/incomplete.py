@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 
-class UnreadParts:
+class IncompleteParts:
     """Collects tables, and single types' rows of a table, whose call failed.
 
     Attributes:

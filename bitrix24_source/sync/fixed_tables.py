@@ -20,9 +20,9 @@ from ..schema import (
     Field,
     RejectedValue,
     activity_fields,
-    activity_row,
-    history_mapper,
-    product_row,
+    history_row_mapper,
+    map_activity_row,
+    product_row_mapper,
 )
 from .item_tables import ItemTableBuilder, TableRows
 from .ports import Capabilities
@@ -64,14 +64,14 @@ class FixedTableBuilder(ItemTableBuilder):
         return {self.name: TableSpec(self.name, self.key, not_null=self.key)}
 
 
-class AppendOnlyTable(FixedTableBuilder):
+class AppendOnlyTableBuilder(FixedTableBuilder):
     """Builds a table of rows that never change and are never deleted."""
 
     marks_deleted = False
 
 
 @dataclass
-class ChildTableBuilder(FixedTableBuilder):
+class DependentTableBuilder(FixedTableBuilder):
     """Builds a table in which all rows of an owner are replaced together.
 
     Attributes:
@@ -127,7 +127,7 @@ class BindingTableBuilder:
         yield self.spec, with_delete_markers(table, [], "activity_id")
 
     def without_rows(self, owners: Sequence[int]) -> Iterator[TableRows]:
-        """Like `ChildTableBuilder.without_rows`."""
+        """Like `DependentTableBuilder.without_rows`."""
         if owners:
             yield self.spec, with_delete_markers(BINDING_SCHEMA.empty_table(), owners, "activity_id")
 
@@ -137,47 +137,47 @@ class BindingTableBuilder:
 
 
 def history_table(
-    entity_type_id: int, capabilities: Capabilities, left_out: frozenset[str] = frozenset()
-) -> AppendOnlyTable:
+    entity_type_id: int, capabilities: Capabilities, excluded: frozenset[str] = frozenset()
+) -> AppendOnlyTableBuilder:
     """Returns the builder of `stage_history` for one type, without the columns left out."""
-    return AppendOnlyTable(
+    return AppendOnlyTableBuilder(
         "stage_history",
         HISTORY_FIELDS,
         _none,
-        excluded=left_out,
-        shape=history_mapper(entity_type_id),
+        excluded=excluded,
+        shape=history_row_mapper(entity_type_id),
         key=("entity_type_id", "id"),
         capabilities=capabilities,
     )
 
 
-def activity_table(capabilities: Capabilities, *, personal: bool, left_out: frozenset[str]) -> FixedTableBuilder:
+def activity_table(capabilities: Capabilities, *, personal: bool, excluded: frozenset[str]) -> FixedTableBuilder:
     """Returns the builder of `activities`, without the columns left out."""
     fields = activity_fields(personal=personal)
     names = {field.name for field in fields}
     unknown = {field.name for field in activity_fields(personal=True)} - names
 
     def shape(row: Row) -> Row:
-        return {name: value for name, value in activity_row(row).items() if name in names}
+        return {name: value for name, value in map_activity_row(row).items() if name in names}
 
     return FixedTableBuilder(
-        "activities", fields, _none, excluded=left_out - unknown, shape=shape, capabilities=capabilities
+        "activities", fields, _none, excluded=excluded - unknown, shape=shape, capabilities=capabilities
     )
 
 
 def product_row_table(
-    entity_type_id: int, capabilities: Capabilities, left_out: frozenset[str] = frozenset()
-) -> ChildTableBuilder:
+    entity_type_id: int, capabilities: Capabilities, excluded: frozenset[str] = frozenset()
+) -> DependentTableBuilder:
     """Returns the builder of `product_rows` for one type, without the columns left out.
 
     Rows get new ids in the portal whenever they are edited.
     """
-    return ChildTableBuilder(
+    return DependentTableBuilder(
         "product_rows",
         PRODUCT_ROW_FIELDS,
         _none,
-        excluded=left_out,
-        shape=product_row(entity_type_id),
+        excluded=excluded,
+        shape=product_row_mapper(entity_type_id),
         key=("entity_type_id", "owner_id", "id"),
         owner=("entity_type_id", "owner_id"),
         constants={"entity_type_id": entity_type_id},

@@ -10,16 +10,16 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 
 from ..errors import Bitrix24Error, DeniedError
-from ..reader import ChildQuery, ProductRowQuery
+from ..reader import DependentQuery, ProductRowQuery
 from ..rest import PAGE_SIZE, CallGenerator, CallResult, Response
-from .ports import ChildCounts
+from .ports import DependentCounts
 
 MAX_SINGLE_OWNERS = 1_000
 """maximum number of owners that are counted one by one if the portal rejects lists of them; more are not compared"""
 
 
-def owners_that_differ(
-    query: Callable[[Sequence[int]], ChildQuery], owners: Sequence[int], stored: ChildCounts
+def differing_parents(
+    query: Callable[[Sequence[int]], DependentQuery], owners: Sequence[int], stored: DependentCounts
 ) -> CallGenerator[list[int] | Bitrix24Error]:
     """Finds owners whose product rows in the destination differ from the portal's in number or in the highest id.
 
@@ -52,7 +52,7 @@ def _groups(owners: Sequence[int], size: int) -> Iterator[Sequence[int]]:
     return (owners[start : start + size] for start in range(0, len(owners), size))
 
 
-def _are_equal(query: ChildQuery, result: CallResult, stored: ChildCounts) -> bool:
+def _are_equal(query: DependentQuery, result: CallResult, stored: DependentCounts) -> bool:
     """Returns whether a group of owners has as many rows as the portal reports; True if it reports no number."""
     rows = query.rows_in(result.result) if isinstance(result, Response) else None
     if rows is None or not isinstance(result, Response):
