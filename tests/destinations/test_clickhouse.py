@@ -13,6 +13,7 @@ import pytest
 import superset_bundle
 from clickhouse import ClickHouse, ask
 from databases import DuckDB
+from sqlglot import parse_one
 
 from bitrix24_source import create_views, drop_views
 from bitrix24_source.sandbox import Clock, Portal
@@ -272,6 +273,22 @@ def test_dates_of_the_catalogue_that_do_not_fit(clock, pair):
         row[:2] for row in rejected
     }
     assert all("destination holds" in reason for *_, reason in rejected)
+
+
+@pytest.mark.parametrize(
+    ("query", "rows"),
+    [
+        ("SELECT MIN(x) AS a, MAX(x) AS b FROM (SELECT 1 AS x) AS t WHERE x > 5", [(None, None)]),
+        (
+            "SELECT x, LEAD(x) OVER (ORDER BY x) AS next FROM (SELECT 1 AS x UNION ALL SELECT 2 AS x) AS t ORDER BY x",
+            [(1, 2), (2, None)],
+        ),
+    ],
+    ids=["the extremes of no rows", "what follows the last row"],
+)
+def test_nothing_is_null(query, rows):
+    """ClickHouse's own functions say 0 where other databases say NULL."""
+    assert rows == ask(for_clickhouse(parse_one(query, dialect="postgres")).sql("clickhouse"))[0]
 
 
 def test_many_types_and_a_wide_one():

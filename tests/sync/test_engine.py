@@ -6,7 +6,7 @@ import pytest
 
 from bitrix24_source.sandbox import Fault, Portal
 from bitrix24_source.sandbox.methods.products import product_rows
-from bitrix24_source.sync import RunSession, SliceLimits
+from bitrix24_source.sync import ReconcileSchedule, RunSession, SliceLimits
 
 DAY = 24 * 3600
 EVERYTHING = (
@@ -245,6 +245,33 @@ def test_a_resource_without_a_consumer_is_not_remembered(clock, portal_with, rea
     clock.advance(3600)
 
     assert crm.run() == {177: 20}
+
+
+def test_changes_without_a_consumer_come_with_the_next_run(clock, portal_with, reader):
+    """A run whose rows nobody took leaves the checkpoint where it was."""
+    crm = reader(portal_with({177: 20}))
+    crm.run()
+    clock.advance(3600)
+    crm.portal.items(177).update(7, title="Changed")
+    crm.wanted = lambda _resource: False
+    crm.run()
+    clock.advance(3600)
+    crm.wanted = lambda _resource: True
+    crm.run()
+
+    assert "Changed" == crm.items()[7]["title"]
+
+
+def test_what_was_read_as_changed_is_not_read_again_for_the_comparison(clock, portal_with, reader):
+    """A reconciliation finds that a new and a changed item differ from the table, and both have come already."""
+    crm = reader(portal_with({177: 20}))
+    crm.run()
+    clock.advance(3600)
+    crm.portal.items(177).update(7, title="Changed")
+    new = crm.portal.items(177).add(title="New")
+
+    assert {177: 2} == crm.run(sweep=ReconcileSchedule(now=True))
+    assert ["Changed", "New"] == [crm.items()[id_]["title"] for id_ in (7, new)]
 
 
 def test_a_first_load_of_product_rows_needs_no_comparison(company, clock, reader):
