@@ -48,7 +48,8 @@ from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter
 from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
 
 TESTS = Path(__file__).parent
-_GC_THRESHOLDS = gc.get_threshold()
+_GC_THRESHOLDS = 100_000, 20, 100
+"""nearly as seldom as the command collects garbage: with Python's own it takes a tenth of the time"""
 Connect = Callable[..., Client]
 
 pytest_plugins = [
@@ -155,6 +156,7 @@ def pytest_configure() -> None:
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"  # also for what is loaded once, outside any test
+    gc.set_threshold(*_GC_THRESHOLDS)
 
 
 SHARING_A_LOAD = (
@@ -244,7 +246,7 @@ def isolated_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
         monkeypatch.setenv(name, str(tmp_path / folder))
     monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
     monkeypatch.chdir(tmp_path)
-    gc.set_threshold(*_GC_THRESHOLDS)  # a command that ran in this process has made it look seldom
+    gc.set_threshold(*_GC_THRESHOLDS)  # a command that ran in this process has its own
     context = RunContext(str(tmp_path))
     context._global_dir = str(tmp_path / "home")  # root's would be one for the whole machine
     current = Container()[PluggableRunContext]  # until the next test has its own: going back in between takes long

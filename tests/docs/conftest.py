@@ -9,8 +9,17 @@ import pytest
 from fixtures.commands import command_here
 
 from bitrix24_source.sandbox import Portal, SandboxServer
+from bitrix24_source.sandbox.scenarios import builder
 
 from .pages import FEW_LISTS, environment, load_sandbox
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_sandbox() -> Iterator[None]:
+    """The commands' own sandbox has few items; `sandbox_file`, of which the pages quote answers, has all."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(builder, "DEMO_ITEMS", 300)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -29,11 +29,13 @@ from bitrix24_source import bitrix24
 from bitrix24_source.app.run import run_load
 from bitrix24_source.rest.client import Client
 from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter
+from bitrix24_source.sandbox.scenarios import builder
 from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
 
 ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 DATABASE = "bitrix24_sandbox.duckdb"
+ITEMS = builder.DEMO_ITEMS
 DAY = datetime(2026, 11, 27, 9, tzinfo=timezone.utc)
 """on which the answers were written: the sandbox's past ends the day before it starts"""
 FEW_LISTS = {
@@ -112,7 +114,7 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
 def load_sandbox(folder: Path) -> Path:
     """The file that `bitrix24 load --sandbox` would have made in the folder on that day, with what is loaded on demand only."""
     clock = Clock(DAY)
-    portal = Portal(scenario="demo", seed=1, clock=clock)
+    portal = Portal(scenario="demo", seed=1, items=ITEMS, clock=clock)
     portal.limits.capacity = None
     session = requests.Session()
     session.mount("https://", SandboxAdapter(portal))
