@@ -36,15 +36,16 @@ def test_supported_pythons_agree() -> None:
 
 
 def test_workflow_and_hooks_use_targets_that_exist() -> None:
-    """Each `make` target in the workflow and in the pre-commit hooks is one of the Makefile's, and so are the fast tests."""
+    """Each `make` target in the workflows and in the pre-commit hooks is one of the Makefile's, and so are the fast tests."""
     makefile = (ROOT / "Makefile").read_text()
     targets = set(re.findall(r"^([a-z-]+):.*##", makefile, re.MULTILINE))
-    workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
-    used = set(re.findall(r"(?:run|entry): make ([a-z-]+)", workflow + (ROOT / ".pre-commit-config.yaml").read_text()))
+    workflow, nightly = ((ROOT / ".github" / "workflows" / name).read_text() for name in ("ci.yml", "nightly.yml"))
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text()
+    used = set(re.findall(r"(?:run|entry): make ([a-z-]+)", workflow + nightly + hooks))
     used |= set(yaml.safe_load(workflow)["jobs"]["lint"]["strategy"]["matrix"]["target"])
     (fast,) = re.findall(r"^FAST \?= (.*)$", makefile, re.MULTILINE)
 
-    assert {"test", "lint", "types", "docs"} <= used <= targets
+    assert {"test", "lint", "types", "docs", "chaos"} <= used <= targets
     assert [path for path in fast.split() if not (ROOT / path).exists()] == []
 
 
