@@ -99,7 +99,7 @@ def test_a_full_disk(server, command, kilobytes):
     assert code == 1
     assert "Traceback" not in said
     assert re.fullmatch(
-        r"bitrix24: there is no room left to write \(.*\) - .* - make room for .*, then run again.*",
+        r"bitrix24: there is no room left to write \(.*\) - (.* - )?make room for .*, then run again.*",
         said.splitlines()[-1],
     )
     assert shell.run() == (0, "")

@@ -15,6 +15,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 from dlt.common.runtime.collector import LogCollector
+from dlt.common.runtime.run_context import active
 
 from bitrix24_source.errors import Bitrix24Error
 from bitrix24_source.sandbox import Fault
@@ -27,6 +28,7 @@ LOUD = ("", "dlt", "bitrix24_source", "urllib3", "urllib3.connectionpool", "requ
 @pytest.fixture
 def said() -> Iterator[io.StringIO]:
     """All that any logger says, at any level, with tracebacks."""
+    assert active().runtime_config  # dlt sets its logger's level when that is first asked for
     said = io.StringIO()
     handler = logging.StreamHandler(said)
     handler.setFormatter(logging.Formatter("%(name)s %(message)s %(args)s"))
