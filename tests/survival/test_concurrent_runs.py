@@ -54,7 +54,9 @@ def test_the_second_run_waits(server, command, tmp_path):
 
     assert (first.returncode, first_said) == (0, "")
     assert code == 0
-    waits = r"Another run of the pipeline 'bitrix24' is going on: waiting for its end, up to 600 s \(working folder .*\)\n"
+    waits = (
+        r"Another run of the pipeline 'bitrix24' is going on: waiting for its end, up to 600 s \(working folder .*\)\n"
+    )
     assert re.fullmatch(waits, said)
 
 

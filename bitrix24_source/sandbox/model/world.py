@@ -122,6 +122,7 @@ class World:
         self.statuses = [row for row in self.statuses if row["ENTITY_ID"] not in codes]
         for table in (self.types, self.objects, self.categories, self.moves):
             table.pop(entity_type_id, None)
+        self.denied.discard(entity_type_id)
 
     def user_fields(self) -> Iterator[UserField]:
         for entity_type_id in sorted(self.objects):
