@@ -100,7 +100,7 @@ def test_slices_begin_short_and_grow():
 def test_a_short_slice_takes_the_little_that_is_left():
     """Half as much again as it has; not of a full-sized slice, nor beyond slice_rows, nor beyond the run's time."""
     short = RunSession(SliceLimits(rows=100_000, seconds=300.0, first_seconds=3.0))
-    full = replace(short, slices=20)
+    full = replace(short, slice_count=20)
 
     assert (False, False, True) == (
         short.is_full(1_000, 2.9, 50_000), short.is_full(1_000, 3.0, 500), short.is_full(1_000, 3.0, 501)

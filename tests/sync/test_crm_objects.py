@@ -266,7 +266,7 @@ def test_columns_of_rows_that_belong_to_items_can_be_left_out(clock, reader):
     crm = reader(Portal("demo", items=30, clock=clock), resources=("deals", "invoices", *tables))
     names = ("stage_history.stage_id", "product_rows.price", "activities.subject", "product_rows.owner_id")
     typos = [f"{table}.nowhere" for table in tables]
-    crm.run(left_out=Exclusions([*names, *typos]))
+    crm.run(exclusions=Exclusions([*names, *typos]))
     columns = {table: crm.destination.columns[table] for table in tables}
 
     assert all(crm.destination.tables[table] for table in tables)
