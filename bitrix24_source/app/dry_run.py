@@ -263,8 +263,8 @@ def _pages(stream: Stream, rows: int) -> int:
     own = ceil(rows / PAGE_SIZE) + 1
     if not isinstance(stream, DependentStream):
         return own
-    children = ceil(rows / stream.child_query(()).max_owners)
-    return children if stream.parent is not None else own + children
+    dependents = ceil(rows / stream.dependent_query(()).max_owners)
+    return dependents if stream.parent is not None else own + dependents
 
 
 def _planned(plan: StreamPlan, items: int | None, reads: int | None) -> PlannedList:

@@ -117,11 +117,11 @@ class CatalogReader:
         hidden = excluded.columns_of(table.name)
         rejected = [value for value in values if value.column_name not in hidden]
         now = self._client.clock.now()
-        writer = TableHints(self.descriptions(catalog, table.name), supports_merge=supports_merge())
+        table_hints = TableHints(self.descriptions(catalog, table.name), supports_merge=supports_merge())
         batches = list(self._resolved[1].for_catalog_table(table.name, table.name, rejected, now))
         if batches:
-            yield writer.without_columns(REJECTED)
-        yield from map(writer.to_dlt, batches)
+            yield table_hints.without_columns(REJECTED)
+        yield from map(table_hints.to_dlt, batches)
 
     def _catalog(self, name: str) -> Catalog:
         """Reads the catalogue; later slices of a long load reuse that of the first."""

@@ -17,7 +17,7 @@ from dlt.common.configuration.container import Container
 from dlt.common.configuration.exceptions import ConfigurationException
 from dlt.common.configuration.providers import CONFIG_TOML, SECRETS_TOML, CustomLoaderDocProvider
 from dlt.common.configuration.specs import ConfigSectionContext
-from dlt.common.configuration.specs.base_configuration import is_hint_not_resolvable
+from dlt.common.configuration.specs.base_configuration import is_hint_not_resolvable, is_secret_hint
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 from dlt.common.destination import Destination, DestinationCapabilitiesContext
 from dlt.common.pipeline import PipelineContext, get_dlt_pipelines_dir, pipeline_state
@@ -110,6 +110,7 @@ def fixed_destination_settings(pipeline: dlt.Pipeline) -> Iterator[None]:
             for name, hint in destination.spec.get_resolvable_fields().items()
             if not is_hint_not_resolvable(hint)
             and name != "credentials"
+            and not is_secret_hint(hint)
             and not (pipeline.staging and name == "staging_config")
         }
         destination.config_params.update({**fixed, **before})

@@ -110,14 +110,14 @@ class _SharedSync:
         context = DltLoadContext(reader.destination_state.tables, demultiplexer.has_consumer, reader.destination)
         described = self._reader.descriptions(catalog, names[0])
         described.update_stored()
-        writer = TableHints(described, supports_merge=context.capabilities.supports_merge)
+        table_hints = TableHints(described, supports_merge=context.capabilities.supports_merge)
         issues = IssueLog(self._client.clock.now)
         for batch in self._batches(names, catalog, context, issues):
-            yield batch.resource, writer.to_dlt(batch)
+            yield batch.resource, table_hints.to_dlt(batch)
         pa.default_memory_pool().release_unused()  # Arrow keeps what the tables took, and the load step needs it
         consumer = next((name for name in names if context.has_consumer(name)), names[0])
         nothing = rejections([], self._client.clock.now(), context.capabilities)
-        yield consumer, writer.to_dlt(TableBatch(consumer, REJECTED, nothing))
+        yield consumer, table_hints.to_dlt(TableBatch(consumer, REJECTED, nothing))
         if issues.issues:
             hints = issue_hints(described)
             yield (

@@ -46,24 +46,24 @@ class DependentBatch:
         self.rows += rows
 
     def tables(
-        self, children: DependentTableBuilder | BindingTableBuilder, now: datetime, *, with_deletes: bool
+        self, table: DependentTableBuilder | BindingTableBuilder, now: datetime, *, with_deletes: bool
     ) -> Iterator[TableRows]:
         """Yields the rows and, with `with_deletes`, delete markers for parents that have no dependents any more.
 
         Raises:
             PortalError: a row belongs to another parent, so the portal has ignored the filter on parents.
         """
-        having = {children.owner_of(row) or 0 for row in self.rows}
+        having = {table.owner_of(row) or 0 for row in self.rows}
         if not having <= set(self.owners):
             raise PortalError(
                 "the portal ignores whose rows were asked for",
-                children.name,
+                table.name,
                 "report it to the portal's administrator: a customised REST method may be in the way",
             )
         if self.rows:
-            yield from children.convert(self.rows, now)
+            yield from table.convert(self.rows, now)
         if with_deletes:
-            yield from children.without_rows([owner for owner in self.owners if owner not in having])
+            yield from table.without_rows([owner for owner in self.owners if owner not in having])
 
 
 class DependentProgress(StreamProgress):
@@ -125,14 +125,14 @@ class DependentProgress(StreamProgress):
         """
         found = DependentBatch()
         self._observed.append(ids)
-        inline_children = self.stream.inline_children
-        if inline_children is None:
+        inline_dependents = self.stream.inline_dependents
+        if inline_dependents is None:
             self._parents.append(ids)
             return found
         lacking = []
         for owner, row in zip(ids.to_pylist(), rows, strict=True):
-            if children := inline_children(row):
-                found.add([owner], children)
+            if dependents := inline_dependents(row):
+                found.add([owner], dependents)
             else:
                 lacking.append(owner)
         self._parents.append(pa.array(lacking, pa.int64()))
@@ -140,7 +140,7 @@ class DependentProgress(StreamProgress):
 
     def observe_children(self, batch: DependentBatch) -> None:
         """Remembers parents without dependents."""
-        self._childless.update(set(batch.owners) - {self.stream.children.owner_of(row) for row in batch.rows})
+        self._childless.update(set(batch.owners) - {self.stream.dependent_table.owner_of(row) for row in batch.rows})
 
     def ask_single_owners(self) -> None:
         self.asks_single_owners = True
@@ -148,10 +148,10 @@ class DependentProgress(StreamProgress):
     def child_queries(self) -> Iterator[DependentQuery]:
         """Yields queries for the queued parents, each for a few of them."""
         ids = sorted(_ids(self._parents))
-        start, max_owners = 0, self.stream.child_query(()).max_owners
+        start, max_owners = 0, self.stream.dependent_query(()).max_owners
         while start < len(ids):
             end = start + (1 if self.asks_single_owners else max_owners)
-            yield self.stream.child_query(ids[start:end])
+            yield self.stream.dependent_query(ids[start:end])
             start = end
 
     def owners_to_compare(self) -> list[int]:
@@ -165,10 +165,10 @@ class DependentProgress(StreamProgress):
         self, owners: Sequence[int], stored: DependentCounts
     ) -> CallGenerator[list[int] | Bitrix24Error]:
         """Returns the parents whose dependents differ from those in the destination."""
-        if isinstance(self.stream.children, BindingTableBuilder):
+        if isinstance(self.stream.dependent_table, BindingTableBuilder):
             lacking = [owner for owner in owners if owner not in stored]
             return lacking if len(lacking) > self._checkpoint.childless else []
-        result = yield from differing_parents(self.stream.child_query, owners, stored)
+        result = yield from differing_parents(self.stream.dependent_query, owners, stored)
         return result
 
     def recheck(self, owners: Sequence[int]) -> None:

@@ -209,21 +209,21 @@ def _read_children(run: SyncRun, tasks: Sequence[ReadTask]) -> Generator[TableBa
             if event.unusable:
                 incomplete.add(query)
         elif event.error is None:
-            children = rows.pop(query, [])
-            having = {progress.stream.children.owner_of(row) for row in children}
+            dependents = rows.pop(query, [])
+            having = {progress.stream.dependent_table.owner_of(row) for row in dependents}
             # The owners of skipped rows are unknown: a parent without rows here may have some.
             buffered[progress].add(
-                (owner for owner in query.owners if query not in incomplete or owner in having), children
+                (owner for owner in query.owners if query not in incomplete or owner in having), dependents
             )
         elif len(query.owners) > 1 and _concerns_one_parent(run, progress, event.error):
-            single_owners = (progress.stream.child_query([owner]) for owner in query.owners)
+            single_owners = (progress.stream.dependent_query([owner]) for owner in query.owners)
             refused += [ReadTask.of(task.stream, ReadMode.BY_ID, single) for single in single_owners]
         elif event.error.code != "NOT_FOUND":  # of a deleted parent the stored rows stay
             run.record_failure(progress, event.error)
         if buffered[progress].is_full:
-            yield from run.write_children(progress, buffered.pop(progress))
+            yield from run.write_dependents(progress, buffered.pop(progress))
     for progress, batch in buffered.items():
-        yield from run.write_children(progress, batch)
+        yield from run.write_dependents(progress, batch)
     return refused
 
 
@@ -275,7 +275,7 @@ def _report_unknown_exclusions(run: SyncRun) -> None:
     """
     reported: set[str] = set()
     for stream in run.progress:
-        table = stream.children if isinstance(stream, DependentStream) else stream.table
+        table = stream.dependent_table if isinstance(stream, DependentStream) else stream.table
         if not isinstance(table, ItemTableBuilder) or not table.rows or table.name in reported:
             continue
         if not (unknown := table.unknown_exclusions()):

@@ -183,7 +183,7 @@ def _compare_children(run: SyncRun) -> None:
         owners = progress.owners_to_compare()
         name = progress.stream.name
         if owners and name not in counts:
-            group, owner, row_id = progress.stream.children.counted_by
+            group, owner, row_id = progress.stream.dependent_table.counted_by
             counts[name] = run.context.destination.dependent_counts(name, group=group, owner=owner, row_id=row_id)
         stored = counts.get(name)
         if owners and stored is not None:

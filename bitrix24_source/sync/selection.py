@@ -181,8 +181,10 @@ class _StreamFactory:
             None,
             entity,
             full_refresh=self._is_full_refresh(),
-            children=product_row_table(number, self._capabilities, self._options.exclusions.columns_of(PRODUCT_ROWS)),
-            child_query=product_rows_of(number, entity.short_code),
+            dependent_table=product_row_table(
+                number, self._capabilities, self._options.exclusions.columns_of(PRODUCT_ROWS)
+            ),
+            dependent_query=product_rows_of(number, entity.short_code),
             parent=parent,
         )
 
@@ -205,10 +207,10 @@ class _StreamFactory:
             ActivityQuery(0, select=(ActivityQuery.id_field,), extra_select=(ActivityQuery.bindings_field,)),
             None,
             full_refresh=self._is_full_refresh(),
-            children=BindingTableBuilder(),
-            child_query=bindings_of,
+            dependent_table=BindingTableBuilder(),
+            dependent_query=bindings_of,
             parent=parent,
-            inline_children=bindings_in,
+            inline_dependents=bindings_in,
         )
 
     def _is_full_refresh(self) -> bool:

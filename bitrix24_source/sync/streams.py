@@ -93,26 +93,30 @@ class DependentStream(Stream):
     """One type's product rows, or the bindings of all activities: rows that the portal lists by their parent item only.
 
     Attributes:
-        children: builds the rows; `table` is None, because only the ids of parents are read.
-        child_query: makes the query for the dependents of some parents.
+        dependent_table: builds the rows; `table` is None, because only the ids of parents are read.
+        dependent_query: makes the query for the dependents of some parents.
         parent: the stream that reads the parents themselves in this load, if there is one.
-        inline_children: returns the dependents contained in a parent's row; None if rows contain none.
+        inline_dependents: returns the dependents contained in a parent's row; None if rows contain none.
     """
 
-    children: DependentTableBuilder | BindingTableBuilder
-    child_query: Callable[[Sequence[int]], DependentQuery]
+    dependent_table: DependentTableBuilder | BindingTableBuilder
+    dependent_query: Callable[[Sequence[int]], DependentQuery]
     parent: Stream | None = None
-    inline_children: Callable[[Row], Sequence[Row]] | None = None
+    inline_dependents: Callable[[Row], Sequence[Row]] | None = None
 
     compares_children: ClassVar[bool] = True
 
     @property
     def name(self) -> str:
-        return self.children.name
+        return self.dependent_table.name
 
     @property
     def filled_columns(self) -> frozenset[str]:
-        return self.children.filled_columns() if isinstance(self.children, DependentTableBuilder) else frozenset()
+        return (
+            self.dependent_table.filled_columns()
+            if isinstance(self.dependent_table, DependentTableBuilder)
+            else frozenset()
+        )
 
     def empty_tables(self) -> Iterator[TableRows]:
-        return self.children.empty_tables()
+        return self.dependent_table.empty_tables()

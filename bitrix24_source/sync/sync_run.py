@@ -1,4 +1,4 @@
-"""The context that the steps of one load share; turns rows of a stream into batches for the destination."""
+"""The context that the steps of one load share; makes batches for the destination of the rows of a stream."""
 
 from __future__ import annotations
 
@@ -74,17 +74,17 @@ class SyncRun:
         stream = progress.stream
         for dependent in self.dependents:
             if dependent is progress or dependent.shares_read_of(stream):
-                yield from self.write_children(dependent, dependent.observe_parents(ids, rows))
+                yield from self.write_dependents(dependent, dependent.observe_parents(ids, rows))
         if stream.table is not None:
             yield from self.batches(stream, stream.table.convert(rows, self.now()))
 
-    def write_children(self, progress: DependentProgress, batch: DependentBatch) -> Iterator[TableBatch]:
+    def write_dependents(self, progress: DependentProgress, batch: DependentBatch) -> Iterator[TableBatch]:
         """Yields the batches for dependents of some parents; a table created in this run needs no delete markers."""
         is_new = progress.stream.name in self.options.session.new_tables
         progress.observe_children(batch)
         try:
             tables = batch.tables(
-                progress.stream.children,
+                progress.stream.dependent_table,
                 self.now(),
                 with_deletes=self.context.capabilities.supports_merge and not is_new,
             )

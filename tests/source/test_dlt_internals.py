@@ -67,6 +67,17 @@ def test_settings_of_the_destination_are_looked_up_once(tmp_path, monkeypatch):
     assert before == destination.config_params
 
 
+def test_no_credential_is_among_the_settings(monkeypatch):
+    """A destination shows its settings to whoever prints it: what it was not given as an argument is no secret."""
+    monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", "postgresql://loader:s3cret@127.0.0.1:5432/crm")
+    destination = dlt.destinations.postgres()
+    pipeline = dlt.pipeline("secrets", destination=destination, dataset_name="crm")
+    with fixed_destination_settings(pipeline):
+        assert "create_indexes" in destination.config_params
+        assert "s3cret" not in f"{destination!r} {destination.config_params}"
+        assert "s3cret" == pipeline.destination_client().config.credentials.password
+
+
 def test_settings_of_files_are_left_alone(tmp_path):
     """A destination that is no database is configured as dlt does it."""
     destination = dlt.destinations.filesystem(str(tmp_path / "lake"))

@@ -43,7 +43,7 @@ def _plant(tree: dict[str, Any], name: str, value: str) -> None:
 
 
 def name_to_keys(name: str) -> list[str]:
-    """`filter[@id][]` -> filter, @id, "" (append). PHP turns an unclosed bracket into an underscore."""
+    """`filter[@id][]` -> filter, @id, "" (append). PHP replaces an unclosed bracket with an underscore."""
     head, bracket, rest = name.lstrip(" ").partition("[")
     head = head.replace(".", "_").replace(" ", "_")
     if not bracket:

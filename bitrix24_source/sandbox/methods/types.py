@@ -36,7 +36,7 @@ def _grammar(call: MethodCall) -> Grammar:
 
 
 def _unknown_field(place: str, name: str) -> Refused:
-    """Rejects an unknown field; the vendor's converter turns `ID`, by which clients like to sort, into `I_D`."""
+    """Rejects an unknown field; the vendor's converter makes `I_D` of `ID`, by which clients like to sort."""
     if name.isupper():
         refused = Refused(400, "INVALID_ARG_VALUE", f"Unknown field definition `{'_'.join(name)}`")
         refused.not_understood = f"{place}[{name}]"
