@@ -285,16 +285,16 @@ def odd(engine, tmp_path_factory):
     portal, names = odd_portal(clock)
     before = portal.world.users[0]["LAST_LOGIN"]
     mended, times = untimely(portal)
-    chosen = {"spa_types": [177, CASES_OF, CHARACTERS, BEYOND]}
+    types = [177, CASES_OF, CHARACTERS, BEYOND]
     with switched_run_context(RunContext(str(folder))):
         crm = make_warehouse(folder, portal, make(engine, folder))
-        crm.run(*RESOURCES, **chosen)
+        crm.run(*RESOURCES, spa_types=types)
         rejected = crm.rejected()
         clock.advance(7200)
         portal.world.users[0] |= {"LAST_LOGIN": before, "DATE_REGISTER": "2020-05-01T19:00:00-05:00"}
         for id_ in portal.items(CASES_OF):
             portal.items(CASES_OF).update(id_, title="again")
-        crm.run(*RESOURCES, **chosen)
+        crm.run("users", "currencies", "spa_items", spa_types=[CASES_OF])
     yield Odd(crm, names, times, mended, rejected)
     crm.database.drop()
 

@@ -36,56 +36,6 @@ def swept(crm):
 # --- marks ----------------------------------------------------------------------------------------------------------
 
 
-def columns_of(crm, entity_type_id):
-    """Every table of a type, whole, without the marks."""
-    tables = {
-        name for (name,) in crm.query("select table_name from information_schema.tables where table_schema = '{}'")
-    }
-    own = {
-        name
-        for name in tables
-        if name == f"spa_items_{entity_type_id}" or name.startswith(f"spa_items_{entity_type_id}__")
-    }
-    return {
-        table: sorted(({**row, "deleted_at": None} for row in crm.rows(table)), key=repr) for table in own
-    }  # fmt: skip
-
-
-def mark_and_unmark(crm, clock, type_, ids):
-    """Items are deleted, swept, restored and swept again; the tables after each of these steps."""
-    items = crm.portal.items(type_)
-    crm.run(spa_types=[type_])
-    states = [columns_of(crm, type_)]
-    marked = []
-    for step in (items.delete, items.restore):
-        for id_ in ids:
-            step(id_)
-        clock.advance(HOUR)
-        crm.run(spa_types=[type_], sweep=True)
-        states.append(columns_of(crm, type_))
-        marked.append(crm.marked(type_))
-    return states, marked
-
-
-@pytest.mark.all_databases
-def test_a_mark_changes_nothing_else(clock, job):
-    """Of rows with every type of field, odd values and lists: all columns and child rows stay as they were, through being
-    deleted and coming back."""
-    portal = Portal("hostile", items=450, clock=clock)
-    for number in portal.world.types.keys() - {177}:
-        portal.world.forget_type(number)
-    crm = job(portal)
-    ids = crm.portal.items(177).ids()[:6]
-    (before, gone, back), (marked, unmarked) = mark_and_unmark(crm, clock, 177, ids)
-
-    assert 6 == len(ids)
-    assert len(before) > 3, "child tables belong to it"
-    assert before == gone == back
-    assert set(ids) == set(marked)
-    assert {clock.now()} != set(marked.values())
-    assert {} == unmarked
-
-
 def test_marks_stay(clock, portal_with, memory_job):
     """A later sweep does not move the time at which an item was found to be gone, nor write it again."""
     crm = memory_job(portal_with({177: 60}))
