@@ -2,6 +2,7 @@
 
 portal      few items of smart processes, and some hundred leads, deals, contacts and their like
 crm         runs without dlt; `loaded` is for what the destination does with the rows, or is asked
+small_job   after one run of the items of `small_portal`: a copy of it, which takes a tenth of a load
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from fixtures.item_warehouse import PLAIN
 from fixtures.jobs import Job, MemoryJob
 
 from bitrix24_source.sandbox import Clock, Portal
@@ -27,3 +29,16 @@ def crm(memory_job: Callable[..., MemoryJob], portal: Portal) -> MemoryJob:
 @pytest.fixture
 def loaded(job: Callable[..., Job], portal: Portal) -> Job:
     return job(portal)
+
+
+def small_portal(clock: Clock) -> Portal:
+    """Two smart processes, 177 and 1030, with nothing odd about them."""
+    portal = Portal("empty", clock=clock)
+    for number, items in ((177, 30), (1030, 5)):
+        portal.add_type(f"Process {number}", entity_type_id=number, items=items, off=PLAIN)
+    return portal
+
+
+@pytest.fixture
+def small_job(copied_job: Callable[..., Job], engine: str) -> Job:
+    return copied_job(small_portal, engine=engine)

@@ -112,7 +112,9 @@ def test_marks_change_nothing_else(hostile, copy_of, clock):
 
     assert len(before) > 3, "child tables belong to it"
     assert before == columns_of(crm, 177)
-    assert gone == [id_ for (id_,) in crm.query("select id from {}.spa_items_177 where deleted_at is not null order by 1")]
+    assert gone == [
+        id_ for (id_,) in crm.query("select id from {}.spa_items_177 where deleted_at is not null order by 1")
+    ]
 
 
 def columns_of(crm, entity_type_id):

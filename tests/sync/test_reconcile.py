@@ -275,20 +275,6 @@ def test_a_full_refresh_finds_what_is_gone(clock, portal_with, memory_job):
     assert [] == crm.differs(177, 1030)
 
 
-@pytest.mark.all_databases
-def test_a_sweep_without_the_working_directory(clock, portal_with, job):
-    """The destination alone is enough to know what is gone."""
-    crm = job(portal_with({177: 60}))
-    crm.run()
-    crm.portal.items(177).delete(9)
-    clock.advance(DAY)
-    crm.lose_folder()
-    crm.run()
-
-    assert [9] == list(crm.marked())
-    assert [] == crm.differs(177)
-
-
 # --- cost -----------------------------------------------------------------------------------------------------------
 
 

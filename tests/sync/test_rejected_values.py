@@ -36,10 +36,7 @@ def odd_portal(clock):
 
 @pytest.fixture(scope="module")
 def loaded(job_once):
-    """The deals made the table of rejected values, and the items came later."""
-    crm = job_once(odd_portal(Clock(datetime(2025, 7, 1, 12, tzinfo=timezone.utc))), "deals")
-    crm.run("spa_items")
-    return crm
+    return job_once(odd_portal(Clock(datetime(2025, 7, 1, 12, tzinfo=timezone.utc))), *BOTH)
 
 
 @pytest.fixture
@@ -70,13 +67,15 @@ def odd(crm, type_=177):
 def test_a_refresh_of_one_resource(crm):
     """It forgets rows of its items that are gone or were mended, and keeps what others rejected, and the history of issues.
 
-    The table belongs to no resource: rows of the deals stay when the items start over, and theirs when the deals do, in slices.
+    The table belongs to no resource: rows of the deals stay when the items start over, on a new machine, which knows from the
+    destination what it has; and theirs when the deals do, in slices.
     """
     deals, (gone, mended, *still), issues = odd(crm, 2), odd(crm), crm.issues()
     assert (deals, odd(crm)) == (rejected(crm, "deals"), rejected(crm))
     assert issues
     crm.portal.items(177).delete(gone)
     crm.portal.items(177).update(mended, **{SIZE[177]: 5})
+    crm.lose_folder()
     crm.run("spa_items", refresh=True, full_refresh=True)
     assert (deals, still) == (rejected(crm, "deals"), rejected(crm))
 
@@ -87,18 +86,10 @@ def test_a_refresh_of_one_resource(crm):
     assert issues == crm.issues()[: len(issues)]
 
 
-def test_a_refresh_on_a_new_machine_keeps_them_too(crm):
-    """What the destination has is known from the destination."""
-    crm.lose_folder()
-    crm.run("spa_items", refresh=True, full_refresh=True)
-
-    assert (odd(crm, 2), odd(crm)) == (rejected(crm, "deals"), rejected(crm))
-
-
 # --- what was mended ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.all_databases
+@pytest.mark.all_databases(slow=True)
 def test_a_mended_value_is_no_longer_among_the_rejected(crm, clock):
     """Corrected in the portal, it loses its row; what is rejected in the same run has one, what did not change keeps it.
 
@@ -133,11 +124,9 @@ def test_a_mended_value_is_no_longer_among_the_rejected(crm, clock):
 # --- nothing was rejected -------------------------------------------------------------------------------------------
 
 
-def test_where_nothing_was_rejected_nothing_is_looked_up(portal_with, job, clock, monkeypatch):
+def test_where_nothing_was_rejected_nothing_is_looked_up(small_job, clock, monkeypatch):
     """A portal in order costs no question to the destination, and no column."""
-    crm = job(portal_with({177: 2}))
-    crm.run()
-    asked = []
+    crm, asked = small_job, []
     ask = destination_reader._Table.columns
     monkeypatch.setattr(
         destination_reader._Table, "columns", lambda table, *query: asked.append(table.name) or ask(table, *query)
