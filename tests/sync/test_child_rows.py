@@ -24,34 +24,6 @@ def products(crm):
     return sorted((row["entity_type_id"], row["owner_id"], row["id"]) for row in crm.rows("product_rows"))
 
 
-def bindings(crm):
-    return sorted(tuple(row.values())[:3] for row in crm.rows("activity_bindings"))
-
-
-def test_damaged_tables_heal(loaded, clock):
-    """After a sweep an emptied table of product rows is the portal's again; test_engine.py has the other damages.
-
-    An activity without bindings is asked for again, once. Nothing is said of either.
-    """
-    resources = ("product_rows", "activities", "activity_bindings")
-    loaded.run(*resources)
-    before = products(loaded), bindings(loaded)
-    loaded.execute("delete from {}.product_rows")
-    loaded.execute("delete from {}.activity_bindings where activity_id % 3 = 0")
-    damaged = bindings(loaded)
-    clock.advance(2 * DAY)
-    loaded.run(*resources)
-    healed = products(loaded), bindings(loaded)
-    clock.advance(2 * DAY)
-    loaded.run(*resources)
-
-    assert all(before)
-    assert damaged != before[1]
-    assert healed == before
-    assert commands(loaded, "crm.activity.binding.list") == []
-    assert loaded.issues() == []
-
-
 def test_a_comparison_of_product_rows_is_one_request(crm, clock):
     """Rows of hundreds of owners are counted by one call, all types in one request; equal tables are not read again."""
     crm.run(*OF_ITEMS)
