@@ -45,52 +45,61 @@ def column_of(crm, upper_name, type_=177):
     return column, child, sql_type
 
 
-# --- five loads -----------------------------------------------------------------------------------------------------
+# --- three loads -----------------------------------------------------------------------------------------------------
 
 FEATURED, UNLISTED, REMADE = 177, 1030, 1032
 """types: whose features are switched; whose field list stays away once; with a field that is made anew"""
-REMADE_AS = [
-    ("integer", False, 4, "uf_crm_13_x"),
-    ("string", False, "four", "uf_crm_13_x__v_text"),
-    ("integer", True, [1, 2], f"spa_items_{REMADE}__uf_crm_13_x"),
-    ("string", True, ["a", "b"], f"spa_items_{REMADE}__uf_crm_13_x__v_text"),
-    ("integer", False, 5, "uf_crm_13_x"),
-]
-"""type, whether it takes several values, value and place of the field in each load"""
-SWITCHED = [None, True, False, True, None]
-"""what becomes of the features of the other type before each load"""
+LIST = f"spa_items_{REMADE}__uf_crm_13_y"
+REMADE_AS = {
+    "X": [
+        ("integer", False, 4, "uf_crm_13_x"),
+        ("string", False, "four", "uf_crm_13_x__v_text"),
+        ("integer", False, 5, "uf_crm_13_x"),
+    ],
+    "Y": [
+        ("integer", False, 6, "uf_crm_13_y"),
+        ("integer", True, [1, 2], LIST),
+        ("string", True, ["a", "b"], f"{LIST}__v_text"),
+    ],
+}
+"""of each field its type, whether it takes several values, its value and its place in each load"""
+LOADS = range(3)
+SWITCHED = {FEATURED: [None, True, False], REMADE: [True, False, True]}
+"""what becomes of the features of types before each load"""
 
 
 @dataclass
 class Seen:
     """What the tables held after one load."""
 
-    featured: tuple[Any, ...]
+    featured: dict[int, tuple[Any, ...]]
     unlisted: dict[int, tuple[Any, ...]]
     words: list[str]
     types: dict[str, dict[str, str]]
-    remade: tuple[tuple[Any, ...], Any]
+    remade: dict[str, tuple[tuple[Any, ...], Any]]
 
 
 def live_on(portal, step, names):
-    """What happens before a load: to the features of one type, to the field list of another, to a field of the third."""
-    on, (type_, multiple, value, _) = SWITCHED[step], REMADE_AS[step]
-    for feature in FEATURES if on is not None else ():
-        portal.switch_feature(FEATURED, feature, on=on)
+    """What happens before a load: to the features of two types, to the field list of another, to fields of one of them."""
     told = {"begindate": "2025-03-01T03:00:00+03:00", "companyId": 5, "opportunity": 7.5}
-    portal.items(FEATURED).update(1, title=f"load {step}", **told)
+    for type_, switches in SWITCHED.items():
+        for feature in FEATURES if switches[step] is not None else ():
+            portal.switch_feature(type_, feature, on=switches[step])
+        portal.items(type_).update(1, title=f"load {step}", **told)
     said = {
         0: {"A_B": 1, "SUM": "1|EUR", "WORDS": ["a"]},
         1: {"A_B": 2, "SUM": "2|USD", "WORDS": ["b", "c"]},
         2: {"A_B": 3},
     }
-    portal.items(UNLISTED).update(1, **{names[tail]: value for tail, value in said.get(step, {}).items()})
+    portal.items(UNLISTED).update(1, **{names[tail]: value for tail, value in said[step].items()})
     if step == 1:
         portal.items(UNLISTED).update(2, **{names["A_B"]: "many"})
-    if step:
-        portal.remove_field(REMADE, "UF_CRM_13_X")
-    name = portal.add_field(REMADE, "X", type_, "X", multiple=multiple, pool=[[]] if multiple else [None])
-    portal.items(REMADE).update(1, **{name: value})
+    for tail, remade in REMADE_AS.items():
+        type_, multiple, value, _ = remade[step]
+        if step:
+            portal.remove_field(REMADE, f"UF_CRM_13_{tail}")
+        name = portal.add_field(REMADE, tail, type_, tail, multiple=multiple, pool=[[]] if multiple else [None])
+        portal.items(REMADE).update(1, **{name: value})
 
     def say(command, result):
         is_list = command.startswith("crm.item.fields") and f"entityTypeId={UNLISTED}" in command
@@ -99,23 +108,30 @@ def live_on(portal, step, names):
     portal.say = say
 
 
-def look(crm, step):
+def look(crm):
     """What there is to compare after a load."""
-    column, child, _ = place = column_of(crm, "UF_CRM_13_X", REMADE)
-    found = crm.one(1, column, entity_type_id=REMADE) if column else None
+    featured = "begindate", "company_id", "opportunity", "title"
     columns = "uf_crm_12_a_b", "uf_crm_12_sum", "uf_crm_12_sum_currency"
     return Seen(
-        featured=crm.one(1, "begindate", "company_id", "opportunity", "title", entity_type_id=FEATURED),
+        featured={type_: crm.one(1, *featured, entity_type_id=type_) for type_ in SWITCHED},
         unlisted={id_: crm.one(id_, *columns, entity_type_id=UNLISTED) for id_ in (1, 2)},
         words=[row["value"] for row in crm.rows(f"spa_items_{UNLISTED}__uf_crm_12_words") if row["item_id"] == 1],
         types=crm.tables(),
-        remade=(place, [row["value"] for row in crm.rows(child) if row["item_id"] == 1] if child else found),
+        remade={tail: look_at_field(crm, tail) for tail in REMADE_AS},
     )
+
+
+def look_at_field(crm, tail):
+    """Where spa_fields says that a field is, and what is there."""
+    column, child, _ = place = column_of(crm, f"UF_CRM_13_{tail}", REMADE)
+    if child:
+        return place, [row["value"] for row in crm.rows(child) if row["item_id"] == 1]
+    return place, crm.one(1, column, entity_type_id=REMADE)
 
 
 @pytest.fixture(scope="module")
 def history(tmp_path_factory):
-    """A warehouse after five loads of three types, and what was seen after each."""
+    """A warehouse after three loads of three types, and what was seen after each."""
     folder, clock = tmp_path_factory.mktemp("columns"), Clock(datetime(2025, 7, 1, 12, tzinfo=timezone.utc))
     portal = ScriptedPortal("empty", clock=clock)
     for number in (FEATURED, UNLISTED, REMADE):
@@ -128,26 +144,27 @@ def history(tmp_path_factory):
     seen = []
     with switched_run_context(RunContext(str(folder))):
         crm = make_warehouse(folder, portal, make("duckdb", folder))
-        for step in range(len(REMADE_AS)):
+        for step in LOADS:
             clock.advance(2 * HOUR)
             live_on(portal, step, names)
             crm.run("spa_items", "spa_fields")
-            seen.append(look(crm, step))
+            seen.append(look(crm))
     yield crm, seen
     crm.database.drop()
 
 
 def test_features_are_switched_off_and_on(history):
     """The columns of a feature have their types before it was ever on, and keep them while it is off."""
-    for step, (on, seen) in enumerate(zip(SWITCHED, history[1], strict=True)):
-        assert SYSTEM_TYPES.items() <= seen.types[f"spa_items_{FEATURED}"].items()
-        if on is not None:
-            assert (date(2025, 3, 1), 5, 7.5, f"load {step}") == seen.featured
+    for step, seen in enumerate(history[1]):
+        for type_, switches in SWITCHED.items():
+            assert SYSTEM_TYPES.items() <= seen.types[f"spa_items_{type_}"].items()
+            if switches[step] is not None:
+                assert (date(2025, 3, 1), 5, 7.5, f"load {step}") == seen.featured[type_]
 
 
 def test_a_run_without_a_field_list(history):
     """`fields: []` for one run: the type stays as it was, and is named; the next run goes on in the same columns and child tables."""
-    crm, (before, without, after, *_) = history
+    crm, (before, without, after) = history
     table = f"spa_items_{UNLISTED}"
 
     assert ((1, 1, "EUR"), ["a"]) == (before.unlisted[1], before.words)
@@ -162,10 +179,11 @@ def test_a_run_without_a_field_list(history):
 
 def test_a_field_that_is_made_anew_with_other_types(history):
     """Each type has its column; with its old type back, the field is in its old column; lists have child tables likewise."""
-    for (type_, _, value, place), seen in zip(REMADE_AS, history[1], strict=True):
-        (column, child, sql_type), found = seen.remade
-        assert (place, {"integer": "BIGINT", "string": "TEXT"}[type_]) == (child or column, sql_type)
-        assert value == found
+    for tail, remade in REMADE_AS.items():
+        for (type_, _, value, place), seen in zip(remade, history[1], strict=True):
+            (column, child, sql_type), found = seen.remade[tail]
+            assert (place, {"integer": "BIGINT", "string": "TEXT"}[type_]) == (child or column, sql_type)
+            assert value == found
 
 
 # --- keys that no list explains -------------------------------------------------------------------------------------

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-from click.testing import CliRunner
+import json
 
-from bitrix24_source.app.cli import cli
+import pytest
+
 from bitrix24_source.app.error_messages import to_user_error
 from bitrix24_source.errors import ConfigError
 from bitrix24_source.sandbox import SandboxServer
@@ -182,45 +182,32 @@ def test_a_filter_that_the_portal_refuses(crm):
 
 def test_items_alone_ask_for_items_alone(with_dlt):
     """`with_resources("spa_items")` needs the types, their fields, the items and the one row of `portal`: nothing of stages, people and automation."""
-    with_dlt.run("spa_items")
+    list(with_dlt.source().with_resources("spa_items"))
     sent = {name for seen in with_dlt.portal.requests for name in (seen.commands or (seen.method,))}
 
     portal = {"scope", "server.time", "profile", "crm.currency.list"}
+    assert {"crm.item.list"} < sent
     assert sent <= portal | {"crm.type.list", "crm.item.fields", "crm.item.list"}
-    assert len(with_dlt.portal.requests) <= 8
+    assert len(with_dlt.portal.requests) <= 10
 
 
 def test_the_catalogue_alone_asks_for_no_item(with_dlt):
     """And the other way round."""
-    with_dlt.run("spa_types", "spa_fields")
+    assert list(with_dlt.source().with_resources("spa_types", "spa_fields"))
 
     assert [] == with_dlt.adapter.asked
 
 
-@pytest.mark.parametrize("limit", [pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow), 5])
+@pytest.mark.parametrize("limit", [1, pytest.param(2, marks=pytest.mark.slow), pytest.param(5, marks=pytest.mark.slow)])
 def test_add_limit(threads_left, portal_with, warehouse, limit):
-    """`add_limit` ends the reading early: requests stop, threads end, and what came is loaded."""
-    crm = warehouse(portal_with({177: 60_000}))
-    source = crm.source().with_resources("spa_items")
+    """`add_limit` ends the reading early: requests stop, and threads end; test_dependents.py has what came of it."""
+    crm = warehouse(portal_with({177: 12_000 * limit}))
+    source = crm.source(connections=1).with_resources("spa_items")
     source.resources["spa_items"].add_limit(limit)
-    crm.pipeline.run(source)
+    crm.pipeline.extract(source)
 
     assert [] == threads_left()
-    assert 50 <= len(crm.ids()) < 60_000
-    assert len(crm.portal.requests) < 24  # that all would take
-
-
-def test_what_is_cut_short_is_not_called_complete(portal_with, warehouse):
-    """After a run that somebody cut short, the next one reads what is missing and marks nothing as deleted."""
-    crm = warehouse(portal_with({177: 6_000}))
-    source = crm.source().with_resources("spa_items")
-    source.resources["spa_items"].add_limit(1)
-    crm.pipeline.run(source)
-    before = len(crm.ids())
-    crm.run()
-
-    assert 0 < before < 6_000 == len(crm.ids())
-    assert [(0,)] == crm.query("select count(deleted_at) from {}.spa_items_177")
+    assert len(crm.portal.requests) < 8 + 2 * limit  # of 10 + 5 that all would take
 
 
 def test_iterating_without_a_pipeline(threads_left, with_dlt):
@@ -244,25 +231,13 @@ def test_an_error_in_the_pipeline_stops_the_threads(threads_left, with_dlt):
 # --- the command ----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def bitrix24(portal, tmp_path, monkeypatch):
-    """bitrix24("load", ...): the command in this process, against the portal on a socket, into items.duckdb."""
+def test_the_command_restricts_types(portal, bitrix24):
+    """`load --type`, by title, code or number, may be repeated; what would be read are the items of these types."""
     with SandboxServer(portal) as server:
-        for key, value in server.credentials()["webhook"].items():
-            monkeypatch.setenv(f"SOURCES__BITRIX24__CREDENTIALS__{key.upper()}", value)
-        monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", str(tmp_path / "items.duckdb"))
-        yield lambda *arguments: CliRunner().invoke(cli, [*arguments, "--progress", "none"])
+        options = ("--resource", "spa_items", "--type", "PURCHASE", "--type", "process 1030", "--dry-run", "--json")
+        done = bitrix24("load", *options, credentials=server.credentials()["webhook"])
 
-
-def loaded(output):
-    """The item tables that a command says it loaded, with the rows that they hold now."""
-    lines = [line.split() for line in output.splitlines() if line.startswith("spa_items_")]
-    return {table: int(rows.replace(",", "")) for table, rows, *_ in lines}
-
-
-def test_the_command_restricts_types(bitrix24):
-    """`--resource spa_items --type T` loads the items of one type, by title, code or number; `--type` may be repeated."""
-    ended = bitrix24("load", "--resource", "spa_items", "--type", "PURCHASE", "--type", "process 1030")
-
-    assert 0 == ended.exit_code, ended.output
-    assert {"spa_items_1030": 60, "spa_items_1032": 10} == loaded(ended.stdout)
+    assert 0 == done.code, done.err
+    assert {"spa_items_1030": 60, "spa_items_1032": 10} == {
+        planned["table"]: planned["items"] for planned in json.loads(done.out)["lists"]
+    }
