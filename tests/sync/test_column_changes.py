@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -189,7 +188,7 @@ def test_a_field_that_is_made_anew_with_other_types(history):
 # --- keys that no list explains -------------------------------------------------------------------------------------
 
 
-@pytest.mark.all_databases
+@pytest.mark.all_databases(slow=True)
 def test_keys_of_rows(portal_with, warehouse, clock):
     """What came as text goes on in a column of its type, which spa_fields names; all items are read for it.
 
@@ -229,67 +228,39 @@ def test_keys_of_rows(portal_with, warehouse, clock):
     assert ["leave_out names columns that do not exist: uf_crm_11_lat"] == [row["message"] for row in crm.issues()]
 
 
-def test_a_type_that_is_too_wide_is_named(portal_with, warehouse, monkeypatch):
-    """A type beyond what the destination takes is one row of load_issues, and the other types are loaded."""
+def test_a_type_that_is_too_wide_is_named(portal_with, warehouse, monkeypatch, caplog):
+    """A type beyond what the destination takes is named among the issues, and the other types are read."""
     portal = portal_with({177: 3, 1030: 3})
     for number in range(30):
         portal.add_field(177, f"N{number}", "integer", "N")
     crm = warehouse(portal)
     monkeypatch.setattr("bitrix24_source.source.capabilities._MAX_COLUMNS", {"duckdb": 60})
-    crm.run()
-    (issue,) = crm.issues()
+    crm.pipeline.extract(crm.source().with_resources("spa_items"))
+    (told,) = caplog.messages
 
-    assert (177, "spa_items") == (issue["entity_type_id"], issue["resource"])
-    assert "more columns than the destination allows" in issue["message"]
-    assert [1, 2, 3] == crm.ids(1030)
-    assert TABLE not in crm.tables()
+    assert told.startswith("spa_items, type 177: more columns than the destination allows")
+    assert "spa_items_1030" in crm.pipeline.default_schema.tables
+    assert TABLE not in crm.pipeline.default_schema.tables
 
 
 # --- what is left out -----------------------------------------------------------------------------------------------
 
-LATE, NEVER = "+49 30 5550 1234", "+49 30 5550 9876"
 
+def test_a_telephone_number_that_is_left_out_later_is_in_no_view(warehouse, clock):
+    """Where it was loaded before, the view leaves it out at once, and the table keeps it until a full refresh.
 
-def test_a_telephone_number_that_is_left_out_is_nowhere(warehouse, clock):
-    """`fm` takes with it what repeats phones and e-mails: no table, view or file has the number that was never loaded.
-
-    Where it was loaded before, the view leaves it out at once, and a full refresh takes it out of the tables.
+    tests/app/test_left_out_later.py has that; test_personal_data.py a number that was never loaded.
     """
     portal = Portal(scenario="demo", items=20, clock=clock)
-    person, company = (portal.items(type_).ids()[0] for type_ in (3, 4))
-    for type_, id_, number in ((3, person, LATE), (4, company, NEVER)):
-        told = {"id": 1, "valueType": "WORK", "value": number, "typeId": "PHONE"}
-        portal.items(type_).update(id_, fm=[told], phone=number, phoneWork=number, email=number, emailHome=number)
-    crm, resources, left_out = warehouse(portal), ("contacts", "companies", "crm_fields"), ["companies.fm"]
-    crm.run(*resources, leave_out=left_out)
-    assert LATE in repr(crm.query("select * from {}.contacts"))
-    assert NEVER not in everything(crm)
+    person = portal.items(3).ids()[0]
+    number = portal.items(3)[person]["fm"][0]["value"]
+    crm = warehouse(portal)
+    for left_out in ([], ["contacts.fm"]):
+        crm.run("contacts", "crm_fields", leave_out=left_out)
+        assert [] == create_views(crm.pipeline)
+        shown = {row[0]: repr(row) for row in crm.query("select * from {}.contacts_labeled")}
+        assert (number in shown[person]) is (not left_out)
+        clock.advance(HOUR)
 
-    clock.advance(HOUR)
-    left_out = ["companies.fm", "contacts.fm"]
-    crm.run(*resources, leave_out=left_out)
-    assert [] == create_views(crm.pipeline)
-    for table, id_, number in (("contacts", person, LATE), ("companies", company, NEVER)):
-        view = crm.query(f"select * from {{}}.{table}_labeled")
-        assert id_ in [row[0] for row in crm.query(f"select id from {{}}.{table}_labeled")]
-        assert number not in repr(view)
-
-    crm.pipeline.run(
-        crm.source(leave_out=left_out, full_refresh=True).with_resources("contacts"), refresh="drop_resources"
-    )
-    assert [] == create_views(crm.pipeline)
-    folder = Path(crm.pipeline.working_dir).parent.parent
-    files = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
-
-    assert not [number for number in (LATE, NEVER) if number in everything(crm)]
-    assert NEVER.encode() not in files
-    assert {person} <= {id_ for (id_,) in crm.query("select id from {}.contacts")}
-    assert {person} <= {id_ for (id_,) in crm.query("select id from {}.contacts_labeled")}
-    for table in ("contacts", "companies"):
-        assert not [name for name in crm.types(table) if name.startswith(("phone", "email", "imol"))]
-        assert f"{table}__fm" not in crm.tables()
+    assert number in repr(crm.query("select * from {}.contacts__fm"))
     assert [] == crm.issues()
-
-
-def everything(crm):
-    return repr([crm.query(f"select * from {{}}.{table}") for table in crm.tables()])

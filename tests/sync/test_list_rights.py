@@ -49,14 +49,15 @@ def test_bindings_are_loaded_on_demand_only(demo, memory_job):
     assert all(row["owner_id"] and row["owner_type_id"] for row in crm.rows("activities"))
 
 
-def test_bindings_that_somebody_asks_for(demo, job):
+def test_bindings_that_somebody_asks_for(demo):
     """By an argument beside everything else, or as a resource."""
-    source = bitrix24(credentials=demo.credentials(demo.base_url)["webhook"], activity_bindings=True)
-    crm = job(demo)
-    crm.run("activity_bindings")
+    by_argument, by_name = (
+        bitrix24(credentials=demo.credentials(demo.base_url)["webhook"], activity_bindings=asked)
+        for asked in (True, False)
+    )
 
-    assert source.resources["activity_bindings"].selected
-    assert crm.rows("activity_bindings")
+    assert by_argument.resources["activity_bindings"].selected
+    assert by_name.with_resources("activity_bindings").resources["activity_bindings"].selected
 
 
 @pytest.mark.parametrize("connections", [1, 4])
