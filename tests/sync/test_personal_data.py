@@ -19,6 +19,7 @@ PHONE, EMAIL = "+79991234567", "planted@secret.example"
 PLANTED = (PHONE, PHONE.removeprefix("+"), EMAIL)
 LEFT_OUT = [
     *(f"{table}.fm" for table in ("leads", "contacts", "companies")),
+    *(f"{table}.{list_}" for table in ("leads", "contacts", "companies", "deals") for list_ in ("observers", "contact_ids")),
     "contacts.uf_crm_secret", "contacts.uf_crm_secrets", "contacts.uf_crm_ghost", "contacts.comments", "contacts.address",
     "deals.uf_crm_number", "deals.uf_crm_day", "spa_items_177.uf_crm_13_secret", "users.email", "activities.subject",
 ]  # fmt: skip

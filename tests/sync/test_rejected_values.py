@@ -18,11 +18,14 @@ BOTH = ("spa_items", "deals")
 
 SIZE = {2: "ufCrm_SIZE", 177: "ufCrm11Size"}
 MANY = "ufCrm11Many"
+CHOSEN = {"select": {"deals": ["title", SIZE[2]]}}
 
 
 def odd_portal(clock):
     """Items and deals, some of which hold what does not fit: SIZE, one value, and MANY, several. A type may not be read."""
     portal = Portal("empty", clock=clock)
+    for id_ in portal.items(2).ids()[60:]:
+        portal.items(2).delete(id_)
     for number, items in ((177, 12), (1030, 1)):
         portal.add_type(f"Process {number}", entity_type_id=number, items=items, off=PLAIN)
     assert SIZE == {type_: portal.add_field(type_, "SIZE", "integer", "Size", pool=[1]) for type_ in SIZE}
@@ -36,7 +39,7 @@ def odd_portal(clock):
 
 @pytest.fixture(scope="module")
 def loaded(job_once):
-    return job_once(odd_portal(Clock(datetime(2025, 7, 1, 12, tzinfo=timezone.utc))), *BOTH)
+    return job_once(odd_portal(Clock(datetime(2025, 7, 1, 12, tzinfo=timezone.utc))), *BOTH, **CHOSEN)
 
 
 @pytest.fixture
@@ -76,11 +79,11 @@ def test_a_refresh_of_one_resource(crm):
     crm.portal.items(177).delete(gone)
     crm.portal.items(177).update(mended, **{SIZE[177]: 5})
     crm.lose_folder()
-    crm.run("spa_items", refresh=True, full_refresh=True)
+    crm.run("spa_items", refresh=True, full_refresh=True, **CHOSEN)
     assert (deals, still) == (rejected(crm, "deals"), rejected(crm))
 
-    slices = RunSession(SliceLimits(rows=250))
-    crm.run("deals", refresh=True, full_refresh=True, slices=slices)
+    slices = RunSession(SliceLimits(rows=35))
+    crm.run("deals", refresh=True, full_refresh=True, slices=slices, **CHOSEN)
     assert slices.slice_count > 1
     assert (deals, still) == (rejected(crm, "deals"), rejected(crm))
     assert issues == crm.issues()[: len(issues)]
@@ -103,7 +106,7 @@ def test_a_mended_value_is_no_longer_among_the_rejected(crm, clock):
     items.update(changed, **{SIZE[177]: "odd, too"})
     items.update(listed, **{MANY: [1, "odd", 3]})
     items.update(new, **{SIZE[177]: "odd at last"})
-    crm.run(*BOTH, sweep=True)
+    crm.run(*BOTH, sweep=True, **CHOSEN)
 
     assert [deleted] == list(crm.marked())
     assert [deleted, changed, listed, listed, new] == sorted(rejected(crm))
@@ -117,7 +120,7 @@ def test_a_mended_value_is_no_longer_among_the_rejected(crm, clock):
     items.update(listed, **{MANY: [1, 2, 3]})
     for id_ in (changed, new):
         items.update(id_, **{SIZE[177]: 5})
-    crm.run(*BOTH)
+    crm.run(*BOTH, **CHOSEN)
     assert [deleted, listed] == rejected(crm)
 
 
@@ -131,10 +134,9 @@ def test_where_nothing_was_rejected_nothing_is_looked_up(small_job, clock, monke
     monkeypatch.setattr(
         destination_reader._Table, "columns", lambda table, *query: asked.append(table.name) or ask(table, *query)
     )
-    crm.run(refresh=True, full_refresh=True)
     clock.advance(HOUR)
     crm.portal.items(177).update(1, title="changed")
-    crm.run()
+    crm.run(refresh=True, full_refresh=True)
 
     assert not [name for name in asked if "rejected_values" in name]
     assert "is_removed" not in crm.database.columns("rejected_values")
