@@ -48,7 +48,7 @@ def loaded(job: Callable[..., Job], portal: Portal) -> Job:
 def small_portal(clock: Clock) -> Portal:
     """Two smart processes, 177 and 1030, with nothing odd about them."""
     portal = Portal("empty", clock=clock)
-    for number, items in ((177, 30), (1030, 5)):
+    for number, items in ((177, 60), (1030, 5)):
         portal.add_type(f"Process {number}", entity_type_id=number, items=items, off=PLAIN)
     return portal
 

@@ -32,23 +32,31 @@ def restore(database: DuckDB, tables: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def test_a_pipeline_of_0_1_0_goes_on(clock, portal_with, job):
-    """Tables and state of 0.1.0 go on incrementally, without a full read and without an issue."""
+    """Tables and state of 0.1.0 go on incrementally, without a full read and without an issue.
+
+    Without a working folder: the destination alone is enough to know what was read, and what is gone since.
+    """
     portal = portal_with({177: 12})
     scheduled = job(portal)
     scheduled.database.dataset = "bitrix24"
     restore(scheduled.database, STORED["tables"])
     clock.advance(3600)
     portal.items(177).update(3, title="changed since")
+    portal.items(177).delete(5)
     new = portal.items(177).add(title="new")
 
-    scheduled.run()
+    scheduled.run(sweep=True)
 
-    pages = [filter_ for type_, filter_ in scheduled.adapter.lists() if type_ == 177 and "id" not in filter_]
+    asked = [
+        page for page in scheduled.adapter.parameters("crm.item.list") if page.get("select") != ["id", "updatedTime"]
+    ]
+    pages = [page["filter"] for page in asked if "id" not in page["filter"]]
     assert pages
     assert all(int(filter_[">id"]) >= 12 or ">=updatedTime" in filter_ for filter_ in pages)
     assert scheduled.items()[3]["title"] == "changed since"
     assert scheduled.items()[new]["title"] == "new"
-    assert len(scheduled.ids()) == 13
+    assert list(scheduled.marked()) == [5]
+    assert len(scheduled.ids()) == 12
     assert scheduled.issues() == []
 
 
