@@ -116,9 +116,8 @@ def test_a_portal_that_leaves_the_fields_out(crm, monkeypatch):
     assert crm.run() == {}
 
 
-def test_links_that_change_without_the_time(clock, reader):
+def test_links_that_change_without_the_time(clock, portal, reader):
     """Contacts of an item that were linked without a new time of change are in the table after a sweep."""
-    portal = Portal(scenario="demo", items=60, clock=clock)
     crm = reader(portal, resources=("deals",))
     crm.run()
     number = portal.items(2).ids()[0]
@@ -141,9 +140,8 @@ def _take_phones(schema):
 
 
 @pytest.fixture
-def people(clock, memory_job):
+def people(clock, portal, memory_job):
     """All that have phones and e-mails, read once two days ago; some have none."""
-    portal = Portal(scenario="demo", items=60, clock=clock)
     for type_ in (1, 3, 4):
         _take_phones(portal.world.objects[type_].schema)
     crm = memory_job(portal)

@@ -277,10 +277,10 @@ def test_a_type_restricts_smart_processes_and_nothing_else(crm):
     assert len(crm.rows("deals")) == loaded.rows["deals"] > 10
 
 
-def test_columns_of_rows_that_belong_to_items_can_be_left_out(clock, reader):
+def test_columns_of_rows_that_belong_to_items_can_be_left_out(portal, reader):
     """Those of stage history, product rows and activities go; what tells their rows apart stays, and a misspelt name is told once."""
     tables = ("stage_history", "product_rows", "activities")
-    crm = reader(Portal("demo", items=30, clock=clock), resources=("deals", "invoices", *tables))
+    crm = reader(portal, resources=("deals", "invoices", *tables))
     names = ("stage_history.stage_id", "product_rows.price", "activities.subject", "product_rows.owner_id")
     typos = [f"{table}.nowhere" for table in tables]
     crm.run(exclusions=Exclusions([*names, *typos]))

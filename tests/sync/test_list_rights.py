@@ -39,13 +39,12 @@ def test_product_rows_without_administrative_rights(demo, memory_job):
     assert crm.issues() == []
 
 
-def test_bindings_are_loaded_on_demand_only(demo, memory_job):
+def test_bindings_are_loaded_on_demand_only(crm, portal):
     """They cost a call an activity, which is spent only where somebody asks; the owner of an activity is always there."""
-    crm = memory_job(demo)
     crm.run_all()
 
     assert calls_of(crm, "crm.activity.binding.list") == []
-    assert len(crm.rows("activities")) > 200
+    assert len(portal.world.activities) == len(crm.rows("activities"))
     assert all(row["owner_id"] and row["owner_type_id"] for row in crm.rows("activities"))
 
 

@@ -142,7 +142,7 @@ def test_what_is_left_out_is_nowhere(clock, job, plant, tmp_path, caplog):
     """
     portal = portal_with_places(clock)
     crm = job(portal)
-    crm.run("contacts", "deals", "users", **CHOICE)
+    crm.run("contacts", "users", **CHOICE)
     clock.advance(24 * 3600)
     plant()
     crm.run(*RESOURCES, **CHOICE, full_refresh=True)

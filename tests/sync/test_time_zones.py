@@ -16,7 +16,7 @@ from bitrix24_source.sync.change_filter import FilterCheck, TimeFilter, _measure
 
 HOUR = 3600
 MOSCOW = timezone(timedelta(hours=3))
-ROWS, CHANGED = 600, 30
+ROWS, CHANGED = 200, 20
 
 
 def zone_beside_moscow(hours: float) -> timezone:
