@@ -278,6 +278,9 @@ def test_changes_reach_the_database(loaded, portal, clock):
     assert {(first, 3, 4)} == {binding for binding in bindings(loaded) if binding[0] == first}
     assert 2 == summary.rows["activities"], "the one that is gone is counted by itself"
     assert history == moves(loaded)
+    damaged = {activity for activity, *_ in had if activity % 3 == 0}
+    told = {int(params["activityId"]) for params in loaded.adapter.parameters("crm.activity.binding.list")}
+    assert told - {second} == (damaged | {first, 9001}) - {second}, "no other activity is asked for again"
     assert [] == loaded.issues()
 
 

@@ -56,7 +56,6 @@ def test_another_portal_is_refused_before_anything_is_written(clock, portal_with
     assert crm.differs(177, 1030) == []
 
 
-@pytest.mark.slow
 def test_a_restored_backup(clock, crm, tmp_path):
     """The destination's own state counts where it lacks the last load: what changed since the backup is read again."""
     if crm.database.engine != "duckdb":
