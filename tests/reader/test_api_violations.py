@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from click.testing import CliRunner
 
-from bitrix24_source.app.cli import INCOMPLETE, cli
-from bitrix24_source.sandbox import Portal, SandboxServer
+from bitrix24_source.sandbox import Portal
 
 COUNTS = {177: 320, 1030: 7, 1032: 130, 1034: 0}
 IGNORED = ["filter[>id]", "order[id]", "order[id] backwards", "filter[>id] taken for filter[>=id]"]
@@ -95,19 +93,6 @@ def test_nothing_is_marked_as_deleted_when_reading_stopped(scripted_portal, memo
     assert 1 == len(crm.issues())
     assert 320 == len(crm.ids(177))
     assert {} == crm.marked(177)
-
-
-def test_the_command_says_that_something_is_missing(scripted_portal, tmp_path, monkeypatch):
-    """`bitrix24 load` ends with 3, and says where to look."""
-    ignore(scripted_portal, "filter[>id]")
-    with SandboxServer(scripted_portal) as server:
-        for key, value in server.credentials()["webhook"].items():
-            monkeypatch.setenv(f"SOURCES__BITRIX24__CREDENTIALS__{key.upper()}", value)
-        monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", str(tmp_path / "items.duckdb"))
-        ended = CliRunner().invoke(cli, ["load", "--resource", "spa_items", "--progress", "none", "--no-views"])
-
-    assert INCOMPLETE == ended.exit_code, ended.output
-    assert "1 things could not be loaded; see the table load_issues" in ended.stderr
 
 
 @pytest.mark.parametrize("garbage", ["zero", "error"])

@@ -101,35 +101,16 @@ def test_items_that_come_at_the_end(clock, recording_adapter, read_items):
     assert len(portal.requests) < 50
 
 
-def test_the_type_is_deleted_while_it_is_read(portal_with, warehouse):
+def test_the_type_is_deleted_while_it_is_read(portal_with, memory_job):
     """A smart process that goes away during the load is no error; the others are complete."""
-    crm = warehouse(portal_with({177: 3000, 1030: 120}))
+    crm = memory_job(portal_with({177: 3000, 1030: 120}))
 
     def delete_the_type(_number):
-        if crm.adapter.asked and 177 in {type_["entityTypeId"] for type_ in crm.portal.types()}:
+        if crm.adapter.lists() and 177 in {type_["entityTypeId"] for type_ in crm.portal.types()}:
             crm.portal.delete_type(177)
 
-    crm.adapter.before = delete_the_type
+    crm.before = delete_the_type
     crm.run()
 
     assert [] == crm.issues()
     assert crm.portal.items(1030).ids() == crm.ids(1030)
-
-
-def test_writers_during_a_load(portal_with, warehouse):
-    """The table after a load into DuckDB: all that lived during the read, each once."""
-    crm = warehouse(portal_with({177: 2600}))
-    items, dice = crm.portal.items(177), random.Random(5)
-    before = items.ids()
-
-    def work(_number):
-        for id_ in dice.sample(items.ids(), 25):
-            items.delete(id_)
-        items.add(title="new")
-
-    crm.adapter.before = work
-    crm.run()
-    ids = crm.ids()
-
-    assert [] == sorted((set(before) & set(items.ids())) - set(ids))
-    assert sorted(set(ids)) == ids
