@@ -17,11 +17,11 @@ from fixtures.item_warehouse import PLAIN
 from bitrix24_source import bitrix24 as bitrix24_source
 from bitrix24_source.app.cli import _SafeFormatter
 from bitrix24_source.app.dry_run import plan_load
-from bitrix24_source.app.run import run_load
+from bitrix24_source.app.run import DEFAULTS, make_pipeline, run_load
 from bitrix24_source.errors import ConfigError
 from bitrix24_source.rest.client import Client
 from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter, SandboxServer
-from bitrix24_source.source import Bitrix24Credentials, configured_slices
+from bitrix24_source.source import Bitrix24Credentials, configured_slices, fallback_configuration
 from bitrix24_source.source.credentials import auth_from_credentials
 from bitrix24_source.sync.session import RunSession
 from bitrix24_source.sync.slice_limits import SliceLimits
@@ -31,14 +31,16 @@ ITEMS = 120
 
 @pytest.fixture(scope="module")
 def limited(tmp_path_factory):
-    """A run that its time limit ends, a plan of what is left, and a run within its time; and how many tables dlt took at once."""
+    """A run that its time limit ends, a plan of what is left, and a run within its time; and how many tables dlt took
+    at once, with how many threads of DuckDB.
+    """
     clock = Clock(datetime(2025, 7, 1, 12, tzinfo=timezone.utc))
     portal = Portal("empty", clock=clock)
     portal.add_type("Requests", entity_type_id=177, items=ITEMS, off=PLAIN)
     folder = tmp_path_factory.mktemp("limited")
     file = dlt.destinations.duckdb(str(folder / "limited.duckdb"))
     to = {"pipeline_name": "limited", "destination": file, "dataset": "crm", "resources": ["spa_items"]}
-    moments, workers, load_of_dlt = iter([0, 0, 61] + [61] * 100), [], Load.run
+    moments, workers, threads, load_of_dlt = iter([0, 0, 61] + [61] * 100), [], [], Load.run
 
     def source(slices):
         session = requests.Session()
@@ -54,6 +56,7 @@ def limited(tmp_path_factory):
 
     def seen(self, pool):
         workers.append(self.config.workers)
+        threads.extend(threads_of(dlt.current.pipeline()))
         return load_of_dlt(self, pool)
 
     with switched_run_context(RunContext(str(folder))), pytest.MonkeyPatch.context() as patch:
@@ -63,7 +66,13 @@ def limited(tmp_path_factory):
         plan = plan_load(*source(slices), slices, **to)
         patch.setattr(Load, "run", seen)
         second = load(lambda: 0.0)
-    return SimpleNamespace(first=first, plan=plan, second=second, workers=workers)
+    return SimpleNamespace(first=first, plan=plan, second=second, workers=workers, threads=threads)
+
+
+def threads_of(pipeline):
+    """How many threads DuckDB has for a pipeline."""
+    with pipeline.destination_client() as client:
+        return client.sql_client.execute_sql("select current_setting('threads')")
 
 
 def test_a_time_limit_ends_between_two_commits_and_the_next_run_goes_on(limited):
@@ -97,6 +106,18 @@ def test_duckdb_takes_one_table_after_the_other_in_long_loads(limited):
 
     assert first > 1
     assert {1} == set(later)
+
+
+def test_duckdb_works_in_one_thread(limited, tmp_path, monkeypatch):
+    """Others would only spin beside it; who configures more has more, and what others load is not touched."""
+    monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS__GLOBAL_CONFIG", '{"threads": 3}')
+    with fallback_configuration(DEFAULTS):
+        file = dlt.destinations.duckdb(str(tmp_path / "threads.duckdb"))
+        configured = threads_of(make_pipeline("other", file, "crm", None, str(tmp_path)))
+    monkeypatch.undo()
+
+    assert ({(1,)}, [(3,)]) == (set(limited.threads), configured)
+    assert dlt.config.get("destination.duckdb.credentials.global_config") is None
 
 
 def test_a_time_limit_needs_slices():

@@ -13,10 +13,8 @@ from dlt.common.runtime.run_context import RunContext, switched_run_context
 from dlt.common.storages.load_package import PackageStorage
 from fixtures.item_warehouse import PLAIN
 
-from bitrix24_source.app.run import DEFAULTS, make_pipeline, run_load
 from bitrix24_source.errors import Bitrix24Error
 from bitrix24_source.sandbox import Clock, Portal
-from bitrix24_source.source import fallback_configuration
 from bitrix24_source.sync.session import RunSession
 from bitrix24_source.sync.slice_limits import SliceLimits
 
@@ -209,34 +207,6 @@ def test_the_job_is_pointed_at_another_database_and_back(crm, tmp_path, monkeypa
 def die(*_args, **_kwargs):
     message = "the machine stops here"
     raise OSError(message)
-
-
-# --- what a run does to the destination -----------------------------------------------------------------------------
-
-
-def test_duckdb_works_in_one_thread(tmp_path, monkeypatch):
-    """Others would only spin beside it; who configures more has more, and what others load is not touched."""
-    file, by_default = str(tmp_path / "threads.duckdb"), []
-
-    @dlt.resource
-    def rows():
-        by_default.extend(threads_of(dlt.current.pipeline()))
-        yield {"id": 1}
-
-    run_load(rows(), destination=dlt.destinations.duckdb(file), pipelines_dir=str(tmp_path))
-    monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS__GLOBAL_CONFIG", '{"threads": 3}')
-    with fallback_configuration(DEFAULTS):
-        configured = threads_of(make_pipeline("other", dlt.destinations.duckdb(file), "crm", None, str(tmp_path)))
-    monkeypatch.undo()
-
-    assert ([(1,)], [(3,)]) == (by_default, configured)
-    assert dlt.config.get("destination.duckdb.credentials.global_config") is None
-
-
-def threads_of(pipeline):
-    """How many threads DuckDB has for a pipeline."""
-    with pipeline.destination_client() as client:
-        return client.sql_client.execute_sql("select current_setting('threads')")
 
 
 # --- views ----------------------------------------------------------------------------------------------------------

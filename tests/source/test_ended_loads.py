@@ -13,7 +13,7 @@ LISTS = ("spa_items", "deals", "stage_history", "activities")
 
 @pytest.fixture
 def portal(clock):
-    return Portal("demo", items=60, clock=clock)
+    return Portal("demo", items=20, clock=clock)
 
 
 @pytest.fixture
