@@ -50,7 +50,7 @@ class Pair:
         assert [[], []] == [create_views(pipeline) for pipeline in self.pipelines]
 
     def differences(self, *relations):
-        """Relations whose columns or rows differ, all tables where none is named."""
+        """Relations whose columns or rows differ; tables, labelled views and marts where none is named."""
         wrong = []
         types = [database.types() for database in self.databases]
         for relation in relations or [name for name in types[0] if not name.startswith("_")]:
@@ -124,37 +124,49 @@ def pair(load, pipeline, tmp_path_factory):
         database.drop()
 
 
-SPA_TYPES = [177, 1034, 1050]
+SPA_TYPES = [177, 1050]
+LEFT_OUT = [
+    "automated_solutions", "automated_solution_types", "companies.contact_ids", "companies.fm", "companies.observers",
+    "contacts.company_ids", "contacts.fm", "contacts.observers", "crm_field_options", "deals.contact_ids", "departments", "invoices",
+    "leads.contact_ids", "leads.observers", "quotes", "spa_automations", "spa_type_linked_fields", "spa_type_relations",
+    "users.uf_department",
+]  # fmt: skip
+"""tables of which there is another of the same kind"""
+KINDS = (("enumeration", "one"), ("datetime", "one"), ("enumeration", "more"), ("crm", "more"), ("employee", "more"))
+"""fields whose values views show in a way of their own, and that the believable portal's first process has not"""
 NASTY = ("item", "a;b", "100%", "%s %(x)s", "back\\slash", 'quo"te', "l0", "tick`s", "имя")
 """titles, some of which are names or words of the view's own SQL, or of the driver's"""
 
 
 @pytest.fixture(scope="module")
 def everything(pair):
-    """The believable portal after one load of all of it but for some smart processes, with views.
+    """The believable portal after one load of all of it but for what is like the rest, with views.
 
     Besides it has a smart process whose fields have such titles, and whose items have a stage and people that are not to be found.
     """
     portal = Portal(scenario="demo", items=30, clock=Clock(datetime(2025, 7, 1, 12, tzinfo=timezone.utc)))
-    portal.add_type("Process", entity_type_id=1050, items=5)
+    portal.add_type("Process", entity_type_id=1050, items=5, off=("isClientEnabled", "isObserversEnabled"))
+    for kind, values in KINDS:
+        options = ["Low", "High", "None"] if kind == "enumeration" else []
+        portal.add_field(1050, f"{kind}_{values}".upper(), kind, f"{kind}, {values}", multiple=values == "more", options=options)
     names = [portal.add_field(1050, f"F{n}", "string", title, pool=[title]) for n, title in enumerate(NASTY)]
     many = portal.add_field(1050, "MANY", "string", "Many; of 100%", multiple=True, pool=[None])
     items = portal.items(1050)
     items.update(items.ids()[0], **{many: ["b", "a;", "50%"], names[0]: None})
     items.update(items.ids()[1], assignedById=4711, stageId="DT1050_9:NONE")
     both = pair(portal)
-    both.run(spa_types=SPA_TYPES)
+    both.run(spa_types=SPA_TYPES, leave_out=LEFT_OUT)
     both.create_views()
     return both
 
 
 def test_everything_of_a_portal(everything):
     """Every table, labelled view and mart has the rows that it has in DuckDB."""
-    views = [name for name in everything.duck.types() if name.endswith("_labeled")]
+    relations = everything.duck.types().keys()
 
-    assert 9 == len(views)
+    assert set(MARTS) < relations
+    assert 6 == len([name for name in relations if name.endswith("_labeled")])
     assert [] == everything.differences()
-    assert [] == everything.differences(*MARTS, *views)
 
 
 def test_the_dashboard_shows_the_same(everything):
@@ -191,7 +203,7 @@ def test_changes_are_merged(everything):
     deals.delete(gone)
     deals.update(changed, title="Changed", observers=[], stageId="WON")
     both.portal.clock.advance(3600)
-    both.run(resources=resources, sweep=True, spa_types=SPA_TYPES)
+    both.run(resources=resources, sweep=True, spa_types=SPA_TYPES, leave_out=LEFT_OUT)
     assert [] == create_views(both.pipelines[0])  # DuckDB keeps facts of the stages, ClickHouse asks the tables
     assert [(1,)] == both.house.query("select count(deleted_at) from {}.deals")
     assert [("Changed",)] == both.house.query(f"select title from {{}}.deals where id = {changed}")
@@ -200,7 +212,7 @@ def test_changes_are_merged(everything):
 
     deals.restore(gone)
     both.portal.clock.advance(3600)
-    both.run(resources=["deals"], sweep=True, spa_types=SPA_TYPES)
+    both.run(resources=["deals"], sweep=True, spa_types=SPA_TYPES, leave_out=LEFT_OUT)
     assert [(0,)] == both.house.query("select count(deleted_at) from {}.deals")
     assert [] == both.differences("deals", "mart_items", "deals_labeled")
 
@@ -222,7 +234,7 @@ def test_views_are_kept_and_go(everything):
     everything.portal.world.objects[1050].schema.fields["title"].title = "Caption"
     everything.portal.clock.advance(3600)
     everything.portal.add_type("Another", entity_type_id=1052, items=2)
-    everything.run_house(resources=SMART_PROCESSES, spa_types=[*SPA_TYPES, 1052])
+    everything.run_house(resources=SMART_PROCESSES, spa_types=[1050, 1052], leave_out=LEFT_OUT)
     assert [] == create_views(pipeline)
     ours = f"comment like 'ours%' and database = '{house._database}'"
     assert [("ours; 100%",)] == house.query(f"select comment from system.tables where {ours}")
