@@ -15,6 +15,7 @@ import requests
 from bitrix24_source import bitrix24 as bitrix24_source
 from bitrix24_source.app import run_load
 from bitrix24_source.app.dry_run import plan_lines, plan_load
+from bitrix24_source.errors import ConfigError
 from bitrix24_source.rest.client import Client
 from bitrix24_source.sandbox import Fault, Portal, SandboxAdapter
 from bitrix24_source.source import Bitrix24Credentials, configured_slices, working_folders
@@ -189,3 +190,11 @@ def test_a_destination_that_cannot_be_asked_is_said(load_and_plan):
 
     assert "first" == plan.lists[0].load
     assert plan.issues[0].startswith("what was loaded before, so that a first load of all lists is assumed: ")
+
+
+def test_a_session_without_a_source_cannot_be_planned(portal, connect):
+    """The source must have been made with the slices that are planned."""
+    source = bitrix24_source(credentials=portal.credentials(portal.base_url)["webhook"], client=connect())
+
+    with pytest.raises(ConfigError, match=r"pass them to bitrix24\(slices=\.\.\.\), too"):
+        plan_load(source, connect(), configured_slices(), pipeline_name="planned", destination="duckdb", dataset="crm")

@@ -18,7 +18,8 @@ from sqlglot import parse_one
 from bitrix24_source import create_views, drop_views
 from bitrix24_source.sandbox import Clock, Portal
 from bitrix24_source.schema.fields import Field
-from bitrix24_source.views.clickhouse import LIMITS, for_clickhouse
+from bitrix24_source.views.clickhouse import LIMITS
+from bitrix24_source.views.clickhouse_queries import for_clickhouse
 from bitrix24_source.views.column_names import NameRules
 from bitrix24_source.views.marts import MARTS, MartBuilder, Zone
 from bitrix24_source.views.query import LabeledView, StoredTables
