@@ -85,11 +85,12 @@ def test_other_parts_are_up_to_date(clock, job):
 def test_a_view_whose_fields_are_not_known_stays(clock, job):
     """Where the destination has lost the fields of a type, its view keeps the portal's words."""
     portal = Portal(scenario="empty", clock=clock)
-    portal.add_type("Requests", entity_type_id=177, items=1)
+    portal.add_type("Requests", entity_type_id=177, items=1, off=("isClientEnabled", "isObserversEnabled"))
+    portal.add_field(177, "COLOUR", "string", "Its colour", pool=["red"])
     line = job(portal, views=True)
     line.run("spa_types", "spa_fields", "spa_items")
     line.execute("delete from {}.spa_fields")
     portal.faults.add(failing("crm.item.fields"))
     line.run("spa_types", "spa_fields")
 
-    assert [(1,)] == line.query('select "ID" from {}.spa_items_177_labeled')
+    assert [("red",)] == line.query('select "Its colour" from {}.spa_items_177_labeled')
