@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
+import dlt
 import pytest
 
+from bitrix24_source import create_views
 from bitrix24_source.sandbox import Fault, Portal
 
 DICTIONARIES = ("users", "statuses", "spa_fields", "spa_field_options", "spa_categories", "crm_fields")
@@ -18,8 +20,8 @@ METHODS = (
 VOLATILE = {"items_table"}
 
 
-def failing(method, **more):
-    return Fault(method, where="command", status=400, error="ERROR_CORE", description="Odd", times=None, **more)
+def failing(method, where="command", **more):
+    return Fault(method, where=where, status=400, error="ERROR_CORE", description="Odd", times=None, **more)
 
 
 def contents(job):
@@ -53,9 +55,11 @@ def test_what_a_failed_call_did_not_bring_stays(clock, job):
 def test_other_parts_are_up_to_date(clock, job):
     """Of people whose second page fails nobody is lost, and of two types the one whose fields failed keeps them.
 
-    Fields of the other type that were removed are gone.
+    Fields of the other type that were removed are gone, and so is a department that somebody of the first page has left.
     """
     portal = Portal(scenario="empty", clock=clock)
+    first = portal.world.users[0]
+    first["UF_DEPARTMENT"] = [1, 5]
     portal.world.users += [{**portal.world.users[0], "ID": str(number)} for number in range(1000, 1120)]
     for type_ in (177, 1030):
         portal.add_type(f"Process {type_}", entity_type_id=type_, items=1)
@@ -68,7 +72,7 @@ def test_other_parts_are_up_to_date(clock, job):
     )
     of_177 = line.query(fields, 177)
     portal.remove_field(1030, name)
-    portal.world.users[0]["LAST_NAME"] = "Renamed"
+    first |= {"LAST_NAME": "Renamed", "UF_DEPARTMENT": [5]}
     portal.faults.add(
         failing("user.get", when=lambda params: bool(params.get("start"))),
         failing("crm.item.fields", when=lambda params: str(params.get("entityTypeId")) == "177"),
@@ -77,6 +81,8 @@ def test_other_parts_are_up_to_date(clock, job):
 
     assert before == {row["id"] for row in line.rows("users")}
     assert "Renamed" in {row["last_name"] for row in line.rows("users")}
+    assert [(1,)] == line.query("select count(*) from {}.users__uf_department where item_id = ?", int(first["ID"]))
+    assert [(2,)] == line.query("select count(*) from {}.users__uf_department where item_id = 1000")
     assert of_177 == line.query(fields, 177)
     assert 0 == line.query(fields, 1030)[0][1]
 
@@ -87,10 +93,14 @@ def test_a_view_whose_fields_are_not_known_stays(clock, job):
     portal = Portal(scenario="empty", clock=clock)
     portal.add_type("Requests", entity_type_id=177, items=1, off=("isClientEnabled", "isObserversEnabled"))
     portal.add_field(177, "COLOUR", "string", "Its colour", pool=["red"])
-    line = job(portal, views=True)
-    line.run("spa_types", "spa_fields", "spa_items")
+    line = job(portal)
+    line.run("spa_fields", "spa_items")
+    pipeline = dlt.attach("bitrix24", str(line.folder), destination=line.database.destination)
+    assert [] == create_views(pipeline, tables=["spa_items_177"])
     line.execute("delete from {}.spa_fields")
-    portal.faults.add(failing("crm.item.fields"))
-    line.run("spa_types", "spa_fields")
+    portal.faults.add(failing("crm.item.fields", where="outer"))  # the call of one type travels alone
+    line.run("spa_fields")
+    assert [(0,)] == line.query("select count(*) from {}.spa_fields")
+    assert [] == create_views(pipeline, tables=["spa_items_177"])
 
     assert [("red",)] == line.query('select "Its colour" from {}.spa_items_177_labeled')
