@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -75,11 +76,42 @@ def elements(shown: Shown) -> _Elements:
 
 def show(file: Path, fragment: str = "", size: tuple[int, int] = (1280, 800)) -> Shown:
     """Opens a file; skips nothing and waits for its scripts."""
+    return _shown(f"{file.as_uri()}#{fragment}", size)
+
+
+def show_all(file: Path, *fragments: str) -> dict[str, Shown]:
+    """Opens several places of a file, in frames of one window, as starting Chromium takes longer than drawing a page.
+
+    Complaints and requests are those of all of them together, and scripts are left out of the documents.
+    """
+    frames = "".join(
+        f'<iframe src="{file.as_uri()}#{fragment}" width="1280" height="800"></iframe>' for fragment in fragments
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        window = Path(folder) / "frames.html"
+        window.write_text(f"<!doctype html><body>{frames}<script>{_OUT_OF_FRAMES}</script>", encoding="utf-8")
+        whole = _shown(window.as_uri(), (1280, 800), "--allow-file-access-from-files")
+    documents = [html.unescape(text) for text in re.findall("(?s)<pre>(.*?)</pre>", whole.html)]
+    return {name: replace(whole, html=text) for name, text in zip(fragments, documents, strict=True)}
+
+
+_OUT_OF_FRAMES = """
+onload = () => setTimeout(() => {
+  const documents = [...document.querySelectorAll("iframe")].map((frame) => frame.contentDocument.documentElement);
+  document.body.replaceChildren(...documents.map((shown) => {
+    shown.querySelectorAll("script").forEach((script) => script.remove());
+    return Object.assign(document.createElement("pre"), {textContent: shown.outerHTML});
+  }));
+}, 2000);
+"""
+
+
+def _shown(address: str, size: tuple[int, int], *flags: str) -> Shown:
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "net.json"
         done = subprocess.run(
-            [CHROMIUM, *_FLAGS, f"--user-data-dir={folder}/profile", f"--log-net-log={log}", f"--window-size={size[0]},{size[1]}",
-             "--dump-dom", f"{file.as_uri()}#{fragment}"],
+            [CHROMIUM, *_FLAGS, *flags, f"--user-data-dir={folder}/profile", f"--log-net-log={log}",
+             f"--window-size={size[0]},{size[1]}", "--dump-dom", address],
             capture_output=True, text=True, timeout=120, check=True,
         )  # fmt: skip
         events = _events(log)

@@ -161,10 +161,11 @@ def pytest_configure() -> None:
 
 SHARING_A_LOAD = (
     ("views/test_marts.py", "views/test_mart_facts.py", "views/test_superset_bundle.py",
-     "report/test_page.py", "report/test_example_queries.py", "report/test_odd_portals.py", "destinations/test_postgresql.py"),
+     "report/test_page.py", "report/test_example_queries.py", "report/test_odd_portals.py", "destinations/test_postgresql.py",
+     "docs/test_reference.py"),
     ("sync/test_item_tables.py", "sync/test_item_values.py"),
     ("views/test_view_contents.py", "views/test_view_updates.py"),
-    ("docs/test_pages.py", "docs/test_reference.py"),
+    ("catalog/test_changes.py", "catalog/test_spa_tables.py"),
 )  # fmt: skip
 """files of tests that look at what was loaded once for all of them"""
 LONG_FIRST = ("survival", "app", "views", "report", "docs", "sync", "catalog", "destinations")

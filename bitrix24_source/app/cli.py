@@ -254,7 +254,7 @@ def load(
                 on_start=lambda target: None if as_json else click.echo(_heading(client, target)),
             )
         except KeyboardInterrupt:
-            click.echo("bitrix24: stopped - what was committed stays - run again to go on from there", err=True)
+            click.echo("bitrix24: stopped - what was committed stays - run again to continue", err=True)
             sys.exit(STOPPED)
         finally:
             client.close()
@@ -263,7 +263,7 @@ def load(
         click.echo(line)
     if loaded.left:
         left = ", ".join(f"{table}" + (f" about {rows:,} rows" if rows else "") for table, rows in loaded.left.items())
-        click.echo(f"bitrix24: the time limit was reached - left: {left} - run again to go on from there", err=True)
+        click.echo(f"bitrix24: the time limit was reached - left: {left} - run again to continue", err=True)
     if loaded.issues:
         click.echo(f"bitrix24: {loaded.issues} things could not be loaded; see the table load_issues", err=True)
     sys.exit(INCOMPLETE if loaded.issues else 0)

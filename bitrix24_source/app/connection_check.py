@@ -125,7 +125,7 @@ def _clock(outcome: CallResult, client: Client) -> CheckResult:
         return CheckResult("clock", f"unknown ({outcome.what})")
     now = as_local_time(outcome.result)
     if now is None:
-        return CheckResult("clock", "unknown: the portal's answer is no time")
+        return CheckResult("clock", "unknown: the portal's answer is not a time")
     drift = (now - client.clock.now()).total_seconds()
     relation = (
         "as this machine's"

@@ -134,13 +134,13 @@ def plan_load(
     pages += sum(
         ceil((counts[read.query] or 0) / PAGE_SIZE) + 1 for read in reads if read.mode is ReadMode.IDS
     )  # of comparisons
-    reading_seconds = pages * page_seconds / slices.options.connections
+    reading_seconds = pages * page_seconds / planned.connections
     rows_of_full_reads = sum(rows[plan.stream] or 0 for plan in plans if not plan.is_incremental)
     slices_to_load = slices.limits.expected_slices(rows_of_full_reads, reading_seconds)
     requests = (
         catalogue_requests
         + ceil(pages / _pages_in_request(page_seconds))
-        + slices_to_load * (1 + min(slices.options.connections, pages // 10))
+        + slices_to_load * (1 + min(planned.connections, pages // 10))
     )
     settings = client.settings
     waiting = max(0.0, requests - settings.burst) / settings.requests_per_second

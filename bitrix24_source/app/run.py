@@ -302,7 +302,7 @@ def _append_issues(
 def _unfinished(table: str, rows: int) -> Bitrix24Error:
     left = f"about {rows:,} rows are left, " if rows else ""
     problem = f"{table} is not read to the end: {left}the time limit of this run was reached"
-    return UnavailableError(problem, table, "run again: it goes on from there")
+    return UnavailableError(problem, table, "run again to continue from there")
 
 
 def _load_id(pipeline: dlt.Pipeline) -> str:

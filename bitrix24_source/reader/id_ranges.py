@@ -198,7 +198,7 @@ def _page_in(query: ListQuery, outcome: CallResult) -> _Page | Bitrix24Error:
     rows = query.rows_in(outcome.result)
     if rows is None:
         return UnavailableError(
-            "the portal answers with something that is no page of items", query.where, "try again later"
+            "the portal answers with something that is not a page of items", query.where, "try again later"
         )
     ids = list(map(query.id_of, rows))
     if 0 not in ids and not query.reference_fields:

@@ -174,7 +174,7 @@ def _types(reader: MartReader, wanted: Sequence[str]) -> list[int]:
         ]
         if len(found) != 1:
             titles = ", ".join(sorted(f"{row['entity_type']} ({row['entity_type_id']})" for row in known))
-            problem = "fits several types" if found else "is no type that has items"
+            problem = "fits several types" if found else "is not a type that has items"
             raise ConfigError(f"{name} {problem}", "--type", f"there are: {titles}")
         chosen.append(found[0])
     return chosen

@@ -150,7 +150,7 @@ def _identity(listed: OffsetList, entry: Any) -> Hashable:
 
 def _no_page(listed: OffsetList) -> Bitrix24Error:
     return PortalError(
-        "the portal's answer is no list",
+        "the portal's answer is not a list",
         listed.method,
         "report it to the portal's administrator; what was loaded before stays",
     )

@@ -253,7 +253,7 @@ def _schema(keys: Iterable[str], columns: Iterable[Column], required: Sequence[s
 def _to_columns(rows: Sequence[Mapping[str, Any]], lists: frozenset[str]) -> _Page:
     """Returns the values of each key. Rows of a page usually have the same keys, and are transposed in one step."""
     if set(map(type, rows)) != {dict} and not all(isinstance(row, Mapping) for row in rows):
-        raise UnusableIdError("A row of the page is no object.")
+        raise UnusableIdError("A row of the page is not an object.")
     names = tuple(rows[0]) if rows else ()
     if set(map(len, rows)) == {len(names)}:
         with suppress(KeyError):

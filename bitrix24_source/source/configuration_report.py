@@ -101,14 +101,14 @@ def _unknown_variables(section: str, known: frozenset[str]) -> Iterator[str]:
     for name in sorted(os.environ):
         unknown = name[len(prefix) :].lower()
         if name.startswith(prefix) and unknown not in known:
-            yield f"the variable {name} is none that is read{_meant(closest(unknown, known))}"
+            yield f"the variable {name} is not one that is read{_meant(closest(unknown, known))}"
 
 
 def _wrong_keys(section: str, key: str, known: frozenset[str]) -> Iterator[str]:
     keys = [(path, place, name) for path in configuration_files() for place, name in _keys(_document(path))]
     for path, place, name in keys:
         if place == section and name not in known:
-            yield f"{path} has {name!r}, which is no key{_meant(closest(name, known))}"
+            yield f"{path} has {name!r}, which is not a key{_meant(closest(name, known))}"
     for path, place, name in keys:
         if place != section and name == key and not _is_other_portal(place, section):
             yield f"{path} has {name!r} in {f'[{place}]' if place else 'no section'}: move it below [{section}]"

@@ -303,7 +303,7 @@ def _latest_states(client: Any, schema: Any) -> dict[str, Mapping[str, Any]]:
         return {}
     states: dict[str, Mapping[str, Any]] = {}
     for pipeline_name, packed in found:
-        with suppress(Exception):  # a state of another version of dlt is none that we can go on from
+        with suppress(Exception):  # a state of another version of dlt cannot be used
             states[str(pipeline_name)] = decompress_state(packed).get("sources", {}).get(schema.name, {})
     return states
 

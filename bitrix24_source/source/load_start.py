@@ -45,7 +45,9 @@ def begin_load(client: Client, destination: DltDestinationReader, renamed_from: 
         if portal not in hosts:
             _refuse(portal, client, f"the source {name!r}")
     if destination_state.has_load is False:
-        log.info("the destination does not have the last load of this pipeline: its own state is gone on from")
+        log.info(
+            "the destination does not have the last load of this pipeline: continuing from the state of the destination"
+        )
         state.clear()
         state.update(destination_state.state)
     user = Provenance.from_state(state).user

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..catalog import Issue, IssueLog, read_catalog
+from ..errors import ConfigError
 from ..rest import Client
-from ..sync import RunSession, SyncOptions, SyncPlan, preview, select_streams
+from ..sync import RunSession, SyncPlan, preview, select_streams
 from .catalog_resources import needed_tables
 
 
@@ -18,10 +19,12 @@ class PlannedStreams:
 
     Attributes:
         plan: the plan of their lists.
+        connections: how many requests the source sends at once.
         issues: parts of the catalogue that cannot be read.
     """
 
     plan: SyncPlan
+    connections: int
     issues: Sequence[Issue]
 
 
@@ -39,13 +42,15 @@ def planned_streams(
         state: the source's state as dlt stores it; empty before the first load. Not changed.
 
     Raises:
-        ConfigError: a chosen type or field does not exist.
+        ConfigError: a chosen type or field does not exist, or no source was made with the session.
     """
-    options: SyncOptions = slices.options
+    options = slices.options
+    if options is None:
+        raise ConfigError("there is no source with these slices", "slices", "pass them to bitrix24(slices=...), too")
     catalog = read_catalog(client, needed_tables(selected))
     catalog.find_all(options.types or ())
     catalog = catalog.with_excluded_fields(options.exclusions.columns_of)
     streams = list(select_streams(catalog, client, options, selected))
     issues = IssueLog(client.clock.now)
     plan = preview(client, streams, state, options, issues)
-    return PlannedStreams(plan, (*catalog.issues, *issues.issues))
+    return PlannedStreams(plan, options.connections, (*catalog.issues, *issues.issues))

@@ -195,7 +195,7 @@ def _apply_exclusions(
     unknown = sorted(exclusions.resources - {resource.name for resource in resources})
     if unknown:
         raise ConfigError(
-            f"leave_out names what is no resource: {', '.join(unknown)}",
+            f"leave_out names unknown resources: {', '.join(unknown)}",
             "sources.bitrix24.leave_out",
             "name resources, or columns as table.column",
         )

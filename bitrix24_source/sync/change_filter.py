@@ -219,7 +219,7 @@ def _change_of_format(time_format: TimeFormat, expected: TimeFilter) -> tuple[st
         return ()
     change = "the portal now understands the offset of times in filters"
     if time_format is not TIME_FORMATS[0]:
-        change = "the portal passes over the offset of times in filters: they are written in its own zone"
+        change = "the portal ignores the offset of times in filters: they are written in its own zone"
     return change, "nothing is missed, and nothing need be done"
 
 

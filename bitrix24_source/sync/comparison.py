@@ -97,7 +97,7 @@ class Comparison:
         gone = len(self.gone)
         if gone > ALWAYS_ALLOWED_DELETES and gone > max_share * self.active:
             raise PortalError(
-                f"{gone:,} of {self.active:,} items are gone from the portal, which looks more like a lost right than like "
+                f"{gone:,} of {self.active:,} items are gone from the portal, which looks more like a lost permission than like "
                 "deletions; none was marked",
                 table,
                 "check the rights of the credential; if they were deleted, run once with "

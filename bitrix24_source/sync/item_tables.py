@@ -200,7 +200,7 @@ class ItemTableBuilder:
         ]
         self._use([*known, *added])
         if self.tables_beyond_limit():
-            log.warning("%s: too many columns for %s, which are passed over", self.name, ", ".join(sorted(unknown)))
+            log.warning("%s: too many columns for %s, which are not loaded", self.name, ", ".join(sorted(unknown)))
             self._passed_over |= unknown
             self._use([f for f in self.fields if f.name not in unknown])
         elif hidden:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ..catalog import Catalog
 from ..reader import BatchSizer
 from .comparison import SeenKeys
 from .slice_limits import SliceLimits
 from .streams import StreamKey
+
+if TYPE_CHECKING:
+    from .options import SyncOptions  # which have a session
 
 
 @dataclass(slots=True)
@@ -28,7 +31,7 @@ class RunSession:
         finished: streams that an earlier slice of this run has read to the end, or that failed and are left to the next run.
         resources: those that are selected in the source, once a slice began.
         new_tables: tables that the destination did not have when this run began.
-        options: `SyncOptions` of the source that was made with it, for planning a load.
+        options: those of the source that was made with it, for planning a load.
     """
 
     limits: SliceLimits = field(default_factory=SliceLimits)
@@ -42,7 +45,7 @@ class RunSession:
     new_tables: set[str] = field(default_factory=set)
     seconds_left: float | None = None
     rows_left: dict[str, int] = field(default_factory=dict)
-    options: Any = field(default=None, repr=False)
+    options: SyncOptions | None = field(default=None, repr=False)
 
     def is_full(self, rows: int, seconds: float, rows_left: int) -> bool:
         """Returns whether the current slice is full.

@@ -18,7 +18,8 @@ from dlt.destinations.job_client_impl import SqlJobClientBase
 from ..catalog import CRM_OBJECTS, Descriptions, fixed_descriptions, item_descriptions, view_descriptions
 from ..errors import Bitrix24Error, ConfigError, UnavailableError, causes, root_message
 from ..schema import Field
-from .clickhouse import CLICKHOUSE, ClickHouseViews
+from .clickhouse import ClickHouseViews
+from .clickhouse_queries import CLICKHOUSE
 from .database import ViewDatabase
 from .facts import are_facts_kept, refresh_facts
 from .lookups import CATALOG_TABLES

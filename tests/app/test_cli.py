@@ -14,16 +14,25 @@ from types import SimpleNamespace
 
 import duckdb
 import pytest
+from dlt.common.runtime.run_context import RunContext, switched_run_context
 from fixtures.commands import command_here, environment
+from fixtures.item_warehouse import PLAIN
 from processes import command
 
 from bitrix24_source import bitrix24 as bitrix24_source
 from bitrix24_source.app.cli import cli
+from bitrix24_source.app.loaded_pipeline import loaded_pipeline
 from bitrix24_source.app.run import run_load
 from bitrix24_source.sandbox import Portal, SandboxServer
 from bitrix24_source.sync.session import RunSession
 
 ITEMLESS = ("--progress", "none", "--no-views", "--resource", "spa_types")
+
+
+@pytest.fixture
+def portal(clock):
+    """The believable company with few items: what the commands do does not depend on their number."""
+    return Portal("demo", items=20, clock=clock)
 
 
 @pytest.fixture
@@ -270,7 +279,7 @@ def test_spa_info_loads_nothing(bitrix24, webhook, tmp_path):
 
 
 LEFT_OUT = (
-    "contacts", "companies", "quotes", "invoices", "product_rows", "crm_fields", "crm_field_options", "statuses",
+    "leads", "stage_history", "currencies", "spa_categories", "spa_field_options", "contacts", "companies", "quotes", "invoices", "product_rows", "crm_fields", "crm_field_options", "statuses",
     "departments", "spa_type_relations", "spa_type_linked_fields", "spa_automations", "automated_solutions",
     "automated_solution_types",
 )  # fmt: skip
@@ -281,12 +290,13 @@ LEFT_OUT = (
 def two_loads(tmp_path_factory):
     """A load, by a process and then here: each time what the command said, the tables and the views."""
     folder = tmp_path_factory.mktemp("whole")
-    portal = Portal(items=100)
+    portal = Portal(items=20)
     for number in set(portal.world.types) - {177, 1030}:
         portal.delete_type(number)
     with SandboxServer(portal) as server:
         own = {"HOME": str(folder), "DLT_DATA_DIR": str(folder / "dlt"), "DLT_PROJECT_DIR": str(folder)}
         own["SOURCES__BITRIX24__LEAVE_OUT"] = json.dumps(LEFT_OUT)
+        own["SOURCES__BITRIX24__SELECT"] = json.dumps({"2": ["title"], "177": ["title"], "1030": ["title"]})
         given = environment(server.credentials()["webhook"], **own, RUNTIME__DLTHUB_TELEMETRY="false")
         arguments = ("load", "--progress", "none")
         return [
@@ -310,21 +320,18 @@ def test_a_second_load_says_what_each_table_holds_and_that_nothing_changed(two_l
     (first, tables, _), (second, _, _) = two_loads
 
     assert ["deals", "spa_items_177"] == sorted({"deals", "spa_items_177"} & summary(second.out).keys())
-    for name in ("deals", "spa_items_177", "stage_history", "activities"):
+    for name in ("deals", "spa_items_177", "activities"):
         assert [tables[name], tables[name]] == summary(first.out)[name]
         assert [tables[name], 0] == summary(second.out)[name]
 
 
 def test_markers_are_not_counted(warehouse_job, portal):
     """Emptied lists, deleted items and bindings: rows that only stand for a deletion are in no count."""
-    for id_ in portal.items(2).ids()[20:]:
-        portal.items(2).delete(id_)
-    portal.world.clock.advance(60)
-    first = warehouse_job("deals", "activities", "activity_bindings")
+    first = warehouse_job("deals", "activity_bindings", select={2: ["title"]})
     gone = portal.items(2).ids()[:2]
     for id_ in gone:
         portal.items(2).delete(id_)
-    second = warehouse_job("deals", "activities", "activity_bindings", sweep=True)
+    second = warehouse_job("deals", "activity_bindings", select={2: ["title"]}, sweep=True)
 
     assert first.tables["deals"].rows == first.rows["deals"] == len(gone) + second.tables["deals"].rows
     assert (0, 2, -2) == (second.rows["deals"], second.tables["deals"].deleted, second.tables["deals"].added)
@@ -350,9 +357,12 @@ def life_of_a_folder(tmp_path_factory):
         "DLT_PROJECT_DIR": str(folder),
         "DLT_LOCAL_DIR": str(folder),
     }
-    with SandboxServer(Portal(items=100)) as server:
+    portal = Portal("empty")
+    for number in (177, 1030):
+        portal.add_type(f"Process {number}", entity_type_id=number, items=3, off=PLAIN)
+    with SandboxServer(portal) as server:
         given = environment(server.credentials()["webhook"], **own, RUNTIME__DLTHUB_TELEMETRY="false")
-        resources = ("spa_types", "companies", "invoices", "spa_automations")
+        resources = ("spa_types", "spa_fields", "spa_items", "spa_automations")
         chosen = [option for name in resources for option in ("--resource", name)]
 
         def load(*options, **more):
@@ -383,7 +393,9 @@ def refreshed(life_of_a_folder, first):
 
     A scope is missing, and completed jobs are to be kept.
     """
-    first.query("alter table crm.spa_types add column mine integer; create table crm.companies_labeled (mine integer)")
+    first.query(
+        "alter table crm.spa_types add column mine integer; create table crm.spa_items_1030_labeled (mine integer)"
+    )
     life_of_a_folder.portal.set_scopes({"crm", "userfieldconfig"})
     return life_of_a_folder.load(
         "--progress", "tqdm", "--dataset", "crm", "--full-refresh", LOAD__DELETE_COMPLETED_JOBS="false"
@@ -395,12 +407,13 @@ def test_load_of_some_resources(first):
     tables = {name for name in first.tables if "__" not in name}
 
     always = {"portal", "load_issues", "rejected_values"}
-    assert (0, {"spa_types", "companies", "invoices", "spa_automations", *always}) == (first.done.code, tables)
+    chosen = {"spa_types", "spa_fields", "spa_items_177", "spa_items_1030", "spa_automations"}
+    assert (0, chosen | always) == (first.done.code, tables)
 
 
 def test_load_into_another_dataset(first):
     """`--dataset` names the schema, and not the file."""
-    assert 6 == first.tables["spa_types"]
+    assert 2 == first.tables["spa_types"]
 
 
 def test_without_progress_nothing_is_said(first):
@@ -428,7 +441,7 @@ def test_an_empty_folder_has_the_settings_that_matter(first):
     """Without this project's .dlt/config.toml: no second copy of merged rows, no files that are kept."""
     rows = {name: rows for name, rows in first.staged.items() if not name.startswith("_")}
 
-    assert ("companies" in rows, 0, []) == (True, sum(rows.values()), first.kept)
+    assert ("spa_items_177" in rows, 0, []) == (True, sum(rows.values()), first.kept)
 
 
 def test_what_is_configured_wins_over_the_settings_that_matter(refreshed):
@@ -441,12 +454,12 @@ def test_full_refresh_starts_over(refreshed):
     columns = {name for name, *_ in refreshed.query("describe crm.spa_types")}
 
     assert (3, {"entity_type_id"}) == (refreshed.done.code, columns & {"entity_type_id", "mine"})
-    assert [(6,)] == refreshed.query("select count(*) from crm.spa_types")
+    assert [(2,)] == refreshed.query("select count(*) from crm.spa_types")
 
 
 def test_a_load_without_views(first, refreshed):
     """`--no-views` leaves them out; a later load without it makes them."""
-    assert (set(), True) == (first.views, "invoices_labeled" in refreshed.views)
+    assert (set(), True) == (first.views, "spa_items_177_labeled" in refreshed.views)
 
 
 def test_a_view_that_cannot_be_made_is_listed(refreshed):
@@ -470,7 +483,9 @@ def test_load_with_losses_ends_with_3(refreshed):
 def test_progress_is_shown_on_stderr(refreshed, chosen):
     """Progress, of tqdm or as a log, never mixes with what stdout is for, and counts requests as well as rows."""
     assert "Bitrix24 requests" in refreshed.done.err
-    assert {"load_issues", "portal", "rejected_values", "spa_types", "companies"} <= summary(refreshed.done.out).keys()
+    assert {"load_issues", "portal", "rejected_values", "spa_types", "spa_items_177"} <= summary(
+        refreshed.done.out
+    ).keys()
     assert "Bitrix24 requests" in chosen.done.err
     assert [chosen.result] == [json.loads(line) for line in chosen.done.out.splitlines()]
 
@@ -520,13 +535,17 @@ def write_settings(folder):
     )
 
 
-def test_the_configuration_counts_for_the_command(bitrix24, webhook, tmp_path):
+def test_the_configuration_counts_for_the_command(bitrix24, portal_with, tmp_path):
     """`spa_types`, `select`, `filter` and `leave_out` of `[sources.bitrix24]` hold for `load` as they do in Python.
 
     So does dlt's `dataset_name` of `[pipelines.bitrix24]`.
     """
     write_settings(tmp_path)
-    done = bitrix24("load", "--progress", "none", "--no-views", "--resource", "spa_items", credentials=webhook)
+    with SandboxServer(portal_with({177: 3, 1030: 3, 1032: 3})) as server:
+        done = bitrix24(
+            "load", "--progress", "none", "--no-views", "--resource", "spa_items",
+            credentials=server.credentials()["webhook"],
+        )  # fmt: skip
     (file,) = tmp_path.glob("*.duckdb")
 
     assert 0 == done.code, done.err
@@ -563,7 +582,10 @@ def chosen(tmp_path_factory):
         "--type", "Equipment", "--dataset", "chosen", "--destination", "duckdb", "--resource", "spa_items",
         "--resource", "spa_types", "--no-views", "--progress", "log", "--json",
     )  # fmt: skip
-    with SandboxServer(Portal(items=100)) as server:
+    portal = Portal("empty")
+    for number, title in {177: "Purchase", 1030: "Equipment"}.items():
+        portal.add_type(title, entity_type_id=number, items=3, off=PLAIN)
+    with SandboxServer(portal) as server:
         given = environment(server.credentials()["webhook"], **own, **configured, RUNTIME__DLTHUB_TELEMETRY="false")
         done = command_here("load", *options, folder=folder, environment=given)
         assert 0 == done.code, done.err
@@ -577,7 +599,7 @@ def test_an_option_wins_over_the_configuration(chosen):
 
 def test_load_of_one_type_leaves_the_catalogue_whole(chosen):
     """`--type` restricts items, not the catalogue."""
-    assert 6 == tables_in(chosen.folder, "chosen")["spa_types"]
+    assert 2 == tables_in(chosen.folder, "chosen")["spa_types"]
 
 
 def test_the_result_for_machines_is_one_line(chosen):
@@ -586,7 +608,7 @@ def test_the_result_for_machines_is_one_line(chosen):
 
     assert 1 == len(chosen.done.out.splitlines())
     assert {"portal", "dataset", "tables", "issues", "left", "seconds", "requests", "load_ids"} == result.keys()
-    assert {"rows": 6, "added": 6, "written": 6, "deleted": 0} == result["tables"]["spa_types"]
+    assert {"rows": 2, "added": 2, "written": 2, "deleted": 0} == result["tables"]["spa_types"]
     assert (server.base_url.removeprefix("http://"), 0, {}) == (result["portal"], result["issues"], result["left"])
     assert result["requests"] == len(server.portal.requests) > 0
     assert result["load_ids"]
@@ -602,33 +624,35 @@ def test_a_destination_that_does_not_exist_may_be_configured(bitrix24, webhook):
 # --- where it goes --------------------------------------------------------------------------------------------------
 
 
-def test_each_folder_has_its_file_and_what_that_one_lacks(bitrix24, webhook, portal, tmp_path, monkeypatch):
+def test_each_folder_has_its_file_and_what_that_one_lacks(bitrix24, portal_with, tmp_path, monkeypatch):
     """A relative file, dlt's default or a configured one, is in the folder where the command was started, though dlt was first
     used in another one. With one pipeline in two folders by turns, each file gets all that changed since its own last load.
     """
     monkeypatch.delenv("DLT_LOCAL_DIR")
+    portal = portal_with({177: 3})
+    arguments = ("load", "--progress", "none", "--no-views", "--resource", "spa_items")
 
     def load_in(folder, **more):
         (tmp_path / folder).mkdir(exist_ok=True)
         monkeypatch.chdir(tmp_path / folder)
-        done = bitrix24(*arguments, credentials=webhook, **more)
+        done = bitrix24(*arguments, credentials=credentials, **more)
         assert 0 == done.code, done.err
 
-    def deals_in(folder, file):
+    def items_in(folder, file):
         with duckdb.connect(str(tmp_path / folder / file)) as connection:
-            return connection.table("bitrix24.deals").count("*").fetchall()[0][0]
+            return connection.table("bitrix24.spa_items_177").count("*").fetchall()[0][0]
 
-    arguments = ("load", "--progress", "none", "--no-views", "--resource", "deals")
-    for folder in ("first", "second", "first"):
-        load_in(folder)
-        portal.world.clock.advance(7200)
-        portal.items(2).add(title="new")
-    load_in("second", DESTINATION__DUCKDB__CREDENTIALS="mine.duckdb")
+    with SandboxServer(portal) as server:
+        credentials = server.credentials()["webhook"]
+        load_in("first", DESTINATION__DUCKDB__CREDENTIALS="mine.duckdb")
+        for folder in ("second", "first"):
+            portal.world.clock.advance(7200)
+            portal.items(177).add(title="new")
+            load_in(folder, **({"DESTINATION__DUCKDB__CREDENTIALS": "mine.duckdb"} if folder == "first" else {}))
 
-    number = len(portal.items(2).ids())
-    assert [number - 1, number - 2] == [deals_in(folder, "bitrix24_data.duckdb") for folder in ("first", "second")]
-    assert number == deals_in("second", "mine.duckdb")
-    assert ["bitrix24_data.duckdb"] == [path.name for path in (tmp_path / "first").glob("*.duckdb")]
+    assert [5, 4] == [items_in("first", "mine.duckdb"), items_in("second", "bitrix24_data.duckdb")]
+    for folder, file in {"first": "mine.duckdb", "second": "bitrix24_data.duckdb"}.items():
+        assert [file] == [path.name for path in (tmp_path / folder).glob("*.duckdb")]
 
 
 # --- the sandbox ----------------------------------------------------------------------------------------------------
@@ -646,18 +670,26 @@ def test_every_command_can_be_tried_without_a_portal(bitrix24, command, tmp_path
 
 def test_the_sandbox_is_loaded_into_the_folder_where_one_is(bitrix24, tmp_path, monkeypatch):
     """Needs no configuration either. dlt remembers a relative file of an earlier run from another folder: what is tried here
-    lands here, and whole, and does not look like what is real.
+    lands here, and whole, and does not look like what is real. A report is then made of it, also of a dataset that the load was
+    given; a destination that is configured meanwhile is another portal's.
     """
     monkeypatch.delenv("DLT_LOCAL_DIR")
     for folder in ("first", "second"):
         (tmp_path / folder).mkdir()
         monkeypatch.chdir(tmp_path / folder)
-        done = bitrix24("load", "--sandbox", *ITEMLESS)
+        done = bitrix24("load", "--sandbox", "--dataset", "mine", *ITEMLESS)
 
         assert (0, "") == (done.code, done.err)
         assert done.out
         assert ["bitrix24_sandbox.duckdb"] == [path.name for path in (tmp_path / folder).glob("*.duckdb")]
-        assert 6 == tables_in(tmp_path / folder)["spa_types"]
+        assert 6 == tables_in(tmp_path / folder, "mine")["spa_types"]
+
+    reported = bitrix24("report", "--sandbox", DESTINATION_NAME="postgres")
+    assert "the destination has no marts" in reported.err
+    monkeypatch.setenv("DESTINATION_NAME", "postgres")
+    with switched_run_context(RunContext(".")):
+        pipeline = loaded_pipeline(sandbox=True)
+    assert ("duckdb", "mine") == (pipeline.destination.destination_name, pipeline.dataset_name)
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
@@ -709,7 +741,7 @@ def test_a_load_ends_with_the_labelled_views(two_loads):
     """Each item table has its view afterwards."""
     (done, made, views), _ = two_loads
     tables = {name for name in made if name.startswith("spa_items_") and "__" not in name}
-    objects = {"leads", "deals"}
+    objects = {"deals"}
 
     labelled = {name for name in views if name.endswith("_labeled")}
     assert (0, {f"{name}_labeled" for name in tables | objects}) == (done.code, labelled)

@@ -24,7 +24,7 @@ from bitrix24_source import bitrix24 as bitrix24_source
 from bitrix24_source.app.run import run_load as run_source
 from bitrix24_source.catalog.discovery import read_catalog
 from bitrix24_source.rest.client import ClientSettings
-from bitrix24_source.sandbox import Fault, SandboxServer
+from bitrix24_source.sandbox import Fault, Portal, SandboxServer
 
 CODE = "w3bh00kc0dew3bh0"
 WHERE = "sources.bitrix24.credentials"
@@ -191,6 +191,18 @@ CASES = [
     Case("no postgres there", r"the destination cannot be reached .* - destination postgres - .*DESTINATION__POSTGRES__CREDENTIALS.*",
          command=(*LOAD, "--destination", "postgres")),
 ]  # fmt: skip
+
+
+@pytest.fixture
+def portal(clock):
+    """Smart processes with names, and no items: an error comes before any."""
+    portal = Portal("empty", clock=clock)
+    for number, title, code in [
+        (177, "Equipment purchase", "EQUIPMENT_PURCHASE"), (1030, "Equipment", "EQUIPMENT"), (1032, "Onboarding", ""),
+        (1034, "Гарантийные обращения", "WARRANTY"), (1036, "Contracts", "CONTRACTS"), (1038, "Проекты", ""),
+    ]:  # fmt: skip
+        portal.add_type(title, entity_type_id=number, code=code)
+    return portal
 
 
 def closed_port():

@@ -11,72 +11,113 @@ import dlt
 import pytest
 import requests
 from dlt.common.runtime.run_context import RunContext, switched_run_context
+from dlt.load.load import Load
+from fixtures.item_warehouse import PLAIN
 
 from bitrix24_source import bitrix24 as bitrix24_source
 from bitrix24_source.app.cli import _SafeFormatter
 from bitrix24_source.app.dry_run import plan_load
-from bitrix24_source.app.run import run_load
+from bitrix24_source.app.run import DEFAULTS, make_pipeline, run_load
 from bitrix24_source.errors import ConfigError
 from bitrix24_source.rest.client import Client
 from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter, SandboxServer
-from bitrix24_source.source import Bitrix24Credentials, configured_slices
+from bitrix24_source.source import Bitrix24Credentials, configured_slices, fallback_configuration
 from bitrix24_source.source.credentials import auth_from_credentials
 from bitrix24_source.sync.session import RunSession
 from bitrix24_source.sync.slice_limits import SliceLimits
 
+ITEMS = 120
+
 
 @pytest.fixture(scope="module")
 def limited(tmp_path_factory):
-    """A run of deals that its time limit ends, a plan of what is left, and a run within its time."""
+    """A run that its time limit ends, a plan of what is left, and a run within its time; and how many tables dlt took
+    at once, with how many threads of DuckDB.
+    """
     clock = Clock(datetime(2025, 7, 1, 12, tzinfo=timezone.utc))
-    portal = Portal("demo", items=200, clock=clock)
+    portal = Portal("empty", clock=clock)
+    portal.add_type("Requests", entity_type_id=177, items=ITEMS, off=PLAIN)
     folder = tmp_path_factory.mktemp("limited")
     file = dlt.destinations.duckdb(str(folder / "limited.duckdb"))
-    to = {"pipeline_name": "limited", "destination": file, "dataset": "crm", "resources": ["deals"]}
-    moments = iter([0, 0, 61] + [61] * 100)
+    to = {"pipeline_name": "limited", "destination": file, "dataset": "crm", "resources": ["spa_items"]}
+    moments, workers, threads, load_of_dlt = iter([0, 0, 61] + [61] * 100), [], [], Load.run
 
     def source(slices):
         session = requests.Session()
         session.mount("https://", SandboxAdapter(portal))
         credentials = portal.credentials(portal.base_url)["webhook"]
         client = Client(auth_from_credentials(Bitrix24Credentials(**credentials)), clock=clock, session=session)
-        return bitrix24_source(credentials=credentials, client=client, slices=slices), client
+        chosen = {"slices": slices, "select": {177: ["title"]}}
+        return bitrix24_source(credentials=credentials, client=client, **chosen), client
 
-    def load(slices, monotonic):
+    def load(monotonic):
+        slices = RunSession(SliceLimits(rows=50))
         return run_load(source(slices)[0], slices=slices, views=False, max_minutes=1, monotonic=monotonic, **to)
+
+    def seen(self, pool):
+        workers.append(self.config.workers)
+        threads.extend(threads_of(dlt.current.pipeline()))
+        return load_of_dlt(self, pool)
 
     with switched_run_context(RunContext(str(folder))), pytest.MonkeyPatch.context() as patch:
         patch.setenv("DLT_DATA_DIR", str(folder / "dlt"))
-        first = load(RunSession(SliceLimits(rows=50)), lambda: next(moments))
+        first = load(lambda: next(moments))
         slices = configured_slices()
         plan = plan_load(*source(slices), slices, **to)
-        second = load(RunSession(SliceLimits(rows=200)), lambda: 0.0)
-    return SimpleNamespace(deals=len(portal.items(2).ids()), first=first, plan=plan, second=second)
+        patch.setattr(Load, "run", seen)
+        second = load(lambda: 0.0)
+    return SimpleNamespace(first=first, plan=plan, second=second, workers=workers, threads=threads)
+
+
+def threads_of(pipeline):
+    """How many threads DuckDB has for a pipeline."""
+    with pipeline.destination_client() as client:
+        return client.sql_client.execute_sql("select current_setting('threads')")
 
 
 def test_a_time_limit_ends_between_two_commits_and_the_next_run_goes_on(limited):
     """What is left is in the summary and in load_issues; what was read is not read again."""
     first, second = limited.first, limited.second
 
-    assert 0 < first.rows["deals"] < limited.deals
-    assert {"deals"} == first.left.keys()
+    assert 0 < first.rows["spa_items_177"] < ITEMS
+    assert {"spa_items_177"} == first.left.keys()
     assert 1 == first.issues
-    assert second.rows["deals"] <= limited.deals - first.rows["deals"]
+    assert second.rows["spa_items_177"] <= ITEMS - first.rows["spa_items_177"]
 
 
 def test_a_run_within_its_time_is_whole(limited):
     """A limit that is not reached changes nothing."""
     second = limited.second
 
-    assert ({}, 0, limited.deals) == (second.left, second.issues, second.tables["deals"].rows)
+    assert ({}, 0, ITEMS) == (second.left, second.issues, second.tables["spa_items_177"].rows)
 
 
 def test_a_load_that_was_cut_off_has_a_rest(limited):
     """What it has read is not read again, and the plan counts what is left."""
-    (deals,) = limited.plan.lists
+    (items,) = limited.plan.lists
 
-    assert "rest" == deals.load
-    assert deals.items - limited.first.rows["deals"] == deals.reads
+    assert "rest" == items.load
+    assert items.items - limited.first.rows["spa_items_177"] == items.reads
+
+
+def test_duckdb_takes_one_table_after_the_other_in_long_loads(limited):
+    """From the second slice on: what a table takes of memory is given back before the next one; short loads go side by side."""
+    first, *later = limited.workers
+
+    assert first > 1
+    assert {1} == set(later)
+
+
+def test_duckdb_works_in_one_thread(limited, tmp_path, monkeypatch):
+    """Others would only spin beside it; who configures more has more, and what others load is not touched."""
+    monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS__GLOBAL_CONFIG", '{"threads": 3}')
+    with fallback_configuration(DEFAULTS):
+        file = dlt.destinations.duckdb(str(tmp_path / "threads.duckdb"))
+        configured = threads_of(make_pipeline("other", file, "crm", None, str(tmp_path)))
+    monkeypatch.undo()
+
+    assert ({(1,)}, [(3,)]) == (set(limited.threads), configured)
+    assert dlt.config.get("destination.duckdb.credentials.global_config") is None
 
 
 def test_a_time_limit_needs_slices():

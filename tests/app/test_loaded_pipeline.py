@@ -21,17 +21,3 @@ def test_the_sandbox_is_never_looked_for_where_a_portal_is(tmp_path, monkeypatch
     pipeline = loaded_pipeline(sandbox=True)
 
     assert (pipeline.destination.destination_name, pipeline.dataset_name) == ("duckdb", "bitrix24")
-
-
-def test_the_sandboxs_last_load_goes_before_what_is_configured(bitrix24, monkeypatch):
-    """Also a dataset that the load was given; a destination that is configured meanwhile is another portal's."""
-    loaded = bitrix24(
-        "load", "--sandbox", "--dataset", "mine", "--resource", "currencies", "--no-views", "--progress", "none"
-    )
-    done = bitrix24("report", "--sandbox", DESTINATION_NAME="postgres")
-
-    assert loaded.code == 0, loaded.err
-    assert "the destination has no marts" in done.err
-    monkeypatch.setenv("DESTINATION_NAME", "postgres")
-    pipeline = loaded_pipeline(sandbox=True)
-    assert (pipeline.destination.destination_name, pipeline.dataset_name) == ("duckdb", "mine")

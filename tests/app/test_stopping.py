@@ -20,7 +20,7 @@ class CtrlC:
             raise KeyboardInterrupt
 
 sys.meta_path.insert(0, CtrlC())
-sys.argv = ["bitrix24", "load", "--sandbox"]
+sys.argv = ["bitrix24", "sandbox", "--port", "0"]
 from bitrix24_source.__main__ import main
 main()
 """

@@ -58,6 +58,8 @@ class HostilePortal:
 def hostile_portal() -> HostilePortal:
     clock = Clock(datetime(2025, 7, 1, 12, tzinfo=timezone.utc))
     portal = Portal(scenario="demo", items=5, clock=clock)
+    for number in (1030, 1032, 1038):  # of each kind of list there is one without them
+        portal.delete_type(number)
     session = requests.Session()
     session.mount("https://", HostileAdapter(portal))
     credentials = Bitrix24Credentials(**portal.credentials(portal.base_url)["webhook"])

@@ -2,7 +2,6 @@
 
 Fixtures to ask for, beside those of the whole suite:
 
-    awkward    a portal whose fields have names of up to a hundred letters, and whose values are what loaders trip over
     load       load(portal, pipeline): one run, resources=[...] of some; other keywords go to bitrix24()
     pipeline   pipeline(destination): one in a folder of its own
 """
@@ -33,11 +32,6 @@ KINDS = (
 LONG = "ABCDEFGHIJ_" * 8
 ITEMS = ("spa_types", "spa_fields", "spa_items")
 """where the names and values are that are awkward"""
-
-
-@pytest.fixture
-def awkward_portal(clock: Clock) -> Portal:
-    return make_awkward_portal(clock)
 
 
 def make_awkward_portal(clock: Clock) -> Portal:

@@ -11,7 +11,7 @@ from fixtures.commands import command_here
 from bitrix24_source.sandbox import Portal, SandboxServer
 from bitrix24_source.sandbox.scenarios import builder
 
-from .pages import FEW_LISTS, environment, load_sandbox
+from .pages import environment, few_tables, load_sandbox
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -19,6 +19,7 @@ def small_sandbox() -> Iterator[None]:
     """The commands' own sandbox has few items; `sandbox_file`, of which the pages quote answers, has all."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(builder, "DEMO_ITEMS", 300)
+        patch.setattr(builder, "DEMO_COUNTS", builder.COUNTS)
         yield
 
 
@@ -31,12 +32,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def portal(folder: Path) -> Iterator[dict[str, str]]:
     """The environment of somebody whose webhook leads to a small portal."""
-    portal = Portal(scenario="demo", items=100)
+    portal = Portal(scenario="demo", items=20)
     portal.limits.leak_per_second = 1000  # nobody else starts one job right after the other: they would have to wait
     with SandboxServer(portal) as server:
         yield environment(
             folder,
-            **FEW_LISTS,
+            **few_tables("companies", "currencies", "users", "spa_field_options", "spa_categories", "spa_stages"),
             SOURCES__BITRIX24__CREDENTIALS__AUTH="webhook",
             SOURCES__BITRIX24__CREDENTIALS__WEBHOOK_URL=server.webhook_url,
             SOURCES__BITRIX24__EMEA__CREDENTIALS__AUTH="webhook",
@@ -57,5 +58,5 @@ def loaded(folder: Path, portal: dict[str, str]) -> None:
 
 @pytest.fixture(scope="session")
 def sandbox_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The DuckDB file that `bitrix24 load --sandbox` makes, in a folder of its own."""
+    """The DuckDB file that the queries of the pages are asked of, in a folder of its own."""
     return load_sandbox(tmp_path_factory.mktemp("sandbox"))

@@ -13,7 +13,7 @@ from fixtures.commands import command_here, snippet_here
 
 from bitrix24_source.app.cli import cli
 
-from .pages import DATABASE, FEW_LISTS, PAGES, ROOT, Block, as_table, as_text, blocks, environment
+from .pages import DATABASE, PAGES, ROOT, Block, as_table, as_text, blocks, environment, few_tables
 
 PROJECT_PAGES = tuple(ROOT / name for name in ("ARCHITECTURE.md", "CONTRIBUTING.md", "RELEASING.md", "SECURITY.md"))
 LINES = [
@@ -22,7 +22,10 @@ LINES = [
     for line in block.text.splitlines()
     if line
 ]
-COMMANDS = list(dict.fromkeys(line for _, line in LINES if re.match(r"bitrix24 (?!sandbox)", line)))
+COMMANDS = sorted(
+    dict.fromkeys(line for _, line in LINES if re.match(r"bitrix24 (?!sandbox)", line)),
+    key=lambda line: line.startswith("bitrix24 report"),  # after the loads that it needs
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -130,10 +133,15 @@ def keys(value: Any, path: str = "") -> set[str]:
     return {path}
 
 
+DEMO_LACKS = (
+    "companies.contact_ids", "companies.fm", "companies.observers", "deals", "spa_categories", "spa_field_options", "users",
+)  # fmt: skip
+
+
 def test_the_demo_shows_every_table(folder: Path) -> None:
     """What `make demo` starts ends with 0 and prints each table with its rows, a query's answer and what to do next."""
     program = f"import runpy; runpy.run_path({str(ROOT / 'pipelines' / 'demo.py')!r}, run_name='__main__')"
-    done = snippet_here(program, folder=folder, environment=environment(folder, **FEW_LISTS))
+    done = snippet_here(program, folder=folder, environment=environment(folder, **few_tables(*DEMO_LACKS)))
     assert done.code == 0, done.err
     with duckdb.connect(str(folder / "bitrix24_demo.duckdb"), read_only=True) as database:
         tables = database.sql(

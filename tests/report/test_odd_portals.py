@@ -124,7 +124,6 @@ def test_an_empty_portal_is_a_page(loaded, pipeline, tmp_path):
 
     assert [] == data["types"]
     if browser.CHROMIUM and loaded.database.engine == "duckdb":
-        for fragment in ("", "people", "sources", "health"):
-            shown = browser.show(file, fragment)
+        for fragment, shown in browser.show_all(file, "", "people", "sources", "health").items():
             assert [] == shown.console
             assert any("nothing to show" in text for text in browser.elements(shown).text) or fragment == "health"

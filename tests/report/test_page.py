@@ -61,14 +61,10 @@ def page(once, data, tmp_path_factory):
 
 @pytest.fixture
 def shown(once, page):
-    """A place of it in the browser: shown("type-177")."""
-
-    def show(fragment):
-        if fragment not in once:
-            once[fragment] = browser.show(page, fragment)
-        return once[fragment]
-
-    return show
+    """Places of it in the browser: shown["type-177"]."""
+    if "shown" not in once:
+        once["shown"] = browser.show_all(page, *PAGES)
+    return once["shown"]
 
 
 @pytest.mark.all_databases
@@ -161,10 +157,10 @@ def test_the_page_is_one_small_file_that_is_closed_to_the_network(page):
 @pytest.mark.parametrize("fragment", PAGES)
 def test_every_page_draws_its_charts_and_asks_for_nothing(shown, fragment):
     """No complaint on the console, no request, and marks in every chart."""
-    found = browser.elements(shown(fragment))
+    found = browser.elements(shown[fragment])
 
-    assert [] == shown(fragment).console
-    assert [] == shown(fragment).requests
+    assert [] == shown[fragment].console
+    assert [] == shown[fragment].requests
     assert found.marks
     assert all(found.marks)
     assert "table" in found.tags
@@ -178,7 +174,7 @@ def test_tiles_show_what_sql_says(shown, loaded):
         "SUM(CASE WHEN semantics = 'success' THEN 1 END) AS won, SUM(CASE WHEN semantics = 'failure' THEN 1 END) AS lost "
         "FROM mart_items WHERE entity_type_id = 177"
     )
-    figures = browser.elements(shown("type-177")).figures
+    figures = browser.elements(shown["type-177"]).figures
 
     assert {name: f"{int(value):,}" for name, value in row.items()} == {name: figures[name] for name in row}
 
@@ -186,7 +182,7 @@ def test_tiles_show_what_sql_says(shown, loaded):
 @needs_browser
 def test_the_page_says_of_when_and_where_it_is(shown):
     """The day up to which data goes, when it was loaded, the zone and the currency."""
-    text = " ".join(browser.elements(shown("")).text)
+    text = " ".join(browser.elements(shown[""]).text)
 
     assert "loaded 1 Jul 2025, 15:0" in text
     assert "+03:00" in text
@@ -207,7 +203,7 @@ def test_labels_beside_bars_have_room(page):
 @needs_browser
 def test_products_of_one_name_are_told_apart(shown):
     """A product of the catalogue and free text of the same name are two bars with two labels."""
-    text = browser.elements(shown("sources")).text
+    text = browser.elements(shown["sources"]).text
     named = [label for label in text if label.startswith('Laptop 14" · ')]
 
     assert 2 == len(set(named))
@@ -232,8 +228,7 @@ def test_hostile_titles_harm_nothing(data, tmp_path):
             row.update({name: HOSTILE for name in ("title", "name", "stage", "category", "responsible") if name in row})
     file = tmp_path / "hostile.html"
     file.write_text(render_page(data, "en"), encoding="utf-8")
-    for fragment in ("", "type-177", "people"):
-        shown = browser.show(file, fragment)
+    for shown in browser.show_all(file, "", "type-177", "people").values():
         found = browser.elements(shown)
         assert [] == shown.console
         assert "img" not in found.tags

@@ -14,7 +14,7 @@ import requests_mock
 
 from bitrix24_source.rest.client import Client, ClientSettings
 from bitrix24_source.rest.retry import RetryPolicy
-from bitrix24_source.sandbox import Clock
+from bitrix24_source.sandbox import Clock, Portal
 from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
 
 PORTAL = "https://crm.example.com"
@@ -22,6 +22,12 @@ CODE = "c0deofthewebh00k"
 URL = f"{PORTAL}/rest/1/{CODE}/"
 
 ScriptedClient = Callable[..., Client]
+
+
+@pytest.fixture
+def portal(clock: Clock) -> Portal:
+    """Nobody's items: what goes to and fro is looked at, whatever it holds. The believable company takes ten times as long."""
+    return Portal("empty", clock=clock)
 
 
 @pytest.fixture

@@ -374,16 +374,28 @@ def test_a_pair_that_another_process_renewed(connect, portal, tmp_path):
     assert exchanges(portal) == 1
 
 
-FOUR_CALLS = """
-import json, os, sys
-from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
-from bitrix24_source.rest.client import Client
+OWN_CLIENT = """
+import json, sys
+from pathlib import Path
+from bitrix24_source.rest import Client, FileTokenStore, OAuth2
+
+def make_client():
+    given = json.loads(sys.argv[1])
+    file = Path(given.pop("token_file"))
+    del given["auth"]
+    return Client(OAuth2(**given, store=FileTokenStore(file)))
+"""
+"""of a process, which need not wait for dlt: credentials as they stand in a configuration"""
+FOUR_CALLS = (
+    OWN_CLIENT
+    + """
+import os
 
 start, go = os.pipe()
 answers, answer = os.pipe()
 for _ in range(4):
     if not os.fork():
-        client = Client(auth_from_credentials(Bitrix24Credentials(**json.loads(sys.argv[1]))))
+        client = make_client()
         os.read(start, 1)
         os.write(answer, client.call("profile").result["ID"].encode())
         os._exit(0)
@@ -393,6 +405,7 @@ os.write(go, b"4444")
 ended = [os.wait()[1] for _ in range(4)]
 print(ended, os.read(answers, 9).decode())
 """
+)
 
 
 def test_processes_refused_at_once(portal, tmp_path):
@@ -414,12 +427,12 @@ def test_processes_refused_at_once(portal, tmp_path):
     assert exchanges(portal) == 2
 
 
-STOPPED_CALL = """
-import json, sys, threading
-from bitrix24_source.source.credentials import Bitrix24Credentials, auth_from_credentials
-from bitrix24_source.rest.client import Client
+STOPPED_CALL = (
+    OWN_CLIENT
+    + """
+import threading
 
-client = Client(auth_from_credentials(Bitrix24Credentials(**json.loads(sys.argv[1]))))
+client = make_client()
 try:
     if sys.argv[2] == "main":
         client.call("profile")
@@ -429,13 +442,14 @@ try:
 except KeyboardInterrupt:
     sys.exit(130)
 """
+)
 
 
 @pytest.mark.parametrize("thread", ["main", "daemon"])
 def test_ctrl_c_during_a_renewal_loses_no_pair(tmp_path, thread):
     """The process waits for the pair that it asked for, keeps it and ends; the next run goes on with it."""
     portal = Portal(scenario="empty")  # on the clock of the wall
-    fault = Fault("oauth.token", "slow", seconds=2)
+    fault = Fault("oauth.token", "slow", seconds=1)
     portal.faults.add(fault)
     with SandboxServer(portal) as server:
         credentials = {**server.credentials()["oauth2"], "token_file": str(tmp_path / "pair.json")}

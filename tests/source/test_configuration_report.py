@@ -60,7 +60,7 @@ PLACES = [
     ("a wrong section", {"secrets.toml": toml("source.bitrix24.credentials")}, ".", rf"{NO_METHOD}.*has 'auth' in \[source\.bitrix24\.credentials\]: move"),
     ("a section with another name", {"secrets.toml": toml("sources.bitrix.credentials")}, ".", rf"{NO_METHOD}.*in \[sources\.bitrix\.credentials\]: move"),
     ("a misspelt key", {"secrets.toml": toml(SECTION, {"auth": "webhook", "webhok_url": URL})}, ".",
-     r'auth = "webhook" needs webhook_url - .*secrets\.toml has .webhok_url., which is no key \(did you mean .webhook_url.\?\)'),
+     r'auth = "webhook" needs webhook_url - .*secrets\.toml has .webhok_url., which is not a key \(did you mean .webhook_url.\?\)'),
     ("a misspelt selector", {"secrets.toml": toml(SECTION, {"aut": "webhook", "webhook_url": URL})}, ".",
      rf'{NO_METHOD}.*webhook_url is set, which auth = "webhook" would use'),
     ("an address without auth", {"secrets.toml": toml(SECTION, {"webhook_url": URL})}, ".",
@@ -86,7 +86,7 @@ def test_a_variable_with_another_name_is_named(folder, monkeypatch):
         said = message_of(bitrix24_source)
 
     assert (
-        "the variable SOURCES__BITRIX24__CREDENTIALS__WEBHOOK is none that is read (did you mean 'webhook_url'?)"
+        "the variable SOURCES__BITRIX24__CREDENTIALS__WEBHOOK is not one that is read (did you mean 'webhook_url'?)"
         in said
     )
 

@@ -4,30 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
-import shutil
-import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
-from pathlib import Path
+from types import SimpleNamespace
 
 import dlt
 import pyarrow as pa
 import pytest
 import requests
+from databases import DuckDB
+from dlt.common.runtime.run_context import RunContext, switched_run_context
+from fixtures.catalog_warehouse import make_warehouse
 
-import bitrix24_source
 from bitrix24_source import bitrix24 as make_source
-from bitrix24_source.app import run_load
 from bitrix24_source.rest.client import Client
 from bitrix24_source.sandbox import Clock, Portal, SandboxAdapter, SandboxServer
-from bitrix24_source.source import Bitrix24Credentials, configured_slices
+from bitrix24_source.source import Bitrix24Credentials
 from bitrix24_source.source.credentials import auth_from_credentials
 
-CHOSEN = ("spa_types", "users", "deals", "leads", "activities")
-
-
+CHOSEN = ("spa_types", "deals", "activities")
+"""a dictionary, items with a list of observers, and a list that is read by pages"""
+SELECTED = {2: ["title", "opportunity", "observers"]}
+"""few columns of deals: each takes time"""
 THE_TWO = ("deals", "spa_types")
 
 
@@ -37,62 +34,95 @@ def counts(crm, *of):
     return {name: crm.query(f"select count(*) from {{}}.{name}")[0][0] for name in tables}  # noqa: S608
 
 
+def make_portal(clock):
+    """Deals, activities and two smart processes."""
+    portal = Portal(scenario="demo", items=40, clock=clock)
+    for number in set(portal.world.types) - {177, 1030}:
+        portal.delete_type(number)
+    return portal
+
+
+@pytest.fixture
+def portal(clock):
+    return make_portal(clock)
+
+
 @pytest.fixture
 def crm(catalog_warehouse):
     return catalog_warehouse()
 
 
+def source_of(crm, *resources):
+    """A source of some resources, as a run makes it."""
+    return crm.source(select=SELECTED).with_resources(*resources)
+
+
 @pytest.fixture(scope="module")
-def loaded(load_catalog_once):
-    """A plain load of CHOSEN, to be copied."""
-    clock = Clock(datetime(2025, 7, 1, 12, tzinfo=timezone.utc))
-    return load_catalog_once(Portal(scenario="demo", items=200, clock=clock), *CHOSEN)
+def loaded(tmp_path_factory):
+    """A first look at CHOSEN with `add_limit(1)`, and then a load; to be copied."""
+    folder = tmp_path_factory.mktemp("loaded")
+    portal = make_portal(Clock(datetime(2025, 7, 1, 12, tzinfo=timezone.utc)))
+    with switched_run_context(RunContext(str(folder))):
+        crm = make_warehouse(folder, portal, portal.clock, DuckDB(folder))
+        crm.pipeline.run(source_of(crm, *CHOSEN).add_limit(1))
+        looked_at = counts(crm)
+        crm.pipeline.run(source_of(crm, *CHOSEN))
+    yield SimpleNamespace(crm=crm, looked_at=looked_at, whole=counts(crm))
+    crm.database.drop()
 
 
-def test_a_limit_empties_no_table(loaded, portal, copy_of):
-    """`add_limit(1)` after a whole load: every table, also those that are replaced, holds what it held."""
-    crm = copy_of(loaded, portal)
-    crm.pipeline.run(crm.source().with_resources(*CHOSEN).add_limit(1))
-
-    assert counts(loaded) == counts(crm)
+@pytest.fixture
+def copied(loaded, portal, copy_of):
+    return copy_of(loaded.crm, portal)
 
 
-def test_what_a_limit_left_out_comes_with_the_next_load(crm, loaded):
+def test_what_a_limit_left_out_comes_with_the_next_load(loaded):
     """A first look with `add_limit(1)` is not taken for a load: the next one brings the rest."""
-    crm.pipeline.run(crm.source().with_resources(*CHOSEN).add_limit(1))
-    looked_at, whole = counts(crm), counts(loaded)
-    crm.pipeline.run(crm.source().with_resources(*CHOSEN))
+    world = loaded.crm.portal.world
+    there = {
+        "deals": len(loaded.crm.portal.items(2).ids()),
+        "spa_types": len(world.types),
+        "activities": len(world.activities),
+    }
 
-    assert 0 < looked_at["deals"] <= whole["deals"]
-    assert whole == counts(crm)
+    assert 0 < loaded.looked_at["activities"] < there["activities"]
+    assert there == {name: loaded.whole[name] for name in there}
+    assert loaded.whole["deals__observers"]
 
 
-def test_refreshes_end_with_the_same_rows(loaded, portal, copy_of):
-    """Each `refresh` drops and loads all again; the run after it changes nothing.
+def test_a_limit_empties_no_table(copied, loaded):
+    """`add_limit(1)` after a whole load: every table, also those that are replaced, holds what it held."""
+    copied.pipeline.run(source_of(copied, *CHOSEN).add_limit(1))
+
+    assert loaded.whole == counts(copied)
+
+
+@pytest.mark.parametrize("run_after_each", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_refreshes_end_with_the_same_rows(copied, loaded, run_after_each):
+    """Each `refresh` drops and loads all again; a run after it changes nothing.
 
     Neither does `parallelize()`, though several threads ask one sync for rows, nor a schema contract on a portal whose fields are
     the same.
     """
-    crm, whole = copy_of(loaded, portal), counts(loaded)
-    crm.pipeline.run(crm.source().with_resources(*CHOSEN).parallelize(), refresh="drop_sources")
-    assert whole == counts(crm)
-    crm.pipeline.run(crm.source().with_resources(*THE_TWO))
-    assert whole == counts(crm)
-    for mode in ("drop_resources", "drop_data"):
-        crm.pipeline.run(crm.source().with_resources(*THE_TWO), refresh=mode)
-        assert whole == counts(crm)
-        contract = "freeze" if mode == "drop_data" else None
-        crm.pipeline.run(crm.source().with_resources(*THE_TWO), schema_contract=contract)
-        assert whole == counts(crm)
+    crm = copied
+    for mode in ("drop_sources", "drop_resources", "drop_data"):
+        chosen = CHOSEN if mode == "drop_sources" else THE_TWO
+        source = source_of(crm, *chosen)
+        crm.pipeline.run(source.parallelize() if mode == "drop_sources" else source, refresh=mode)
+        assert loaded.whole == counts(crm)
+        if run_after_each:
+            crm.pipeline.run(source_of(crm, *chosen))
+            assert loaded.whole == counts(crm)
+    crm.pipeline.run(source_of(crm, *THE_TWO), schema_contract="freeze")
+    assert loaded.whole == counts(crm)
 
 
 @pytest.mark.slow  # one of the parts of "freeze"
-def test_a_contract_for_columns(loaded, portal, copy_of):
+def test_a_contract_for_columns(copied, loaded):
     """A schema contract for columns alone on a portal whose fields are the same changes nothing."""
-    crm = copy_of(loaded, portal)
-    crm.pipeline.run(crm.source().with_resources(*THE_TWO), schema_contract={"columns": "freeze"})
+    copied.pipeline.run(source_of(copied, *THE_TWO), schema_contract={"columns": "freeze"})
 
-    assert counts(loaded) == counts(crm)
+    assert loaded.whole == counts(copied)
 
 
 def test_a_transformer_gets_items_and_keeps_its_rows_apart(crm, portal):
@@ -112,14 +142,14 @@ def test_a_transformer_gets_items_and_keeps_its_rows_apart(crm, portal):
         arrived.clear()
         return found
 
-    crm.pipeline.run(dlt.transformer(count, data_from=crm.source().deals, name="summary"))
+    crm.pipeline.run(dlt.transformer(count, data_from=source_of(crm, "deals").deals, name="summary"))
     assert ids == taken()
     assert {"summary"} == counts(crm).keys()
 
-    crm.pipeline.run(crm.source().with_resources("deals"))
+    crm.pipeline.run(source_of(crm, "deals"))
     assert ids == sorted(row["id"] for row in crm.rows("deals"))
 
-    crm.pipeline.run(crm.source().deals | dlt.transformer(count, name="summary"))
+    crm.pipeline.run(source_of(crm, "deals").deals | dlt.transformer(count, name="summary"))
     assert ids == taken()
 
 
@@ -152,7 +182,7 @@ def test_maps_and_filters_get_arrow_tables(crm, portal):
 
     All that in a notebook, as Jupyter runs cells inside of an event loop, and beside another resource, which keeps its table.
     """
-    source, seen = crm.source().with_resources("deals"), []
+    source, seen = source_of(crm, "deals"), []
     source.deals.add_map(lambda table: seen.append(table.column_names) or table)
     source.deals.add_filter(lambda table: "position" not in table.column_names)
 
@@ -167,6 +197,7 @@ def test_maps_and_filters_get_arrow_tables(crm, portal):
     assert [{"id": 1}] == crm.rows("orders")
 
 
+@pytest.mark.slow  # by the command, whose runs are dlt's with more around them, below
 def test_each_run_in_dev_mode_begins_anew(catalog_warehouse, tmp_path, monkeypatch):
     """`dev_mode`: every run has a dataset and a state of its own, and reads everything into it."""
     crm = catalog_warehouse()
@@ -187,44 +218,21 @@ def test_each_run_in_dev_mode_begins_anew(catalog_warehouse, tmp_path, monkeypat
     assert 2 == len(set(datasets))
 
 
-def test_the_command_obeys_dev_mode(bitrix24, server):
-    """`DEV_MODE=true bitrix24 load` twice: two datasets, each with all deals."""
-    runs = [
-        bitrix24(
-            "load", "--json", "--progress", "none", "--no-views", "--resource", "deals",
-            credentials=server.credentials()["webhook"], DEV_MODE="true",
-        )
-        for _ in range(2)
-    ]  # fmt: skip
+def test_the_command_obeys_dev_mode(bitrix24, portal_with):
+    """`DEV_MODE=true bitrix24 load` twice: two datasets, each with all items."""
+    with SandboxServer(portal_with({177: 5})) as server:
+        runs = [
+            bitrix24(
+                "load", "--json", "--progress", "none", "--no-views", "--resource", "spa_items",
+                credentials=server.credentials()["webhook"], DEV_MODE="true",
+            )
+            for _ in range(2)
+        ]  # fmt: skip
     results = [json.loads(done.out) for done in runs]
 
     assert [0, 0] == [done.code for done in runs]
     assert 2 == len({result["dataset"] for result in results})
-    assert [len(server.portal.items(2).ids())] * 2 == [result["tables"]["deals"]["rows"] for result in results]
-
-
-def test_two_pipelines_load_in_threads_of_one_process(clock, tmp_path):
-    """Two portals into two files at once: each file has its own portal's rows, and no run sees the other's state."""
-    portals = {"emea": Portal("empty", clock=clock), "apac": Portal("empty", clock=clock)}
-    portals["emea"].add_type("Orders", entity_type_id=177, items=40)
-    portals["apac"].add_type("Orders", entity_type_id=177, items=70)
-
-    def load(name):
-        with SandboxServer(portals[name]) as server:
-            slices = configured_slices()
-            return run_load(
-                make_source(credentials=server.credentials()["webhook"], slices=slices),
-                pipeline_name=f"bitrix24_{name}", dataset="crm", slices=slices, resources=["spa_items"],
-                destination=dlt.destinations.duckdb(str(tmp_path / f"{name}.duckdb")), views=False,
-            )  # fmt: skip
-
-    with ThreadPoolExecutor(2) as threads:
-        for _ in range(2):  # the second runs find the state of the first
-            summaries = dict(zip(portals, threads.map(load, portals), strict=True))
-            assert {"emea": 40, "apac": 70} == {
-                name: summary.tables["spa_items_177"].rows for name, summary in summaries.items()
-            }
-            assert not any(summary.issues for summary in summaries.values())
+    assert [5, 5] == [result["tables"]["spa_items_177"]["rows"] for result in results]
 
 
 @pytest.fixture
@@ -256,17 +264,16 @@ def test_a_table_of_another_source_is_not_loaded_into(crm, shop, tmp_path):
     assert [{"id": 1, "x": 2}] == crm.rows("deals")
 
 
-def test_two_of_our_sources_share_a_dataset(crm, portal):
+def test_two_of_our_sources_share_a_dataset(catalog_warehouse, portal_with):
     """Different types of one portal, in one run and again: each type's items are there, and the catalogue is whole."""
-    first, second = (int(row["entityTypeId"]) for row in portal.types()[:2])
+    crm = catalog_warehouse(portal_with({177: 5, 1030: 3}))
     for _ in range(2):
         crm.pipeline.run(
-            [crm.source(spa_types=[type_]).with_resources("spa_types", "spa_items") for type_ in (first, second)]
+            [crm.source(spa_types=[type_]).with_resources("spa_types", "spa_items") for type_ in (177, 1030)]
         )
 
-    for type_ in (first, second):
-        assert len(portal.items(type_).ids()) == len(crm.rows(f"spa_items_{type_}"))
-    assert len(portal.types()) == len(crm.rows("spa_types"))
+    assert (5, 3) == (len(crm.rows("spa_items_177")), len(crm.rows("spa_items_1030")))
+    assert 2 == len(crm.rows("spa_types"))
 
 
 def test_two_portals_do_not_meet_in_one_run(crm, monkeypatch):
@@ -282,23 +289,3 @@ def test_two_portals_do_not_meet_in_one_run(crm, monkeypatch):
     second = make_source(portal="apac", client=client).with_resources("spa_types")
     with pytest.raises(Exception, match=r"of the portal .*, and the source '(bitrix24|apac)' has loaded the portal"):
         crm.pipeline.run([crm.source().with_resources("spa_types"), second])
-
-
-def test_the_package_may_be_copied_into_a_project(portal, tmp_path):
-    """As `dlt init` leaves sources in somebody's folder: under another name, without the installed package, sandbox included."""
-    shutil.copytree(
-        Path(bitrix24_source.__file__).parent, tmp_path / "bitrix24_copy", ignore=shutil.ignore_patterns("__pycache__")
-    )
-    with SandboxServer(portal) as server:
-        code = (
-            "import sys; sys.modules['bitrix24_source'] = None\n"
-            "from bitrix24_copy import bitrix24\n"
-            f"source = bitrix24(credentials={server.credentials()['webhook']!r})\n"
-            "print(len(list(source.resources['spa_types'])))\n"
-            "from bitrix24_copy.sandbox import Portal, SandboxAdapter, SandboxServer\n"
-            "print(Portal('empty').handle('GET', '/').status)\n"
-        )
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
-
-    assert "6\n404\n" == done.stdout, done.stderr
-    assert not re.search("Traceback", done.stderr)

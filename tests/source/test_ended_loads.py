@@ -6,8 +6,14 @@ import dlt
 import pytest
 
 from bitrix24_source import bitrix24
+from bitrix24_source.sandbox import Portal
 
 LISTS = ("spa_items", "deals", "stage_history", "activities")
+
+
+@pytest.fixture
+def portal(clock):
+    return Portal("demo", items=20, clock=clock)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import duckdb
 import pytest
 from click.testing import CliRunner
 from dlt.common.runtime.run_context import RunContext, switched_run_context
+from fixtures.item_warehouse import PLAIN
 
 from bitrix24_source import Bitrix24Credentials, bitrix24
 from bitrix24_source.app.cli import cli
@@ -42,7 +43,7 @@ def configure(monkeypatch):
 def emea():
     """A second portal, of which every title and number of items is another."""
     portal = Portal(scenario="empty")
-    portal.add_type("Tenders", entity_type_id=177, items=7)
+    portal.add_type("Tenders", entity_type_id=177, items=7, off=PLAIN)
     with SandboxServer(portal) as server:
         yield server
 
@@ -180,23 +181,29 @@ def rows_of(file, dataset):
         return connection.execute(f"select count(*) from {dataset}.spa_items_177").fetchall()[0][0]  # noqa: S608
 
 
-def test_two_portals_load_side_by_side(server, emea, configure, tmp_path):
-    """In one process, into one database each: the same type number, each portal's own items, states apart."""
-    configure("apac.credentials", server.credentials()["webhook"])
-    configure("emea.credentials", emea.credentials()["webhook"])
+def test_two_portals_load_side_by_side(portal_with, configure, tmp_path):
+    """In threads of one process, into one database each: the same type number, each portal's own items, states apart."""
+    portals = {"emea": portal_with({177: 4}), "apac": portal_with({177: 7})}
 
     def load(portal):
-        file = tmp_path / f"{portal}.duckdb"
-        run_load(
-            bitrix24(portal=portal, spa_types=[177]).with_resources("spa_items"), views=False,
-            pipeline_name=pipeline_name(portal), dataset=pipeline_name(portal), destination=dlt.destinations.duckdb(str(file)),
-        )  # fmt: skip
-        return rows_of(file, pipeline_name(portal))
+        with SandboxServer(portals[portal]) as server:
+            configure(f"{portal}.credentials", server.credentials()["webhook"])
+            slices = configured_slices(portal=portal)
+            source = bitrix24(portal=portal, slices=slices, select={177: ["title"]})
+            return run_load(
+                source.with_resources("spa_items"), views=False, slices=slices,
+                pipeline_name=pipeline_name(portal), dataset=pipeline_name(portal),
+                destination=dlt.destinations.duckdb(str(tmp_path / f"{portal}.duckdb")),
+            )  # fmt: skip
 
-    with ThreadPoolExecutor(2) as pool:
-        apac, emea_rows = pool.map(load, ["apac", "emea"])
-
-    assert (len(server.portal.items(177).ids()), 7) == (apac, emea_rows)
+    with ThreadPoolExecutor(2) as threads:
+        for _ in range(2):  # the second runs find the state of the first
+            summaries = dict(zip(portals, threads.map(load, portals), strict=True))
+            assert {"emea": 4, "apac": 7} == {
+                name: summary.tables["spa_items_177"].rows for name, summary in summaries.items()
+            }
+            assert not any(summary.issues for summary in summaries.values())
+    assert [4, 7] == [rows_of(tmp_path / f"{name}.duckdb", pipeline_name(name)) for name in portals]
 
 
 @pytest.fixture
@@ -213,7 +220,10 @@ def command(tmp_path):
 
 
 def test_the_command_line_picks_a_portal(server, emea, configure, command, tmp_path, caplog):
-    """`--portal` on check, spa-info and load: another portal, pipeline and dataset; without it everything is as it was."""
+    """`--portal` on check, spa-info and load: another portal, pipeline and dataset; without it everything is as it was.
+
+    Looking credentials up key by key leaves them in no trace, state or database.
+    """
     configure("credentials", server.credentials()["webhook"])
     configure("emea.credentials", emea.credentials()["webhook"])
     with caplog.at_level(logging.ERROR):
@@ -226,6 +236,9 @@ def test_the_command_line_picks_a_portal(server, emea, configure, command, tmp_p
     assert "Tenders" in shown[1]
     assert 7 == rows_of(tmp_path / "bitrix24_emea_data.duckdb", "bitrix24_emea")
     assert [] == server.portal.requests
+    code, files = emea.portal.webhook_code.encode(), [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert any(path.name == "trace.pickle" for path in files)
+    assert [] == [path for path in files if code in path.read_bytes()]
 
 
 @pytest.mark.parametrize("name", ["check", "spa-info", "load"])
@@ -245,18 +258,3 @@ def test_the_sandbox_is_a_portal_of_its_own(name, command):
 
     assert click.UsageError.exit_code == code
     assert "leave out --portal" in said
-
-
-def test_no_credential_of_a_portal_is_kept(emea, configure, tmp_path):
-    """Looking credentials up key by key leaves them in no trace, state or database."""
-    configure("emea.credentials", emea.credentials()["webhook"])
-    pipeline = dlt.pipeline(
-        "bitrix24_emea", pipelines_dir=str(tmp_path / "pipelines"), dataset_name="bitrix24_emea",
-        destination=dlt.destinations.duckdb(str(tmp_path / "emea.duckdb")),
-    )  # fmt: skip
-    pipeline.run(bitrix24(portal="emea").with_resources("spa_types"))
-    code = emea.portal.webhook_code.encode()
-
-    files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert any(path.name == "trace.pickle" for path in files)
-    assert [] == [path for path in files if code in path.read_bytes()]

@@ -10,16 +10,20 @@ import dlt
 import pytest
 from databases import make
 from dlt.common.runtime.run_context import RunContext, switched_run_context
-from fixtures.item_warehouse import make_warehouse
+from fixtures.item_warehouse import PLAIN, make_warehouse
 
 from bitrix24_source.sandbox import Clock, Portal
 
-pytestmark = pytest.mark.all_databases
+pytestmark = pytest.mark.all_databases(slow=True)
 
 CHOSEN = (
     "spa_types", "spa_fields", "spa_field_options", "spa_categories", "spa_stages", "users", "departments", "deals",
     "companies", "contacts", "activities", "activity_bindings", "product_rows", "stage_history", "spa_items", "load_issues",
 )  # fmt: skip
+FEW_COLUMNS = {3: ["name", "companyId"], 4: ["title"]}
+"""of contacts and companies: deals have one of each kind"""
+RENAMED = ("spa_fields", "spa_items", "deals")
+"""what is loaded again after a field has got another name"""
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +33,7 @@ def loaded(engine, tmp_path_factory):
     portal = Portal("demo", items=20, clock=Clock(datetime(2025, 7, 1, 12, tzinfo=timezone.utc)))
     with switched_run_context(RunContext(str(folder))):
         made = make_warehouse(folder, portal, make(engine, folder))
-        made.run(*CHOSEN, spa_types=[177])
+        made.run(*CHOSEN, spa_types=[177], select=FEW_COLUMNS)
     yield made
     made.database.drop()
 
@@ -51,7 +55,7 @@ def own_tables(crm):
 def asked_in_a_run(crm):
     """How often each method was called, and what was asked of items; how many calls are in a request depends on the moment."""
     calls, lists = len(crm.portal.requests), len(crm.adapter.asked)
-    crm.run(*CHOSEN, spa_types=[177], connections=1)  # several would take turns as they like
+    crm.run(*RENAMED, spa_types=[177], select=FEW_COLUMNS, connections=1)  # several would take turns as they like
     methods = Counter(name for seen in crm.portal.requests[calls:] for name in seen.commands or (seen.method,))
     return methods, [(command.entity_type_id, command.params) for command in crm.adapter.asked[lists:]]
 
@@ -92,7 +96,10 @@ def test_every_table_says_what_it_is(crm):
 
 
 def test_tables_refer_to_those_that_are_loaded(crm):
-    """References name tables and columns that the schema has, so that dlt joins by them and draws them."""
+    """References name tables and columns that the schema has, so that dlt joins by them and draws them.
+
+    Parents of other types than the chosen one are columns, but no reference, as their tables are not loaded.
+    """
     tables = own_tables(crm)
     found = {
         (name, *reference["columns"], reference["referenced_table"])
@@ -145,7 +152,7 @@ def test_a_renamed_field_changes_its_description_alone(crm):
     assert "spa_items_177" not in run.last_normalize_info.row_counts
 
 
-@pytest.mark.all_databases(slow=True)
+@pytest.mark.slow  # references of few tables; those of all are looked at above
 def test_a_chosen_type_refers_to_loaded_tables_only(warehouse):
     """Parents of other types are columns, but no reference where their tables are not loaded."""
     crm = warehouse(Portal("demo", items=5, clock=Clock(datetime(2025, 7, 1, 12, tzinfo=timezone.utc))))
@@ -159,13 +166,12 @@ def test_a_chosen_type_refers_to_loaded_tables_only(warehouse):
     assert referenced <= tables.keys()
 
 
-@pytest.mark.all_databases(slow=True)
 def test_a_table_of_many_batches_keeps_its_hints(warehouse, clock):
     """dlt is given them with the first rows only: keys, order and descriptions stay when later ones come without."""
     portal = Portal("empty", clock=clock)
-    portal.add_type("Process", entity_type_id=177, items=6000)
+    portal.add_type("Process", entity_type_id=177, items=6000, off=PLAIN)
     crm = warehouse(portal)
-    crm.run("spa_items")
+    crm.run("spa_items", select={177: ["title", "updatedTime"]})
     columns = own_tables(crm)["spa_items_177"]["columns"]
 
     assert len(crm.adapter.asked) > 100, "several batches of fifty pages"

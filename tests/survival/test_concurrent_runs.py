@@ -130,7 +130,7 @@ def test_ctrl_c_while_a_request_hangs(server, command, fault):
     server.portal.faults.add(fault)
     code, said, seconds = interrupted(server, command, lambda: fault.struck)
 
-    assert (code, said) == (STOPPED, "bitrix24: stopped - what was committed stays - run again to go on from there\n")
+    assert (code, said) == (STOPPED, "bitrix24: stopped - what was committed stays - run again to continue\n")
     assert seconds < SECONDS
 
 

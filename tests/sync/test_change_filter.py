@@ -11,7 +11,7 @@ from bitrix24_source.sandbox import Clock
 
 HOUR = 3600
 UNRELIABLE = "the portal's filter on updatedTime cannot be relied on: all items are read instead of those that changed"
-RESPELLED = "the portal passes over the offset of times in filters: they are written in its own zone"
+RESPELLED = "the portal ignores the offset of times in filters: they are written in its own zone"
 SET_BACK = "the portal's clock was set back"
 
 

@@ -175,7 +175,7 @@ def test_what_is_left_out_is_not_there(loaded):
 
 def test_a_typing_error_in_leave_out_is_told(crm):
     """A resource that does not exist stops the run; a column that does not exist is listed, for it may be one to keep out."""
-    with pytest.raises(ConfigError, match="leave_out names what is no resource: activitys"):
+    with pytest.raises(ConfigError, match="leave_out names unknown resources: activitys"):
         crm.run("deals", leave_out=["activitys"])
     crm.run("contacts", leave_out=["contacts.birth_date"])
 

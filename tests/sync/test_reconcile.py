@@ -164,7 +164,7 @@ def test_nothing_is_swept_in_vain(clock, portal_with, memory_job):
 # --- the guard ------------------------------------------------------------------------------------------------------
 
 
-def test_too_many_deletions_are_taken_for_a_lost_right(clock, portal_with, memory_job):
+def test_too_many_deletions_are_taken_for_a_lost_permission(clock, portal_with, memory_job):
     """Beyond the share nothing is marked: the reason and the way to say that it is true are in load_issues. The other type is
     swept, and an override marks them."""
     crm = memory_job(portal_with({177: 100, 1030: 100}))
@@ -182,7 +182,7 @@ def test_too_many_deletions_are_taken_for_a_lost_right(clock, portal_with, memor
 
     assert (1, 1) == (loaded.issues, again.issues)
     assert (
-        "21 of 100 items are gone from the portal, which looks more like a lost right than like deletions; none was marked"
+        "21 of 100 items are gone from the portal, which looks more like a lost permission than like deletions; none was marked"
         == issue["message"]
     )
     assert "SOURCES__BITRIX24__MAX_DELETED_SHARE=1" in issue["hint"]

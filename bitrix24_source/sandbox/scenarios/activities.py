@@ -15,8 +15,9 @@ PROVIDERS = (("1", "CRM_MEETING", "MEETING", "Meeting"), ("2", "VOXIMPLANT_CALL"
 
 def add_activities(world: World) -> None:
     owners = [number for number in (2, 3, 177, 1034) if number in world.objects and world.objects[number].total()]
+    salted = salt(world.seed, "activities")
     for place in range(COUNT if owners else 0):
-        chance = mix(place, salt(world.seed, "activities"))
+        chance = mix(place, salted)
         pairs: list[tuple[int, int]] = [(kind, _item(world, kind, chance + shift)) for shift, kind in enumerate(owners)]
         pairs = pairs[chance % len(pairs) :][: 1 + (chance >> 5) % 2]
         number = str(20 + place * 2)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import tzinfo
+from functools import lru_cache
 from typing import Any
 
 from ..model.schema import Field, Option, UserField
@@ -73,16 +75,20 @@ def make_options(world: World, values: Sequence[str]) -> tuple[Option, ...]:
 
 
 def usual_column(world: World, config: UserField, salted: int) -> Column:
+    pool: Sequence[Any]
     if config.user_type in ("date", "datetime"):
-        spell = iso_date if config.user_type == "date" else iso
-        moments = [world.story.start + mix(place, salted) * 5 for place in range(400)]
-        pool: list[Any] = [spell(moment, world.zone) if place % 5 else None for place, moment in enumerate(moments)]
+        pool = _times(iso_date if config.user_type == "date" else iso, world.story.start, world.zone, salted)
     else:
         pool = (
             [option.id for option in config.options] + [None] if config.options else POOLS.get(config.user_type, [None])
         )
     single = drawn(pool, salted)
     return _several(single, salted) if config.multiple else single
+
+
+@lru_cache(maxsize=256)  # tests make many portals, which have the same past
+def _times(spell: Callable[[int, tzinfo], str], start: int, zone: tzinfo, salted: int) -> tuple[str | None, ...]:
+    return tuple(spell(start + mix(place, salted) * 5, zone) if place % 5 else None for place in range(400))
 
 
 def _several(single: Column, salted: int) -> Column:

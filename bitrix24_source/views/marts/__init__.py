@@ -22,6 +22,7 @@ from sqlglot import exp, parse_one
 
 from ...catalog import CRM_OBJECTS
 from ...schema import DELETED_AT
+from ..clickhouse_queries import CLICKHOUSE, adapted
 from ..lookups import column
 from ..query import StoredTables
 
@@ -158,7 +159,7 @@ class MartBuilder:
         """Creates a builder, without reading anything."""
         self._stored = stored
         self._zone = zone
-        self.has_facts = has_facts
+        self._has_facts = has_facts
         self._only = only
         self._dialect = stored.spelling.dialect
         self._functions: Mapping[str, Callable[..., exp.Expression]] = {
@@ -173,10 +174,11 @@ class MartBuilder:
             "FIRST_ID": self._first_id,
         }
         self._width = 1
+        self._texts: dict[str, str] = {}
 
     def query(self, mart: str) -> exp.Query:
         """Returns the query of one of `MARTS`, which uses tables of the destination only, no other marts."""
-        return self._folded(self._relation(mart))
+        return self._folded(self._file(mart))
 
     def changed_items(self, width: int = 1) -> exp.Query:
         """Returns a query for the items (type and id) whose kept rows differ from the loaded tables.
@@ -194,12 +196,23 @@ class MartBuilder:
         """Returns the query for the rows of one of `FACTS`."""
         return self._folded(self._file(relation))
 
-    def _relation(self, name: str) -> exp.Query:
-        """Returns a relation of the files, with its restriction."""
-        query = self._whole(name)
-        if (condition := self._only.get(name)) is None:
-            return query
-        return exp.select("*").from_(_subquery(query, name), copy=False).where(condition)
+    def _relation(self, name: str) -> str:
+        """Returns a relation of the files, with its restriction, as SQL.
+
+        Marts contain some relations dozens of times; as text each is built and written once.
+        """
+        if name == "stages_of_history":
+            name = "stage_changes" if self._has_facts else "stage_history"
+        if name not in self._texts:
+            query = self._text(self._whole(name))
+            if (condition := self._only.get(name)) is not None:
+                query = self._text(exp.select("*").from_(_subquery(query, name), copy=False).where(condition))
+            self._texts[name] = query
+        return self._texts[name]
+
+    def _text(self, query: exp.Query) -> str:
+        query = self._folded(query)
+        return (adapted(query) if self._dialect == CLICKHOUSE else query).sql(self._dialect, copy=False)
 
     def _whole(self, name: str) -> exp.Query:
         if name == "existing_items":
@@ -208,9 +221,7 @@ class MartBuilder:
             return self._items(deleted=True)
         if name == "table_counts":
             return self._table_counts()
-        if name == "stages_of_history":
-            return self._relation("stage_changes" if self.has_facts else "stage_history")
-        if name in FACTS and self.has_facts:
+        if name in FACTS and self._has_facts:
             return exp.select(*map(column, FACT_COLUMNS[name])).from_(self._stored.table(FACTS[name]), copy=False)
         return self._table(name, _TABLES[name]) if name in _TABLES else self._file(name)
 
@@ -425,5 +436,5 @@ def _union(queries: Sequence[exp.Query]) -> exp.Query:
     return exp.Union(this=_union(queries[:half]), expression=_union(queries[half:]), distinct=False)
 
 
-def _subquery(query: exp.Query, alias: str) -> exp.Subquery:
-    return exp.Subquery(this=query, alias=exp.TableAlias(this=exp.to_identifier(alias, quoted=True)))
+def _subquery(query: str, alias: str) -> exp.Table:
+    return exp.Table(this=exp.Var(this=f"({query})"), alias=exp.TableAlias(this=exp.to_identifier(alias, quoted=True)))
