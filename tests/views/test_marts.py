@@ -320,10 +320,10 @@ def test_everything_says_what_it_is(loaded):
 def test_somebody_elses_comment_stays(loaded, engine):
     """What an analyst wrote on a mart outlives the next load's views; ours come back where they are missing."""
     schema = loaded.database.dataset
+    if engine == "duckdb":  # as that of another release: made anew, a view loses its comments there
+        loaded.database.query(f"CREATE OR REPLACE VIEW {schema}.mart_items AS SELECT 'a deal' AS title")
     loaded.database.query(f"COMMENT ON VIEW {schema}.mart_items IS 'ours to keep'")
     loaded.database.query(f"COMMENT ON COLUMN {schema}.mart_items.title IS NULL")
-    if engine == "duckdb":  # as after a change: made anew, a view loses its comments there
-        loaded.database.query(f"CREATE OR REPLACE TABLE {schema}.unrelated AS SELECT 1 AS id")
     pipeline = loaded.pipeline()
     assert [] == create_views(pipeline)
 
