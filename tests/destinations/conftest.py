@@ -45,7 +45,7 @@ def make_awkward_portal(clock: Clock) -> Portal:
             1038, f"{kind.upper()}{'S' if multiple else ''}_{LONG}"[:length], kind, kind, multiple=multiple, pool=[None]
         )
         for kind, multiple, length in itertools.product(KINDS, (False, True), (50, 80))
-        if length == 80 and kind not in ALIKE or not multiple
+        if (length == 80 and kind not in ALIKE) or not multiple
     }
     twins = [portal.add_field(1038, f"TWIN_{LONG}"[:70] + end, "string", end, multiple=True) for end in "XY"]
     items = portal.items(1038)
