@@ -141,7 +141,7 @@ def test_every_value_is_the_same_under_every_name(awkward):
 def test_a_field_that_changed_its_type_under_a_long_name(clock, load, pipeline, postgres):
     """Its new values are in a column of their type, shortened like the old one, and no package is left that would block later runs."""
     portal = Portal(scenario="empty", clock=clock)
-    portal.add_type("Process", entity_type_id=1038, items=5)
+    portal.add_type("Process", entity_type_id=1038, items=5, off=("isClientEnabled", "isObserversEnabled"))
     tail = "ABCDEFGHIJ_" * 8
     loaded = pipeline(postgres.destination, postgres.dataset)
     name = portal.add_field(1038, tail, "string", "Text", pool=["a"])
