@@ -10,6 +10,7 @@ from pathlib import Path
 import browser
 import pytest
 from browser import Place
+from databases import kept_open
 
 from bitrix24_source.errors import ConfigError
 from bitrix24_source.report import render_page, write_report
@@ -290,7 +291,7 @@ def test_the_command_makes_the_page_of_the_last_load(bitrix24, tmp_path):
     """`bitrix24 load`, then `bitrix24 report`, says where the file is; before a load it says what to do."""
     before = bitrix24("report")
     assert not list(Path().glob("*.duckdb")), "to look at nothing makes nothing"
-    with SandboxServer(Portal(scenario="demo", items=20)) as server:
+    with SandboxServer(Portal(scenario="demo", items=20)) as server, kept_open(Path("bitrix24_data.duckdb")):
         loaded = bitrix24(
             *("load", "--resource", "deals", "--resource", "stages", "--progress", "none"),
             credentials=server.credentials()["webhook"],
