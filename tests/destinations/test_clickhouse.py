@@ -152,8 +152,7 @@ def everything(pair):
     Its smart process has fields with such titles, and an item whose stage and person are not to be found.
     """
     portal = Portal(scenario="demo", items=30, clock=Clock(datetime(2025, 7, 1, 12, tzinfo=timezone.utc)))
-    for switch in FEW_LISTS:
-        portal.switch_feature(177, switch, on=False)
+    portal.switch_feature(177, "isClientEnabled", on=False)
     for type_ in CRM_TYPES:
         for id_ in portal.items(type_).ids()[FEW:]:
             portal.items(type_).delete(id_)
@@ -167,6 +166,8 @@ def everything(pair):
     items = portal.items(177)
     items.update(items.ids()[0], **{many: ["b", "a;", "50%"], names[0]: None})
     items.update(items.ids()[1], assignedById=4711, stageId="DT177_9:NONE")
+    for id_, amount in zip(portal.items(2).ids(), (0.29, 0.57, 1.15, 4.35, 1.005), strict=False):
+        portal.items(2).update(id_, opportunity=amount)  # whose nearest doubles are less
     both = pair(portal)
     both.run(spa_types=SPA_TYPES, leave_out=LEFT_OUT)
     both.create_views()
