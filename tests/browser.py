@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -74,25 +75,30 @@ def elements(shown: Shown) -> _Elements:
     return found
 
 
-def show(file: Path, fragment: str = "", size: tuple[int, int] = (1280, 800)) -> Shown:
-    """Opens a file; skips nothing and waits for its scripts."""
-    return _shown(f"{file.as_uri()}#{fragment}", size)
+@dataclass(frozen=True)
+class Place:
+    """Where a file is opened, in a window of how many pixels."""
+
+    file: Path
+    fragment: str = ""
+    width: int = 1280
 
 
-def show_all(file: Path, *fragments: str) -> dict[str, Shown]:
-    """Opens several places of a file, in frames of one window, as starting Chromium takes longer than drawing a page.
+def show_all(places: Mapping[str, Place]) -> dict[str, Shown]:
+    """Opens places and waits for their scripts, in frames of one window: starting Chromium takes longer than drawing pages.
 
     Complaints and requests are those of all of them together, and scripts are left out of the documents.
     """
     frames = "".join(
-        f'<iframe src="{file.as_uri()}#{fragment}" width="1280" height="800"></iframe>' for fragment in fragments
+        f'<iframe src="{place.file.as_uri()}#{place.fragment}" width="{place.width}" height="800"></iframe>'
+        for place in places.values()
     )
     with tempfile.TemporaryDirectory() as folder:
         window = Path(folder) / "frames.html"
         window.write_text(f"<!doctype html><body>{frames}<script>{_OUT_OF_FRAMES}</script>", encoding="utf-8")
         whole = _shown(window.as_uri(), (1280, 800), "--allow-file-access-from-files")
     documents = [html.unescape(text) for text in re.findall("(?s)<pre>(.*?)</pre>", whole.html)]
-    return {name: replace(whole, html=text) for name, text in zip(fragments, documents, strict=True)}
+    return {name: replace(whole, html=text) for name, text in zip(places, documents, strict=True)}
 
 
 _OUT_OF_FRAMES = """

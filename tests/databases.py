@@ -11,7 +11,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -183,6 +183,15 @@ def make(engine: str, folder: Path) -> DuckDB:
         return PostgreSQL()
     folder.mkdir(exist_ok=True)
     return DuckDB(folder)
+
+
+@contextmanager
+def kept_open(*files: Path) -> Iterator[None]:
+    """DuckDB files that loads in this process open ten times each, which would take long; they are there from now on."""
+    with ExitStack() as opened:
+        for file in files:
+            opened.enter_context(duckdb.connect(str(file)))
+        yield
 
 
 def connect(address: str = POSTGRES) -> Any:

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from databases import kept_open
 from fixtures.commands import command_here
 
 from bitrix24_source.sandbox import Portal, SandboxServer
 from bitrix24_source.sandbox.scenarios import builder
 
-from .pages import environment, few_tables, load_sandbox
+from .pages import environment, few_tables, load_sandbox, tables_in
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -24,9 +25,11 @@ def small_sandbox() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Where the commands are started."""
-    return tmp_path_factory.mktemp("docs")
+    folder = tmp_path_factory.mktemp("docs")
+    with kept_open(*(folder / f"bitrix24_{name}.duckdb" for name in ("data", "sandbox"))):
+        yield folder
 
 
 @pytest.fixture(scope="session")
@@ -52,11 +55,13 @@ def loaded(folder: Path, portal: dict[str, str]) -> None:
         (("load",), "bitrix24_data.duckdb"),
         (("load", "--sandbox"), "bitrix24_sandbox.duckdb"),
     ):
-        if not (folder / database).exists():
+        if not tables_in(folder / database):
             assert command_here(*arguments, folder=folder, environment=portal).code == 0
 
 
 @pytest.fixture(scope="session")
-def sandbox_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The DuckDB file that the queries of the pages are asked of, in a folder of its own."""
-    return load_sandbox(tmp_path_factory.mktemp("sandbox"))
+def sandbox_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The DuckDB file that the queries of the pages are asked of, in a folder of its own; snippets load into files beside it."""
+    file = load_sandbox(tmp_path_factory.mktemp("sandbox"))
+    with kept_open(*(file.parent / name for name in ("bitrix24_data.duckdb", "deal_batches.duckdb"))):
+        yield file

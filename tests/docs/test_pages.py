@@ -13,7 +13,7 @@ from fixtures.commands import command_here, snippet_here
 
 from bitrix24_source.app.cli import cli
 
-from .pages import DATABASE, PAGES, ROOT, Block, as_table, as_text, blocks, environment, few_tables
+from .pages import DATABASE, PAGES, ROOT, Block, as_table, as_text, blocks, environment, few_tables, tables_in
 
 PROJECT_PAGES = tuple(ROOT / name for name in ("ARCHITECTURE.md", "CONTRIBUTING.md", "RELEASING.md", "SECURITY.md"))
 LINES = [
@@ -36,7 +36,7 @@ def test_commands_run(command: str, folder: Path, portal: dict[str, str], reques
     done = command_here(*command.split()[1:], folder=folder, environment=portal)
 
     assert done.code == 0, done.err
-    assert "--sandbox" not in command or (folder / DATABASE).exists()
+    assert "--sandbox" not in command or tables_in(folder / DATABASE)
 
 
 MAKE_TARGETS = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
@@ -143,13 +143,8 @@ def test_the_demo_shows_every_table(folder: Path) -> None:
     program = f"import runpy; runpy.run_path({str(ROOT / 'pipelines' / 'demo.py')!r}, run_name='__main__')"
     done = snippet_here(program, folder=folder, environment=environment(folder, **few_tables(*DEMO_LACKS)))
     assert done.code == 0, done.err
-    with duckdb.connect(str(folder / "bitrix24_demo.duckdb"), read_only=True) as database:
-        tables = database.sql(
-            "SELECT table_name FROM information_schema.tables WHERE table_schema = 'bitrix24' "
-            "AND table_type = 'BASE TABLE' AND NOT starts_with(table_name, '_')"
-        ).fetchall()
-        counts = {name: database.table(f'bitrix24."{name}"').count("*").fetchone() for (name,) in tables}
+    counts = tables_in(folder / "bitrix24_demo.duckdb")
     shown = dict(re.findall(r"^  (\w+) +([0-9,]+)$", done.out, re.MULTILINE))
 
-    assert {name: f"{count:,}" for name, (count,) in counts.items()} == shown
+    assert {name: f"{count:,}" for name, count in counts.items()} == shown
     assert "bitrix24 load" in done.out[done.out.index("Next") :]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import browser
 import pytest
+from browser import Place
 
 from bitrix24_source.errors import ConfigError
 from bitrix24_source.report import render_page, write_report
@@ -20,7 +21,8 @@ needs_browser = pytest.mark.skipif(
     browser.CHROMIUM is None, reason="no Chromium on this machine: apt-get install chromium"
 )
 PAGES = ("", "type-177", "type-2", "people", "sources", "health")
-HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>{a|b}\u202e\u2028&amp;" + "W" * 300
+HOSTILE_PLACES = ("", "type-177", "people", "health")
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>{a|b}\u202e\u2028\x1b[31m&amp;" + "W" * 300
 
 
 @pytest.fixture(scope="module")
@@ -60,11 +62,53 @@ def page(once, data, tmp_path_factory):
 
 
 @pytest.fixture
-def shown(once, page):
-    """Places of it in the browser: shown["type-177"]."""
+def shown(once, page, data, pipeline, tmp_path_factory):
+    """Places of it in the browser: shown["type-177"]; and pages that are in some way extreme, all in one window."""
     if "shown" not in once:
-        once["shown"] = browser.show_all(page, *PAGES)
+        folder = tmp_path_factory.mktemp("shown")
+        hostile, many = folder / "hostile.html", folder / "many.html"
+        hostile.write_text(render_page(with_hostile_titles(deepcopy(data)), "en"), encoding="utf-8")
+        many.write_text(render_page(with_three_hundred_types(deepcopy(data)), "en"), encoding="utf-8")
+        assert many.stat().st_size < 20_000_000
+        once["shown"] = browser.show_all(
+            {
+                **{fragment: Place(page, fragment) for fragment in PAGES},
+                "narrow": Place(page, "type-177", width=500),
+                "Russian": Place(write_report(pipeline, folder / "russian.html", language="ru"), "type-2"),
+                **{f"hostile {place}": Place(hostile, place) for place in HOSTILE_PLACES},
+                "many": Place(many, "type-1299"),
+            }
+        )
     return once["shown"]
+
+
+def with_hostile_titles(data):
+    """Markup in titles of types, stages, people, companies and items, and in the message of a load."""
+    for rows in data.values():
+        for row in rows if isinstance(rows, list) else ():
+            row.update({name: HOSTILE for name in ("title", "name", "stage", "category", "responsible") if name in row})
+    message = {"resource": "deals", "error": "ACCESS_DENIED", "message": HOSTILE, "hint": "ask"}
+    return {**data, "issues": [{**message, "occurred_at": "2025-06-28 12:00 UTC", "is_latest": True}]}
+
+
+def with_three_hundred_types(data):
+    """Five years of them."""
+    template = next(row for row in data["types"] if row["type"] == 177)
+    months = [f"{2020 + place // 12}-{place % 12 + 1:02}" for place in range(60)]
+    days = [(date(2025, 7, 1) - timedelta(days=7 * place)).isoformat() for place in range(104)][::-1]
+    types = range(1000, 1300)
+    data["types"] = [{**template, "type": number, "title": f"Process {number}"} for number in types]
+    for name in ("stages", "moves", "owners", "companies", "overdue"):
+        rows = [row for row in data[name] if row["type"] == 177]
+        data[name] = [{**row, "type": number} for number in types for row in rows]
+    month = next(row for row in data["months"] if row["type"] == 177)
+    data["months"] = [{**month, "type": number, "month": name} for number in types for name in months]
+    daily = [row for row in data["daily"][1:] if row["type"] == 177]
+    data["daily"] = [
+        {"days": days},
+        *({**row, "type": number, "items": [7] * 104} for number in types for row in daily),
+    ]
+    return data
 
 
 @pytest.mark.all_databases
@@ -190,10 +234,11 @@ def test_the_page_says_of_when_and_where_it_is(shown):
 
 
 @needs_browser
-def test_labels_beside_bars_have_room(page):
+def test_labels_beside_bars_have_room(shown):
     """Where a narrow window breaks the names of stages into more lines, their rows are higher, so that none covers the next."""
-    html = browser.show(page, "type-177", (500, 800)).html
-    heights = re.findall(r'aria-label="(?:From stage to stage|Days in a stage)\.[^>]*height: (\d+)px', html)
+    heights = re.findall(
+        r'aria-label="(?:From stage to stage|Days in a stage)\.[^>]*height: (\d+)px', shown["narrow"].html
+    )
     rows, lines, line = 8, 4, 14  # four open stages in each of two categories; "Collecting offers · Urgent purchases"
 
     assert 2 == len(heights)
@@ -211,54 +256,31 @@ def test_products_of_one_name_are_told_apart(shown):
 
 
 @needs_browser
-def test_russian_is_spoken(pipeline, tmp_path):
+def test_russian_is_spoken(shown):
     """Words and figures are Russian where that is asked for."""
-    page = write_report(pipeline, tmp_path / "report.html", language="ru")
-    text = " ".join(browser.elements(browser.show(page, "type-2")).text)
+    text = " ".join(browser.elements(shown["Russian"]).text)
 
     assert "Сделки" in text
     assert "Успешно" in text
 
 
 @needs_browser
-def test_hostile_titles_harm_nothing(data, tmp_path):
-    """Markup in titles of types, stages, people, companies and items is text on the page, and nothing else."""
-    for rows in data.values():
-        for row in rows if isinstance(rows, list) else ():
-            row.update({name: HOSTILE for name in ("title", "name", "stage", "category", "responsible") if name in row})
-    file = tmp_path / "hostile.html"
-    file.write_text(render_page(data, "en"), encoding="utf-8")
-    for shown in browser.show_all(file, "", "type-177", "people").values():
-        found = browser.elements(shown)
-        assert [] == shown.console
-        assert "img" not in found.tags
-        assert all(found.marks)
-        assert any("</script><script>alert(1)" in text for text in found.text)
+@pytest.mark.parametrize("place", HOSTILE_PLACES)
+def test_hostile_titles_harm_nothing(shown, place):
+    """Markup in titles of types, stages, people, companies and items, and in messages of loads, is text, and nothing else."""
+    found = browser.elements(shown[f"hostile {place}"])
+
+    assert [] == shown[place].console
+    assert "img" not in found.tags
+    assert all(found.marks)
+    assert any("</script><script>alert(1)" in text for text in found.text)
 
 
 @needs_browser
-def test_three_hundred_types_and_five_years_stay_usable(data, tmp_path):
+def test_three_hundred_types_and_five_years_stay_usable(shown):
     """The page of such a portal opens, shows its types in a list to choose from, and draws each."""
-    template = next(row for row in data["types"] if row["type"] == 177)
-    months = [f"{2020 + place // 12}-{place % 12 + 1:02}" for place in range(60)]
-    days = [(date(2025, 7, 1) - timedelta(days=7 * place)).isoformat() for place in range(104)][::-1]
-    types = range(1000, 1300)
-    data["types"] = [{**template, "type": number, "title": f"Process {number}"} for number in types]
-    for name in ("stages", "moves", "owners", "companies", "overdue"):
-        rows = [row for row in data[name] if row["type"] == 177]
-        data[name] = [{**row, "type": number} for number in types for row in rows]
-    month = next(row for row in data["months"] if row["type"] == 177)
-    data["months"] = [{**month, "type": number, "month": name} for number in types for name in months]
-    daily = [row for row in data["daily"][1:] if row["type"] == 177]
-    data["daily"] = [
-        {"days": days},
-        *({**row, "type": number, "items": [7] * 104} for number in types for row in daily),
-    ]
-    file = tmp_path / "many.html"
-    file.write_text(render_page(data, "en"), encoding="utf-8")
-    found = browser.elements(browser.show(file, "type-1299"))
+    found = browser.elements(shown["many"])
 
-    assert file.stat().st_size < 20_000_000
     assert found.tags.count("option") == 301
     assert found.marks
     assert all(found.marks)
