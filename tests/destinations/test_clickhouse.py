@@ -166,7 +166,7 @@ def everything(pair):
     items = portal.items(177)
     items.update(items.ids()[0], **{many: ["b", "a;", "50%"], names[0]: None})
     items.update(items.ids()[1], assignedById=4711, stageId="DT177_9:NONE")
-    for id_, amount in zip(portal.items(2).ids(), (0.29, 0.57, 1.15, 4.35, 1.005), strict=False):
+    for id_, amount in zip(portal.items(2).ids()[2:], (0.29, 0.57, 1.15, 4.35, 1.005), strict=False):
         portal.items(2).update(id_, opportunity=amount)  # whose nearest doubles are less
     both = pair(portal)
     both.run(spa_types=SPA_TYPES, leave_out=LEFT_OUT)
