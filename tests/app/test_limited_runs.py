@@ -26,7 +26,7 @@ from bitrix24_source.source.credentials import auth_from_credentials
 from bitrix24_source.sync.session import RunSession
 from bitrix24_source.sync.slice_limits import SliceLimits
 
-ITEMS = 120
+ITEMS = 100
 
 
 @pytest.fixture(scope="module")
