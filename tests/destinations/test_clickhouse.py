@@ -331,20 +331,35 @@ def test_dates_of_the_catalogue_that_do_not_fit(awkward):
     }
 
 
-@pytest.mark.parametrize(
-    ("query", "rows"),
-    [
-        ("SELECT MIN(x) AS a, MAX(x) AS b FROM (SELECT 1 AS x) AS t WHERE x > 5", [(None, None)]),
-        (
-            "SELECT x, LEAD(x) OVER (ORDER BY x) AS next FROM (SELECT 1 AS x UNION ALL SELECT 2 AS x) AS t ORDER BY x",
-            [(1, 2), (2, None)],
-        ),
-    ],
-    ids=["the extremes of no rows", "what follows the last row"],
-)
-def test_nothing_is_null(query, rows):
-    """ClickHouse's own functions say 0 where other databases say NULL."""
-    assert rows == ask(for_clickhouse(parse_one(query, dialect="postgres")).sql("clickhouse"))[0]
+MOMENT = "CAST('2026-01-01 00:00:{}+00' AS TIMESTAMPTZ)"
+OTHERWISE = {
+    "the extremes of no rows are NULL": ("SELECT MIN(x) AS a, MAX(x) AS b FROM (SELECT 1 AS x) AS t WHERE x > 5", [(None, None)]),
+    "nothing follows the last row": (
+        "SELECT x, LEAD(x) OVER (ORDER BY x) AS next FROM (SELECT 1 AS x UNION ALL SELECT 2 AS x) AS t ORDER BY x",
+        [(1, 2), (2, None)],
+    ),
+    "what is joined in vain is NULL": (
+        "SELECT t.x, u.y FROM (SELECT 1 AS x) AS t LEFT JOIN (SELECT 2 AS x, 'y' AS y) AS u ON u.x = t.x", [(1, None)]
+    ),
+    "a list of nothing is NULL": ("SELECT STRING_AGG(CAST(NULL AS TEXT), ', ' ORDER BY 1) AS a", [(None,)]),
+    "a list has its order": (
+        "SELECT STRING_AGG(x, ', ' ORDER BY n) AS a FROM (SELECT 'a' AS x, 10 AS n UNION ALL SELECT 'b', 2) AS t", [("b, a",)]
+    ),
+    "seconds have fractions": (f"SELECT DATEDIFF('second', {MOMENT.format('00')}, {MOMENT.format('01.75')}) AS a", [(1.75,)]),
+    "a day may be later than 2149": ("SELECT CAST('2160-01-03' AS DATE) AS a", [(date(2160, 1, 3),)]),
+    "a decimal is rounded": ("SELECT CAST(t.x AS DECIMAL(18, 2)) AS a FROM (SELECT 0.29 * 1E0 AS x) AS t", [(Decimal("0.29"),)]),
+    "a condition is a truth": ("SELECT t.x = 1 AS a, NOT t.x = 1 AS b FROM (SELECT 1 AS x) AS t", [(True, False)]),
+    "a column comes before an alias": ("SELECT UPPER(x) AS x FROM (SELECT 'a' AS x) AS t WHERE x = 'a'", [("A",)]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("query", "rows"), OTHERWISE.values(), ids=OTHERWISE.keys())
+def test_queries_mean_what_they_mean_elsewhere(query, rows):
+    """ClickHouse by itself answers otherwise, or cannot answer; a condition gives a truth and no number."""
+    found = ask(for_clickhouse(parse_one(query, dialect="duckdb")).sql("clickhouse"))[0]
+
+    assert rows == found
+    assert [list(map(type, row)) for row in rows] == [list(map(type, row)) for row in found]
 
 
 READING = {
