@@ -241,7 +241,7 @@ def test_other_sources_of_the_pipeline_are_none_of_ours(copy_in, kind):
 
 def test_hostile_portals_have_views_for_their_tables(warehouse_in, clock):
     """A portal in which everything is odd: each item table has a view in which all of its values can be read."""
-    portal = Portal(scenario="hostile", items=100, clock=clock)
+    portal = Portal(scenario="hostile", items=440, clock=clock)
     for number in range(1078, 1156, 2):  # which are there to be many
         portal.delete_type(number)
     fields = portal.world.objects[1030].schema.fields
@@ -257,5 +257,5 @@ def test_hostile_portals_have_views_for_their_tables(warehouse_in, clock):
     ]
     counts = {table: warehouse.execute(f"SELECT count(*) FROM {table}")[0][0] for table in tables}
 
-    assert [0, 30, 70] == sorted(counts.values())
+    assert [6, 30, 120] == sorted(counts.values())
     assert counts == {table: len(warehouse.execute(f"SELECT * FROM {table}_labeled")) for table in tables}
