@@ -97,7 +97,9 @@ def test_another_filter_in_slices(clock, portal_with, reader, killed_after):
 
 
 def test_all_product_rows_come_with_their_items(company, reader):
-    """Of every type that has products, each row once."""
+    """Of every type that has products, each row once, also of more than are written at once."""
+    for owner in company.items(2).ids()[:8]:
+        company.set_product_rows(2, owner, *({"productName": str(number)} for number in range(300)))
     crm = reader(company, resources=("deals", "product_rows"))
     crm.run()
 

@@ -11,13 +11,16 @@ from typing import Any, NamedTuple
 
 import databases
 import dlt
+import duckdb
 import pytest
 from dlt.common.runtime.run_context import RunContext, switched_run_context
 
 from bitrix24_source import create_views
 from bitrix24_source.sandbox import Clock
+from bitrix24_source.views.column_names import NameRules
+from bitrix24_source.views.query import LabeledView, StoredTables
 
-from .conftest import NOON, TABLE, make_requests_portal, open_warehouse
+from .conftest import NOON, SHAPES, TABLE, make_requests_portal, open_warehouse
 
 CURRENCIES = [
     {"currency": "EUR", "amount_cnt": 1, "amount": Decimal(1), "is_base": True, "full_name": "Euro"},
@@ -353,6 +356,27 @@ def test_a_view_without_the_catalogue(loaded_warehouse):
 
     assert {"id", "title", "stage_id", "assigned_by_id", "observers"} <= row.keys()
     assert set() == {"deleted_at", "_dlt_load_id"} & row.keys()
+
+
+def test_phones_and_emails_are_columns_without_the_catalogue():
+    """They are known by their table: one column for each kind, with the values in order."""
+    tables = {"contacts": {"id": "bigint"}, "contacts__fm": SHAPES["contacts__fm"]}
+    stored = StoredTables(tables, lambda name: [name], str, NameRules(255, "duckdb"))
+    query = LabeledView(stored, "contacts", 3, [], is_spa=False).select().sql("duckdb")
+    with duckdb.connect() as database:
+        database.execute("create table contacts as select 1 as id")
+        database.execute(
+            "create table contacts__fm (item_id bigint, position bigint, type_id text, value_type text, value text)"
+        )
+        database.executemany(
+            "insert into contacts__fm values (?, ?, ?, ?, ?)", [list(row.values()) for row in OBJECTS["contacts__fm"]]
+        )
+        found = database.execute(query)
+        names = [column[0] for column in found.description]
+
+        assert [{"id": 1, "Phone": "+7 1, +7 2", "E-mail": "a@b.example"}] == [
+            dict(zip(names, row, strict=True)) for row in found.fetchall()
+        ]
 
 
 def test_crm_objects_have_views_too(labelled):
