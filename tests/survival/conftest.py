@@ -340,9 +340,13 @@ def killed_job(killed_states: dict[Any, Path]) -> Callable[..., None]:
         counts = {type_: len(scheduled_job.portal.items(type_)) for type_ in scheduled_job.types}
         key = json.dumps([counts, scheduled_job.auth, moment, nth])
         is_first = not any(scheduled_job.folder.iterdir())
-        if is_first and key in killed_states:
-            shutil.copytree(killed_states[key], scheduled_job.folder, dirs_exist_ok=True)
-            return
+        if is_first:  # in the same place in each test: a working folder knows where its database is
+            scheduled_job.folder = killed_states["folder"] / scheduled_job.folder.name
+            shutil.rmtree(scheduled_job.folder, ignore_errors=True)
+            if key in killed_states:
+                shutil.copytree(killed_states[key], scheduled_job.folder)
+                return
+            scheduled_job.folder.mkdir()
         told = json.dumps([counts, PLAIN, scheduled_job.credentials, str(scheduled_job.folder), moment, nth, SLICE])
         died = snippet(VICTIM.format(told=told), environment={**os.environ, "PYTHONWARNINGS": "ignore"})
         assert died.code == -9, died.err
