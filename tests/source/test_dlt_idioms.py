@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from datetime import datetime, timezone
 from types import SimpleNamespace
 
@@ -219,20 +220,21 @@ def test_each_run_in_dev_mode_begins_anew(catalog_warehouse, tmp_path, monkeypat
 
 
 def test_the_command_obeys_dev_mode(bitrix24, portal_with):
-    """`DEV_MODE=true bitrix24 load` twice: two datasets, each with all items."""
+    """`DEV_MODE=true bitrix24 load` fills a dataset named after the moment, of which the next run without it knows nothing."""
     with SandboxServer(portal_with({177: 5})) as server:
         runs = [
             bitrix24(
                 "load", "--json", "--progress", "none", "--no-views", "--resource", "spa_items",
-                credentials=server.credentials()["webhook"], DEV_MODE="true",
+                credentials=server.credentials()["webhook"], DEV_MODE=mode,
             )
-            for _ in range(2)
+            for mode in ("true", "false")
         ]  # fmt: skip
-    results = [json.loads(done.out) for done in runs]
+    first, second = (json.loads(done.out) for done in runs)
 
     assert [0, 0] == [done.code for done in runs]
-    assert 2 == len({result["dataset"] for result in results})
-    assert [5, 5] == [result["tables"]["spa_items_177"]["rows"] for result in results]
+    assert re.fullmatch(r"bitrix24_\d{14}", first["dataset"])
+    assert "bitrix24" == second["dataset"]
+    assert [5, 5] == [result["tables"]["spa_items_177"]["written"] for result in (first, second)]
 
 
 @pytest.fixture
