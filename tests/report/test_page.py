@@ -271,7 +271,7 @@ def test_hostile_titles_harm_nothing(shown, place):
     """Markup in titles of types, stages, people, companies and items, and in messages of loads, is text, and nothing else."""
     found = browser.elements(shown[f"hostile {place}"])
 
-    assert [] == shown[place].console
+    assert [] == shown[f"hostile {place}"].console
     assert "img" not in found.tags
     assert all(found.marks)
     assert any("</script><script>alert(1)" in text for text in found.text)

@@ -211,6 +211,7 @@ class MartBuilder:
         return self._texts[name]
 
     def _text(self, query: exp.Query) -> str:
+        """Writes a part of a mart, which nobody can adapt to the destination once it is text."""
         query = self._folded(query)
         return (adapted(query) if self._dialect == CLICKHOUSE else query).sql(self._dialect, copy=False)
 
